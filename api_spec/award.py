@@ -1,0 +1,48 @@
+"""What the market answers to an offer: how much of it is accepted, what is paid, and why not more."""
+
+from typing import Literal
+
+from api_spec.flexibility import PowerSeries
+from api_spec.grid import Phase
+from api_spec.ids import BusId, OfferId, OrganisationId
+from api_spec.units import EurPerMwh, Message, Money, Vars
+
+
+class Reason(Message):
+    """Why an offer was not accepted, or not all of it.
+
+    would_clear_at_eur_per_mwh : for each period, the highest price at which one more watt of this offer would have been
+    accepted, in the offer's own terms (per MWh of |change|).
+    """
+
+    code: Literal["not_needed", "too_expensive", "partly_needed"]
+    detail: str
+    would_clear_at_eur_per_mwh: tuple[EurPerMwh, ...]
+
+
+class OfferResult(Message):
+    """An offer's outcome. payment_eur : received by the participant at the nodal prices; uplift_eur : on top of it,
+    so that nobody is paid less than asked."""
+
+    id: OfferId
+    power_w: PowerSeries
+    q_var: tuple[Vars, ...] | None = None
+    payment_eur: Money
+    uplift_eur: Money
+    reason: Reason | None = None
+
+
+class Award(Message):
+    """An accepted offer as its participant reads it: what to do, where, and what delivering all of it earns.
+
+    price_eur_per_mwh : per period, received per MWh of |power_w| delivered (nodal price and uplift together).
+    """
+
+    offer: OfferId
+    participant: OrganisationId
+    bus: BusId
+    phase: Phase | None = None
+    power_w: PowerSeries
+    price_eur_per_mwh: tuple[EurPerMwh, ...]
+    payment_eur: Money
+    uplift_eur: Money

@@ -1,0 +1,110 @@
+"""A market to be cleared, as one document: the case file `flexmarket-case/1`."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from api_spec.defects import Place, duplicates, refuse, unknown
+from api_spec.flexibility import FlexOffer, FlexRequest
+from api_spec.grid import Network, Phase
+from api_spec.ids import BusId
+from api_spec.period import MAX_PERIODS, MarketPeriod
+from api_spec.units import EurPerMwh, Message, Real
+
+
+class Injection(Message):
+    """Constant power drawn at a bus, per period [W] and [var], consumption positive.
+
+    phase absent = the three-phase total, balanced over the three. Several at one bus add up.
+    """
+
+    bus: BusId
+    phase: Phase | None = None
+    p_w: Annotated[tuple[Real, ...], Field(min_length=1, max_length=MAX_PERIODS)]
+    q_var: Annotated[tuple[Real, ...], Field(min_length=1, max_length=MAX_PERIODS)]
+
+
+class Case(Message):
+    """Everything a clearing needs, and nothing else; valid once built.
+
+    energy_price_eur_per_mwh : price of energy at the source per period; absent = 0, offers are then priced as
+    flexibility alone.
+    """
+
+    format: Literal["flexmarket-case/1"] = "flexmarket-case/1"
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    market_period: MarketPeriod
+    network: Network
+    baseline: tuple[Injection, ...] = ()
+    energy_price_eur_per_mwh: tuple[EurPerMwh, ...] | None = None
+    requests: tuple[FlexRequest, ...] = ()
+    offers: tuple[FlexOffer, ...] = ()
+
+    @field_validator("requests", mode="before")
+    @classmethod
+    def _number_the_nameless(cls, requests: Any) -> Any:
+        """A request of a hand-written case may leave its id out; its position then names it."""
+        if not isinstance(requests, list):
+            return requests
+        return [
+            {"id": f"request-{at}", **each} if isinstance(each, dict) else each
+            for at, each in enumerate(requests, start=1)
+        ]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse("Case", [*_reference_defects(self), *_length_defects(self), *_phase_defects(self)])
+        return self
+
+
+def _reference_defects(case: Case) -> Iterable[tuple[Place, str]]:
+    where = f'on network "{case.network.name}"'
+    buses, elements = case.network.bus_ids, case.network.element_ids
+    known_buses, known_elements = frozenset(buses), frozenset(elements)
+    offers = [offer.id for offer in case.offers]
+    known_offers = frozenset(offers)
+    for part, ids in (("requests", [each.id for each in case.requests]), ("offers", offers)):
+        for at, name in duplicates(ids):
+            yield (part, at, "id"), f'"{name}" is there twice'
+    for part, placed in (("baseline", case.baseline), ("offers", case.offers)):
+        for at, each in enumerate(placed):
+            if each.bus not in known_buses:
+                yield (part, at, "bus"), unknown("bus", each.bus, buses, where)
+    for at, request in enumerate(case.requests):
+        element = getattr(request, "element", None)
+        if element is not None and element not in known_elements:
+            yield ("requests", at, "element"), unknown("element", element, elements, where)
+        selected = getattr(request, "buses", ())
+        for number, bus in enumerate(selected if isinstance(selected, tuple) else ()):
+            if bus not in known_buses:
+                yield ("requests", at, "buses", number), unknown("bus", bus, buses, where)
+    for at, offer in enumerate(case.offers):
+        if offer.kind == "block" and offer.requires is not None and offer.requires not in known_offers:
+            yield ("offers", at, "requires"), unknown("offer", offer.requires, offers, "in this case")
+
+
+def _length_defects(case: Case) -> Iterable[tuple[Place, str]]:
+    """Every list of numbers or flags that is not one value per market period."""
+    count = case.market_period.count
+    parts: list[tuple[Place, Any]] = [((), ("energy_price_eur_per_mwh", case.energy_price_eur_per_mwh))]
+    for part, messages in (("baseline", case.baseline), ("requests", case.requests), ("offers", case.offers)):
+        for at, message in enumerate(messages):
+            parts += [((part, at), field) for field in message if field[0] not in ("buses", "steps")]
+            for number, step in enumerate(getattr(message, "steps", ())):
+                parts += [((part, at, "steps", number), field) for field in step]
+    for place, (name, value) in parts:
+        if isinstance(value, tuple) and len(value) != count:
+            yield (*place, name), f"has {len(value)} entries, but the market period counts {count}"
+
+
+def _phase_defects(case: Case) -> Iterable[tuple[Place, str]]:
+    if case.network.phases != 1:
+        return
+    for part, placed in (("baseline", case.baseline), ("offers", case.offers)):
+        for at, each in enumerate(placed):
+            if each.phase is not None:
+                yield (part, at, "phase"), "a balanced network has no phases to connect to"
+    for at, request in enumerate(case.requests):
+        if request.kind == "unbalance":
+            yield ("requests", at, "kind"), "a balanced network has no unbalance"

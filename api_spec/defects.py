@@ -1,0 +1,82 @@
+"""Where and why an input is wrong: defects that carry the place, and JSON pointers (RFC 6901) to it."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple, TypeAlias
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+Place: TypeAlias = tuple[str | int, ...]
+
+MOST_DEFECTS = 20
+
+
+class Defect(NamedTuple):
+    """One thing that is wrong: where in the document, and why."""
+
+    pointer: str
+    reason: str
+
+
+def refuse(title: str, defects: Iterable[tuple[Place, str]]) -> None:
+    """Raise a ValidationError that names every defect at its own place; nothing where there are none.
+
+    Raised inside a model validator, the places are taken relative to that model and merged with the field errors.
+    """
+    errors: list[InitErrorDetails] = [
+        {"type": PydanticCustomError("inconsistent", "{reason}", {"reason": reason}), "loc": place, "input": None}
+        for place, reason in defects
+    ]
+    if errors:
+        raise ValidationError.from_exception_data(title, errors)
+
+
+def unknown(what: str, name: str, among: Sequence[str], where: str) -> str:
+    """Sentence for a reference that leads nowhere, with the nearest name that exists."""
+    near = get_close_matches(name, among, n=1)
+    hint = f' (did you mean "{near[0]}"?)' if near else ""
+    return f'no {what} "{name}" {where}{hint}'
+
+
+def duplicates(ids: Iterable[str]) -> list[tuple[int, str]]:
+    """Position and value of every id that stood before."""
+    seen: set[str] = set()
+    again = []
+    for position, name in enumerate(ids):
+        if name in seen:
+            again.append((position, name))
+        seen.add(name)
+    return again
+
+
+def defects_of(error: ValidationError, document: Any, *, root: Place = ()) -> tuple[Defect, ...]:
+    """The first defects of a validation error, without any of the input's values.
+
+    document : the parsed input, to leave out the parts of a pydantic location that are not in it (names of union
+    members).
+    root : leading parts of each location to be dropped, such as ("body",).
+    """
+    listed = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_DEFECTS]:
+        place = each["loc"][len(root) :] if each["loc"][: len(root)] == root else each["loc"]
+        listed.append(Defect(pointer(place, document), _sentence(each["msg"])))
+    return tuple(dict.fromkeys(listed))
+
+
+def pointer(place: Sequence[str | int], document: Any) -> str:
+    """JSON pointer to `place`, as far as it exists in the document (plus a last, missing name)."""
+    parts: list[str] = []
+    here = document
+    for depth, part in enumerate(place):
+        inside = part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
+        if inside:
+            here = here[part]
+        elif not (isinstance(here, dict) and depth == len(place) - 1):
+            continue
+        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{part}" for part in parts)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")

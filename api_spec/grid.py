@@ -1,0 +1,184 @@
+"""The wire form of a distribution network: buses, lines, transformers and one ideal source, in SI units."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from api_spec.defects import Place, duplicates, refuse, unknown
+from api_spec.ids import BusId, ElementId, NetworkId
+from api_spec.units import Message, NonNegative, PerUnit, Positive, Real
+
+Phase = Literal["a", "b", "c"]
+Row = tuple[Real, Real, Real]
+PhaseMatrix = tuple[Row, Row, Row]
+
+
+class Source(Message):
+    """An ideal positive-sequence voltage source, angle 0."""
+
+    bus: BusId
+    voltage_pu: PerUnit = 1.0
+
+
+class Bus(Message):
+    """nominal_v : nominal voltage, line to line [V]. min_pu, max_pu : the band of the network code [pu]."""
+
+    id: BusId
+    nominal_v: Positive
+    min_pu: PerUnit = 0.9
+    max_pu: PerUnit = 1.1
+
+    @model_validator(mode="after")
+    def _band(self) -> Self:
+        if self.min_pu >= self.max_pu:
+            refuse("Bus", [(("min_pu",), "must be below max_pu")])
+        return self
+
+
+class Element(Message):
+    """What joins two buses."""
+
+    id: ElementId
+    from_bus: Annotated[BusId, Field(alias="from")]
+    to_bus: Annotated[BusId, Field(alias="to")]
+
+
+class Line(Element):
+    """A line or cable as a pi section.
+
+    r_ohm, x_ohm : series impedance [ohm]; on three-phase networks 3x3 phase matrices (Kron-reduced), or the sequence
+    values r1_ohm, x1_ohm, r0_ohm, x0_ohm. b_s : total shunt susceptance [S], half at each end. rating_a : limit per
+    conductor at either end [A]; absent = no limit.
+    """
+
+    r_ohm: Real | PhaseMatrix | None = None
+    x_ohm: Real | PhaseMatrix | None = None
+    r1_ohm: Real | None = None
+    x1_ohm: Real | None = None
+    r0_ohm: Real | None = None
+    x0_ohm: Real | None = None
+    b_s: Real = 0.0
+    rating_a: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_impedance(self) -> Self:
+        phase = (self.r_ohm, self.x_ohm)
+        sequence = (self.r1_ohm, self.x1_ohm)
+        if (None in phase) == (None in sequence) or (None in phase and phase != (None, None)):
+            refuse("Line", [((), "needs either r_ohm and x_ohm, or r1_ohm and x1_ohm (with r0_ohm, x0_ohm)")])
+        if self.r_ohm == 0 and self.x_ohm == 0 or self.r1_ohm == 0 and self.x1_ohm == 0:
+            refuse("Line", [((), "has no impedance; merge its two buses instead")])
+        return self
+
+
+class Transformer(Element):
+    """A two-winding transformer.
+
+    `from` is the high-voltage side, limits in A apply there. tap_ratio : off-nominal ratio on the from side [pu].
+    vk_percent, vkr_percent : short-circuit voltage and its real part [% on rated_va], series impedance at the to side.
+    pfe_w, i0_percent : iron losses [W] and no-load current [%]. vector_group matters on three-phase networks only.
+    """
+
+    rated_va: Positive
+    vk_percent: Annotated[Positive, Field(lt=100)]
+    vkr_percent: Annotated[NonNegative, Field(lt=100)] = 0.0
+    tap_ratio: Annotated[PerUnit, Field(ge=0.5, le=2)] = 1.0
+    vector_group: Annotated[str, Field(pattern=r"^(Y|YN|D)(y|yn|d|z|zn)(\d|1[01])$")] = "Dyn5"
+    pfe_w: NonNegative = 0.0
+    i0_percent: Annotated[NonNegative, Field(lt=100)] = 0.0
+
+    @model_validator(mode="after")
+    def _resistance_within_impedance(self) -> Self:
+        if self.vkr_percent > self.vk_percent:
+            refuse("Transformer", [(("vkr_percent",), "cannot exceed vk_percent")])
+        return self
+
+
+class Network(Message):
+    """A connected network behind one source. phases : 1 = balanced (one equivalent phase), 3 = phase by phase."""
+
+    name: NetworkId
+    phases: Literal[1, 3]
+    source: Source
+    buses: Annotated[tuple[Bus, ...], Field(min_length=1, max_length=100_000)]
+    lines: Annotated[tuple[Line, ...], Field(max_length=200_000)] = ()
+    transformers: Annotated[tuple[Transformer, ...], Field(max_length=100_000)] = ()
+
+    @property
+    def bus_ids(self) -> tuple[str, ...]:
+        """Ids of all buses, in file order."""
+        return tuple(bus.id for bus in self.buses)
+
+    @property
+    def element_ids(self) -> tuple[str, ...]:
+        """Ids of all lines, then all transformers, in file order."""
+        return tuple(each.id for each in (*self.lines, *self.transformers))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse("Network", _defects(self))
+        return self
+
+
+def _defects(network: Network) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
+    names = network.bus_ids
+    nominal = {bus.id: bus.nominal_v for bus in network.buses}
+    where = f'on network "{network.name}"'
+    found += [(("buses", at, "id"), f'bus "{name}" is there twice') for at, name in duplicates(names)]
+    lines = len(network.lines)
+    for at, name in duplicates(network.element_ids):
+        place: Place = ("lines", at, "id") if at < lines else ("transformers", at - lines, "id")
+        found.append((place, f'element "{name}" is there twice'))
+    if network.source.bus not in nominal:
+        found.append((("source", "bus"), unknown("bus", network.source.bus, names, where)))
+    parts: tuple[tuple[str, Sequence[Element]], ...] = (
+        ("lines", network.lines),
+        ("transformers", network.transformers),
+    )
+    for kind, elements in parts:
+        for at, element in enumerate(elements):
+            for end, bus in (("from", element.from_bus), ("to", element.to_bus)):
+                if bus not in nominal:
+                    found.append(((kind, at, end), unknown("bus", bus, names, where)))
+            if element.from_bus == element.to_bus:
+                found.append(((kind, at, "to"), "both ends are at the same bus"))
+    if found:
+        return found
+    for at, line in enumerate(network.lines):
+        if nominal[line.from_bus] != nominal[line.to_bus]:
+            found.append((("lines", at), "a line cannot join buses of different nominal voltage"))
+        found += _phase_defects(line, at, network.phases)
+    found += [(("buses", at), "is not connected to the source") for at in _unreached(network)]
+    return found
+
+
+def _phase_defects(line: Line, at: int, phases: int) -> Iterable[tuple[Place, str]]:
+    for name in ("r_ohm", "x_ohm"):
+        value = getattr(line, name)
+        if phases == 1 and isinstance(value, tuple):
+            yield ("lines", at, name), "a balanced network takes one number here"
+        if phases == 3 and isinstance(value, float):
+            yield ("lines", at, name), "a three-phase network needs a 3x3 phase matrix here"
+    if phases == 3 and line.r1_ohm is not None:
+        missing = [name for name in ("r0_ohm", "x0_ohm") if getattr(line, name) is None]
+        for name in missing:
+            yield ("lines", at, name), "a three-phase network needs the zero-sequence value"
+
+
+def _unreached(network: Network) -> list[int]:
+    beside: dict[str, list[str]] = defaultdict(list)
+    elements: tuple[Element, ...] = (*network.lines, *network.transformers)
+    for element in elements:
+        beside[element.from_bus].append(element.to_bus)
+        beside[element.to_bus].append(element.from_bus)
+    reached = {network.source.bus}
+    front = [network.source.bus]
+    while front:
+        for bus in beside[front.pop()]:
+            if bus not in reached:
+                reached.add(bus)
+                front.append(bus)
+    return [at for at, bus in enumerate(network.bus_ids) if bus not in reached]

@@ -1,0 +1,75 @@
+"""Market time: aware instants and periods of equal length.
+
+Sign convention of the whole platform, stated here once: **consumption is positive** at the connection point. An offer
+to reduce 5 kW has `power_w = -5000`; a DLMP is the cost of consuming one more MWh, so reducing consumption earns it.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from api_spec.units import Message
+
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)")
+_DURATION: Final = re.compile(r"P(\d{1,4}D)?(T(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)?")
+MAX_PERIODS: Final = 40_000
+
+
+def _aware(value: Any) -> Any:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("a time needs an offset, such as 2026-01-15T16:00:00+01:00")
+        return value
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be a time with an offset, such as 2026-01-15T16:00:00+01:00")
+    return value
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError("must be an ISO 8601 duration, such as PT15M")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[datetime, BeforeValidator(_aware), AfterValidator(_to_utc)]
+"""An instant; read with any offset, kept and written in UTC. Naive times and epoch numbers are refused."""
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=31))]
+
+
+class MarketPeriod(Message):
+    """`count` periods of length `resolution` from `start`: half-open intervals without gaps.
+
+    A delivery day has 92, 96 or 100 quarter-hours, so a day is always given like this, never by numbers alone.
+    """
+
+    start: Instant
+    resolution: Duration
+    count: Annotated[int, Field(strict=True, ge=1, le=MAX_PERIODS)]
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after the last period."""
+        return self.start + self.count * self.resolution
+
+    @property
+    def hours(self) -> float:
+        """Length of one period [h]."""
+        return self.resolution / timedelta(hours=1)
+
+    def starts(self) -> tuple[datetime, ...]:
+        """The start of every period, in order."""
+        return tuple(self.start + k * self.resolution for k in range(self.count))
+
+    def index(self, instant: datetime) -> int:
+        """Number of the period that contains `instant`; ValueError outside."""
+        if not self.start <= instant < self.end:
+            raise ValueError(f"{instant.isoformat()} is outside {self.start.isoformat()} to {self.end.isoformat()}")
+        return (instant - self.start) // self.resolution

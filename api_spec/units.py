@@ -1,0 +1,100 @@
+"""Numbers of the contract: their units, bounds and wire forms.
+
+Units end a name: `power_w`, `limit_a`, `price_eur_per_mwh`, `voltage_pu`. Every number is finite and bounded, so that
+no input can make a computation overflow or a decimal grow without end. A string is never taken for a number of watts,
+nor a boolean for one.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+PRICE_PLACES: Final = 6
+MONEY_PLACES: Final = 4
+T = TypeVar("T")
+_FIXED_POINT: Final = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+
+
+class Message(BaseModel):
+    """Base of every type on the wire: frozen, and without room for unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+    )
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _real(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    return value
+
+
+def _fixed_point(value: Any) -> Any:
+    """Decimal from a JSON number or a fixed-point string; a float counts as the decimal it prints as."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("must be a number")
+    if isinstance(value, float):
+        value = f"{value:.{PRICE_PLACES}f}" if abs(value) < 1e12 else str(value)
+    text = str(value)
+    if not _FIXED_POINT.fullmatch(text):
+        raise ValueError(f"must be a fixed-point number with at most {PRICE_PLACES} decimals")
+    return Decimal(text)
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+def _bounded(bound: float) -> Any:
+    return Field(ge=-bound, le=bound)
+
+
+Watts = Annotated[int, BeforeValidator(_whole), _bounded(10**11)]
+"""Power [W], consumption positive."""
+Vars = Annotated[int, BeforeValidator(_whole), _bounded(10**11)]
+"""Reactive power [var], consumption (inductive) positive."""
+WattHours = Annotated[int, BeforeValidator(_whole), _bounded(10**14)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**9)]
+
+Real = Annotated[float, BeforeValidator(_real), _bounded(1e15)]
+NonNegative = Annotated[float, BeforeValidator(_real), Field(ge=0, le=1e15)]
+Positive = Annotated[float, BeforeValidator(_real), Field(gt=0, le=1e15)]
+PerUnit = Annotated[float, BeforeValidator(_real), Field(gt=0, le=10)]
+Fraction = Annotated[float, BeforeValidator(_real), Field(ge=0, le=1)]
+
+EurPerMwh = Annotated[
+    Decimal,
+    BeforeValidator(_fixed_point),
+    Field(ge=-(10**7), le=10**7, decimal_places=PRICE_PLACES),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": -(10**7), "maximum": 10**7}),
+]
+"""A price [EUR/MWh], at most six decimals; a JSON number."""
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_fixed_point),
+    Field(ge=-(10**11), le=10**11, decimal_places=MONEY_PLACES),
+    PlainSerializer(_plain, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,12}(\.\d{1,4})?$"}),
+]
+"""An amount [EUR], at most four decimals; a JSON string in fixed-point notation."""
+
+
+def series(value: T | Sequence[T], count: int) -> tuple[T, ...]:
+    """One value per market period: a scalar stands for all of them."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(value)
+    return (value,) * count
