@@ -1,0 +1,66 @@
+"""A simulation's run folder as its report and the market's pages read it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SUMMARY = "summary.json"
+RESULTS = "results"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One line of the short table; `after` alone where there is nothing to compare with."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What stands in the folder: `summary.json`, `results/*.parquet`, and files of any other kind."""
+
+    path: Path
+    title: str
+    zone: tzinfo
+    rows: tuple[SummaryRow, ...]
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Read the summary of the run at `path`; FileNotFoundError where there is none."""
+        document: Mapping[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        rows = tuple(
+            SummaryRow(row["label"], row.get("before") or "", row.get("after") or row.get("value") or "")
+            for row in document["rows"]
+        )
+        return cls(path=path, title=document["title"], zone=ZoneInfo(document["timezone"]), rows=rows)
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.path.name
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Every table of results, by name."""
+        return {each.stem: pq.read_table(each) for each in sorted((self.path / RESULTS).glob("*.parquet"))}
+
+    def files(self) -> tuple[Path, ...]:
+        """All files, relative to the folder, in the order of their names."""
+        inside = (each.relative_to(self.path) for each in self.path.rglob("*") if each.is_file())
+        return tuple(sorted(inside))
+
+
+def runs_in(folder: Path) -> tuple[RunFolder, ...]:
+    """The runs below `folder`, the newest first; other folders are passed over."""
+    found = [each.parent for each in folder.glob(f"*/{SUMMARY}")]
+    newest_first = sorted(found, key=lambda path: ((path / SUMMARY).stat().st_mtime, path.name), reverse=True)
+    return tuple(RunFolder.at(path) for path in newest_first)
