@@ -52,6 +52,20 @@ class Case(Message):
             for at, each in enumerate(requests, start=1)
         ]
 
+    def canonical_json(self) -> str:
+        """The case as JSON that does not depend on the order of its lists: they stand in the order of ids."""
+        network = self.network.model_copy(
+            update={
+                part: tuple(sorted(getattr(self.network, part), key=lambda each: str(each.id)))
+                for part in ("buses", "lines", "transformers")
+            }
+        )
+        baseline = tuple(sorted(self.baseline, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var)))
+        requests = tuple(sorted(self.requests, key=lambda request: request.id))
+        offers = tuple(sorted(self.offers, key=lambda offer: offer.id))
+        update = {"network": network, "baseline": baseline, "requests": requests, "offers": offers}
+        return self.model_copy(update=update).model_dump_json()
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         refuse("Case", [*_reference_defects(self), *_length_defects(self), *_phase_defects(self)])
@@ -74,14 +88,14 @@ def _reference_defects(case: Case) -> Iterable[tuple[Place, str]]:
     for at, request in enumerate(case.requests):
         element = getattr(request, "element", None)
         if element is not None and element not in known_elements:
-            yield ("requests", at, "element"), unknown("element", element, elements, where)
+            yield (("requests", at, "element"), unknown("element", element, elements, where))
         selected = getattr(request, "buses", ())
         for number, bus in enumerate(selected if isinstance(selected, tuple) else ()):
             if bus not in known_buses:
-                yield ("requests", at, "buses", number), unknown("bus", bus, buses, where)
+                yield (("requests", at, "buses", number), unknown("bus", bus, buses, where))
     for at, offer in enumerate(case.offers):
         if offer.kind == "block" and offer.requires is not None and offer.requires not in known_offers:
-            yield ("offers", at, "requires"), unknown("offer", offer.requires, offers, "in this case")
+            yield (("offers", at, "requires"), unknown("offer", offer.requires, offers, "in this case"))
 
 
 def _length_defects(case: Case) -> Iterable[tuple[Place, str]]:
@@ -95,7 +109,7 @@ def _length_defects(case: Case) -> Iterable[tuple[Place, str]]:
                 parts += [((part, at, "steps", number), field) for field in step]
     for place, (name, value) in parts:
         if isinstance(value, tuple) and len(value) != count:
-            yield (*place, name), f"has {len(value)} entries, but the market period counts {count}"
+            yield ((*place, name), f"has {len(value)} entries, but the market period counts {count}")
 
 
 def _phase_defects(case: Case) -> Iterable[tuple[Place, str]]:
@@ -104,7 +118,7 @@ def _phase_defects(case: Case) -> Iterable[tuple[Place, str]]:
     for part, placed in (("baseline", case.baseline), ("offers", case.offers)):
         for at, each in enumerate(placed):
             if each.phase is not None:
-                yield (part, at, "phase"), "a balanced network has no phases to connect to"
+                yield ((part, at, "phase"), "a balanced network has no phases to connect to")
     for at, request in enumerate(case.requests):
         if request.kind == "unbalance":
             yield ("requests", at, "kind"), "a balanced network has no unbalance"

@@ -68,7 +68,7 @@ class Line(Element):
         sequence = (self.r1_ohm, self.x1_ohm)
         if (None in phase) == (None in sequence) or (None in phase and phase != (None, None)):
             refuse("Line", [((), "needs either r_ohm and x_ohm, or r1_ohm and x1_ohm (with r0_ohm, x0_ohm)")])
-        if self.r_ohm == 0 and self.x_ohm == 0 or self.r1_ohm == 0 and self.x1_ohm == 0:
+        if (self.r_ohm == 0 and self.x_ohm == 0) or (self.r1_ohm == 0 and self.x1_ohm == 0):
             refuse("Line", [((), "has no impedance; merge its two buses instead")])
         return self
 
@@ -161,11 +161,11 @@ def _phase_defects(line: Line, at: int, phases: int) -> Iterable[tuple[Place, st
         if phases == 1 and isinstance(value, tuple):
             yield ("lines", at, name), "a balanced network takes one number here"
         if phases == 3 and isinstance(value, float):
-            yield ("lines", at, name), "a three-phase network needs a 3x3 phase matrix here"
+            yield (("lines", at, name), "a three-phase network needs a 3x3 phase matrix here")
     if phases == 3 and line.r1_ohm is not None:
         missing = [name for name in ("r0_ohm", "x0_ohm") if getattr(line, name) is None]
         for name in missing:
-            yield ("lines", at, name), "a three-phase network needs the zero-sequence value"
+            yield (("lines", at, name), "a three-phase network needs the zero-sequence value")
 
 
 def _unreached(network: Network) -> list[int]:

@@ -11,6 +11,7 @@ from api_spec.units import Count, EurPerMwh, Message, Money, NonNegative, Real
 
 Status: TypeAlias = Literal["cleared", "partly_cleared", "nothing_needed"]
 LimitKind: TypeAlias = Literal["congestion", "capacity", "voltage", "unbalance", "reactive", "power"]
+Unit: TypeAlias = Literal["A", "W", "var", "pu"]
 Prices: TypeAlias = tuple[EurPerMwh, ...]
 
 
@@ -40,7 +41,7 @@ class LimitResult(Message):
     before: Real
     after: Real
     limit: Real
-    unit: Literal["A", "W", "var", "pu"]
+    unit: Unit
     shadow_price: NonNegative
     unmet: NonNegative
 

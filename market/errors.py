@@ -1,0 +1,96 @@
+"""One tree of errors: each names a fact, carries its ids, and says it in a sentence that a person can act on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class FlexmarketError(Exception):
+    """Root of everything that flexmarket raises on purpose."""
+
+
+# --- clearing --------------------------------------------------------------------------------------------------------
+
+
+class ClearingError(FlexmarketError):
+    """A case could not be cleared; nothing of it is published."""
+
+
+class NotSupported(ClearingError):
+    """The case asks for something that this clearing does not do; `pointer` leads to it."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        """Say where and what."""
+        super().__init__(f"{pointer}: {reason}")
+        self.pointer = pointer
+        self.reason = reason
+
+
+class PowerFlowDiverged(ClearingError):
+    """The AC power flow of a period has no solution: the network cannot carry what is drawn."""
+
+    def __init__(self, period: int) -> None:
+        """Number of the first such period, from 0."""
+        super().__init__(f"the AC power flow of period {period} has no solution: the network cannot carry its load")
+        self.period = period
+
+
+@dataclass(frozen=True)
+class MissingLimit:
+    """A limit that stays broken, and what would mend it.
+
+    value, bound : in `unit`. needed_w : change of consumption at `bus`, where it helps most [W]; less : in which
+    direction.
+    """
+
+    request: str | None
+    limit: str
+    start: datetime
+    value: float
+    bound: float
+    unit: str
+    bus: str
+    needed_w: float
+    less: bool
+
+    def __str__(self) -> str:
+        """One sentence: which limit, where, when, how much is missing, and what would have been needed."""
+        asked = f' (request "{self.request}")' if self.request else ""
+        way = "less" if self.less else "more"
+        needed = f"{self.needed_w / 1000:,.1f} kW {way} consumption at {self.bus} would meet it"
+        if self.needed_w == float("inf"):
+            needed = "no change of consumption would meet it"
+        return (
+            f"{self.limit}{asked} at {self.start:%Y-%m-%d %H:%M} UTC: {self.value:.6g} {self.unit} with every useful "
+            f"offer accepted, the limit is {self.bound:.6g} {self.unit}; {needed}"
+        )
+
+
+class LimitCannotBeMet(ClearingError):
+    """Limits without a maximum price stay broken with every useful offer accepted; the worst comes first."""
+
+    _most = 10
+
+    def __init__(self, missing: tuple[MissingLimit, ...]) -> None:
+        """Keep all, say the first few."""
+        more = len(missing) - self._most
+        lines = [str(each) for each in missing[: self._most]] + ([f"and {more} more"] if more > 0 else [])
+        super().__init__("\n".join(lines))
+        self.missing = missing
+
+
+class SolverFailed(ClearingError):
+    """The solver, or the loop around it, ended without an optimum."""
+
+    def __init__(self, status: str) -> None:
+        """Name the status."""
+        super().__init__(f"the solver ended without an optimum: {status}")
+        self.status = status
+
+
+class ResultRefused(ClearingError):
+    """The check that stands between clearing and publication found something wrong."""
+
+    def __init__(self, reason: str) -> None:
+        """Say what."""
+        super().__init__(f"the result does not stand its check: {reason}")
+        self.reason = reason
