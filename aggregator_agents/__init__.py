@@ -1,0 +1,1 @@
+"""Agents that act for aggregators of EV chargers."""
