@@ -44,6 +44,9 @@ def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float,
     Raises SolverFailed with the solver's status where it is not optimal; nothing is loaded then.
     """
     m: Any = model
+    shape = (len(problem.envelopes), problem.periods)
+    if len(m.accepted) + len(m.unmet) == 0:
+        return _nothing_to_choose(shape)
     highs = Highs()
     highs.config.load_solution = False
     highs.config.time_limit = time_limit_s
@@ -53,7 +56,6 @@ def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float,
         raise SolverFailed(answer.termination_condition.name)
     values, reduced = highs.get_primals(), highs.get_reduced_costs()
     duals = highs.get_duals([m.limit[row] for row in m.limit])
-    shape = (len(problem.envelopes), problem.periods)
     accepted, energy = list(m.accepted.values()), list(m.energy.values())
     return Step(
         accepted_mw=np.array([values[v] for v in accepted]) * unit_mw,
@@ -63,3 +65,9 @@ def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float,
         energy_mwh=np.array([values[v] for v in energy]).reshape(shape) * unit_mw * problem.hours,
         energy_price=np.array([reduced[v] for v in energy]).reshape(shape),
     )
+
+
+def _nothing_to_choose(shape: tuple[int, int]) -> Step:
+    """The answer to a model without variables, which HiGHS refuses to call optimal."""
+    none = np.zeros(0)
+    return Step(none, none, none, none, np.zeros(shape), np.zeros(shape))
