@@ -97,8 +97,10 @@ class BookEntry(Message):
 
 
 class PublishedResult(Message):
-    """The outcome of an auction. Prices and limits are for all; `offers` holds the reader's own (a DSO's: those of its
-    auction, an operator's: all)."""
+    """The outcome of an auction.
+
+    Prices and limits are for all; `offers` holds the reader's own (a DSO's: those of its auction, an operator's: all).
+    """
 
     auction: AuctionId
     version: Count

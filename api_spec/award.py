@@ -21,8 +21,11 @@ class Reason(Message):
 
 
 class OfferResult(Message):
-    """An offer's outcome. payment_eur : received by the participant at the nodal prices; uplift_eur : on top of it,
-    so that nobody is paid less than asked."""
+    """An offer's outcome.
+
+    payment_eur : received by the participant at the nodal prices; uplift_eur : on top of it, so that nobody is paid
+    less than asked.
+    """
 
     id: OfferId
     power_w: PowerSeries

@@ -1,5 +1,6 @@
 """Small cases that a reader can solve by hand, as the documents that `Case` reads."""
 
+from itertools import pairwise
 from typing import Any
 
 from api_spec.case import Case
@@ -30,7 +31,7 @@ def curve(name: str, at: str, *steps: tuple[int, float], count: int = 1, partici
 
 def chain(*buses: str) -> list[Document]:
     """Lines l1, l2, ... from each bus to the next."""
-    return [line(f"l{k}", a, b) for k, (a, b) in enumerate(zip(buses, buses[1:], strict=False), start=1)]
+    return [line(f"l{k}", a, b) for k, (a, b) in enumerate(pairwise(buses), start=1)]
 
 
 def document(

@@ -14,7 +14,7 @@ from api_spec.case import Case
 from api_spec.result import Result, SolverRecord, Status, Verification
 from market.clearing.awards import Awards, in_money, offer_results, whole_watts
 from market.clearing.linearisation import Dispatch, dispatches
-from market.clearing.loop import Optimum, Options, optimise
+from market.clearing.loop import DEFAULT, Optimum, Options, optimise
 from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
 from market.clearing.prices import nodal_prices, published
 from market.clearing.problem import ClearingProblem, problem_of
@@ -23,7 +23,7 @@ from market.clearing.verify import ENGINE, verify
 __all__ = ["Options", "clear", "verify"]
 
 
-def clear(case: Case, options: Options = Options()) -> Result:
+def clear(case: Case, options: Options = DEFAULT) -> Result:
     """Clear a case: the least-cost acceptance that satisfies AC power flow and limits, and the prices that support it.
 
     Raises NotSupported (a kind of offer or network that is not cleared yet), PowerFlowDiverged (the baseline has no AC

@@ -35,6 +35,9 @@ class Options:
     time_limit_s: float = 300.0
 
 
+DEFAULT: Final = Options()
+
+
 @dataclass(frozen=True, eq=False)
 class Optimum:
     """Where the loop ended.

@@ -65,7 +65,7 @@ class OperatingPoints:
 
     @cached_property
     def current_a(self) -> FloatArray:
-        """(period, branch) current that a rating is held against [A]: larger end of lines, from side of transformers."""
+        """(period, branch) current held against ratings [A]: larger end of lines, from side of transformers."""
         grid = self.grid
         at_from: FloatArray = np.abs(self.current_from) * grid.amps_from
         at_to: FloatArray = np.abs(self.current_to) * grid.amps_to

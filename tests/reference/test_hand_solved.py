@@ -52,7 +52,7 @@ def test_price_behind_a_full_line_is_the_marginal_offer() -> None:
     assert result.cost_eur == 156
     assert price(result, "far").total[0] == pytest.approx(120, abs=1e-3)
     assert price(result, "far").congestion[0] == pytest.approx(90, abs=1e-3)
-    assert price(result, "s").total == (30,)
+    assert price(result, "s").total == (Decimal(30),)
     assert [offer.payment_eur for offer in result.offers] == [Decimal("72"), Decimal("48")]
     shadow = next(limit for limit in result.limits if limit.element == "l1").shadow_price
     assert shadow * 2e6 == pytest.approx(180, rel=1e-5), "congestion rent: 90 EUR/MWh on 2 MW"
