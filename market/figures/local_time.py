@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class TimeAxis:
     title: str
 
     @classmethod
-    def over(cls, starts: Sequence[datetime], resolution: timedelta, zone: tzinfo) -> Self:
+    def over(
+        cls, starts: Sequence[datetime], resolution: timedelta, zone: tzinfo
+    ) -> Self:
         """The axis of these aware instants on the clock that `zone` shows at the first of them."""
         end = starts[-1] + resolution
-        first, last = (each.astimezone(zone).utcoffset() or timedelta(0) for each in (starts[0], end))
+        first, last = (
+            each.astimezone(zone).utcoffset() or timedelta(0)
+            for each in (starts[0], end)
+        )
         clock = timezone(first)
         title = f"local time ({offset_text(clock)})"
         if first != last:
@@ -34,6 +39,12 @@ class TimeAxis:
     def edges(self) -> tuple[datetime, ...]:
         """All starts and the end: one more than there are periods."""
         return (*self.starts, self.end)
+
+    @property
+    def bars(self) -> dict[str, Any]:
+        """Place and width of a bar per period, as plotly words them."""
+        width = (self.end - self.starts[-1]) / timedelta(milliseconds=1)
+        return {"x": list(self.starts), "width": width, "offset": 0}
 
 
 def offset_text(zone: tzinfo, at: datetime | None = None) -> str:
@@ -52,5 +63,9 @@ def clock_text(instant: datetime, zone: tzinfo) -> str:
 def span_text(start: datetime, end: datetime, zone: tzinfo) -> str:
     """`Thu 15 Jan 2026, 06:00 to Fri 16 Jan, 06:00 (UTC+01:00)`; the second date only where it differs."""
     first, last = start.astimezone(zone), end.astimezone(zone)
-    later = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%a} {last.day} {last:%b}, {last:%H:%M}"
+    later = (
+        f"{last:%H:%M}"
+        if first.date() == last.date()
+        else f"{last:%a} {last.day} {last:%b}, {last:%H:%M}"
+    )
     return f"{first:%a} {first.day} {first:%b %Y}, {first:%H:%M} to {later} ({offset_text(zone, first)})"

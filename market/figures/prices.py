@@ -13,7 +13,9 @@ from market.figures.style import INK, PRICE_PARTS, colour_axis, time_frame
 UNIT = "EUR/MWh"
 
 
-def price_map(axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: str = "DLMP") -> go.Figure:
+def price_map(
+    axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: str = "DLMP"
+) -> go.Figure:
     """Heat map of prices, (bus, period) [EUR/MWh]; buses from top to bottom in their natural order."""
     values = np.asarray(prices, dtype=float)
     order = sorted(range(len(buses)), key=lambda at: natural(buses[at]))
@@ -21,7 +23,11 @@ def price_map(axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: 
         axis,
         y_title="bus",
         height=120 + max(240, min(18 * len(buses), 900)),
-        **colour_axis(title=f"{name} [{UNIT}]", lowest=float(values.min()), highest=float(values.max())),
+        **colour_axis(
+            title=f"{name} [{UNIT}]",
+            lowest=float(values.min()),
+            highest=float(values.max()),
+        ),
     )
     figure.add_heatmap(
         x=list(axis.edges),
@@ -31,25 +37,32 @@ def price_map(axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: 
         hovertemplate=f"bus %{{y}}<br>%{{x|%a %H:%M}}: %{{z:,.2f}} {UNIT}<extra></extra>",
     )
     figure.update_layout(hovermode="closest")
-    figure.update_yaxes(type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False)
+    figure.update_yaxes(
+        type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False
+    )
     figure.update_xaxes(showgrid=False)
     return figure
 
 
-def price_parts(axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike) -> go.Figure:
+def price_parts(
+    axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike
+) -> go.Figure:
     """Stacked parts of one bus's price per period [EUR/MWh], and their sum as a line.
 
     parts : each (period,), named as in the contract (energy, losses, congestion, voltage, unbalance); a part that is
     zero all along is left out.
     """
     figure = time_frame(axis, y_title=f"DLMP [{UNIT}]", barmode="relative", bargap=0.0)
-    middle = [start + (end - start) / 2 for start, end in zip(axis.starts, axis.edges[1:], strict=True)]
     for part, colour in PRICE_PARTS.items():
         values = np.asarray(parts[part], dtype=float)
         if np.any(values):
             hover = f"%{{y:,.2f}} {UNIT}"
             figure.add_bar(
-                x=middle, y=values, name=part, marker={"color": colour, "line": {"width": 0}}, hovertemplate=hover
+                **axis.bars,
+                y=values,
+                name=part,
+                marker={"color": colour, "line": {"width": 0}},
+                hovertemplate=hover,
             )
     sums = np.asarray(total, dtype=float)
     figure.add_scatter(
@@ -61,6 +74,7 @@ def price_parts(axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike
         line={"shape": "hv", "width": 1.5},
         hovertemplate=f"%{{y:,.2f}} {UNIT}",
     )
+    figure.update_xaxes(range=[axis.starts[0], axis.end])
     figure.update_yaxes(zeroline=True)
     return figure
 
@@ -68,4 +82,8 @@ def price_parts(axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts `b2` before `b10`."""
     pieces = re.split(r"(\d+)", name)
-    return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece.casefold()) for piece in pieces if piece)
+    return tuple(
+        (0, int(piece), "") if piece.isdigit() else (1, 0, piece.casefold())
+        for piece in pieces
+        if piece
+    )
