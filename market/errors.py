@@ -3,9 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from api_spec.defects import Defect
+
 
 class FlexmarketError(Exception):
     """Root of everything that flexmarket raises on purpose."""
+
+
+class BadCaseFile(FlexmarketError):
+    """A case file that is not a valid case; one line for each defect: JSON pointer and reason."""
+
+    def __init__(self, defects: tuple[Defect, ...]) -> None:
+        """Keep the defects."""
+        super().__init__("\n".join(": ".join(part for part in each if part) for each in defects))
+        self.defects = defects
 
 
 # --- clearing --------------------------------------------------------------------------------------------------------

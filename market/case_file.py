@@ -1,0 +1,57 @@
+"""Case files: read with every defect named at its place, results written whole or not at all."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from api_spec.case import Case
+from api_spec.defects import Defect, defects_of
+from api_spec.result import Result
+from market.errors import BadCaseFile
+
+
+def read_case(path: Path) -> Case:
+    """The case in a file of format `flexmarket-case/1`.
+
+    Raises BadCaseFile with JSON pointers and reasons; a name that stands twice in one object is a defect, too.
+    """
+    try:
+        document = json.loads(path.read_bytes(), object_pairs_hook=_each_name_once)
+    except OSError as failure:
+        raise BadCaseFile((Defect("", f"cannot be read: {failure.strerror}"),)) from failure
+    except (ValueError, RecursionError) as failure:
+        raise BadCaseFile((Defect("", f"is not JSON: {failure}"),)) from failure
+    try:
+        return Case.model_validate(document)
+    except ValidationError as failure:
+        raise BadCaseFile(defects_of(failure, document)) from failure
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Write a result as indented JSON; a reader never sees half of it.
+
+    Raises OSError where the folder cannot be written to.
+    """
+    text = result.model_dump_json(indent=1) + "\n"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the name "{twice}" stands twice in one object')
+    return members

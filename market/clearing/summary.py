@@ -1,0 +1,41 @@
+"""What a person wants to see of a clearing first: a short table."""
+
+from rich.table import Table
+
+from api_spec.case import Case
+from api_spec.result import PriceParts, Result
+
+
+def summary_table(case: Case, result: Result) -> Table:
+    """Status, cost, accepted offers, the highest price and where, and the limits that stay unmet."""
+    table = Table(title=f"{case.name}: {result.status.replace('_', ' ')}", show_header=False, title_justify="left")
+    table.add_column(style="dim")
+    table.add_column()
+    accepted = [offer for offer in result.offers if any(offer.power_w)]
+    paid = sum(offer.payment_eur + offer.uplift_eur for offer in result.offers)
+    table.add_row("cost", f"{result.cost_eur} EUR")
+    table.add_row("offers accepted", f"{len(accepted)} of {len(result.offers)}, paid {paid} EUR")
+    table.add_row("highest price", _highest_price(case, result))
+    unmet = [limit for limit in result.limits if limit.unmet > 0]
+    binding = {(limit.kind, limit.element) for limit in result.limits if limit.shadow_price > 0}
+    table.add_row("limits", f"{len(binding)} bind, {len(unmet)} stay unmet")
+    for limit in sorted(unmet, key=lambda each: -each.unmet)[:5]:
+        when = case.market_period.starts()[limit.period]
+        table.add_row(
+            f"  {limit.kind} {limit.element}",
+            f"{when:%Y-%m-%d %H:%M} UTC: {limit.after:.5g} {limit.unit}, limit {limit.limit:.5g} {limit.unit}",
+        )
+    check = result.verification
+    table.add_row("checked by", f"{check.engine}: worst violation {check.max_violation_pu:.1e}")
+    return table
+
+
+def _highest_price(case: Case, result: Result) -> str:
+    prices = [
+        (price, bus, period)
+        for bus, parts in result.prices_eur_per_mwh.items()
+        if isinstance(parts, PriceParts)
+        for period, price in enumerate(parts.total)
+    ]
+    price, bus, period = max(prices, key=lambda each: (each[0], each[1]))
+    return f"{price:.2f} EUR/MWh at {bus}, {case.market_period.starts()[period]:%Y-%m-%d %H:%M} UTC"
