@@ -54,7 +54,8 @@ def clear(case: Case, options: Options = DEFAULT) -> Result:
 
 def _cost_eur(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -> Decimal:
     """The objective at the published dispatch: energy, losses, offers, and unmet limits at their price."""
-    unmet = np.where(unmet_limits(problem, after), after.excess, 0.0)
+    broken = unmet_limits(problem, after)
+    unmet = np.where(broken, after.excess, 0.0)
     return Decimal(repr(float((after.cost.sum() + (optimum.shadow * unmet).sum()) * problem.hours)))
 
 

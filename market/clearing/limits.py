@@ -30,7 +30,8 @@ class Limits:
 
     quantity : (limit,) position in the vector of quantities. sense : (limit,) +1 upper, -1 lower. bound : (period,
     limit), `sense * inf` where it does not hold. scale : (limit,) what one relative unit of it is. max_price : (limit,)
-    [EUR/MWh], inf = to be met at any price. kind, request, element : (limit,) names; request is None for the network's
+    [EUR/MWh], inf = to be met at any price. whole : (limit,) equal numbers for parts of one limit, such as both ends of
+    a line, which leave the same amount unmet. kind, request, element : (limit,) names; request is None for the network's
     own limits.
     """
 
@@ -39,6 +40,7 @@ class Limits:
     bound: FloatArray
     scale: FloatArray
     max_price: FloatArray
+    whole: IntArray
     kind: tuple[LimitKind, ...]
     request: tuple[str | None, ...]
     element: tuple[str, ...]
@@ -85,6 +87,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limit
         bound=bound,
         scale=_scales(every, bound, baseline),
         max_price=np.array([_max_price(limit.request) for limit in every]),
+        whole=_wholes(every),
         kind=tuple(limit.kind for limit in every),
         request=tuple(None if limit.request is None else limit.request.id for limit in every),
         element=tuple(limit.element for limit in every),
@@ -207,6 +210,12 @@ def _scales(every: list[_Limit], bound: FloatArray, baseline: FloatArray) -> Flo
         typical = max(finite.max(initial=0.0), np.abs(baseline[:, limit.quantity]).max(initial=0.0) / 100, 1e-3)
         scales.append(_VOLTAGE_SCALE if limit.kind == "voltage" else typical)
     return np.array(scales)
+
+
+def _wholes(every: list[_Limit]) -> IntArray:
+    names = [(limit.request and limit.request.id, limit.kind, limit.element, limit.upper) for limit in every]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], dtype=np.intp)
 
 
 def _max_price(request: FlexRequest | None) -> float:

@@ -81,7 +81,8 @@ class Rows:
     """Limits in single periods, linearised at a dispatch; powers in MW, limits relative to their scale.
 
     period, limit : (row,) which. excess : (row,) at the dispatch. by_p : (row, bus) derivative of excess by
-    consumption [1/MW]. price : (row,) what one relative unit of unmet limit costs [EUR/h].
+    consumption [1/MW]. unmet : (row,) which amount left unmet it shares with other parts of the same limit. price :
+    (unmet,) what one relative unit of it costs [EUR/h].
     """
 
     period: IntArray
@@ -89,6 +90,7 @@ class Rows:
     excess: FloatArray
     by_p: FloatArray
     by_q: FloatArray
+    unmet: IntArray
     price: FloatArray
 
     def __len__(self) -> int:
@@ -156,11 +158,13 @@ class Linearisation:
             by_p[at], by_q[at] = (p + direct).T[back], q.T[back]
         relative = (limits.sense[limit] / limits.scale[limit])[:, None]
         by_p, by_q = by_p * relative, by_q * relative
-        steepest = np.abs(by_p).max(axis=1, initial=0.0)
-        most = np.where(np.isinf(limits.max_price[limit]), HARD_PRICE, limits.max_price[limit])
+        shared, unmet = np.unique(np.stack([period, limits.whole[limit]]), axis=1, return_inverse=True)
+        steepest, most = np.zeros(shared.shape[1]), np.zeros(shared.shape[1])
+        np.maximum.at(steepest, unmet, np.abs(by_p).max(axis=1, initial=0.0))
+        most[unmet] = np.where(np.isinf(limits.max_price[limit]), HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.
         price = np.divide(most, steepest, out=np.zeros_like(most), where=steepest > 0)
-        return Rows(period, limit, self.dispatch.excess[period, limit], by_p, by_q, price)
+        return Rows(period, limit, self.dispatch.excess[period, limit], by_p, by_q, unmet, price)
 
     def hessian(self, period: int, buses: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
         """(k, k) second derivative of cost plus shadow-priced limits by consumption at k buses [EUR/h per MW^2].

@@ -141,8 +141,11 @@ def optimality_error(point: Linearisation, rows: Rows, step: Step, options: Opti
         slack = np.minimum(energy - each.low_mwh, each.high_mwh - energy)
         loose = np.where(slack > small * problem.hours, np.abs(step.energy_price[number]), 0.0)
         error[0] = max(error[0], float(loose.max()) / options.price_tolerance)
-    exceeded = np.where(step.shadow < rows.price * (1 - 1e-9), rows.excess, 0.0)
-    untight = np.where(step.shadow > 1e-9 * rows.price, -rows.excess, 0.0)
+    whole = np.zeros(len(rows.price))
+    np.add.at(whole, rows.unmet, step.shadow)
+    allowed = _unmet(rows, point.dispatch) * (whole >= rows.price * (1 - 1e-9))
+    exceeded = rows.excess - allowed[rows.unmet]
+    untight = np.where(step.shadow > 1e-9 * rows.price[rows.unmet], -exceeded, 0.0)
     np.maximum.at(error, groups[rows.period], np.maximum(exceeded, untight) / options.excess_tolerance)
     unseen = point.dispatch.excess > options.excess_tolerance
     unseen[rows.period, rows.limit] = False
@@ -254,7 +257,7 @@ def _best(
     if len(trials) == 0:
         return dispatch, radius / 4
     chosen = merits.argmin(axis=0)
-    better = (merits.min(axis=0) < now - noise * 0) & working
+    better = (merits.min(axis=0) < now) & working
     radius = radius.copy()
     for group in np.flatnonzero(working):
         trial = trials[chosen[group]]
@@ -277,6 +280,14 @@ def _merit(problem: ClearingProblem, rows: Rows, dispatch: Dispatch) -> FloatArr
     """(group,) true cost of a dispatch, unmet limits at their price [EUR/h]."""
     merit = np.zeros(problem.couplings.max() + 1)
     np.add.at(merit, problem.couplings, dispatch.cost)
-    unmet = np.maximum(dispatch.excess[rows.period, rows.limit], 0.0)
-    np.add.at(merit, problem.couplings[rows.period], rows.price * unmet)
+    period = np.zeros(len(rows.price), dtype=np.intp)
+    period[rows.unmet] = rows.period
+    np.add.at(merit, problem.couplings[period], rows.price * _unmet(rows, dispatch))
     return merit
+
+
+def _unmet(rows: Rows, dispatch: Dispatch) -> FloatArray:
+    """(unmet,) what a dispatch leaves unmet of each limit: the worst of its parts."""
+    unmet = np.zeros(len(rows.price))
+    np.maximum.at(unmet, rows.unmet, dispatch.excess[rows.period, rows.limit])
+    return unmet

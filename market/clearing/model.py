@@ -65,7 +65,8 @@ def add_energy_of_envelopes(m: Any, point: Linearisation, unit_mw: float) -> Non
 def add_limits(m: Any, point: Linearisation, rows: Rows, unit_mw: float) -> None:
     """Every limit that has entered: excess + a (x - x_0) - s <= 0, with s >= 0 unmet at its price."""
     columns, accepted = point.problem.columns, point.dispatch.accepted_mw
-    m.unmet = pyo.Var(range(len(rows)), within=pyo.NonNegativeReals)
+    m.unmet = pyo.Var(range(len(rows.price)), within=pyo.NonNegativeReals)
+    unmet = rows.unmet.tolist()
     of_period = [np.flatnonzero(columns.period == t) for t in range(point.problem.periods)]
 
     def limit(_: Any, row: int) -> Any:
@@ -73,7 +74,7 @@ def add_limits(m: Any, point: Linearisation, rows: Rows, unit_mw: float) -> None
         slope = columns.sign[inside] * rows.by_p[row, columns.bus[inside]]
         at_zero = float(rows.excess[row] - slope @ accepted[inside])
         terms = [(m.accepted[j], a * unit_mw) for j, a in zip(inside.tolist(), slope.tolist(), strict=True) if a != 0.0]
-        return _linear([*terms, (m.unmet[row], -1.0)]) <= -at_zero
+        return _linear([*terms, (m.unmet[unmet[row]], -1.0)]) <= -at_zero
 
     m.limit = pyo.Constraint(range(len(rows)), rule=limit)
 
@@ -82,7 +83,7 @@ def minimise_cost(m: Any, point: Linearisation, rows: Rows, unit_mw: float) -> N
     """Marginal cost of what is accepted, and the price of what stays unmet [EUR/h per unit of power]."""
     cost, price = point.column_cost.tolist(), (rows.price / unit_mw).tolist()
     terms = [(m.accepted[column], c) for column, c in enumerate(cost)]
-    m.cost = pyo.Objective(expr=_linear([*terms, *((m.unmet[row], c) for row, c in enumerate(price))]))
+    m.cost = pyo.Objective(expr=_linear([*terms, *((m.unmet[k], c) for k, c in enumerate(price))]))
 
 
 def _linear(terms: list[tuple[Any, float]]) -> Any:

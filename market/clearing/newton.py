@@ -61,7 +61,7 @@ def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray
     free = np.flatnonzero(inside & movable)
     fixed = np.flatnonzero(~inside & movable)
     periods = np.unique(problem.columns.period[movable])
-    binding = np.flatnonzero((step.shadow > 0) & (step.unmet <= 0) & np.isin(rows.period, periods))
+    binding = np.flatnonzero((step.shadow > 0) & (step.unmet[rows.unmet] <= 0) & np.isin(rows.period, periods))
     equal = np.concatenate([_row_slopes(problem, rows, binding), _energy_slopes(problem, step, movable)])
     size = len(free) + len(equal)
     if len(free) == 0 or size > LARGEST:
@@ -77,8 +77,8 @@ def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray
     system[: len(free), len(free) :], system[len(free) :, : len(free)] = (equal[:, free].T, equal[:, free])
     # Redundant equalities would make the system singular; a little give lets them share.
     system[np.arange(len(free), size), np.arange(len(free), size)] -= _REGULAR / steepest
-    unmet = np.flatnonzero((step.unmet > 0) & np.isin(rows.period, periods))
-    slope = point.column_cost + rows.price[unmet] @ _row_slopes(problem, rows, unmet)
+    unmet = np.flatnonzero((step.unmet[rows.unmet] > 0) & np.isin(rows.period, periods))
+    slope = point.column_cost + step.shadow[unmet] @ _row_slopes(problem, rows, unmet)
     right = np.concatenate(
         [-slope[free] - hessian[np.ix_(free, fixed)] @ moves[fixed], -gap - equal[:, fixed] @ moves[fixed]]
     )

@@ -39,20 +39,30 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     unmet = unmet_limits(problem, after)
     asked = np.array([request is not None for request in limits.request], dtype=np.bool_)
     told = unmet | (optimum.shadow > 0) | ((in_tolerance_units(problem, before) > MET) & asked)
+    # A limit has one entry in each period, for the part of it that is worst after clearing.
+    parts = np.where(told, after.excess, -np.inf)
+    shadow = np.zeros((problem.periods, limits.whole.max(initial=-1) + 1))
+    np.add.at(shadow, (slice(None), limits.whole), optimum.shadow)
+    worst = np.full_like(shadow, -np.inf)
+    np.maximum.at(worst, (slice(None), limits.whole), parts)
+    first = {
+        (int(t), int(limits.whole[k])): int(k)
+        for t, k in reversed(np.argwhere(told & (parts == worst[:, limits.whole])))
+    }
     found = [
         LimitResult(
             request=limits.request[limit],
             kind=limits.kind[limit],
             element=limits.element[limit],
-            period=int(period),
+            period=period,
             before=_plain(problem.baseline[period, limits.quantity[limit]]),
             after=_plain(after.values[period, limits.quantity[limit]]),
             limit=_plain(limits.bound[period, limit]),
             unit=UNITS[problem.quantities.place(limits.quantity[limit])[0]],
-            shadow_price=_plain(optimum.shadow[period, limit] / limits.scale[limit]),
+            shadow_price=_plain(shadow[period, whole] / limits.scale[limit]),
             unmet=_plain(after.excess[period, limit] * limits.scale[limit]) if unmet[period, limit] else 0.0,
         )
-        for period, limit in np.argwhere(told)
+        for (period, whole), limit in first.items()
     ]
     return tuple(
         sorted(found, key=lambda each: (each.request or "~", each.kind, each.element, each.period, each.limit))

@@ -25,7 +25,7 @@ _OPTIONS: Final = {
 class Step:
     """Solution of one linear programme.
 
-    accepted_mw : (column,). unmet : (row,) relative. shadow : (row,) what relaxing a limit by one relative unit saves
+    accepted_mw : (column,). unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one relative unit saves
     [EUR/h], not negative. reduced_cost : (column,) [EUR/MWh]. energy_mwh, energy_price : (envelope, period) running
     energy and the reduced cost of its bound [EUR/MWh].
     """
@@ -59,7 +59,7 @@ def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float,
     accepted, energy = list(m.accepted.values()), list(m.energy.values())
     return Step(
         accepted_mw=np.array([values[v] for v in accepted]) * unit_mw,
-        unmet=np.array([values[m.unmet[row]] for row in m.limit]),
+        unmet=np.array([values[m.unmet[k]] for k in m.unmet]),
         shadow=np.array([max(-duals[m.limit[row]], 0.0) for row in m.limit]) * unit_mw,
         reduced_cost=np.array([reduced[v] for v in accepted]),
         energy_mwh=np.array([values[v] for v in energy]).reshape(shape) * unit_mw * problem.hours,
