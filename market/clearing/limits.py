@@ -30,9 +30,9 @@ class Limits:
 
     quantity : (limit,) position in the vector of quantities. sense : (limit,) +1 upper, -1 lower. bound : (period,
     limit), `sense * inf` where it does not hold. scale : (limit,) what one relative unit of it is. max_price : (limit,)
-    [EUR/MWh], inf = to be met at any price. whole : (limit,) equal numbers for parts of one limit, such as both ends of
-    a line, which leave the same amount unmet. kind, request, element : (limit,) names; request is None for the network's
-    own limits.
+    [EUR/MWh], inf = to be met at any price. whole : (limit,) equal numbers for parts of one limit, such as both ends
+    of a line, which share what is left unmet. kind, request, element : (limit,) names; request is None for the
+    network's own limits.
     """
 
     quantity: IntArray

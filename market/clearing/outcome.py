@@ -1,5 +1,6 @@
 """What the limits say: which bound, what was broken before, what stays unmet, and what would have been needed."""
 
+from collections import defaultdict
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,7 @@ def in_tolerance_units(problem: ClearingProblem, excess: FloatArray) -> FloatArr
 
 
 def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -> tuple[LimitResult, ...]:
-    """Every limit that was broken before, binds, or stays unmet; in the order of requests, elements and periods.
+    """Every limit that was broken before, binds, or stays unmet; requested ones first, in the order of ids.
 
     after : the dispatch of whole watts that is published.
     """
@@ -39,33 +40,36 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     unmet = unmet_limits(problem, after)
     asked = np.array([request is not None for request in limits.request], dtype=np.bool_)
     told = unmet | (optimum.shadow > 0) | ((in_tolerance_units(problem, before) > MET) & asked)
-    # A limit has one entry in each period, for the part of it that is worst after clearing.
-    parts = np.where(told, after.excess, -np.inf)
-    shadow = np.zeros((problem.periods, limits.whole.max(initial=-1) + 1))
-    np.add.at(shadow, (slice(None), limits.whole), optimum.shadow)
-    worst = np.full_like(shadow, -np.inf)
-    np.maximum.at(worst, (slice(None), limits.whole), parts)
-    first = {
-        (int(t), int(limits.whole[k])): int(k)
-        for t, k in reversed(np.argwhere(told & (parts == worst[:, limits.whole])))
-    }
-    found = [
-        LimitResult(
-            request=limits.request[limit],
-            kind=limits.kind[limit],
-            element=limits.element[limit],
-            period=period,
-            before=_plain(problem.baseline[period, limits.quantity[limit]]),
-            after=_plain(after.values[period, limits.quantity[limit]]),
-            limit=_plain(limits.bound[period, limit]),
-            unit=UNITS[problem.quantities.place(limits.quantity[limit])[0]],
-            shadow_price=_plain(shadow[period, whole] / limits.scale[limit]),
-            unmet=_plain(after.excess[period, limit] * limits.scale[limit]) if unmet[period, limit] else 0.0,
-        )
-        for (period, whole), limit in first.items()
-    ]
-    return tuple(
-        sorted(found, key=lambda each: (each.request or "~", each.kind, each.element, each.period, each.limit))
+    parts: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for period, limit in np.argwhere(told):
+        parts[int(period), int(limits.whole[limit])].append(int(limit))
+    found = [_limit_result(problem, optimum, after, period, together) for (period, _), together in parts.items()]
+    return tuple(sorted(found, key=lambda each: (each.request is None, each.request or "", *_named(each))))
+
+
+def _named(limit: LimitResult) -> tuple[str, str, int, float]:
+    return limit.kind, limit.element, limit.period, limit.limit
+
+
+def _limit_result(
+    problem: ClearingProblem, optimum: Optimum, after: Dispatch, period: int, together: list[int]
+) -> LimitResult:
+    """One limit in one period, told for the part of it that is worst after clearing."""
+    limits = problem.limits
+    limit = max(together, key=lambda part: float(after.excess[period, part]))
+    shadow = sum(float(optimum.shadow[period, part]) for part in together)
+    unmet = bool(unmet_limits(problem, after)[period, limit])
+    return LimitResult(
+        request=limits.request[limit],
+        kind=limits.kind[limit],
+        element=limits.element[limit],
+        period=period,
+        before=_plain(problem.baseline[period, limits.quantity[limit]]),
+        after=_plain(after.values[period, limits.quantity[limit]]),
+        limit=_plain(limits.bound[period, limit]),
+        unit=UNITS[problem.quantities.place(limits.quantity[limit])[0]],
+        shadow_price=_plain(shadow / limits.scale[limit]),
+        unmet=_plain(after.excess[period, limit] * limits.scale[limit]) if unmet else 0.0,
     )
 
 

@@ -25,9 +25,9 @@ _OPTIONS: Final = {
 class Step:
     """Solution of one linear programme.
 
-    accepted_mw : (column,). unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one relative unit saves
-    [EUR/h], not negative. reduced_cost : (column,) [EUR/MWh]. energy_mwh, energy_price : (envelope, period) running
-    energy and the reduced cost of its bound [EUR/MWh].
+    accepted_mw : (column,). unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one
+    relative unit saves [EUR/h], not negative. reduced_cost : (column,) [EUR/MWh]. energy_mwh, energy_price : (envelope,
+    period) running energy and the reduced cost of its bound [EUR/MWh].
     """
 
     accepted_mw: FloatArray

@@ -149,7 +149,10 @@ def _load_ids(grid: Grid) -> range:
 
 
 def _input_of(grid: Grid) -> dict[ComponentType, np.ndarray[tuple[int, ...], np.dtype[np.void]]]:
-    """The grid in power-grid-model's own terms, from the wire form rather than from our admittances."""
+    """The grid in power-grid-model's own terms, from the wire form rather than from our admittances.
+
+    In the order of ids, so that the same network written in another order gives the same bits.
+    """
     position = grid.bus_at
     nodes = initialize_array(DatasetType.input, ComponentType.node, grid.buses)
     nodes["id"] = range(grid.buses)
@@ -169,14 +172,14 @@ def _input_of(grid: Grid) -> dict[ComponentType, np.ndarray[tuple[int, ...], np.
     loads["q_specified"] = 0.0
     branch = {name: grid.buses + at for name, at in grid.branch_at.items()}
     lines = initialize_array(DatasetType.input, ComponentType.line, len(grid.network.lines))
-    for row, line in zip(lines, grid.network.lines, strict=True):
+    for row, line in zip(lines, sorted(grid.network.lines, key=_by_id), strict=True):
         impedance = positive_sequence_ohm(line)
         row["id"], row["from_node"], row["to_node"] = (branch[line.id], position[line.from_bus], position[line.to_bus])
         row["from_status"] = row["to_status"] = 1
         row["r1"], row["x1"] = impedance.real, impedance.imag
         row["c1"], row["tan1"] = line.b_s / (2 * np.pi * _FREQUENCY_HZ), 0.0
     transformers = initialize_array(DatasetType.input, ComponentType.transformer, len(grid.network.transformers))
-    for row, transformer in zip(transformers, grid.network.transformers, strict=True):
+    for row, transformer in zip(transformers, sorted(grid.network.transformers, key=_by_id), strict=True):
         _fill_transformer(row, transformer, grid)
         row["id"] = branch[transformer.id]
     return {
@@ -186,6 +189,10 @@ def _input_of(grid: Grid) -> dict[ComponentType, np.ndarray[tuple[int, ...], np.
         ComponentType.source: source,
         ComponentType.sym_load: loads,
     }
+
+
+def _by_id(element: wire.Element) -> str:
+    return element.id
 
 
 def _fill_transformer(row: np.void, transformer: wire.Transformer, grid: Grid) -> None:

@@ -1,0 +1,218 @@
+"""What a market may rely on: no harm, fair ties, explained refusals, results that do not depend on order."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api_spec.case import Case
+from api_spec.result import PriceParts, Result
+from market.clearing import clear, verify
+from market.errors import LimitCannotBeMet, NotSupported, PowerFlowDiverged, ResultRefused
+from tests.small_cases import Document, case, chain, curve, document, line, load
+
+CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
+
+
+def without_solver(result: Result) -> str:
+    return result.model_copy(update={"solver": result.solver.model_copy(update={"seconds": {}})}).model_dump_json()
+
+
+def test_an_impossible_limit_says_which_where_when_and_what_would_have_been_needed() -> None:
+    """3 MW behind 2 MW without a maximum price, and only 0.4 MW on offer."""
+    impossible = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 1e6, 3e6)],
+        requests=[CAPACITY],
+        offers=[curve("o", "far", (-400_000, 50.0), count=2)],
+    )
+
+    with pytest.raises(LimitCannotBeMet) as refusal:
+        clear(impossible)
+
+    assert str(refusal.value) == (
+        'capacity limit of l1 (request "r") at 2026-01-15 16:00 UTC: 2.6e+06 W with every useful offer accepted, '
+        "the limit is 2e+06 W; 600.0 kW less consumption at far would meet it"
+    )
+
+
+def test_clearing_does_no_harm_to_limits_that_nobody_asked_about() -> None:
+    """An aggregator that pays to consume more is stopped by the line's rating, and by a baseline above it."""
+    eager = curve("o", "far", (900_000, -20.0), count=2)
+    rated = [line("l1", "s", "far", rating_a=60.0)]
+
+    result = clear(case(lines=rated, baseline=[load("far", 8e5, 1.5e6)], offers=[eager]))
+
+    assert 0 < result.offers[0].power_w[0] < 900_000, "up to 60 A at 10 kV, about 1.04 MVA"
+    assert result.offers[0].power_w[1] == 0, "already above 60 A: not one watt more"
+    assert result.verification.max_violation_pu <= 5e-5
+
+
+def test_equal_offers_at_one_place_share_pro_rata_whatever_their_order() -> None:
+    """0.1 MW needed from offers of 0.3, 0.6 and 0.1 MW at one price: 30 001, 60 000 and 10 000 W."""
+    offers = [
+        curve("a", "far", (-300_000, 50.0)),
+        curve("b", "far", (-600_000, 50.0)),
+        curve("c", "far", (-100_000, 50.0)),
+    ]
+    tied = {
+        "lines": [line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        "baseline": [load("far", 2_100_001)],
+        "requests": [{**CAPACITY, "max_price_eur_per_mwh": 500}],
+    }
+
+    shares = [clear(case(**tied, offers=order)).offers for order in (offers, offers[::-1])]
+
+    assert [offer.power_w for offer in shares[0]] == [(-30_001,), (-60_000,), (-10_000,)]
+    assert shares[0] == shares[1]
+
+
+@pytest.mark.parametrize(
+    ("offer", "pointer"),
+    [
+        (
+            {"kind": "block", "power_w": [-1000], "price_eur_per_mwh": 5, "id": "o", "participant": "p", "bus": "far"},
+            "/offers/0/kind",
+        ),
+        ({**curve("o", "far", (-1000, 5.0)), "q_var_min": -5, "q_var_max": 5}, "/offers/0"),
+    ],
+)
+def test_kinds_that_are_not_cleared_yet_are_named(offer: Document, pointer: str) -> None:
+    with pytest.raises(NotSupported) as refusal:
+        clear(case(lines=chain("s", "far"), baseline=[load("far", 1e5)], offers=[offer]))
+    assert refusal.value.pointer == pointer
+
+
+def test_a_baseline_without_an_ac_solution_is_named_with_its_period() -> None:
+    with pytest.raises(PowerFlowDiverged, match="period 1 has no solution"):
+        clear(case(lines=[line("l1", "s", "far", r_ohm=50.0, x_ohm=50.0)], baseline=[load("far", 1e5, 9e6)]))
+
+
+def test_requests_that_are_not_active_ask_for_nothing() -> None:
+    asked = {**CAPACITY, "max_price_eur_per_mwh": 500, "active": [False, True]}
+    both = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 2.5e6, 2.5e6)],
+        requests=[asked],
+        offers=[curve("o", "far", (-900_000, 50.0), count=2)],
+    )
+
+    assert clear(both).offers[0].power_w == (0, -500_000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda r: {"power_w": (-950_000,)}, "offered"),
+        (lambda r: {"power_w": (-400_000,)}, "broken"),
+        (lambda r: {"power_w": (-700_000,)}, "price"),
+        (lambda r: {"payment_eur": r.payment_eur + 1}, "paid"),
+        (lambda r: {"payment_eur": Decimal(1), "uplift_eur": Decimal(0)}, "paid"),
+    ],
+)
+def test_verify_refuses_a_result_that_was_tampered_with(spoil: Any, complaint: str) -> None:
+    honest = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 2.5e6)],
+        requests=[{**CAPACITY, "max_price_eur_per_mwh": 500}],
+        offers=[curve("o", "far", (-900_000, 50.0))],
+    )
+    result = clear(honest)
+    offer = result.offers[0]
+    spoiled = result.model_copy(update={"offers": (offer.model_copy(update=spoil(offer)),)})
+
+    verify(honest, result)
+    with pytest.raises(ResultRefused, match=complaint):
+        verify(honest, spoiled)
+
+
+@st.composite
+def books(draw: st.DrawFn) -> Document:
+    """A random tree of 10 kV lines with loads, offers of both directions and a limit that is a little too tight."""
+    buses = ["s", *(f"b{k}" for k in range(draw(st.integers(2, 6))))]
+    lines = [
+        line(
+            f"l{k}",
+            buses[draw(st.integers(max(0, k - 2), k - 1))] if k > 1 else "s",
+            name,
+            r_ohm=draw(st.sampled_from([0.3, 0.8])),
+        )
+        for k, name in enumerate(buses)
+        if k > 0
+    ]
+    baseline = [load(name, draw(st.integers(100_000, 600_000)), q_var=(50_000,)) for name in buses[1:]]
+    price = st.decimals(5, 200, places=2).map(float)
+    offers = [
+        curve(
+            f"o{k}",
+            draw(st.sampled_from(buses[1:])),
+            (draw(st.sampled_from([-300_000, -120_000, 150_000])), draw(price)),
+        )
+        for k in range(draw(st.integers(1, 6)))
+    ]
+    total = sum(each["p_w"][0] for each in baseline)
+    limit = {**CAPACITY, "import_limit_w": draw(st.floats(0.85, 1.1)) * total, "max_price_eur_per_mwh": 1000}
+    energy = draw(st.sampled_from([[0.0], [60.0], [-15.0]]))
+    return document(lines=lines, baseline=baseline, offers=offers, requests=[limit], energy=energy)
+
+
+SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+
+
+@SOME
+@given(books(), st.randoms(use_true_random=False))
+def test_results_do_not_depend_on_the_order_of_lists(book: Document, shuffle: random.Random) -> None:
+    shuffled = {**book, "network": dict(book["network"])}
+    for part, where in (
+        ("offers", shuffled),
+        ("baseline", shuffled),
+        ("lines", shuffled["network"]),
+        ("buses", shuffled["network"]),
+    ):
+        where[part] = shuffle.sample(where[part], len(where[part]))
+
+    first, second = (clear(Case.model_validate(each)) for each in (book, shuffled))
+
+    assert without_solver(first) == without_solver(second)
+
+
+@SOME
+@given(books())
+def test_nobody_is_paid_less_than_asked_and_more_supply_never_costs_more(book: Document) -> None:
+    result = clear(Case.model_validate(book))
+    less = clear(Case.model_validate({**book, "offers": book["offers"][:-1]}))
+
+    assert result.cost_eur <= less.cost_eur + Decimal("0.0002") + abs(less.cost_eur) / 10**6
+    for terms, offer in zip(sorted(book["offers"], key=lambda each: str(each["id"])), result.offers, strict=True):
+        asked = abs(offer.power_w[0]) * terms["steps"][0]["price_eur_per_mwh"] / 1e6
+        assert float(offer.payment_eur + offer.uplift_eur) >= asked - 2e-4
+
+
+@SOME
+@given(books())
+def test_a_losing_offer_that_asks_more_changes_nothing(book: Document) -> None:
+    result = clear(Case.model_validate(book))
+    losing = {offer.id for offer in result.offers if not any(offer.power_w)}
+    raised = [
+        {**each, "steps": [{**each["steps"][0], "price_eur_per_mwh": each["steps"][0]["price_eur_per_mwh"] + 50}]}
+        if each["id"] in losing
+        else each
+        for each in book["offers"]
+    ]
+
+    again = clear(Case.model_validate({**book, "offers": raised}))
+
+    assert [offer.power_w for offer in again.offers] == [offer.power_w for offer in result.offers]
+    assert total_prices(again) == pytest.approx(total_prices(result), abs=1e-3)
+
+
+def total_prices(result: Result) -> list[float]:
+    return [
+        float(price)
+        for parts in result.prices_eur_per_mwh.values()
+        if isinstance(parts, PriceParts)
+        for price in parts.total
+    ]
