@@ -29,7 +29,7 @@ class SettlementLine(Message):
 
 
 class Statement(Message):
-    """A participant's settled account of one auction; the amounts are sums over its lines, rounded once."""
+    """A participant's settled account of one auction; its amounts are the sums of its lines, each rounded once."""
 
     auction: AuctionId
     participant: OrganisationId

@@ -19,6 +19,15 @@ class BadCaseFile(FlexmarketError):
         self.defects = defects
 
 
+class ReadingsMissing(FlexmarketError):
+    """An award cannot be settled: its meter readings are not all there."""
+
+    def __init__(self, participant: str, bus: str, start: datetime) -> None:
+        """Name the first period without a reading."""
+        super().__init__(f"{participant} has no meter reading at {bus} for {start:%Y-%m-%d %H:%M} UTC")
+        self.participant, self.bus, self.start = participant, bus, start
+
+
 # --- clearing --------------------------------------------------------------------------------------------------------
 
 

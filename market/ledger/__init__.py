@@ -1,0 +1,1 @@
+"""Money: what was delivered, what is paid for it, and the double-entry ledger. Pure; Decimal only."""

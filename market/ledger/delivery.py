@@ -1,0 +1,30 @@
+"""The UFTP settlement rule: what of an ordered change was delivered, and what is missing of it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Outcome of one period [W]. delivered_w has the sign of the order; deficiency_w is not negative."""
+
+    delivered_w: int
+    deficiency_w: int
+
+
+def deliver(*, baseline_w: int, ordered_w: int, metered_w: int) -> Delivery:
+    """Delivered part and deficiency of an ordered change of consumption, all in W, consumption positive.
+
+    For a reduction F from baseline B, metered A: D = min(F, max(0, B - A)), S = max(0, A - (B - F)); an increase is the
+    mirror image. More than was ordered is not paid. Source: UFTP 3 (USEF, Shapeshifter), flexibility settlement.
+    """
+    way = -1 if ordered_w < 0 else 1
+    ordered, changed = abs(ordered_w), way * (metered_w - baseline_w)
+    if ordered == 0:
+        return Delivery(0, 0)
+    return Delivery(delivered_w=way * min(ordered, max(0, changed)), deficiency_w=max(0, ordered - changed))
+
+
+def net(delivery: Delivery, *, price: Decimal, penalty: Decimal) -> Decimal:
+    """Amount due, priceF x D - pricePenalty x S, in the money of the prices per W; unrounded."""
+    return price * abs(delivery.delivered_w) - penalty * delivery.deficiency_w

@@ -1,0 +1,150 @@
+"""Settlement by the UFTP rule, and a ledger that always sums to zero."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_spec.auction import Auction, Product
+from api_spec.award import Award
+from api_spec.period import MarketPeriod
+from market.errors import ReadingsMissing
+from market.ledger.delivery import Delivery, deliver, net
+from market.ledger.settlement import statements
+from market.ledger.transfers import balances, pending_transfers, settling_transfers
+
+NOW = datetime(2026, 1, 17, 12, tzinfo=UTC)
+START = datetime(2026, 1, 15, 16, tzinfo=UTC)
+
+
+def auction(count: int = 1, penalty: str = "110") -> Auction:
+    return Auction(
+        id="auc-1",
+        dso="dso-1",
+        state="published",
+        network="risoe",
+        product=Product(name="day", price_cap_eur_per_mwh=Decimal(1000), penalty_eur_per_mwh=Decimal(penalty)),
+        delivery=MarketPeriod(start=START, resolution=timedelta(minutes=15), count=count),
+        gate_closure=START,
+    )
+
+
+def award(
+    power_w: tuple[int, ...], price: str, participant: str = "agg-1", bus: str = "lot", offer: str = "o1"
+) -> Award:
+    return Award(
+        offer=offer,
+        participant=participant,
+        bus=bus,
+        power_w=power_w,
+        price_eur_per_mwh=(Decimal(price),) * len(power_w),
+        payment_eur=Decimal(1),
+        uplift_eur=Decimal(0),
+    )
+
+
+@pytest.mark.parametrize(("metered", "due"), [(7, 14), (8, 14), (9, -4), (10, -22), (11, -33)])
+def test_uftp_golden_settlement(metered: int, due: int) -> None:
+    """Baseline 10, ordered reduction 2, price 7, penalty 11 (UFTP)."""
+    delivery = deliver(baseline_w=10, ordered_w=-2, metered_w=metered)
+
+    assert net(delivery, price=Decimal(7), penalty=Decimal(11)) == due
+
+
+@pytest.mark.parametrize(("metered", "due"), [(13, 14), (12, 14), (11, -4), (10, -22), (9, -33)])
+def test_an_ordered_increase_is_the_mirror_image(metered: int, due: int) -> None:
+    delivery = deliver(baseline_w=10, ordered_w=2, metered_w=metered)
+
+    assert net(delivery, price=Decimal(7), penalty=Decimal(11)) == due
+
+
+def test_nothing_ordered_is_nothing_delivered_and_nothing_missing() -> None:
+    assert deliver(baseline_w=10, ordered_w=0, metered_w=99) == Delivery(0, 0)
+
+
+@given(st.integers(0, 10**6), st.integers(-(10**6), -1), st.integers(0, 10**6), st.integers(1, 10**5))
+def test_drawing_less_never_earns_a_reduction_less(baseline: int, ordered: int, metered: int, less: int) -> None:
+    now = deliver(baseline_w=baseline, ordered_w=ordered, metered_w=metered)
+    better = deliver(baseline_w=baseline, ordered_w=ordered, metered_w=metered - less)
+
+    assert abs(better.delivered_w) >= abs(now.delivered_w)
+    assert better.deficiency_w <= now.deficiency_w
+    assert abs(now.delivered_w) + now.deficiency_w >= -ordered
+
+
+def test_a_statement_line_by_hand() -> None:
+    """4 kW ordered for a quarter of an hour at 70 EUR/MWh, 3 kW delivered: 0.0525 - 0.0275 = 0.025 EUR."""
+    (statement,) = statements(
+        auction(), [award((-4000,), "70")], {("agg-1", "lot"): (10_000,)}, {("agg-1", "lot"): (7000,)}, settled_at=NOW
+    )
+
+    (line,) = statement.lines
+    assert (line.delivered_w, line.deficiency_w) == (-3000, 1000)
+    assert (line.payment_eur, line.penalty_eur, line.net_eur) == (
+        Decimal("0.0525"),
+        Decimal("0.0275"),
+        Decimal("0.0250"),
+    )
+    assert statement.net_eur == Decimal("0.0250")
+
+
+def test_offers_of_one_participant_at_one_bus_are_netted() -> None:
+    """A reduction of 4 kW and an increase of 1 kW are a reduction of 3 kW, worth both."""
+    (statement,) = statements(
+        auction(),
+        [award((-4000,), "60", offer="o1"), award((1000,), "20", offer="o2")],
+        {("agg-1", "lot"): (10_000,)},
+        {("agg-1", "lot"): (7000,)},
+        settled_at=NOW,
+    )
+
+    (line,) = statement.lines
+    assert line.ordered_w == line.delivered_w == -3000
+    assert line.payment_eur == (Decimal(4000) * 60 + 1000 * 20) / 10**6 / 4
+
+
+def test_a_missing_reading_is_named() -> None:
+    with pytest.raises(ReadingsMissing, match="agg-1 has no meter reading at lot for 2026-01-15 16:15 UTC"):
+        statements(
+            auction(2),
+            [award((-10, -10), "70")],
+            {("agg-1", "lot"): (20, 20)},
+            {("agg-1", "lot"): (10, None)},
+            settled_at=NOW,
+        )
+
+
+def test_readings_of_periods_without_an_award_are_not_needed() -> None:
+    (statement,) = statements(
+        auction(2),
+        [award((-10, 0), "70")],
+        {("agg-1", "lot"): (20, 20)},
+        {("agg-1", "lot"): (10, None)},
+        settled_at=NOW,
+    )
+    assert len(statement.lines) == 1
+
+
+watts = st.integers(-50_000, 50_000)
+powers = st.tuples(watts, watts, watts)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]), powers, powers), max_size=6))
+def test_the_ledger_sums_to_zero_and_posts_what_the_statements_say(
+    trades: list[tuple[str, str, tuple[int, ...], tuple[int, ...]]],
+) -> None:
+    terms = auction(3)
+    awards = [award(w, "63.217", who, bus, f"o{at}") for at, (who, bus, w, _) in enumerate(trades)]
+    metered = {(who, bus): metered for who, bus, _, metered in trades}
+    settled = statements(terms, awards, dict.fromkeys(metered, (30000,) * 3), metered, settled_at=NOW)
+    pending = pending_transfers(terms, awards, at=NOW)
+    final = settling_transfers(terms, pending, settled, at=NOW)
+
+    assert sum(balances(pending).values()) == 0
+    assert sum(balances(final).values()) == 0
+    after = balances((*pending, *final))
+    assert sum(after.values()) == 0
+    for statement in settled:
+        assert after[f"participant:{statement.participant}"] == statement.net_eur
