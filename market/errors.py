@@ -19,6 +19,57 @@ class BadCaseFile(FlexmarketError):
         self.defects = defects
 
 
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+class GateClosed(FlexmarketError):
+    """Orders of an auction can no longer be submitted, replaced or withdrawn."""
+
+    def __init__(self, auction: str, closed_at: datetime) -> None:
+        """Say since when."""
+        super().__init__(f"the gate of auction {auction} closed at {closed_at:%Y-%m-%d %H:%M:%S} UTC")
+        self.auction, self.closed_at = auction, closed_at
+
+
+class GateStillOpen(FlexmarketError):
+    """An auction cannot be closed before its gate closure."""
+
+    def __init__(self, auction: str, gate_closure: datetime) -> None:
+        """Say until when."""
+        super().__init__(f"the gate of auction {auction} is open until {gate_closure:%Y-%m-%d %H:%M:%S} UTC")
+        self.auction, self.gate_closure = auction, gate_closure
+
+
+class WrongState(FlexmarketError):
+    """An auction has no such step from where it stands."""
+
+    def __init__(self, auction: str, state: str, wanted: str) -> None:
+        """Say from where and to where."""
+        super().__init__(f"auction {auction} is {state}: it cannot become {wanted}")
+        self.auction, self.state, self.wanted = auction, state, wanted
+
+
+class NotAdmitted(FlexmarketError):
+    """An order does not fit the auction: where in the message, and why."""
+
+    def __init__(self, defects: tuple[Defect, ...]) -> None:
+        """Keep the defects."""
+        super().__init__("; ".join(f"{each.pointer}: {each.reason}" for each in defects))
+        self.defects = defects
+
+
+class BaselineMissing(FlexmarketError):
+    """An offer at a bus for which its participant has nominated no baseline."""
+
+    def __init__(self, auction: str, bus: str) -> None:
+        """Name the bus."""
+        super().__init__(f"nominate a baseline for bus {bus} in auction {auction} before offering there")
+        self.auction, self.bus = auction, bus
+
+
+# --- settlement ------------------------------------------------------------------------------------------------------
+
+
 class ReadingsMissing(FlexmarketError):
     """An award cannot be settled: its meter readings are not all there."""
 

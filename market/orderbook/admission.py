@@ -1,0 +1,67 @@
+"""What the market takes into an auction's book; every refusal names the place in the message and the reason."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from api_spec.auction import Auction
+from api_spec.case import Case
+from api_spec.defects import Defect, defects_of
+from api_spec.flexibility import FlexOffer, FlexRequest
+from api_spec.grid import Network
+from api_spec.units import series
+from market.errors import BaselineMissing, NotAdmitted
+
+
+def admit_request(request: FlexRequest, auction: Auction, network: Network) -> None:
+    """Raise NotAdmitted where a request does not fit the auction's network and delivery period."""
+    _fits(auction, network, "requests", request)
+
+
+def admit_offer(offer: FlexOffer, auction: Auction, network: Network, nominated: Collection[str]) -> None:
+    """Raise NotAdmitted where an offer does not fit network, delivery period or product.
+
+    nominated : buses for which the participant has nominated a baseline. Raises BaselineMissing where the offer is at none
+    of them: without a baseline there is nothing to measure its delivery against.
+    """
+    _fits(auction, network, "offers", offer)
+    defects = [Defect(pointer, reason) for pointer, reason in _product_defects(offer, auction)]
+    if defects:
+        raise NotAdmitted(tuple(defects))
+    if offer.bus not in nominated:
+        raise BaselineMissing(auction.id, offer.bus)
+
+
+def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | FlexRequest) -> None:
+    """The checks of a case, on a case that holds only this message."""
+    document = {part: [message.model_dump(mode="json")]}
+    whole: dict[str, Any] = {"name": auction.id, "market_period": auction.delivery, "network": network}
+    try:
+        Case.model_validate({**whole, part: (message,)})
+    except ValidationError as failure:
+        start = f"/{part}/0"
+        found = defects_of(failure, document)
+        raise NotAdmitted(tuple(Defect(each.pointer.removeprefix(start), each.reason) for each in found)) from failure
+
+
+def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, str]]:
+    if offer.kind == "block":
+        yield "/kind", "block offers are not cleared yet; curve and envelope offers are"
+        return
+    if offer.q_var_min is not None or offer.q_var_max is not None:
+        yield "/q_var_min", "reactive capability is not cleared yet"
+    if offer.kind == "curve":
+        parts = [(f"/steps/{at}", step.power_w, step.price_eur_per_mwh) for at, step in enumerate(offer.steps)]
+        bounds = [(f"{place}/power_w", powers) for place, powers, _ in parts]
+        prices = [(f"{place}/price_eur_per_mwh", price) for place, _, price in parts]
+    else:
+        bounds = [("/power_w_min", offer.power_w_min), ("/power_w_max", offer.power_w_max)]
+        prices = [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
+    least, cap = auction.product.min_power_w, auction.product.price_cap_eur_per_mwh
+    for place, powers in bounds:
+        if any(0 < abs(w) < least for w in powers):
+            yield place, f"the product trades {least} W or more"
+    for place, price in prices:
+        if any(each > cap for each in series(price, auction.delivery.count)):
+            yield place, f"the product's price cap is {cap} EUR/MWh"
