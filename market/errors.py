@@ -10,6 +10,42 @@ class FlexmarketError(Exception):
     """Root of everything that flexmarket raises on purpose."""
 
 
+class NotFound(FlexmarketError):
+    """There is no such thing, or it is none of the caller's business."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        """Say what was looked for."""
+        super().__init__(f'no {kind} "{name}"')
+        self.kind, self.name = kind, name
+
+
+class AlreadyExists(FlexmarketError):
+    """The name is taken."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        """Say which."""
+        super().__init__(f'{kind} "{name}" exists already')
+        self.kind, self.name = kind, name
+
+
+class IdempotencyKeyReused(FlexmarketError):
+    """The same Idempotency-Key came with another operation or body; nothing was done."""
+
+    def __init__(self, key: str) -> None:
+        """Name the key."""
+        super().__init__(f'the Idempotency-Key "{key}" was used for another request; nothing was done')
+        self.key = key
+
+
+class PreconditionFailed(FlexmarketError):
+    """What was to be changed has changed since it was read."""
+
+    def __init__(self, kind: str, name: str, version: int) -> None:
+        """Say at which version it stands."""
+        super().__init__(f'{kind} "{name}" has changed since: it is at version {version} now')
+        self.kind, self.name, self.version = kind, name, version
+
+
 class BadCaseFile(FlexmarketError):
     """A case file that is not a valid case; one line for each defect: JSON pointer and reason."""
 

@@ -22,8 +22,8 @@ def admit_request(request: FlexRequest, auction: Auction, network: Network) -> N
 def admit_offer(offer: FlexOffer, auction: Auction, network: Network, nominated: Collection[str]) -> None:
     """Raise NotAdmitted where an offer does not fit network, delivery period or product.
 
-    nominated : buses for which the participant has nominated a baseline. Raises BaselineMissing where the offer is at none
-    of them: without a baseline there is nothing to measure its delivery against.
+    nominated : buses for which the participant has nominated a baseline. Raises BaselineMissing where the offer is at
+    none of them: without a baseline there is nothing to measure its delivery against.
     """
     _fits(auction, network, "offers", offer)
     defects = [Defect(pointer, reason) for pointer, reason in _product_defects(offer, auction)]

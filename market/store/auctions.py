@@ -1,0 +1,133 @@
+"""Auctions: their calendar and state, the DSO's forecast, and what clearing published."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from api_spec.auction import Auction, AuctionState, AuctionTerms
+from api_spec.case import Case
+from api_spec.metering import Forecast
+from api_spec.result import Result
+from market.errors import NotFound
+from market.store.tables import AuctionRow, ResultRow
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published clearing: what went in, what came out, and when."""
+
+    case: Case
+    result: Result
+    version: int
+    published_at: datetime
+
+
+class Auctions:
+    """Auctions of one database transaction."""
+
+    def __init__(self, session: Session) -> None:
+        """Within one transaction."""
+        self._session = session
+
+    def add(self, auction: Auction) -> None:
+        """Keep a new auction."""
+        terms = AuctionTerms.model_validate(auction.model_dump(include=set(AuctionTerms.model_fields)))
+        self._session.add(
+            AuctionRow(
+                id=auction.id,
+                dso=auction.dso,
+                network=auction.network,
+                state=auction.state,
+                gate_closure=auction.gate_closure,
+                terms=terms.model_dump_json(),
+            )
+        )
+        self._session.flush()
+
+    def get(self, auction: str) -> Auction:
+        """An auction by its id; NotFound."""
+        return _auction(self._row(auction))
+
+    def save_state(self, auction: Auction) -> None:
+        """Write an auction's state and the times that belong to it."""
+        row = self._row(auction.id)
+        row.state, row.failure = auction.state, auction.failure
+        row.closed_at, row.published_at, row.settled_at = auction.closed_at, auction.published_at, auction.settled_at
+        self._session.add(row)
+
+    def page(self, *, after: int, limit: int, state: AuctionState | None = None) -> list[tuple[int, Auction]]:
+        """Auctions after a place in the sequence, oldest first, each with its own place."""
+        query = select(AuctionRow).where(col(AuctionRow.sequence) > after)
+        if state is not None:
+            query = query.where(AuctionRow.state == state)
+        rows = self._session.exec(query.order_by(col(AuctionRow.sequence)).limit(limit))
+        return [(row.sequence or 0, _auction(row)) for row in rows]
+
+    def due(self, now: datetime) -> list[str]:
+        """Ids of auctions whose gate has to close or whose clearing is not finished, in the order of their gates."""
+        unfinished = col(AuctionRow.state).in_(("closed", "clearing"))
+        over = (col(AuctionRow.state) == "open") & (col(AuctionRow.gate_closure) <= now)
+        query = select(AuctionRow.id).where(unfinished | over)
+        return list(self._session.exec(query.order_by(col(AuctionRow.gate_closure), col(AuctionRow.sequence))))
+
+    def set_forecast(self, auction: str, forecast: Forecast) -> None:
+        """Replace the forecast of what no aggregator nominates."""
+        row = self._row(auction)
+        row.forecast = forecast.model_dump_json()
+        self._session.add(row)
+
+    def forecast(self, auction: str) -> Forecast:
+        """The DSO's forecast; nothing where it has not given one."""
+        text = self._row(auction).forecast
+        return Forecast(injections=()) if text is None else Forecast.model_validate_json(text)
+
+    def publish(self, auction: str, case: Case, result: Result, *, now: datetime) -> int:
+        """Keep a result with the case that it answers, as the next version; returns its number."""
+        version = len(self._results(auction)) + 1
+        self._session.add(
+            ResultRow(
+                auction=auction,
+                version=version,
+                case_document=case.canonical_json(),
+                input_sha256=result.input_sha256,
+                document=result.model_dump_json(),
+                published_at=now,
+            )
+        )
+        return version
+
+    def published(self, auction: str) -> Published | None:
+        """The newest published result, if there is one."""
+        rows = self._results(auction)
+        if not rows:
+            return None
+        newest = rows[-1]
+        case, result = Case.model_validate_json(newest.case_document), Result.model_validate_json(newest.document)
+        return Published(case, result, newest.version, newest.published_at)
+
+    def _results(self, auction: str) -> list[ResultRow]:
+        query = select(ResultRow).where(ResultRow.auction == auction).order_by(col(ResultRow.version))
+        return list(self._session.exec(query))
+
+    def _row(self, auction: str) -> AuctionRow:
+        row = self._session.exec(select(AuctionRow).where(AuctionRow.id == auction)).one_or_none()
+        if row is None:
+            raise NotFound("auction", auction)
+        return row
+
+
+def _auction(row: AuctionRow) -> Auction:
+    terms = AuctionTerms.model_validate_json(row.terms)
+    return Auction.model_validate(
+        {
+            **{name: getattr(terms, name) for name in AuctionTerms.model_fields},
+            "id": row.id,
+            "dso": row.dso,
+            "state": row.state,
+            "closed_at": row.closed_at,
+            "published_at": row.published_at,
+            "settled_at": row.settled_at,
+            "failure": row.failure,
+        }
+    )

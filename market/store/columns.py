@@ -1,0 +1,52 @@
+"""Column types that keep what SQL would lose: offsets of times, and the exactness of money."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from api_spec.units import MONEY_PLACES
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An instant, stored in UTC. SQLite drops time zones, so naive values are refused on the way in."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive time cannot be stored: {value.isoformat()}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+class Euro(TypeDecorator[Decimal]):
+    """An amount of money, stored as a whole number of 1e-4 EUR; finer amounts are refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """To the database."""
+        if value is None:
+            return None
+        whole = value.scaleb(MONEY_PLACES)
+        if whole != whole.to_integral_value():
+            raise ValueError(f"{value} EUR has more than {MONEY_PLACES} decimals")
+        return int(whole)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        """From the database."""
+        return None if value is None else Decimal(int(value)).scaleb(-MONEY_PLACES)

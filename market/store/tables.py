@@ -1,0 +1,168 @@
+"""Tables, private to the store: documents of the contract as JSON text, beside the columns that are asked for."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Column, MetaData, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from market.store.columns import Euro, UtcTime
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+
+class _Table(SQLModel):
+    metadata = metadata
+
+
+class OrganisationRow(_Table, table=True):
+    """An organisation and the hash of its secret."""
+
+    __tablename__ = "organisation"
+    id: str = Field(primary_key=True)
+    name: str
+    role: str = Field(index=True)
+    client_id: str = Field(unique=True)
+    secret_hash: str
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class NetworkRow(_Table, table=True):
+    """A registered network."""
+
+    __tablename__ = "network"
+    name: str = Field(primary_key=True)
+    dso: str = Field(foreign_key="organisation.id", index=True)
+    document: str = Field(sa_type=Text)
+    registered_at: datetime = Field(sa_type=UtcTime)
+
+
+class AuctionRow(_Table, table=True):
+    """An auction; the document holds its terms, the columns its state."""
+
+    __tablename__ = "auction"
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    dso: str = Field(foreign_key="organisation.id", index=True)
+    network: str = Field(foreign_key="network.name")
+    state: str = Field(index=True)
+    gate_closure: datetime = Field(sa_type=UtcTime)
+    terms: str = Field(sa_type=Text)
+    forecast: str | None = Field(default=None, sa_column=Column(Text))
+    closed_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    published_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    settled_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    failure: str | None = None
+
+
+class RequestRow(_Table, table=True):
+    """A request; withdrawn ones stay on record."""
+
+    __tablename__ = "request"
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    auction: str = Field(foreign_key="auction.id", index=True)
+    dso: str
+    document: str = Field(sa_type=Text)
+    withdrawn: bool = False
+    received_at: datetime = Field(sa_type=UtcTime)
+
+
+class OfferRow(_Table, table=True):
+    """One version of an offer; the newest one counts, the older stay on record."""
+
+    __tablename__ = "offer"
+    __table_args__ = (UniqueConstraint("id", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(index=True)
+    version: int
+    auction: str = Field(foreign_key="auction.id", index=True)
+    participant: str = Field(index=True)
+    state: str
+    document: str = Field(sa_type=Text)
+    received_at: datetime = Field(sa_type=UtcTime)
+
+
+class BaselineRow(_Table, table=True):
+    """One version of a participant's nominated baseline."""
+
+    __tablename__ = "baseline"
+    __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(foreign_key="auction.id")
+    participant: str
+    version: int
+    document: str = Field(sa_type=Text)
+    nominated_at: datetime = Field(sa_type=UtcTime)
+
+
+class ResultRow(_Table, table=True):
+    """What was cleared and what came of it: the canonical case, its hash, and the result."""
+
+    __tablename__ = "result"
+    __table_args__ = (UniqueConstraint("auction", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(foreign_key="auction.id")
+    version: int
+    case_document: str = Field(sa_type=Text)
+    input_sha256: str
+    document: str = Field(sa_type=Text)
+    published_at: datetime = Field(sa_type=UtcTime)
+
+
+class ReadingRow(_Table, table=True):
+    """One message of meter readings."""
+
+    __tablename__ = "reading"
+    __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(foreign_key="auction.id")
+    participant: str
+    version: int
+    document: str = Field(sa_type=Text)
+    received_at: datetime = Field(sa_type=UtcTime)
+
+
+class StatementRow(_Table, table=True):
+    """A participant's settled statement."""
+
+    __tablename__ = "statement"
+    __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(foreign_key="auction.id")
+    participant: str
+    version: int
+    document: str = Field(sa_type=Text)
+
+
+class TransferRow(_Table, table=True):
+    """An immutable ledger entry."""
+
+    __tablename__ = "transfer"
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    auction: str = Field(foreign_key="auction.id", index=True)
+    stage: str
+    debit: str = Field(index=True)
+    credit: str = Field(index=True)
+    amount_eur: Decimal = Field(sa_type=Euro)
+    memo: str
+    at: datetime = Field(sa_type=UtcTime)
+
+
+class AnswerRow(_Table, table=True):
+    """The stored answer to a POST, by organisation and Idempotency-Key."""
+
+    __tablename__ = "answer"
+    organisation: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    operation: str
+    body_sha256: str
+    document: str = Field(sa_type=Text)

@@ -1,0 +1,197 @@
+"""The store keeps what it is given, exactly, and lets one writer at a time change it."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from api_spec.auction import Auction, OfferReceipt, Product
+from api_spec.flexibility import CurveOffer
+from api_spec.grid import Network
+from api_spec.metering import BaselineNomination, BusPower
+from api_spec.organisation import Organisation
+from api_spec.period import MarketPeriod
+from api_spec.settlement import Transfer
+from market.errors import AlreadyExists, NotFound
+from market.orderbook.states import moved
+from market.store import UnitOfWork, migrate, open_engine
+from market.store.participants import Answer
+from market.store.tables import metadata
+from tests.small_cases import bus, chain, curve
+
+NOW = datetime(2026, 1, 14, 12, tzinfo=UTC)
+NETWORK = Network.model_validate(
+    {"name": "small", "phases": 1, "source": {"bus": "s"}, "buses": [bus("s"), bus("far")], "lines": chain("s", "far")}
+)
+AUCTION = Auction(
+    id="auc-1",
+    dso="dso-1",
+    state="open",
+    network="small",
+    product=Product(name="day", price_cap_eur_per_mwh=Decimal(800), penalty_eur_per_mwh=Decimal("99.5")),
+    delivery=MarketPeriod(start=NOW + timedelta(hours=9), resolution=timedelta(minutes=15), count=1),
+    gate_closure=NOW + timedelta(hours=8),
+    energy_price_eur_per_mwh=(Decimal("31.25"),),
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """A migrated database in which a DSO has opened an auction."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
+    migrate(engine)
+    with UnitOfWork(engine) as work:
+        dso = Organisation(id="dso-1", name="Grid", role="dso")
+        work.participants.add(dso, client_id="grid", secret_hash="#", now=NOW)
+        work.participants.add_network(NETWORK, dso="dso-1", now=NOW)
+        work.auctions.add(AUCTION)
+        work.commit()
+    yield engine
+    engine.dispose()
+
+
+def receipt(version: int, power_w: int) -> OfferReceipt:
+    offer = CurveOffer.model_validate(curve("off-1", "far", (power_w, 55.25)))
+    return OfferReceipt(auction="auc-1", offer=offer, version=version, state="active", received_at=NOW)
+
+
+def test_migrations_make_exactly_the_tables_and_can_be_run_again(engine: Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+    assert differences == []
+
+
+def test_sqlite_is_durable_and_checks_foreign_keys(engine: Engine) -> None:
+    with engine.connect() as connection:
+        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    assert pragmas == ["wal", 2]
+    with UnitOfWork(engine) as work, pytest.raises(IntegrityError):
+        work.auctions.add(AUCTION.model_copy(update={"id": "auc-2", "network": "none"}))
+
+
+def test_what_is_kept_comes_back_the_same(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        assert work.auctions.get("auc-1") == AUCTION
+        assert work.participants.network("small") == (NETWORK, "dso-1")
+        closed = moved(AUCTION, "closed", now=AUCTION.gate_closure)
+        work.auctions.save_state(closed)
+        work.commit()
+    with UnitOfWork(engine) as work:
+        assert work.auctions.get("auc-1") == closed
+
+
+def test_nothing_stays_of_a_transaction_that_was_not_committed(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        work.orders.add_offer(receipt(1, -1000))
+    with UnitOfWork(engine) as work:
+        assert work.orders.offers("auc-1") == []
+
+
+def test_the_newest_version_of_an_offer_counts_and_others_do_not_see_it(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        work.orders.add_offer(receipt(1, -1000))
+        work.orders.add_offer(receipt(2, -2000))
+        work.commit()
+    with UnitOfWork(engine) as work:
+        assert work.orders.offers("auc-1", participant="agg") == [receipt(2, -2000)]
+        assert work.orders.offer("auc-1", "off-1", participant="agg").version == 2
+        with pytest.raises(NotFound):
+            work.orders.offer("auc-1", "off-1", participant="somebody-else")
+
+
+def test_the_same_version_of_an_offer_is_kept_once(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        work.orders.add_offer(receipt(1, -1000))
+        with pytest.raises(IntegrityError):
+            work.orders.add_offer(receipt(1, -1000))
+
+
+def test_baselines_are_versions_of_one_document(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        for w in (5000, 6000):
+            work.orders.nominate(
+                "auc-1", "agg", BaselineNomination(buses=(BusPower(bus="far", power_w=(w,)),)), now=NOW
+            )
+        baseline = work.orders.baseline("auc-1", "agg")
+    assert baseline is not None
+    assert (baseline.version, baseline.buses[0].power_w) == (2, (6000,))
+
+
+def test_auctions_are_due_once_their_gate_has_closed_until_they_are_published(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        assert work.auctions.due(AUCTION.gate_closure - timedelta(seconds=1)) == []
+        assert work.auctions.due(AUCTION.gate_closure) == ["auc-1"]
+        clearing = moved(moved(AUCTION, "closed", now=AUCTION.gate_closure), "clearing", now=AUCTION.gate_closure)
+        work.auctions.save_state(clearing)
+        assert work.auctions.due(NOW) == ["auc-1"], "a clearing that was interrupted is taken up again"
+        work.auctions.save_state(moved(clearing, "published", now=AUCTION.gate_closure))
+        assert work.auctions.due(AUCTION.gate_closure) == []
+
+
+def test_a_name_is_taken_once(engine: Engine) -> None:
+    with UnitOfWork(engine) as work, pytest.raises(AlreadyExists):
+        work.participants.add_network(NETWORK, dso="dso-1", now=NOW)
+
+
+def test_times_keep_their_instant_and_naive_ones_are_refused(engine: Engine) -> None:
+    copenhagen = timezone(timedelta(hours=1))
+    for at in (NOW.astimezone(copenhagen), NOW.replace(tzinfo=None)):
+        other = Organisation(id=f"o-{at.tzinfo}", name="x", role="aggregator")
+        with UnitOfWork(engine) as work:
+            if at.tzinfo is None:
+                with pytest.raises(StatementError, match="a naive time cannot be stored"):
+                    work.participants.add(other, client_id=other.id, secret_hash="#", now=at)
+            else:
+                work.participants.add(other, client_id=other.id, secret_hash="#", now=at)
+
+
+def test_money_is_exact_and_finer_amounts_are_refused(engine: Engine) -> None:
+    terms = {"auction": "auc-1", "stage": "posted", "debit": "a", "credit": "b", "memo": "m", "at": NOW}
+    kept = Transfer.model_validate({**terms, "id": "t1", "amount_eur": Decimal("0.0001")})
+    with UnitOfWork(engine) as work:
+        work.money.post([kept])
+        work.commit()
+    with UnitOfWork(engine) as work:
+        assert work.money.transfers("auc-1") == [kept]
+        work.money.post([kept.model_copy(update={"id": "t2", "amount_eur": Decimal("0.00001")})])
+        with pytest.raises(StatementError, match="more than 4 decimals"):
+            work.commit()
+
+
+def test_answers_are_kept_by_organisation_and_key(engine: Engine) -> None:
+    answer = Answer("submit_offer", "0" * 64, "{}")
+    with UnitOfWork(engine) as work:
+        work.participants.remember("agg", "k1", answer)
+        work.commit()
+    with UnitOfWork(engine) as work:
+        assert work.participants.answer("agg", "k1") == answer
+        assert work.participants.answer("other", "k1") is None
+
+
+def test_writers_wait_for_each_other_instead_of_failing(engine: Engine) -> None:
+    """Eight threads read the newest version and write the next: all succeed, no version is lost or doubled."""
+
+    def nominate(w: int) -> None:
+        with UnitOfWork(engine) as work:
+            work.orders.nominate(
+                "auc-1", "agg", BaselineNomination(buses=(BusPower(bus="far", power_w=(w,)),)), now=NOW
+            )
+            work.commit()
+
+    threads = [threading.Thread(target=nominate, args=(w,)) for w in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with UnitOfWork(engine) as work:
+        baseline = work.orders.baseline("auc-1", "agg")
+    assert baseline is not None and baseline.version == 8
