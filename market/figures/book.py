@@ -10,9 +10,7 @@ from market.figures.local_time import TimeAxis
 from market.figures.style import AFTER, INK, NOT_ACCEPTED, SETPOINT, frame, time_frame
 
 
-def merit_order(
-    entries: Sequence[BookEntry], period: int, worth: Sequence[float]
-) -> go.Figure:
+def merit_order(entries: Sequence[BookEntry], period: int, worth: Sequence[float]) -> go.Figure:
     """Offers of one period and direction of need, cheapest first: width is what is offered [kW], height what is asked.
 
     worth : per entry of `in_merit_order(entries, period)`, what its change earns per MWh at its own bus [EUR/MWh]. On a
@@ -26,15 +24,11 @@ def merit_order(
     hover = [
         f"{entry.kind} at {entry.bus}: {now:,.3f} of {most:,.3f} kW accepted<br>"
         f"asks {ask:,.2f}, worth {price:,.2f} EUR/MWh there"
-        for entry, now, most, ask, price in zip(
-            offered, taken, whole, asks, worth, strict=True
-        )
+        for entry, now, most, ask, price in zip(offered, taken, whole, asks, worth, strict=True)
     ]
     cleared = f"cleared: {taken.sum():,.1f} of {whole.sum():,.1f}"
     figure = frame(
-        x_title=f"offered change, cheapest first [kW] ({cleared})",
-        y_title="lowest ask [EUR/MWh]",
-        barmode="overlay",
+        x_title=f"offered change, cheapest first [kW] ({cleared})", y_title="lowest ask [EUR/MWh]", barmode="overlay"
     )
     for name, colour, start, width in (
         ("accepted", AFTER, left, taken),
@@ -48,9 +42,7 @@ def merit_order(
             offset=0,
             name=name,
             marker={"color": colour, "line": {"color": AFTER, "width": 0.5}},
-            customdata=[
-                text for text, shown in zip(hover, there, strict=True) if shown
-            ],
+            customdata=[text for text, shown in zip(hover, there, strict=True) if shown],
             hovertemplate="%{customdata}<extra></extra>",
         )
     ends = np.column_stack([left, left + whole, np.full(len(left), np.nan)]).ravel()
@@ -74,53 +66,25 @@ def in_merit_order(entries: Sequence[BookEntry], period: int) -> list[BookEntry]
     accepted = sum(entry.accepted_w[period] for entry in entries)
     offered = sum(entry.offered_w[period] for entry in entries)
     upwards = (accepted or offered) > 0
-    same_way = [
-        entry
-        for entry in entries
-        if (entry.offered_w[period] > 0) == upwards and entry.offered_w[period]
-    ]
-    return sorted(
-        same_way,
-        key=lambda entry: (
-            entry.lowest_ask_eur_per_mwh,
-            entry.bus,
-            entry.offered_w[period],
-        ),
-    )
+    same_way = [entry for entry in entries if (entry.offered_w[period] > 0) == upwards and entry.offered_w[period]]
+    return sorted(same_way, key=lambda entry: (entry.lowest_ask_eur_per_mwh, entry.bus, entry.offered_w[period]))
 
 
 def busiest_period(entries: Sequence[BookEntry]) -> int:
     """The period in which most is accepted (or, where nothing is, most is offered); the first of several."""
     count = len(entries[0].offered_w)
-    accepted = [
-        sum(abs(entry.accepted_w[at]) for entry in entries) for at in range(count)
-    ]
-    offered = [
-        sum(abs(entry.offered_w[at]) for entry in entries) for at in range(count)
-    ]
+    accepted = [sum(abs(entry.accepted_w[at]) for entry in entries) for at in range(count)]
+    offered = [sum(abs(entry.offered_w[at]) for entry in entries) for at in range(count)]
     return max(range(count), key=lambda at: (accepted[at], offered[at], -at))
 
 
 def cleared_over_time(axis: TimeAxis, entries: Sequence[BookEntry]) -> go.Figure:
     """Accepted change of consumption per period [kW]: reductions below zero, increases above."""
-    figure = time_frame(
-        axis,
-        y_title="accepted change [kW]",
-        height=260,
-        barmode="relative",
-        bargap=0.08,
-    )
+    figure = time_frame(axis, y_title="accepted change [kW]", height=260, barmode="relative", bargap=0.08)
     for name, colour, sign in (("reduction", AFTER, -1), ("increase", SETPOINT, 1)):
         kw = [
-            sum(max(0, sign * entry.accepted_w[at]) for entry in entries) * sign / 1e3
-            for at in range(len(axis.starts))
+            sum(max(0, sign * entry.accepted_w[at]) for entry in entries) * sign / 1e3 for at in range(len(axis.starts))
         ]
-        figure.add_bar(
-            **axis.bars,
-            y=kw,
-            name=name,
-            marker={"color": colour},
-            hovertemplate="%{y:,.1f} kW",
-        )
+        figure.add_bar(**axis.bars, y=kw, name=name, marker={"color": colour}, hovertemplate="%{y:,.1f} kW")
     figure.update_yaxes(zeroline=True)
     return figure

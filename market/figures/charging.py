@@ -8,14 +8,7 @@ from numpy.typing import ArrayLike
 
 from market.figures.local_time import TimeAxis
 from market.figures.prices import natural
-from market.figures.style import (
-    ACTUAL,
-    BEFORE,
-    DRAWN,
-    SETPOINT,
-    colour_axis,
-    time_frame,
-)
+from market.figures.style import ACTUAL, BEFORE, DRAWN, SETPOINT, colour_axis, time_frame
 
 
 def setpoint_against_metered(
@@ -45,9 +38,7 @@ def setpoint_against_metered(
     return figure
 
 
-def plug_map(
-    axis: TimeAxis, metered: Mapping[str, ArrayLike], *, quantity: str, unit: str
-) -> go.Figure:
+def plug_map(axis: TimeAxis, metered: Mapping[str, ArrayLike], *, quantity: str, unit: str) -> go.Figure:
     """Heat map of what every plug drew: who charged when."""
     plugs = sorted(metered, key=natural)
     values = np.array([np.asarray(metered[plug], dtype=np.float32) for plug in plugs])
@@ -55,37 +46,20 @@ def plug_map(
         axis,
         y_title="plug",
         height=120 + max(200, min(16 * len(plugs), 900)),
-        **colour_axis(
-            title=f"{quantity} [{unit}]",
-            lowest=0.0,
-            highest=float(np.nanmax(values)),
-            rising=DRAWN,
-        ),
+        **colour_axis(title=f"{quantity} [{unit}]", lowest=0.0, highest=float(np.nanmax(values)), rising=DRAWN),
     )
     hover = f"plug %{{y}}<br>%{{x|%a %H:%M}}: %{{z:.1f}} {unit}<extra></extra>"
-    figure.add_heatmap(
-        **_evenly(axis, half=True),
-        y=plugs,
-        z=values,
-        coloraxis="coloraxis",
-        hovertemplate=hover,
-    )
+    figure.add_heatmap(**_evenly(axis, half=True), y=plugs, z=values, coloraxis="coloraxis", hovertemplate=hover)
     figure.update_layout(hovermode="closest")
-    figure.update_yaxes(
-        type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False
-    )
+    figure.update_yaxes(type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False)
     figure.update_xaxes(showgrid=False)
     return figure
 
 
 def plan_against_metered(
-    axis: TimeAxis,
-    *,
-    baseline_kw: ArrayLike,
-    awarded_kw: ArrayLike,
-    metered_kw: ArrayLike,
+    axis: TimeAxis, *, baseline_kw: ArrayLike, awarded_kw: ArrayLike, metered_kw: ArrayLike
 ) -> go.Figure:
-    """An aggregator's delivery: nominated baseline (grey), what the award leaves of it (orange), metered (green) [kW]."""
+    """An aggregator's delivery: baseline (grey), what the award leaves of it (orange), metered (green) [kW]."""
     figure = time_frame(axis, y_title="power [kW]")
     base = np.asarray(baseline_kw, dtype=float)
     series: Sequence[tuple[str, str, np.ndarray]] = (
@@ -109,11 +83,7 @@ def _evenly(axis: TimeAxis, *, half: bool = False) -> dict[str, object]:
     """Start and step of an even axis, which keeps a day of minutes small; `half` for cells, which have a middle."""
     step = (axis.end - axis.starts[0]) / len(axis.starts)
     first = axis.starts[0] + (step / 2 if half else step * 0)
-    return {
-        "x0": first.isoformat(),
-        "dx": step.total_seconds() * 1e3,
-        **({} if half else {"mode": "lines"}),
-    }
+    return {"x0": first.isoformat(), "dx": step.total_seconds() * 1e3, **({} if half else {"mode": "lines"})}
 
 
 def _compact(values: ArrayLike) -> np.ndarray:

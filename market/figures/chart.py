@@ -1,4 +1,4 @@
-"""A figure as a page shows it: title, one sentence that says what is to be seen, and one picture or a choice of them."""
+"""A figure as a page shows it: title, one sentence on what is to be seen, and one picture or a choice of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,26 +24,12 @@ class Chart:
     pick: str | None = None
 
     @classmethod
-    def of(
-        cls,
-        key: str,
-        title: str,
-        summary: str,
-        figure: go.Figure,
-        *,
-        pick: str | None = None,
-    ) -> Self:
+    def of(cls, key: str, title: str, summary: str, figure: go.Figure, *, pick: str | None = None) -> Self:
         """A chart with a single picture."""
         return cls(key, title, summary, labels=("",), figures=(figure,), pick=pick)
 
     @classmethod
-    def choice(
-        cls,
-        key: str,
-        title: str,
-        summary: str,
-        figures: Iterable[tuple[str, go.Figure]],
-    ) -> Self:
+    def choice(cls, key: str, title: str, summary: str, figures: Iterable[tuple[str, go.Figure]]) -> Self:
         """A chart with a picture per label."""
         labels, pictures = zip(*figures, strict=True)
         return cls(key, title, summary, labels=labels, figures=pictures)
@@ -57,8 +43,4 @@ class Chart:
     def payload(self) -> str:
         """The pictures as JSON that may stand inside a script element, whatever the names in it."""
         document = ",".join(figure.to_json(engine="json") for figure in self.figures)
-        return (
-            f"[{document}]".replace("<", "\\u003c")
-            .replace(">", "\\u003e")
-            .replace("&", "\\u0026")
-        )
+        return f"[{document}]".replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

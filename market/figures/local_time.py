@@ -19,15 +19,10 @@ class TimeAxis:
     title: str
 
     @classmethod
-    def over(
-        cls, starts: Sequence[datetime], resolution: timedelta, zone: tzinfo
-    ) -> Self:
+    def over(cls, starts: Sequence[datetime], resolution: timedelta, zone: tzinfo) -> Self:
         """The axis of these aware instants on the clock that `zone` shows at the first of them."""
         end = starts[-1] + resolution
-        first, last = (
-            each.astimezone(zone).utcoffset() or timedelta(0)
-            for each in (starts[0], end)
-        )
+        first, last = (each.astimezone(zone).utcoffset() or timedelta(0) for each in (starts[0], end))
         clock = timezone(first)
         title = f"local time ({offset_text(clock)})"
         if first != last:
@@ -63,9 +58,5 @@ def clock_text(instant: datetime, zone: tzinfo) -> str:
 def span_text(start: datetime, end: datetime, zone: tzinfo) -> str:
     """`Thu 15 Jan 2026, 06:00 to Fri 16 Jan, 06:00 (UTC+01:00)`; the second date only where it differs."""
     first, last = start.astimezone(zone), end.astimezone(zone)
-    later = (
-        f"{last:%H:%M}"
-        if first.date() == last.date()
-        else f"{last:%a} {last.day} {last:%b}, {last:%H:%M}"
-    )
+    later = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%a} {last.day} {last:%b}, {last:%H:%M}"
     return f"{first:%a} {first.day} {first:%b %Y}, {first:%H:%M} to {later} ({offset_text(zone, first)})"

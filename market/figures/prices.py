@@ -13,9 +13,7 @@ from market.figures.style import INK, PRICE_PARTS, colour_axis, time_frame
 UNIT = "EUR/MWh"
 
 
-def price_map(
-    axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: str = "DLMP"
-) -> go.Figure:
+def price_map(axis: TimeAxis, buses: Sequence[str], prices: ArrayLike, *, name: str = "DLMP") -> go.Figure:
     """Heat map of prices, (bus, period) [EUR/MWh]; buses from top to bottom in their natural order."""
     values = np.asarray(prices, dtype=float)
     order = sorted(range(len(buses)), key=lambda at: natural(buses[at]))
@@ -23,11 +21,7 @@ def price_map(
         axis,
         y_title="bus",
         height=120 + max(240, min(18 * len(buses), 900)),
-        **colour_axis(
-            title=f"{name} [{UNIT}]",
-            lowest=float(values.min()),
-            highest=float(values.max()),
-        ),
+        **colour_axis(title=f"{name} [{UNIT}]", lowest=float(values.min()), highest=float(values.max())),
     )
     figure.add_heatmap(
         x=list(axis.edges),
@@ -37,16 +31,12 @@ def price_map(
         hovertemplate=f"bus %{{y}}<br>%{{x|%a %H:%M}}: %{{z:,.2f}} {UNIT}<extra></extra>",
     )
     figure.update_layout(hovermode="closest")
-    figure.update_yaxes(
-        type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False
-    )
+    figure.update_yaxes(type="category", autorange="reversed", tickfont={"size": 10}, showgrid=False)
     figure.update_xaxes(showgrid=False)
     return figure
 
 
-def price_parts(
-    axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike
-) -> go.Figure:
+def price_parts(axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike) -> go.Figure:
     """Stacked parts of one bus's price per period [EUR/MWh], and their sum as a line.
 
     parts : each (period,), named as in the contract (energy, losses, congestion, voltage, unbalance); a part that is
@@ -58,11 +48,7 @@ def price_parts(
         if np.any(values):
             hover = f"%{{y:,.2f}} {UNIT}"
             figure.add_bar(
-                **axis.bars,
-                y=values,
-                name=part,
-                marker={"color": colour, "line": {"width": 0}},
-                hovertemplate=hover,
+                **axis.bars, y=values, name=part, marker={"color": colour, "line": {"width": 0}}, hovertemplate=hover
             )
     sums = np.asarray(total, dtype=float)
     figure.add_scatter(
@@ -82,8 +68,4 @@ def price_parts(
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts `b2` before `b10`."""
     pieces = re.split(r"(\d+)", name)
-    return tuple(
-        (0, int(piece), "") if piece.isdigit() else (1, 0, piece.casefold())
-        for piece in pieces
-        if piece
-    )
+    return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece.casefold()) for piece in pieces if piece)

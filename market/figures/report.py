@@ -32,10 +32,4 @@ def write_report(run_folder: Path) -> Path:
 
 def _templates() -> Environment:
     loader = PackageLoader("market.figures")
-    return Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -6,11 +6,7 @@ from datetime import tzinfo
 import numpy as np
 import pyarrow as pa
 
-from market.figures.charging import (
-    plan_against_metered,
-    plug_map,
-    setpoint_against_metered,
-)
+from market.figures.charging import plan_against_metered, plug_map, setpoint_against_metered
 from market.figures.chart import Chart
 from market.figures.load import load_against_limit, lowest_voltage, voltage_profile
 from market.figures.prices import price_map, price_parts
@@ -20,19 +16,8 @@ from market.figures.tidy import Grid, worst_first
 
 def run_charts(tables: Mapping[str, pa.Table], zone: tzinfo) -> tuple[Chart, ...]:
     """Every chart whose table is there: `elements`, `prices`, `voltages`, `fleets`, `plugs`."""
-    parts = {
-        "elements": load,
-        "prices": prices,
-        "voltages": voltages,
-        "fleets": fleets,
-        "plugs": plugs,
-    }
-    return tuple(
-        chart
-        for name, charts in parts.items()
-        if name in tables
-        for chart in charts(tables[name], zone)
-    )
+    parts = {"elements": load, "prices": prices, "voltages": voltages, "fleets": fleets, "plugs": plugs}
+    return tuple(chart for name, charts in parts.items() if name in tables for chart in charts(tables[name], zone))
 
 
 def load(elements: pa.Table, zone: tzinfo) -> Iterator[Chart]:
@@ -42,9 +27,7 @@ def load(elements: pa.Table, zone: tzinfo) -> Iterator[Chart]:
     ratio = grid["before"] / grid["limit"]
     if np.isnan(ratio).all():
         return
-    order = [
-        at for at in worst_first(grid.things, ratio) if not np.isnan(ratio[at]).all()
-    ]
+    order = [at for at in worst_first(grid.things, ratio) if not np.isnan(ratio[at]).all()]
     worst = order[0]
     when = int(np.nanargmax(ratio[worst]))
     after = np.nanmax(grid["after"][worst] / grid["limit"][worst])
@@ -93,9 +76,7 @@ def prices(table: pa.Table, zone: tzinfo) -> Iterator[Chart]:
         [
             (
                 f"{grid.things[at]} (up to {np.nanmax(total[at]):,.0f} EUR/MWh)",
-                price_parts(
-                    axis, {part: grid[part][at] for part in PRICE_PARTS}, total[at]
-                ),
+                price_parts(axis, {part: grid[part][at] for part in PRICE_PARTS}, total[at]),
             )
             for at in order
         ],
@@ -147,10 +128,7 @@ def fleets(table: pa.Table, zone: tzinfo) -> Iterator[Chart]:
             (
                 name,
                 plan_against_metered(
-                    axis,
-                    baseline_kw=kw["baseline"][at],
-                    awarded_kw=kw["awarded"][at],
-                    metered_kw=kw["metered"][at],
+                    axis, baseline_kw=kw["baseline"][at], awarded_kw=kw["awarded"][at], metered_kw=kw["metered"][at]
                 ),
             )
             for at, name in enumerate(grid.things)
@@ -165,25 +143,14 @@ def plugs(table: pa.Table, zone: tzinfo) -> Iterator[Chart]:
     setpoint, metered = grid["setpoint_w"] / 1e3, grid["metered_w"] / 1e3
     drawn = np.nansum(metered, axis=1)
     busy = [int(at) for at in np.argsort(-drawn, kind="stable") if drawn[at] > 0]
-    pictures = [
-        (
-            f"all {len(grid.things)} plugs together",
-            np.nansum(setpoint, axis=0),
-            np.nansum(metered, axis=0),
-        )
-    ]
+    pictures = [(f"all {len(grid.things)} plugs together", np.nansum(setpoint, axis=0), np.nansum(metered, axis=0))]
     pictures += [(grid.things[at], setpoint[at], metered[at]) for at in busy]
     yield Chart.choice(
         "plugs",
         "Plug setpoints against metered power",
         "What the plugs were allowed, and what their meters counted, minute by minute.",
         [
-            (
-                label,
-                setpoint_against_metered(
-                    axis, setpoint=told, metered=drew, quantity="power", unit="kW"
-                ),
-            )
+            (label, setpoint_against_metered(axis, setpoint=told, metered=drew, quantity="power", unit="kW"))
             for label, told, drew in pictures
         ],
     )

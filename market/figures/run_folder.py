@@ -37,23 +37,12 @@ class RunFolder:
     @classmethod
     def at(cls, path: Path) -> Self:
         """Read the summary of the run at `path`; FileNotFoundError where there is none."""
-        document: Mapping[str, Any] = json.loads(
-            (path / SUMMARY).read_text(encoding="utf-8")
-        )
+        document: Mapping[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
         rows = tuple(
-            SummaryRow(
-                row["label"],
-                row.get("before") or "",
-                row.get("after") or row.get("value") or "",
-            )
+            SummaryRow(row["label"], row.get("before") or "", row.get("after") or row.get("value") or "")
             for row in document["rows"]
         )
-        return cls(
-            path=path,
-            title=document["title"],
-            zone=ZoneInfo(document["timezone"]),
-            rows=rows,
-        )
+        return cls(path=path, title=document["title"], zone=ZoneInfo(document["timezone"]), rows=rows)
 
     @property
     def name(self) -> str:
@@ -62,27 +51,16 @@ class RunFolder:
 
     def tables(self) -> dict[str, pa.Table]:
         """Every table of results, by name."""
-        return {
-            each.stem: pq.read_table(each)
-            for each in sorted((self.path / RESULTS).glob("*.parquet"))
-        }
+        return {each.stem: pq.read_table(each) for each in sorted((self.path / RESULTS).glob("*.parquet"))}
 
     def files(self) -> tuple[Path, ...]:
         """All files, relative to the folder, in the order of their names."""
-        inside = (
-            each.relative_to(self.path)
-            for each in self.path.rglob("*")
-            if each.is_file()
-        )
+        inside = (each.relative_to(self.path) for each in self.path.rglob("*") if each.is_file())
         return tuple(sorted(inside))
 
 
 def runs_in(folder: Path) -> tuple[RunFolder, ...]:
     """The runs below `folder`, the newest first; other folders are passed over."""
     found = [each.parent for each in folder.glob(f"*/{SUMMARY}")]
-    newest_first = sorted(
-        found,
-        key=lambda path: ((path / SUMMARY).stat().st_mtime, path.name),
-        reverse=True,
-    )
+    newest_first = sorted(found, key=lambda path: ((path / SUMMARY).stat().st_mtime, path.name), reverse=True)
     return tuple(RunFolder.at(path) for path in newest_first)

@@ -30,24 +30,8 @@ INK: Final = "ink"
 """`meta` of a trace that is to be drawn in the text colour of the page."""
 
 RISING: Final[Mapping[str, list[str]]] = {
-    "light": [
-        "#eef3fa",
-        "#c3d8f0",
-        "#86b2e3",
-        "#4a86cf",
-        "#7d4fa8",
-        "#b3286a",
-        "#7c0a2e",
-    ],
-    "dark": [
-        "#1b2430",
-        "#1f3f66",
-        "#2b68ad",
-        "#5b8fe0",
-        "#b07fd6",
-        "#f0739f",
-        "#ffd0c2",
-    ],
+    "light": ["#eef3fa", "#c3d8f0", "#86b2e3", "#4a86cf", "#7d4fa8", "#b3286a", "#7c0a2e"],
+    "dark": ["#1b2430", "#1f3f66", "#2b68ad", "#5b8fe0", "#b07fd6", "#f0739f", "#ffd0c2"],
 }
 DRAWN: Final[Mapping[str, list[str]]] = {
     "light": ["#f1f5f4", "#b5e0d9", "#5fc0b1", "#12a594", "#0b5e55"],
@@ -57,9 +41,7 @@ _BOTH_WAYS: Final = {
     "light": ["#0b6e63", "#5bb5a8", "#f3f4f6", "#e9a06a", "#a63a10"],
     "dark": ["#7fe0d2", "#2a8579", "#1f2630", "#b8652c", "#ffc79a"],
 }
-_FONT: Final = (
-    'system-ui, -apple-system, "Segoe UI", "Liberation Sans", "DejaVu Sans", sans-serif'
-)
+_FONT: Final = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", "DejaVu Sans", sans-serif'
 
 
 def frame(*, x_title: str, y_title: str, height: int = 340, **layout: Any) -> go.Figure:
@@ -72,46 +54,24 @@ def frame(*, x_title: str, y_title: str, height: int = 340, **layout: Any) -> go
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": _FONT, "size": 13},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-        },
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
         hovermode="x unified",
-        xaxis={
-            "title": {"text": x_title, "standoff": 8},
-            "zeroline": False,
-            "automargin": True,
-        },
-        yaxis={
-            "title": {"text": y_title, "standoff": 8},
-            "zeroline": False,
-            "automargin": True,
-        },
+        xaxis={"title": {"text": x_title, "standoff": 8}, "zeroline": False, "automargin": True},
+        yaxis={"title": {"text": y_title, "standoff": 8}, "zeroline": False, "automargin": True},
         **layout,
     )
     return figure
 
 
-def time_frame(
-    axis: TimeAxis, *, y_title: str, height: int = 340, **layout: Any
-) -> go.Figure:
+def time_frame(axis: TimeAxis, *, y_title: str, height: int = 340, **layout: Any) -> go.Figure:
     """An empty figure over time: hours below, the date where it changes."""
     figure = frame(x_title=axis.title, y_title=y_title, height=height, **layout)
-    figure.update_xaxes(
-        type="date", tickformat="%H:%M\n%a %-d %b", hoverformat="%a %H:%M"
-    )
+    figure.update_xaxes(type="date", tickformat="%H:%M\n%a %-d %b", hoverformat="%a %H:%M")
     return figure
 
 
 def colour_axis(
-    *,
-    title: str,
-    lowest: float,
-    highest: float,
-    rising: Mapping[str, list[str]] = RISING,
+    *, title: str, lowest: float, highest: float, rising: Mapping[str, list[str]] = RISING
 ) -> dict[str, Any]:
     """A colour axis with a scale per theme: `rising`, or diverging around 0 where there are negative values.
 
@@ -125,15 +85,9 @@ def colour_axis(
             "cmin": -reach if diverging else 0.0,
             "cmax": reach,
             "colorscale": graded(scales["light"]),
-            "colorbar": {
-                "title": {"text": title, "side": "right"},
-                "thickness": 12,
-                "outlinewidth": 0,
-            },
+            "colorbar": {"title": {"text": title, "side": "right"}, "thickness": 12, "outlinewidth": 0},
         },
-        "meta": {
-            "colorscale": {theme: graded(colours) for theme, colours in scales.items()}
-        },
+        "meta": {"colorscale": {theme: graded(colours) for theme, colours in scales.items()}},
     }
 
 

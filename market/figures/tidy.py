@@ -36,23 +36,17 @@ class Grid:
         row = {name: at for at, name in enumerate(things)}
         column = {start: at for at, start in enumerate(starts)}
         rows = np.array([row[name] for name in table[by].to_pylist()], dtype=np.intp)
-        places = np.array(
-            [column[start] for start in table[time].to_pylist()], dtype=np.intp
-        )
+        places = np.array([column[start] for start in table[time].to_pylist()], dtype=np.intp)
         columns, words = {}, {}
         for name in table.column_names:
             if name in (by, time):
                 continue
             if _is_number(table.schema.field(name).type):
                 spread = np.full((len(things), len(starts)), np.nan)
-                spread[rows, places] = (
-                    table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-                )
+                spread[rows, places] = table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
                 columns[name] = spread
             else:
-                last = dict(
-                    zip(table[by].to_pylist(), table[name].to_pylist(), strict=True)
-                )
+                last = dict(zip(table[by].to_pylist(), table[name].to_pylist(), strict=True))
                 words[name] = tuple(str(last[thing] or "") for thing in things)
         return cls(things=things, starts=starts, columns=columns, words=words)
 
@@ -67,28 +61,15 @@ class Grid:
     @property
     def resolution(self) -> timedelta:
         """The distance of the first two periods; an hour where there is only one."""
-        return (
-            self.starts[1] - self.starts[0]
-            if len(self.starts) > 1
-            else timedelta(hours=1)
-        )
+        return self.starts[1] - self.starts[0] if len(self.starts) > 1 else timedelta(hours=1)
 
 
 def worst_first(things: Sequence[str], severity: FloatArray) -> list[int]:
     """Positions of `things`, the most severe first; severity : (thing, period), nan where unknown."""
-    peak = np.where(
-        np.isnan(severity).all(axis=1),
-        -np.inf,
-        np.nanmax(np.nan_to_num(severity, nan=-np.inf), axis=1),
-    )
+    peak = np.where(np.isnan(severity).all(axis=1), -np.inf, np.nanmax(np.nan_to_num(severity, nan=-np.inf), axis=1))
     return sorted(range(len(things)), key=lambda at: (-peak[at], natural(things[at])))
 
 
 def _is_number(kind: pa.DataType) -> bool:
     kinds = pa.types
-    return bool(
-        kinds.is_floating(kind)
-        or kinds.is_integer(kind)
-        or kinds.is_decimal(kind)
-        or kinds.is_boolean(kind)
-    )
+    return bool(kinds.is_floating(kind) or kinds.is_integer(kind) or kinds.is_decimal(kind) or kinds.is_boolean(kind))

@@ -9,12 +9,7 @@ import numpy as np
 
 from api_spec.auction import Auction, BookEntry, PublishedResult
 from api_spec.result import LimitResult, PriceParts
-from market.figures.book import (
-    busiest_period,
-    cleared_over_time,
-    in_merit_order,
-    merit_order,
-)
+from market.figures.book import busiest_period, cleared_over_time, in_merit_order, merit_order
 from market.figures.chart import Chart
 from market.figures.load import load_against_limit
 from market.figures.local_time import TimeAxis
@@ -72,9 +67,7 @@ class Outcome:
     @property
     def axis(self) -> TimeAxis:
         """The time axis of the delivery."""
-        return TimeAxis.over(
-            self.auction.delivery.starts(), self.auction.delivery.resolution, self.zone
-        )
+        return TimeAxis.over(self.auction.delivery.starts(), self.auction.delivery.resolution, self.zone)
 
     def prices(self) -> dict[str, PriceParts]:
         """Price of every terminal; the phases of a bus as `bus (a)`."""
@@ -83,9 +76,7 @@ class Outcome:
             if isinstance(parts, PriceParts):
                 named[bus] = parts
             else:
-                named.update(
-                    {f"{bus} ({phase})": of_phase for phase, of_phase in parts.items()}
-                )
+                named.update({f"{bus} ({phase})": of_phase for phase, of_phase in parts.items()})
         return dict(sorted(named.items(), key=lambda each: natural(each[0])))
 
     def dearest(self) -> tuple[str, int, Decimal]:
@@ -97,33 +88,16 @@ class Outcome:
 
     def cleared_wh(self) -> float:
         """Energy of all accepted changes [Wh], as magnitudes."""
-        return self.auction.delivery.hours * sum(
-            abs(w) for entry in self.book for w in entry.accepted_w
-        )
+        return self.auction.delivery.hours * sum(abs(w) for entry in self.book for w in entry.accepted_w)
 
     def limits(self) -> list[LimitRow]:
         """One row per limit, requested ones first, then the most loaded before."""
         groups: dict[tuple[bool, str, str, str, bool], list[LimitResult]] = {}
         for each in self.result.limits:
-            key = (
-                each.request is not None,
-                each.kind,
-                each.element,
-                each.unit,
-                _is_lower(each),
-            )
+            key = (each.request is not None, each.kind, each.element, each.unit, _is_lower(each))
             groups.setdefault(key, []).append(each)
-        rows = [
-            self._row(requested, group) for (requested, *_), group in groups.items()
-        ]
-        return sorted(
-            rows,
-            key=lambda row: (
-                not row.requested,
-                row.kind,
-                -row.before / (row.limit or 1.0),
-            ),
-        )
+        rows = [self._row(requested, group) for (requested, *_), group in groups.items()]
+        return sorted(rows, key=lambda row: (not row.requested, row.kind, -row.before / (row.limit or 1.0)))
 
     def _row(self, requested: bool, group: Sequence[LimitResult]) -> LimitRow:
         periods = {each.period for each in group}
@@ -152,17 +126,14 @@ class Outcome:
 
     def _award(self, bus: str, entries: Sequence[BookEntry]) -> AwardRow:
         hours = self.auction.delivery.hours
-        changes = [
-            sum(ws) for ws in zip(*(entry.accepted_w for entry in entries), strict=True)
-        ]
+        changes = [sum(ws) for ws in zip(*(entry.accepted_w for entry in entries), strict=True)]
         worth = sum((self._worth(entry) for entry in entries), Decimal(0))
         return AwardRow(
             bus=bus,
             offers=len(entries),
             flags=tuple(change != 0 for change in changes),
             most_w=max(changes, key=abs),
-            energy_wh=hours
-            * sum(abs(w) for entry in entries for w in entry.accepted_w),
+            energy_wh=hours * sum(abs(w) for entry in entries for w in entry.accepted_w),
             worth_eur=worth.quantize(Decimal("0.0001")),
         )
 
@@ -173,15 +144,11 @@ class Outcome:
             return parts.total[period]
         if entry.phase is not None:
             return parts[entry.phase].total[period]
-        return sum(
-            (of_phase.total[period] for of_phase in parts.values()), Decimal(0)
-        ) / len(parts)
+        return sum((of_phase.total[period] for of_phase in parts.values()), Decimal(0)) / len(parts)
 
     def _worth(self, entry: BookEntry) -> Decimal:
         hours = Decimal(str(self.auction.delivery.hours))
-        earned = (
-            -watts * self._price(entry, at) for at, watts in enumerate(entry.accepted_w)
-        )
+        earned = (-watts * self._price(entry, at) for at, watts in enumerate(entry.accepted_w))
         return hours * sum(earned, Decimal(0)) / 10**6
 
     # charts
@@ -191,24 +158,11 @@ class Outcome:
         count = self.auction.delivery.count
         series = {name: np.full(count, np.nan) for name in ("before", "after", "limit")}
         for each in self.result.limits:
-            if (each.kind, each.element, _is_lower(each)) == (
-                row.kind,
-                row.element,
-                row.lower,
-            ):
+            if (each.kind, each.element, _is_lower(each)) == (row.kind, row.element, row.lower):
                 for name, values in series.items():
                     values[each.period] = getattr(each, name)
-        scale, unit = (
-            (1e-3, {"W": "kW", "var": "kvar"}[row.unit])
-            if row.unit in ("W", "var")
-            else (1.0, row.unit)
-        )
-        quantity = {
-            "A": "current",
-            "W": "active power",
-            "var": "reactive power",
-            "pu": "voltage",
-        }[row.unit]
+        scale, unit = (1e-3, {"W": "kW", "var": "kvar"}[row.unit]) if row.unit in ("W", "var") else (1.0, row.unit)
+        quantity = {"A": "current", "W": "active power", "var": "reactive power", "pu": "voltage"}[row.unit]
         picture = load_against_limit(
             self.axis,
             before=series["before"] * scale,
@@ -218,27 +172,16 @@ class Outcome:
             unit=unit,
         )
         summary = "Shown where the limit was broken before, binds after, or stays unmet; elsewhere there was room."
-        return Chart.of(
-            "limit", f"{row.element}: {row.kind}, before and after", summary, picture
-        )
+        return Chart.of("limit", f"{row.element}: {row.kind}, before and after", summary, picture)
 
     def price_map(self) -> Chart:
         """DLMP by bus and period; a click on a bus opens its parts."""
         named = self.prices()
         bus, when, highest = self.dearest()
-        picture = price_map(
-            self.axis,
-            list(named),
-            [[float(each) for each in parts.total] for parts in named.values()],
-        )
-        summary = f"Highest: {highest:,.2f} EUR/MWh at bus {bus} at {self.axis.starts[when]:%H:%M}. Click a bus for its parts."
-        return Chart.of(
-            "price-map",
-            "Nodal prices (DLMP) by bus and period",
-            summary,
-            picture,
-            pick="bus",
-        )
+        picture = price_map(self.axis, list(named), [[float(each) for each in parts.total] for parts in named.values()])
+        where = f"bus {bus} at {self.axis.starts[when]:%H:%M}"
+        summary = f"Highest: {highest:,.2f} EUR/MWh at {where}. Click a bus for its parts."
+        return Chart.of("price-map", "Nodal prices (DLMP) by bus and period", summary, picture, pick="bus")
 
     def parts_chart(self, bus: str) -> Chart:
         """The parts of one terminal's price."""
@@ -248,36 +191,26 @@ class Outcome:
         }
         picture = price_parts(self.axis, series, [float(each) for each in parts.total])
         low, high = min(parts.total), max(parts.total)
-        summary = (
-            f"Between {low:,.2f} and {high:,.2f} EUR/MWh; the parts add up to the line."
-        )
-        return Chart.of(
-            "parts", f"Bus {bus}: what its price is made of", summary, picture
-        )
+        summary = f"Between {low:,.2f} and {high:,.2f} EUR/MWh; the parts add up to the line."
+        return Chart.of("parts", f"Bus {bus}: what its price is made of", summary, picture)
 
     def merit_chart(self, period: int) -> Chart:
         """The merit order of one period."""
         entries = in_merit_order(self.book, period)
         taken = sum(abs(entry.accepted_w[period]) for entry in entries) / 1e3
         whole = sum(abs(entry.offered_w[period]) for entry in entries) / 1e3
-        summary = f"{taken:,.1f} of {whole:,.1f} kW accepted, from {len(entries)} offers. Accepted is what asks less than its change is worth at its bus."
+        summary = (
+            f"{taken:,.1f} of {whole:,.1f} kW accepted, from {len(entries)} offers. "
+            "Accepted is what asks less than its change is worth at its bus."
+        )
         title = f"Merit order, period from {self.axis.starts[period]:%H:%M}"
-        worth = [
-            float(self._price(entry, period))
-            * (-1 if entry.offered_w[period] > 0 else 1)
-            for entry in entries
-        ]
+        worth = [float(self._price(entry, period)) * (-1 if entry.offered_w[period] > 0 else 1) for entry in entries]
         return Chart.of("merit", title, summary, merit_order(self.book, period, worth))
 
     def cleared_chart(self) -> Chart:
         """What was accepted, period by period."""
         summary = "Accepted reductions below the line, increases (such as recharging later) above it."
-        return Chart.of(
-            "cleared",
-            "Cleared volume",
-            summary,
-            cleared_over_time(self.axis, self.book),
-        )
+        return Chart.of("cleared", "Cleared volume", summary, cleared_over_time(self.axis, self.book))
 
     def busiest(self) -> int:
         """The period to show first."""

@@ -24,13 +24,7 @@ HEADERS: Final = {
 
 
 def page(
-    template: str,
-    *,
-    now: datetime,
-    zone: tzinfo,
-    status: int = 200,
-    here: str = "",
-    **shown: Any,
+    template: str, *, now: datetime, zone: tzinfo, status: int = 200, here: str = "", **shown: Any
 ) -> HTMLResponse:
     """Render a template; `now` and `zone` fill in the words for times."""
     words: dict[str, Any] = {
@@ -43,18 +37,7 @@ def page(
         "hours": lambda period, flags: wording.hours(period, flags, zone),
         "state": _state,
     }
-    for word in (
-        "away",
-        "asked",
-        "place",
-        "power",
-        "energy",
-        "price",
-        "money",
-        "number",
-        "quantity",
-        "breach",
-    ):
+    for word in ("away", "asked", "place", "power", "energy", "price", "money", "number", "quantity", "breach"):
         words[word] = getattr(wording, word)
     text = _environment().get_template(template).render(words | shown)
     return HTMLResponse(text, status_code=status, headers=HEADERS)
@@ -62,19 +45,9 @@ def page(
 
 @cache
 def _environment() -> Environment:
-    loader = ChoiceLoader(
-        [PackageLoader("market.api.pages"), PackageLoader("market.figures")]
-    )
-    return Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = ChoiceLoader([PackageLoader("market.api.pages"), PackageLoader("market.figures")])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _state(name: str) -> Markup:
-    return Markup('<span class="state state-{}">{}</span>').format(
-        name, name.replace("_", " ")
-    )
+    return Markup('<span class="state state-{}">{}</span>').format(name, name.replace("_", " "))

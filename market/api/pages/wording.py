@@ -15,31 +15,19 @@ _THIN = "\u202f"
 def number(value: float | Decimal, places: int = 1) -> str:
     """`12 345.6` with thin spaces and a true minus sign."""
     text = f"{value:,.{places}f}".replace(",", _THIN)
-    return (
-        text.replace("-", _MINUS)
-        if any(digit in text for digit in "123456789")
-        else text.removeprefix("-")
-    )
+    return text.replace("-", _MINUS) if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 
 def power(watts: float) -> str:
     """A power, in kW; below 1 kW in W, from 10 MW on in MW."""
     if 0 < abs(watts) < 1e3:
         return f"{number(watts, 0)} W"
-    return (
-        f"{number(watts / 1e6, 2)} MW"
-        if abs(watts) >= 1e7
-        else f"{number(watts / 1e3)} kW"
-    )
+    return f"{number(watts / 1e6, 2)} MW" if abs(watts) >= 1e7 else f"{number(watts / 1e3)} kW"
 
 
 def energy(watt_hours: float) -> str:
     """An energy, in kWh or, from 10 MWh on, in MWh."""
-    return (
-        f"{number(watt_hours / 1e6, 2)} MWh"
-        if abs(watt_hours) >= 1e7
-        else f"{number(watt_hours / 1e3)} kWh"
-    )
+    return f"{number(watt_hours / 1e6, 2)} MWh" if abs(watt_hours) >= 1e7 else f"{number(watt_hours / 1e3)} kWh"
 
 
 def price(eur_per_mwh: float | Decimal) -> str:
@@ -90,20 +78,11 @@ def asked(request: FlexRequest) -> str:
         case "congestion":
             return f"current at most {_range(request.limit_a, 'A')}"
         case "capacity":
-            parts = [
-                ("import", request.import_limit_w),
-                ("export", request.export_limit_w),
-            ]
-            return ", ".join(
-                f"{way} at most {_range(limit, 'W')}"
-                for way, limit in parts
-                if limit is not None
-            )
+            parts = [("import", request.import_limit_w), ("export", request.export_limit_w)]
+            return ", ".join(f"{way} at most {_range(limit, 'W')}" for way, limit in parts if limit is not None)
         case "voltage":
             band = [("at least", request.min_pu), ("at most", request.max_pu)]
-            return "voltage " + " and ".join(
-                f"{how} {number(end, 3)} pu" for how, end in band if end is not None
-            )
+            return "voltage " + " and ".join(f"{how} {number(end, 3)} pu" for how, end in band if end is not None)
         case "unbalance":
             return f"voltage unbalance at most {number(100 * request.max_vuf, 2)} %"
         case "losses":
@@ -124,19 +103,12 @@ def place(request: FlexRequest) -> str:
         return "whole network" if request.kind == "losses" else "all buses"
     if isinstance(buses, str):
         return buses
-    return (
-        ", ".join(buses)
-        if len(buses) <= 4
-        else f"{', '.join(buses[:3])} and {len(buses) - 3} more"
-    )
+    return ", ".join(buses) if len(buses) <= 4 else f"{', '.join(buses[:3])} and {len(buses) - 3} more"
 
 
 def spans(flags: Sequence[bool]) -> list[tuple[int, int]]:
     """Stretches of set flags as (first, first not set any more)."""
-    stretches = [
-        (on, [at for at, _ in group])
-        for on, group in groupby(enumerate(flags), key=lambda each: each[1])
-    ]
+    stretches = [(on, [at for at, _ in group]) for on, group in groupby(enumerate(flags), key=lambda each: each[1])]
     return [(at[0], at[-1] + 1) for on, at in stretches if on]
 
 
@@ -145,22 +117,12 @@ def hours(period: MarketPeriod, flags: Sequence[bool] | None, zone: tzinfo) -> s
     if flags is None or all(flags):
         return "all periods"
     edges = [each.astimezone(zone) for each in (*period.starts(), period.end)]
-    found = [
-        f"{edges[first]:%H:%M} to {edges[after]:%H:%M}" for first, after in spans(flags)
-    ]
-    return (
-        ", ".join(found)
-        if len(found) <= 3
-        else f"{', '.join(found[:2])} and {len(found) - 2} more"
-    )
+    found = [f"{edges[first]:%H:%M} to {edges[after]:%H:%M}" for first, after in spans(flags)]
+    return ", ".join(found) if len(found) <= 3 else f"{', '.join(found[:2])} and {len(found) - 2} more"
 
 
 def _range(limit: float | Sequence[float], unit: str) -> str:
     if not isinstance(limit, Sequence):
         return quantity(limit, unit)
     low, high = min(limit), max(limit)
-    return (
-        quantity(low, unit)
-        if low == high
-        else f"{quantity(low, unit)} to {quantity(high, unit)}"
-    )
+    return quantity(low, unit) if low == high else f"{quantity(low, unit)} to {quantity(high, unit)}"

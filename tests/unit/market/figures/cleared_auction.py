@@ -7,13 +7,7 @@ front of the transformer, helps nothing and is not accepted; 55 is accepted whol
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from api_spec.auction import (
-    Auction,
-    BookEntry,
-    Product,
-    PublishedResult,
-    RequestReceipt,
-)
+from api_spec.auction import Auction, BookEntry, Product, PublishedResult, RequestReceipt
 from api_spec.flexibility import CongestionRequest
 from api_spec.period import MarketPeriod
 from api_spec.result import LimitResult, PriceParts, Verification
@@ -28,11 +22,7 @@ def auction(state: str = "published") -> Auction:
     return Auction.model_validate(
         {
             "network": "risoe",
-            "product": Product(
-                name="day-ahead",
-                price_cap_eur_per_mwh=Decimal(3000),
-                penalty_eur_per_mwh=Decimal(200),
-            ),
+            "product": Product(name="day-ahead", price_cap_eur_per_mwh=Decimal(3000), penalty_eur_per_mwh=Decimal(200)),
             "delivery": MarketPeriod(start=START, resolution=QUARTER, count=4),
             "gate_closure": START - timedelta(hours=12),
             "id": "auction-7f3a",
@@ -56,13 +46,7 @@ def requests() -> tuple[RequestReceipt, ...]:
         max_price_eur_per_mwh=Decimal(2917),
         active=(False, True, True, False),
     )
-    return (
-        RequestReceipt(
-            auction="auction-7f3a",
-            request=request,
-            received_at=START - timedelta(hours=20),
-        ),
-    )
+    return (RequestReceipt(auction="auction-7f3a", request=request, received_at=START - timedelta(hours=20)),)
 
 
 def result() -> PublishedResult:
@@ -91,10 +75,7 @@ def result() -> PublishedResult:
             for period, before in ((1, 520.0), (2, 470.0))
         ),
         verification=Verification(
-            engine="power-grid-model 1.10.0",
-            max_violation_pu=1e-7,
-            mismatch_w=0.002,
-            iterations=4,
+            engine="power-grid-model 1.10.0", max_violation_pu=1e-7, mismatch_w=0.002, iterations=4
         ),
         offers=(),
     )
@@ -106,14 +87,7 @@ def parts(congestion: int) -> PriceParts:
     middle = (Decimal(0), Decimal(congestion), Decimal(congestion), Decimal(0))
     energy = (Decimal(30),) * 4
     total = tuple(map(sum, zip(energy, middle, strict=True)))
-    return PriceParts(
-        total=total,
-        energy=energy,
-        losses=zero,
-        congestion=middle,
-        voltage=zero,
-        unbalance=zero,
-    )
+    return PriceParts(total=total, energy=energy, losses=zero, congestion=middle, voltage=zero, unbalance=zero)
 
 
 def book() -> tuple[BookEntry, ...]:
@@ -121,26 +95,12 @@ def book() -> tuple[BookEntry, ...]:
     return (
         entry("front", 40, [0, -30_000, -30_000, 0], [0, 0, 0, 0]),
         entry("b7", 55, [0, -40_000, -40_000, 0], [0, -40_000, -40_000, 0]),
-        entry(
-            "b12",
-            90,
-            [0, -60_000, -60_000, 60_000],
-            [0, -35_000, -8_000, 43_000],
-            kind="envelope",
-        ),
+        entry("b12", 90, [0, -60_000, -60_000, 60_000], [0, -35_000, -8_000, 43_000], kind="envelope"),
     )
 
 
-def entry(
-    bus: str, ask: int, offered: list[int], accepted: list[int], *, kind: str = "curve"
-) -> BookEntry:
+def entry(bus: str, ask: int, offered: list[int], accepted: list[int], *, kind: str = "curve") -> BookEntry:
     """One offer of the book."""
     return BookEntry.model_validate(
-        {
-            "bus": bus,
-            "kind": kind,
-            "offered_w": offered,
-            "accepted_w": accepted,
-            "lowest_ask_eur_per_mwh": ask,
-        }
+        {"bus": bus, "kind": kind, "offered_w": offered, "accepted_w": accepted, "lowest_ask_eur_per_mwh": ask}
     )

@@ -1,0 +1,1 @@
+"""The only FastAPI: the market over HTTP, and its pages."""
