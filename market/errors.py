@@ -103,7 +103,25 @@ class BaselineMissing(FlexmarketError):
         self.auction, self.bus = auction, bus
 
 
+class NotPublished(FlexmarketError):
+    """The auction has no published result (yet)."""
+
+    def __init__(self, auction: str) -> None:
+        """Name the auction."""
+        super().__init__(f"auction {auction} has no published result")
+        self.auction = auction
+
+
 # --- settlement ------------------------------------------------------------------------------------------------------
+
+
+class DeliveryNotOver(FlexmarketError):
+    """An auction cannot be settled before its delivery is over."""
+
+    def __init__(self, auction: str, end: datetime) -> None:
+        """Say until when."""
+        super().__init__(f"delivery of auction {auction} goes on until {end:%Y-%m-%d %H:%M} UTC")
+        self.auction, self.end = auction, end
 
 
 class ReadingsMissing(FlexmarketError):

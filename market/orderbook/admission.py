@@ -1,16 +1,16 @@
 """What the market takes into an auction's book; every refusal names the place in the message and the reason."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from pydantic import ValidationError
 
 from api_spec.auction import Auction
-from api_spec.case import Case
+from api_spec.case import Case, Injection
 from api_spec.defects import Defect, defects_of
 from api_spec.flexibility import FlexOffer, FlexRequest
 from api_spec.grid import Network
-from api_spec.units import series
+from api_spec.metering import BaselineNomination, Forecast
+from api_spec.units import Message, series
 from market.errors import BaselineMissing, NotAdmitted
 
 
@@ -33,16 +33,36 @@ def admit_offer(offer: FlexOffer, auction: Auction, network: Network, nominated:
         raise BaselineMissing(auction.id, offer.bus)
 
 
+def admit_forecast(forecast: Forecast, auction: Auction, network: Network) -> None:
+    """Raise NotAdmitted where a forecast does not fit the auction's network and delivery period."""
+    _check(auction, network, baseline=forecast.injections, renamed=("/baseline", "/injections"))
+
+
+def admit_baseline(nomination: BaselineNomination, auction: Auction, network: Network) -> None:
+    """Raise NotAdmitted where a nominated baseline does not fit the auction's network and delivery period."""
+    drawn = tuple(
+        Injection(bus=each.bus, p_w=tuple(map(float, each.power_w)), q_var=(0.0,) * auction.delivery.count)
+        for each in nomination.buses
+    )
+    _check(auction, network, baseline=drawn, renamed=("/baseline", "/buses"))
+
+
 def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | FlexRequest) -> None:
-    """The checks of a case, on a case that holds only this message."""
-    document = {part: [message.model_dump(mode="json")]}
-    whole: dict[str, Any] = {"name": auction.id, "market_period": auction.delivery, "network": network}
+    _check(auction, network, renamed=(f"/{part}/0", ""), **{part: (message,)})
+
+
+def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **part: tuple[Message, ...]) -> None:
+    """The checks of a case, on a case that holds only one part. renamed : its place there, and in the message."""
+    document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
     try:
-        Case.model_validate({**whole, part: (message,)})
+        Case.model_validate({"name": auction.id, "market_period": auction.delivery, "network": network, **part})
     except ValidationError as failure:
-        start = f"/{part}/0"
+        there, here = renamed
         found = defects_of(failure, document)
-        raise NotAdmitted(tuple(Defect(each.pointer.removeprefix(start), each.reason) for each in found)) from failure
+        places = (Defect(here + each.pointer.removeprefix(there), each.reason) for each in found)
+        raise NotAdmitted(
+            tuple(Defect(p.replace("/p_w", "/power_w") if here == "/buses" else p, r) for p, r in places)
+        ) from failure
 
 
 def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, str]]:

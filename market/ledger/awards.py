@@ -1,0 +1,40 @@
+"""Awards: what a published result means to the participants whose offers it accepted."""
+
+from decimal import Decimal
+from typing import Final
+
+from api_spec.award import Award, OfferResult
+from api_spec.case import Case
+from api_spec.flexibility import FlexOffer
+from api_spec.result import PriceParts, Result
+from api_spec.units import PRICE_PLACES
+
+_PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
+
+
+def awards_of(case: Case, result: Result) -> tuple[Award, ...]:
+    """One award for every offer with some accepted power, in the order of offer ids."""
+    offers = {offer.id: offer for offer in case.offers}
+    return tuple(_award(case, result, offers[each.id], each) for each in result.offers if any(each.power_w))
+
+
+def _award(case: Case, result: Result, offer: FlexOffer, outcome: OfferResult) -> Award:
+    nodal = result.prices_eur_per_mwh[offer.bus]
+    assert isinstance(nodal, PriceParts), "only balanced networks are cleared"
+    hours = Decimal(repr(case.market_period.hours))
+    energy_mwh = sum(abs(w) for w in outcome.power_w) * hours / 10**6
+    uplift = outcome.uplift_eur / energy_mwh
+    return Award(
+        offer=offer.id,
+        participant=offer.participant,
+        bus=offer.bus,
+        phase=offer.phase,
+        power_w=outcome.power_w,
+        # Consuming less earns the nodal price, consuming more pays it; uplift is spread over all of the energy.
+        price_eur_per_mwh=tuple(
+            ((-price if w > 0 else price) + uplift).quantize(_PRICE) if w else Decimal(0)
+            for w, price in zip(outcome.power_w, nodal.total, strict=True)
+        ),
+        payment_eur=outcome.payment_eur,
+        uplift_eur=outcome.uplift_eur,
+    )

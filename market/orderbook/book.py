@@ -1,0 +1,55 @@
+"""From what is submitted to what stands in the book, and from the book to the case that is cleared."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from api_spec.auction import Auction
+from api_spec.case import Case, Injection
+from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms, FlexOffer, FlexRequest
+from api_spec.grid import Network
+from api_spec.metering import Baseline, Forecast
+
+_OFFER: Final[TypeAdapter[FlexOffer]] = TypeAdapter(FlexOffer)
+_REQUEST: Final[TypeAdapter[FlexRequest]] = TypeAdapter(FlexRequest)
+
+
+def offer_of(terms: AnyOfferTerms, *, id: str, participant: str) -> FlexOffer:
+    """An offer's terms with the identity that the market gives them."""
+    return _OFFER.validate_python({**dict(terms), "id": id, "participant": participant})
+
+
+def request_of(terms: AnyRequestTerms, *, id: str, dso: str) -> FlexRequest:
+    """A request's terms with the identity that the market gives them."""
+    return _REQUEST.validate_python({**dict(terms), "id": id, "dso": dso})
+
+
+def case_of(
+    auction: Auction,
+    network: Network,
+    *,
+    forecast: Forecast,
+    baselines: Iterable[Baseline],
+    requests: Iterable[FlexRequest],
+    offers: Iterable[FlexOffer],
+) -> Case:
+    """The one input of an auction's clearing.
+
+    Its baseline is the DSO's forecast plus what aggregators nominated; chargers draw no reactive power.
+    """
+    nothing = (0.0,) * auction.delivery.count
+    nominated = [
+        Injection(bus=each.bus, p_w=tuple(map(float, each.power_w)), q_var=nothing)
+        for own in baselines
+        for each in own.buses
+    ]
+    return Case(
+        name=auction.id,
+        market_period=auction.delivery,
+        network=network,
+        baseline=(*forecast.injections, *nominated),
+        energy_price_eur_per_mwh=auction.energy_price_eur_per_mwh,
+        requests=tuple(sorted(requests, key=lambda request: request.id)),
+        offers=tuple(sorted(offers, key=lambda offer: offer.id)),
+    )

@@ -1,0 +1,52 @@
+"""Meter readings: do they fit the auction, and which value counts in each period."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from api_spec.auction import Auction
+from api_spec.defects import Defect, unknown
+from api_spec.metering import Reading, ReadingTerms
+from api_spec.period import MarketPeriod
+
+
+def reading_defects(
+    reading: ReadingTerms, auction: Auction, nominated: Collection[str], *, now: datetime
+) -> tuple[Defect, ...]:
+    """What is wrong with a message of readings: its periods, its buses, or a future it cannot know.
+
+    nominated : buses for which the participant has a baseline.
+    """
+    delivery = auction.delivery
+    offset, rest = divmod(reading.start - delivery.start, delivery.resolution)
+    if rest or not 0 <= offset < delivery.count:
+        return (Defect("/start", "is not the start of a period of the delivery"),)
+    found = []
+    for at, each in enumerate(reading.buses):
+        end = reading.start + len(each.power_w) * delivery.resolution
+        if each.bus not in nominated:
+            found.append(
+                Defect(f"/buses/{at}/bus", unknown("baseline for bus", each.bus, tuple(nominated), "is yours"))
+            )
+        if end > delivery.end:
+            found.append(Defect(f"/buses/{at}/power_w", "goes on after the end of delivery"))
+        elif end > now:
+            found.append(Defect(f"/buses/{at}/power_w", "has periods that are not over yet"))
+    return tuple(found)
+
+
+def metered(readings: Iterable[Reading], delivery: MarketPeriod) -> dict[tuple[str, str], tuple[int | None, ...]]:
+    """What counts per participant and bus in each period [W]: the newest reading, None without one.
+
+    readings : each participant's in the order they came.
+    """
+    values: dict[tuple[str, str], list[int | None]] = {}
+    for message in readings:
+        first = delivery.index(message.start)
+        for each in message.buses:
+            own = values.setdefault((message.participant, each.bus), [None] * delivery.count)
+            _put(own, first, each.power_w)
+    return {place: tuple(own) for place, own in values.items()}
+
+
+def _put(values: list[int | None], first: int, power_w: Sequence[int]) -> None:
+    values[first : first + len(power_w)] = power_w

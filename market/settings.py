@@ -1,0 +1,24 @@
+"""Settings: the only reader of the environment (variables `FLEXMARKET_...`)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation decides.
+
+    database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
+    access token.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
+
+    database_url: str = "sqlite:///flexmarket.db"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    runs_dir: Path = Path("runs")
+    max_body_bytes: int = Field(default=4_000_000, ge=1_000)
+    token_ttl: timedelta = timedelta(minutes=15)

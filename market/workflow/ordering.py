@@ -1,0 +1,154 @@
+"""Orders until the gate: forecasts, requests, baselines and offers.
+
+Every step reads the auction inside its own write transaction, so that a gate that closes meanwhile is seen: what is
+acknowledged was in the book when it closed.
+"""
+
+from datetime import datetime
+
+from api_spec.auction import Auction, AuctionTerms, OfferReceipt, RequestReceipt
+from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms, FlexOffer, FlexRequest
+from api_spec.grid import Network
+from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
+from market.errors import NotFound, PreconditionFailed
+from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request
+from market.orderbook.book import offer_of, request_of
+from market.orderbook.states import require_open
+from market.store import UnitOfWork
+from market.workflow.identity import new_id
+
+
+def register_network(network: Network, *, dso: str, now: datetime, work: UnitOfWork) -> Network:
+    """Register a DSO's network under its name."""
+    work.participants.add_network(network, dso=dso, now=now)
+    return network
+
+
+def open_auction(terms: AuctionTerms, *, dso: str, now: datetime, work: UnitOfWork) -> Auction:
+    """Open an auction on one of the DSO's own networks."""
+    _, owner = work.participants.network(terms.network)
+    if owner != dso:
+        raise NotFound("network", terms.network)
+    fields = {name: getattr(terms, name) for name in AuctionTerms.model_fields}
+    auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
+    require_open(auction, now=now)
+
+    work.auctions.add(auction)
+    return auction
+
+
+def submit_forecast(auction: str, forecast: Forecast, *, dso: str, now: datetime, work: UnitOfWork) -> Forecast:
+    """Set or replace the forecast of what no aggregator nominates."""
+    book, network = _open_book(auction, now, work, dso=dso)
+    admit_forecast(forecast, book, network)
+
+    work.auctions.set_forecast(auction, forecast)
+    return forecast
+
+
+def submit_request(
+    auction: str, terms: AnyRequestTerms, *, dso: str, now: datetime, work: UnitOfWork
+) -> RequestReceipt:
+    """Put a request into the book."""
+    book, network = _open_book(auction, now, work, dso=dso)
+    request: FlexRequest = request_of(terms, id=new_id("req"), dso=dso)
+    admit_request(request, book, network)
+    receipt = RequestReceipt(auction=auction, request=request, received_at=now)
+
+    work.orders.add_request(receipt)
+    return receipt
+
+
+def withdraw_request(auction: str, request: str, *, dso: str, now: datetime, work: UnitOfWork) -> None:
+    """Take a request out of the book."""
+    _open_book(auction, now, work, dso=dso)
+    work.orders.withdraw_request(auction, request)
+
+
+def nominate_baseline(
+    auction: str, nomination: BaselineNomination, *, participant: str, now: datetime, work: UnitOfWork
+) -> Baseline:
+    """Nominate or replace a participant's baseline; the last one before the gate is frozen."""
+    book, network = _open_book(auction, now, work)
+    admit_baseline(nomination, book, network)
+
+    work.orders.nominate(auction, participant, nomination, now=now)
+    return baseline(auction, participant=participant, work=work)
+
+
+def baseline(auction: str, *, participant: str, work: UnitOfWork) -> Baseline:
+    """A participant's own baseline; NotFound."""
+    book = work.auctions.get(auction)
+    found = work.orders.baseline(auction, participant)
+    if found is None:
+        raise NotFound("baseline", auction)
+    return found.model_copy(update={"frozen": book.state != "open"})
+
+
+def bus_baselines(auction: str, *, dso: str, work: UnitOfWork) -> tuple[BusPower, ...]:
+    """Sums of all nominated baselines per bus, for the DSO of the auction."""
+    if work.auctions.get(auction).dso != dso:
+        raise NotFound("auction", auction)
+    sums: dict[str, tuple[int, ...]] = {}
+    for each in (bus for own in work.orders.baselines(auction) for bus in own.buses):
+        before = sums.get(each.bus, (0,) * len(each.power_w))
+        sums[each.bus] = tuple(a + b for a, b in zip(before, each.power_w, strict=True))
+    return tuple(BusPower(bus=bus, power_w=power_w) for bus, power_w in sorted(sums.items()))
+
+
+def submit_offer(
+    auction: str, terms: AnyOfferTerms, *, participant: str, now: datetime, work: UnitOfWork
+) -> OfferReceipt:
+    """Put an offer into the book."""
+    return _keep_offer(auction, offer_of(terms, id=new_id("off"), participant=participant), 1, now, work)
+
+
+def replace_offer(
+    auction: str, offer: str, terms: AnyOfferTerms, *, version: int, participant: str, now: datetime, work: UnitOfWork
+) -> OfferReceipt:
+    """Replace the given version of an offer; PreconditionFailed where it has changed since."""
+    current = _current(auction, offer, version, participant, work)
+    replaced = offer_of(terms, id=offer, participant=participant)
+    return _keep_offer(auction, replaced, current.version + 1, now, work)
+
+
+def withdraw_offer(
+    auction: str, offer: str, *, version: int, participant: str, now: datetime, work: UnitOfWork
+) -> OfferReceipt:
+    """Withdraw the given version of an offer; it stays on record."""
+    _open_book(auction, now, work)
+    current = _current(auction, offer, version, participant, work)
+    update = {"version": current.version + 1, "state": "withdrawn", "received_at": now}
+    withdrawn = current.model_copy(update=update)
+
+    work.orders.add_offer(withdrawn)
+    return withdrawn
+
+
+def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
+    book, network = _open_book(auction, now, work)
+    nominated = work.orders.baseline(auction, offer.participant)
+    admit_offer(offer, book, network, {each.bus for each in nominated.buses} if nominated else set())
+    receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
+
+    work.orders.add_offer(receipt)
+    return receipt
+
+
+def _current(auction: str, offer: str, version: int, participant: str, work: UnitOfWork) -> OfferReceipt:
+    current = work.orders.offer(auction, offer, participant=participant)
+    if current.version != version:
+        raise PreconditionFailed("offer", offer, current.version)
+    if current.state == "withdrawn":
+        raise NotFound("offer", offer)
+    return current
+
+
+def _open_book(auction: str, now: datetime, work: UnitOfWork, *, dso: str | None = None) -> tuple[Auction, Network]:
+    """The auction and its network, while its gate is open; a DSO reaches only its own."""
+    book = work.auctions.get(auction)
+    if dso is not None and book.dso != dso:
+        raise NotFound("auction", auction)
+    require_open(book, now=now)
+    network, _ = work.participants.network(book.network)
+    return book, network
