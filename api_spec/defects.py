@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
@@ -50,18 +51,20 @@ def duplicates(ids: Iterable[str]) -> list[tuple[int, str]]:
     return again
 
 
-def defects_of(error: ValidationError, document: Any, *, root: Place = ()) -> tuple[Defect, ...]:
+def defects_of(error: ValidationError, document: Any) -> tuple[Defect, ...]:
     """The first defects of a validation error, without any of the input's values.
 
     document : the parsed input, to leave out the parts of a pydantic location that are not in it (names of union
     members).
-    root : leading parts of each location to be dropped, such as ("body",).
     """
-    listed = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_DEFECTS]:
-        place = each["loc"][len(root) :] if each["loc"][: len(root)] == root else each["loc"]
-        listed.append(Defect(pointer(place, document), _sentence(each["msg"])))
-    return tuple(dict.fromkeys(listed))
+    lines = error.errors(include_url=False, include_context=False, include_input=False)
+    return located(((each["loc"], each["msg"]) for each in lines), document)
+
+
+def located(lines: Iterable[tuple[Place, str]], document: Any) -> tuple[Defect, ...]:
+    """The first of (location, message) pairs as defects of a document, each once."""
+    first = islice(lines, MOST_DEFECTS)
+    return tuple(dict.fromkeys(Defect(pointer(place, document), _sentence(message)) for place, message in first))
 
 
 def pointer(place: Sequence[str | int], document: Any) -> str:

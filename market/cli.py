@@ -1,15 +1,22 @@
 """The command line `flexmarket`: each command a thin function over the package that does the work."""
 
+import socket
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
+import uvicorn
 from rich.console import Console
 
+from market.api.app import create_app
 from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
-from market.errors import BadCaseFile, ClearingError, NotSupported
+from market.clock import SystemClock
+from market.errors import AlreadyExists, BadCaseFile, ClearingError, NotSupported
+from market.settings import Settings
+from market.store import migrate, open_engine
+from market.workflow.identity import bootstrap_operator
 
 BAD_CASE: Final = 2
 NOT_CLEARED: Final = 3
@@ -46,6 +53,41 @@ def clear(
         except OSError as failure:
             _complain(output, failure, status=NOT_CLEARED)
     console.print(summary_table(problem, result))
+
+
+@app.command()
+def serve() -> None:
+    """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
+    settings = Settings()
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as failure:
+        stderr.print(f"cannot listen on {settings.host}:{settings.port}: {failure.strerror}")
+        raise typer.Exit(1) from failure
+    console.print(f"flexmarket serves http://{settings.host}:{listening.getsockname()[1]} (Ctrl-C ends it)")
+    api = create_app(settings, clock=SystemClock(), engine=engine)
+    uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+
+
+operator = typer.Typer(no_args_is_help=True, help="The market's operator.")
+app.add_typer(operator, name="operator")
+
+
+@operator.command("create")
+def create_operator(name: Annotated[str, typer.Argument(help="Name of the organisation.")] = "operator") -> None:
+    """Register the first operator and print its credentials; the secret is shown only now."""
+    engine = open_engine(Settings().database_url)
+    migrate(engine)
+    try:
+        credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
+    except AlreadyExists as failure:
+        stderr.print(f"this market has an operator already: {failure}")
+        raise typer.Exit(1) from failure
+    console.print_json(credentials.model_dump_json())
 
 
 def _complain(path: Path, failure: Exception, *, status: int) -> NoReturn:

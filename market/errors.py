@@ -46,6 +46,28 @@ class PreconditionFailed(FlexmarketError):
         self.kind, self.name, self.version = kind, name, version
 
 
+class PreconditionRequired(FlexmarketError):
+    """A change needs the version that it is meant for."""
+
+    def __init__(self, kind: str) -> None:
+        """Say what is to be changed."""
+        super().__init__(f'send If-Match with the ETag of the {kind} that is to be changed, such as "1"')
+        self.kind = kind
+
+
+class Unauthenticated(FlexmarketError):
+    """The caller has not said, or not proved, who it is."""
+
+
+class Forbidden(FlexmarketError):
+    """The caller's role does not do this."""
+
+    def __init__(self, role: str, needed: str) -> None:
+        """Say which role does."""
+        super().__init__(f"this is for a {needed}; you are a {role}")
+        self.role, self.needed = role, needed
+
+
 class BadCaseFile(FlexmarketError):
     """A case file that is not a valid case; one line for each defect: JSON pointer and reason."""
 

@@ -1,0 +1,95 @@
+"""Every error as a problem (RFC 9457): one table from our errors to types and statuses."""
+
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from api_spec.defects import Defect, located
+from api_spec.problem import Problem, ProblemDetail, ProblemType
+from market import errors
+from market.api.intake import BadBody
+
+log = structlog.get_logger()
+
+TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
+    errors.NotFound: (ProblemType.NOT_FOUND, 404),
+    errors.AlreadyExists: (ProblemType.ALREADY_EXISTS, 409),
+    errors.IdempotencyKeyReused: (ProblemType.IDEMPOTENCY_KEY_REUSED, 422),
+    errors.PreconditionFailed: (ProblemType.PRECONDITION_FAILED, 412),
+    errors.PreconditionRequired: (ProblemType.PRECONDITION_REQUIRED, 428),
+    errors.Unauthenticated: (ProblemType.UNAUTHENTICATED, 401),
+    errors.Forbidden: (ProblemType.FORBIDDEN, 403),
+    errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
+    errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
+    errors.WrongState: (ProblemType.WRONG_STATE, 409),
+    errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
+    errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
+    errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
+    errors.DeliveryNotOver: (ProblemType.WRONG_STATE, 409),
+    errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
+}
+_HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app with a problem."""
+    app.add_exception_handler(errors.FlexmarketError, _of_ours)
+    app.add_exception_handler(BadBody, _of_body)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(OperationalError, _of_database)
+    app.add_exception_handler(Exception, _of_anything)
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as a response."""
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, problem.status, headers, media_type="application/problem+json")
+
+
+async def _of_ours(request: Request, error: Exception) -> JSONResponse:
+    kind, status = TABLE.get(type(error), (ProblemType.INTERNAL, 500))
+    details = _details(error.defects) if isinstance(error, errors.NotAdmitted) else ()
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return answer(Problem.of(kind, status, str(error), errors=details), headers)
+
+
+async def _of_body(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadBody)
+    return answer(Problem.of(error.kind, error.status, str(error)))
+
+
+async def _of_validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    lines = error.errors()
+    in_body = [(tuple(each["loc"][1:]), each["msg"]) for each in lines if each["loc"][0] == "body"]
+    elsewhere = [f"{each['loc'][-1]}: {each['msg']}" for each in lines if each["loc"][0] != "body"]
+    detail = "; ".join(elsewhere) or "the body is not valid"
+    details = _details(located(in_body, error.body))
+    return answer(Problem.of(ProblemType.INVALID_INPUT, 422, detail, errors=details))
+
+
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = _HTTP.get(error.status_code, ProblemType.INVALID_INPUT)
+    return answer(Problem.of(kind, error.status_code, str(error.detail)), dict(error.headers or {}))
+
+
+async def _of_database(request: Request, error: Exception) -> JSONResponse:
+    log.error("database", path=request.url.path, error=type(error).__name__)
+    detail = "the market's store does not answer; try again"
+    return answer(Problem.of(ProblemType.UNAVAILABLE, 503, detail), {"Retry-After": "1"})
+
+
+async def _of_anything(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return answer(Problem.of(ProblemType.INTERNAL, 500, "something went wrong here; it has been logged"))
+
+
+def _details(defects: tuple[Defect, ...]) -> tuple[ProblemDetail, ...]:
+    return tuple(ProblemDetail(pointer=each.pointer, detail=each.reason) for each in defects)

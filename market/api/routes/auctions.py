@@ -1,0 +1,104 @@
+"""Networks, auctions and forecasts: what a DSO sets up, and everybody may see of it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api_spec.auction import Auction, AuctionState, AuctionTerms
+from api_spec.grid import Network
+from api_spec.metering import BusPower, Forecast
+from market.api.auth import Anyone, Dso, DsoOrOperator, Operator
+from market.api.intake import StrictRoute
+from market.api.paging import PAGE, Limit, link_next, number_of
+from market.api.posting import IdempotencyKey, once
+from market.api.world import WorldOf
+from market.errors import NotFound
+from market.store import UnitOfWork
+from market.workflow import ordering
+from market.workflow.clearing import clear_auction
+from market.workflow.settling import settle_auction
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.post("/networks", status_code=201)
+def register_network(network: Network, who: Dso, world: WorldOf, key: IdempotencyKey) -> Network:
+    """Register a network of one's own."""
+    now = world.clock.now()
+    return once(
+        world, who, key, "register_network", network,
+        lambda work: ordering.register_network(network, dso=who.id, now=now, work=work), Network,
+    )  # fmt: skip
+
+
+@router.get("/networks/{name}")
+def network(name: str, who: DsoOrOperator, world: WorldOf) -> Network:
+    """A registered network; a DSO sees its own."""
+    with UnitOfWork(world.engine) as work:
+        found, owner = work.participants.network(name)
+    if who.role == "dso" and owner != who.id:
+        raise NotFound("network", name)
+    return found
+
+
+@router.post("/auctions", status_code=201)
+def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: IdempotencyKey) -> Auction:
+    """Open an auction on a network of one's own."""
+    now = world.clock.now()
+    return once(
+        world, who, key, "open_auction", terms,
+        lambda work: ordering.open_auction(terms, dso=who.id, now=now, work=work), Auction,
+    )  # fmt: skip
+
+
+@router.get("/auctions")
+def auctions(
+    request: Request,
+    response: Response,
+    who: Anyone,
+    world: WorldOf,
+    state: AuctionState | None = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Limit = PAGE,
+) -> list[Auction]:
+    """All auctions, oldest first."""
+    with UnitOfWork(world.engine) as work:
+        found = work.auctions.page(after=number_of(cursor), limit=limit + 1, state=state)
+    if len(found) > limit:
+        link_next(request, response, found[limit - 1][0])
+    return [auction for _, auction in found[:limit]]
+
+
+@router.get("/auctions/{auction}")
+def one_auction(auction: str, who: Anyone, world: WorldOf) -> Auction:
+    """One auction."""
+    with UnitOfWork(world.engine) as work:
+        return work.auctions.get(auction)
+
+
+@router.put("/auctions/{auction}/forecast")
+def submit_forecast(auction: str, forecast: Forecast, who: Dso, world: WorldOf) -> Forecast:
+    """Set or replace the forecast of what no aggregator nominates."""
+    with UnitOfWork(world.engine) as work:
+        kept = ordering.submit_forecast(auction, forecast, dso=who.id, now=world.clock.now(), work=work)
+        work.commit()
+    return kept
+
+
+@router.get("/auctions/{auction}/bus-baselines")
+def bus_baselines(auction: str, who: Dso, world: WorldOf) -> tuple[BusPower, ...]:
+    """Nominated baselines, summed per bus."""
+    with UnitOfWork(world.engine) as work:
+        return ordering.bus_baselines(auction, dso=who.id, work=work)
+
+
+@router.post("/auctions/{auction}/clear")
+def clear(auction: str, who: Operator, world: WorldOf) -> Auction:
+    """Close the gate, once its time has come, clear and publish."""
+    return clear_auction(auction, now=world.clock.now(), engine=world.engine)
+
+
+@router.post("/auctions/{auction}/settle")
+def settle(auction: str, who: Operator, world: WorldOf) -> Auction:
+    """Settle an auction whose delivery is over."""
+    return settle_auction(auction, now=world.clock.now(), engine=world.engine)

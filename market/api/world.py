@@ -1,0 +1,29 @@
+"""What the routes stand on: settings, clock and database of one running market."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from market.api.tokens import Tokens
+from market.clock import Clock
+from market.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    """One market. tokens : its issuer of access tokens."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    tokens: Tokens
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
+
+
+WorldOf = Annotated[World, Depends(_world)]

@@ -1,0 +1,97 @@
+"""What may be read of an auction, and by whom: before publication nobody learns anything of others' offers."""
+
+from api_spec.auction import BookEntry, PublishedResult, RequestReceipt
+from api_spec.award import Award
+from api_spec.flexibility import FlexOffer
+from api_spec.organisation import Organisation
+from api_spec.settlement import Statement, Transfer
+from api_spec.units import series
+from market.clearing.awards import most_offered_w
+from market.errors import NotFound, NotPublished
+from market.ledger.awards import awards_of
+from market.store import UnitOfWork
+from market.store.auctions import Published
+
+
+def visible_requests(auction: str, *, who: Organisation, work: UnitOfWork) -> list[RequestReceipt]:
+    """The requests of an auction; only its DSO and operators see what the DSO would pay at most."""
+    book = work.auctions.get(auction)
+    requests = work.orders.requests(auction)
+    if who.role == "operator" or who.id == book.dso:
+        return requests
+    hidden = {"max_price_eur_per_mwh": None}
+    return [each.model_copy(update={"request": each.request.model_copy(update=hidden)}) for each in requests]
+
+
+def published_result(auction: str, *, who: Organisation, work: UnitOfWork) -> PublishedResult:
+    """Prices and limits for all; a reader's own offers, or all of them for the auction's DSO and operators."""
+    book, outcome = work.auctions.get(auction), _outcome(auction, work)
+    own = {offer.id for offer in outcome.case.offers if offer.participant == who.id}
+    everything = who.role == "operator" or who.id == book.dso
+    result = outcome.result
+    return PublishedResult(
+        auction=auction,
+        version=outcome.version,
+        published_at=outcome.published_at,
+        status=result.status,
+        input_sha256=result.input_sha256,
+        cost_eur=result.cost_eur,
+        prices_eur_per_mwh=result.prices_eur_per_mwh,
+        limits=result.limits,
+        verification=result.verification,
+        offers=tuple(each for each in result.offers if everything or each.id in own),
+    )
+
+
+def own_awards(auction: str, *, participant: str, work: UnitOfWork) -> list[Award]:
+    """A participant's own awards."""
+    work.auctions.get(auction)
+    outcome = _outcome(auction, work)
+    return [each for each in awards_of(outcome.case, outcome.result) if each.participant == participant]
+
+
+def published_book(auction: str, *, work: UnitOfWork) -> list[BookEntry]:
+    """The order book after publication, without owners, the cheapest first."""
+    work.auctions.get(auction)
+    outcome = _outcome(auction, work)
+    accepted = {each.id: each.power_w for each in outcome.result.offers}
+    entries = [_entry(offer, accepted[offer.id]) for offer in outcome.case.offers]
+    return sorted(entries, key=lambda each: (each.lowest_ask_eur_per_mwh, each.bus, each.offered_w))
+
+
+def own_statement(auction: str, *, participant: str, work: UnitOfWork) -> Statement:
+    """A participant's settled statement; NotFound before settlement and for those without an award."""
+    work.auctions.get(auction)
+    statement = work.money.statement(auction, participant)
+    if statement is None:
+        raise NotFound("statement", auction)
+    return statement
+
+
+def visible_transfers(auction: str, *, who: Organisation, work: UnitOfWork) -> list[Transfer]:
+    """Ledger entries that touch the reader's account; all of them for an operator."""
+    work.auctions.get(auction)
+    accounts = {f"dso:{who.id}", f"participant:{who.id}"}
+    transfers = work.money.transfers(auction)
+    return [each for each in transfers if who.role == "operator" or {each.debit, each.credit} & accounts]
+
+
+def _outcome(auction: str, work: UnitOfWork) -> Published:
+    outcome = work.auctions.published(auction)
+    if outcome is None:
+        raise NotPublished(auction)
+    return outcome
+
+
+def _entry(offer: FlexOffer, accepted_w: tuple[int, ...]) -> BookEntry:
+    assert offer.kind != "block", "blocks are not admitted"
+    ranges = [most_offered_w(offer, period) for period in range(len(accepted_w))]
+    asks = [step.price_eur_per_mwh for step in offer.steps] if offer.kind == "curve" else [offer.price_eur_per_mwh]
+    return BookEntry(
+        bus=offer.bus,
+        phase=offer.phase,
+        kind=offer.kind,
+        offered_w=tuple(low if -low >= high else high for low, high in ranges),
+        accepted_w=accepted_w,
+        lowest_ask_eur_per_mwh=min(min(series(ask, len(accepted_w))) for ask in asks),
+    )
