@@ -7,24 +7,29 @@ from typing import Any, NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
 
 _DEEPEST = 40
+_PATIENCE = 10  # times the largest body, before the connection is closed on a client that goes on sending
 
 
-class BadBody(Exception):
-    """A body that is not acceptable before anybody asks what it means."""
+class BadBody(HTTPException):
+    """A body that is not acceptable before anybody asks what it means.
+
+    An HTTPException, because FastAPI takes any other error while it reads a body for a fault of its own.
+    """
 
     def __init__(self, kind: ProblemType, status: int, detail: str) -> None:
         """Keep type and status of the problem."""
-        super().__init__(detail)
-        self.kind, self.status = kind, status
+        super().__init__(status, detail)
+        self.kind = kind
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 as soon as a body is known to be too large, without keeping it."""
+    """ASGI middleware: answers 413 to a body that is too large, without keeping it."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
         """Wrap an app."""
@@ -35,20 +40,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        if not stated.isdigit() or int(stated) > self._max:
-            await self._refuse(send)
-            return
-        body, more = b"", True
-        while more:
+        body, size, more = b"", 0, True
+        while more and size <= _PATIENCE * self._max:
             message = await receive()
             if message["type"] != "http.request":
                 return
-            body += message.get("body", b"")
+            size += len(message.get("body", b""))
+            # What is too large is read on without being kept: a client hears an answer only once it has sent all.
+            body = body + message.get("body", b"") if size <= self._max else b""
             more = message.get("more_body", False)
-            if len(body) > self._max:
-                await self._refuse(send)
-                return
+        if size > self._max:
+            await self._refuse(send)
+            return
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -59,7 +62,11 @@ class BodyLimit:
     async def _refuse(self, send: Send) -> None:
         problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
         content = problem.model_dump_json(exclude_none=True).encode()
-        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+        ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
@@ -69,8 +76,6 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """The body as JSON; BadBody where it is not."""
-        if self.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            raise BadBody(ProblemType.UNSUPPORTED_MEDIA_TYPE, 415, "the body must be application/json")
         return strict_json(await self.body())
 
 
@@ -82,6 +87,9 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
+            media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+            if self.body_field is not None and media_type != "application/json":
+                raise BadBody(ProblemType.UNSUPPORTED_MEDIA_TYPE, 415, "the body must be application/json")
             return await handler(StrictRequest(request.scope, request.receive))
 
         return strictly

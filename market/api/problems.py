@@ -61,7 +61,7 @@ async def _of_ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _of_body(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadBody)
-    return answer(Problem.of(error.kind, error.status, str(error)))
+    return answer(Problem.of(error.kind, error.status_code, error.detail))
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
