@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,7 +12,7 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
-    access token.
+    access token. local_zone : whose clock the pages show.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -22,3 +23,4 @@ class Settings(BaseSettings):
     runs_dir: Path = Path("runs")
     max_body_bytes: int = Field(default=4_000_000, ge=1_000)
     token_ttl: timedelta = timedelta(minutes=15)
+    local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")

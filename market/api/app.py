@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from market.api import problems
 from market.api.intake import BodyLimit
+from market.api.pages import elsewhere, pages
 from market.api.routes import auctions, identity, orders, outcome
 from market.api.tokens import Tokens
 from market.api.world import World
@@ -42,12 +43,14 @@ def create_app(settings: Settings, *, clock: Clock, engine: Engine, watch_gates:
     app.include_router(identity.tokens)
     for router in (identity.router, auctions.router, orders.router, outcome.router):
         app.include_router(router, prefix="/v1")
+    app.include_router(pages)
 
     @app.get("/health")
     def health() -> dict[str, str]:
         """Whether the market answers."""
         return {"status": "ok"}
 
+    app.include_router(elsewhere)
     return app
 
 

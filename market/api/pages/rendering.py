@@ -1,15 +1,17 @@
 """Templates to answers: one environment, the words that all templates use, and the headers of every page."""
 
-from datetime import datetime, tzinfo
 from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from market.api.pages import wording
+from market.api.world import World
 from market.figures.local_time import clock_text, span_text
 
 HEADERS: Final = {
@@ -21,16 +23,21 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+_REPORT_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+)
+PLOTLY: Final = "plotly.min.js"
+_ASSETS: Final = {"flexmarket.css": "text/css", "figures.js": "text/javascript", PLOTLY: "text/javascript"}
 
 
-def page(
-    template: str, *, now: datetime, zone: tzinfo, status: int = 200, here: str = "", **shown: Any
-) -> HTMLResponse:
-    """Render a template; `now` and `zone` fill in the words for times."""
+def page(template: str, world: World, *, status: int = 200, here: str = "", **shown: Any) -> HTMLResponse:
+    """Render a template; times are shown on the market's local clock. here : the entry of the menu."""
+    now, zone = world.clock.now(), world.settings.local_zone
     words: dict[str, Any] = {
         "now": now,
         "zone": zone,
         "here": here,
+        "status": status,
         "version": version("flexmarket"),
         "clock": lambda instant: clock_text(instant, zone),
         "span": lambda start, end: span_text(start, end, zone),
@@ -41,6 +48,22 @@ def page(
         words[word] = getattr(wording, word)
     text = _environment().get_template(template).render(words | shown)
     return HTMLResponse(text, status_code=status, headers=HEADERS)
+
+
+def asset(name: str) -> Response | None:
+    """A file of the pages' own look, or plotly's script; None where it is neither."""
+    kind = _ASSETS.get(name)
+    if kind is None:
+        return None
+    package = files("plotly") / "package_data" if name == PLOTLY else files("market.figures") / "assets"
+    headers = HEADERS | {"Cache-Control": "max-age=3600" if name == PLOTLY else "no-cache"}
+    return Response((package / name).read_bytes(), media_type=kind, headers=headers)
+
+
+def run_file(path: Path, *, report: bool) -> Response:
+    """A file of a run; the report may run the scripts inside it, any other may do nothing but be read."""
+    policy = _REPORT_POLICY if report else "default-src 'none'; sandbox"
+    return FileResponse(path, headers=HEADERS | {"Content-Security-Policy": policy})
 
 
 @cache

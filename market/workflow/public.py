@@ -1,0 +1,77 @@
+"""What everybody may see of the market without saying who they are: the market's pages show this and nothing else."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
+from api_spec.organisation import Organisation
+from market.ledger.awards import awards_of
+from market.store import UnitOfWork
+from market.workflow.outcome import published_book, published_result, visible_requests
+
+VISITOR: Final = Organisation(id="visitor", name="a visitor of the pages", role="aggregator")
+"""Sees what an aggregator sees that has no order anywhere."""
+_PUBLISHED: Final = ("published", "settled")
+
+
+@dataclass(frozen=True)
+class SettlementTotals:
+    """A settlement, all participants together. ordered_wh, delivered_wh : of |change|."""
+
+    participants: int
+    ordered_wh: float
+    delivered_wh: float
+    payment_eur: Decimal
+    penalty_eur: Decimal
+    net_eur: Decimal
+
+
+@dataclass(frozen=True)
+class PublicAuction:
+    """One auction as everybody sees it; result and book only once it is published, totals once it is settled."""
+
+    auction: Auction
+    requests: tuple[RequestReceipt, ...]
+    result: PublishedResult | None
+    book: tuple[BookEntry, ...]
+    totals: SettlementTotals | None
+
+
+def all_auctions(*, work: UnitOfWork, most: int = 200) -> list[Auction]:
+    """The auctions, the newest first."""
+    found: list[tuple[int, Auction]] = []
+    while page := work.auctions.page(after=found[-1][0] if found else 0, limit=most):
+        found = [*found, *page][-most:]
+    return [auction for _, auction in reversed(found)]
+
+
+def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
+    """One auction, as far as it is public by now; NotFound."""
+    book = work.auctions.get(auction)
+    published = book.state in _PUBLISHED
+    return PublicAuction(
+        auction=book,
+        requests=tuple(visible_requests(auction, who=VISITOR, work=work)),
+        result=published_result(auction, who=VISITOR, work=work) if published else None,
+        book=tuple(published_book(auction, work=work)) if published else (),
+        totals=_totals(book, work) if book.state == "settled" else None,
+    )
+
+
+def _totals(book: Auction, work: UnitOfWork) -> SettlementTotals | None:
+    outcome = work.auctions.published(book.id)
+    if outcome is None:
+        return None
+    participants = sorted({each.participant for each in awards_of(outcome.case, outcome.result)})
+    found = [work.money.statement(book.id, participant) for participant in participants]
+    statements = [each for each in found if each is not None]
+    lines = [line for each in statements for line in each.lines]
+    return SettlementTotals(
+        participants=len(statements),
+        ordered_wh=book.delivery.hours * sum(abs(line.ordered_w) for line in lines),
+        delivered_wh=book.delivery.hours * sum(abs(line.delivered_w) for line in lines),
+        payment_eur=sum((each.payment_eur for each in statements), Decimal(0)),
+        penalty_eur=sum((each.penalty_eur for each in statements), Decimal(0)),
+        net_eur=sum((each.net_eur for each in statements), Decimal(0)),
+    )
