@@ -29,13 +29,15 @@ class RunningMarket:
 
 
 @contextlib.contextmanager
-def running_market(folder: Path, *, now: datetime, watch_gates: bool = False) -> Iterator[RunningMarket]:
+def running_market(
+    folder: Path, *, now: datetime, watch_gates: bool = False, settings: Settings | None = None
+) -> Iterator[RunningMarket]:
     """Serve a new market from a database in `folder`."""
     engine = open_engine(f"sqlite:///{folder / 'market.db'}")
     migrate(engine)
     clock = SimulatedClock(now)
     operator = bootstrap_operator("operator", engine=engine, clock=clock)
-    api = create_app(Settings(), clock=clock, engine=engine, watch_gates=watch_gates)
+    api = create_app(settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates)
     server = uvicorn.Server(uvicorn.Config(api, log_level="warning"))
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
