@@ -85,7 +85,7 @@ def create_operator(name: Annotated[str, typer.Argument(help="Name of the organi
     try:
         credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
     except AlreadyExists as failure:
-        stderr.print(f"this market has an operator already: {failure}")
+        stderr.print("this market has an operator already; its credentials were shown when it was created")
         raise typer.Exit(1) from failure
     console.print_json(credentials.model_dump_json())
 

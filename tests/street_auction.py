@@ -42,17 +42,19 @@ class Street:
     dso: MarketClient
     aggregators: tuple[MarketClient, MarketClient]
 
-    async def offer(self, *, limit: Document = LIMIT, most_w: int = -9_000) -> None:
-        """Both aggregators nominate and offer; the DSO forecasts and asks for `limit`."""
-        for client, baseline, price in zip(self.aggregators, ((10_000, 10_000), (4_000, 0)), (120, 200), strict=True):
-            await client.nominate_baseline(self.auction, BaselineNomination(buses=_far(*baseline)))
-            steps = [{"power_w": [most_w, most_w], "price_eur_per_mwh": price}]
-            await client.submit_offer(
-                self.auction, _offer.validate_python({"bus": "far", "kind": "curve", "steps": steps})
-            )
+    async def ask(self, limit: Document = LIMIT) -> None:
+        """The DSO forecasts and asks for `limit`."""
         load = Injection(bus="far", p_w=(14_000, 14_000), q_var=(0, 0))
         await self.dso.submit_forecast(self.auction, Forecast(injections=(load,)))
         await self.dso.submit_request(self.auction, _request.validate_python(limit))
+
+    async def offer(self, most_w: int = -9_000) -> None:
+        """Both aggregators nominate and offer."""
+        for client, baseline, price in zip(self.aggregators, ((10_000, 10_000), (4_000, 0)), (120, 200), strict=True):
+            await client.nominate_baseline(self.auction, BaselineNomination(buses=_far(*baseline)))
+            steps = [{"power_w": [most_w, most_w], "price_eur_per_mwh": price}]
+            offer = _offer.validate_python({"bus": "far", "kind": "curve", "steps": steps})
+            await client.submit_offer(self.auction, offer)
 
     async def clear(self, market: RunningMarket) -> None:
         """The gate closes and the market publishes."""

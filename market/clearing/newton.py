@@ -64,14 +64,16 @@ def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray
     binding = np.flatnonzero((step.shadow > 0) & (step.unmet[rows.unmet] <= 0) & np.isin(rows.period, periods))
     equal = np.concatenate([_row_slopes(problem, rows, binding), _energy_slopes(problem, step, movable)])
     size = len(free) + len(equal)
-    if len(free) == 0 or size > LARGEST:
-        return None
     moves = np.zeros(len(x))
     moves[fixed] = step.accepted_mw[fixed] - x[fixed]
-    hessian = _hessian(point, rows, step, movable)
+    pushed = fixed[moves[fixed] != 0.0]
+    if len(free) == 0 or size > LARGEST or len(pushed) > LARGEST:
+        return None
+    hessian = _hessian(point, rows, step, np.concatenate([free, pushed]))
+    own, towards = hessian[: len(free), : len(free)], hessian[: len(free), len(free) :]
     gap = np.concatenate([rows.excess[binding], _energy_gaps(problem, step, x, movable)])
     system = np.zeros((size, size))
-    system[: len(free), : len(free)] = hessian[np.ix_(free, free)]
+    system[: len(free), : len(free)] = own
     steepest = max(float(np.abs(system).max(initial=0.0)), 1.0)
     system[np.arange(len(free)), np.arange(len(free))] += _REGULAR * steepest
     system[: len(free), len(free) :], system[len(free) :, : len(free)] = (equal[:, free].T, equal[:, free])
@@ -79,9 +81,7 @@ def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray
     system[np.arange(len(free), size), np.arange(len(free), size)] -= _REGULAR / steepest
     unmet = np.flatnonzero((step.unmet[rows.unmet] > 0) & np.isin(rows.period, periods))
     slope = point.column_cost + step.shadow[unmet] @ _row_slopes(problem, rows, unmet)
-    right = np.concatenate(
-        [-slope[free] - hessian[np.ix_(free, fixed)] @ moves[fixed], -gap - equal[:, fixed] @ moves[fixed]]
-    )
+    right = np.concatenate([-slope[free] - towards @ moves[pushed], -gap - equal[:, fixed] @ moves[fixed]])
     factors = linalg.lu_factor(system, check_finite=False)
     answer = linalg.lu_solve(factors, right)
     if not np.isfinite(answer).all():
@@ -132,14 +132,14 @@ def _energy_of(problem: ClearingProblem, number: int, period: int, accepted_mw: 
     return float(problem.columns.sign[columns] @ accepted_mw[columns])
 
 
-def _hessian(point: Linearisation, rows: Rows, step: Step, movable: BoolArray) -> FloatArray:
-    """(column, column) second derivative of the Lagrangian [EUR/h per MW^2], block by period."""
+def _hessian(point: Linearisation, rows: Rows, step: Step, chosen: IntArray) -> FloatArray:
+    """(chosen, chosen) second derivative of the Lagrangian [EUR/h per MW^2] for some columns; 0 between periods."""
     columns = point.problem.columns
-    total = np.zeros((len(columns), len(columns)))
-    for period in np.unique(columns.period[movable]):
-        of_period = np.flatnonzero((columns.period == period) & movable)
-        buses, back = np.unique(columns.bus[of_period], return_inverse=True)
+    total = np.zeros((len(chosen), len(chosen)))
+    for period in np.unique(columns.period[chosen]):
+        at = np.flatnonzero(columns.period[chosen] == period)
+        buses, back = np.unique(columns.bus[chosen[at]], return_inverse=True)
         by_bus = point.hessian(int(period), buses, rows, step.shadow)
-        signs = columns.sign[of_period]
-        total[np.ix_(of_period, of_period)] = by_bus[np.ix_(back, back)] * np.outer(signs, signs)
+        signs = columns.sign[chosen[at]]
+        total[np.ix_(at, at)] = by_bus[np.ix_(back, back)] * np.outer(signs, signs)
     return total
