@@ -1,7 +1,10 @@
 """Every page in a real browser: plots drawn, no error on the console, no request to another host."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,8 +30,8 @@ DRAWN = "document.documentElement.dataset.drawn === 'true'"
 # What a plot holds that has data: a line, a bar or a cell with a size of its own.
 EMPTY_PLOTS = """
 () => [...document.querySelectorAll(".chart")].filter((chart) => {
-  const marks = chart.querySelectorAll("svg .plot path.js-line, svg .plot .point path, svg .plot image");
-  return ![...marks].some((mark) => { const box = mark.getBoundingClientRect(); return box.width > 2 || box.height > 2; });
+  const marks = [...chart.querySelectorAll(".scatterlayer .js-line, .barlayer .point path, .heatmaplayer image")];
+  return !marks.map((mark) => mark.getBoundingClientRect()).some((box) => box.width > 2 || box.height > 2);
 }).map((chart) => chart.id)
 """
 OVERFLOWING = "() => document.documentElement.scrollWidth - window.innerWidth"
@@ -36,13 +39,31 @@ OVERFLOWING = "() => document.documentElement.scrollWidth - window.innerWidth"
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
 
 
+@dataclass(frozen=True)
+class Site:
+    """A market after a finished day: where it is, and how many charts each of its pages has."""
+
+    url: str
+    charts: dict[str, int]
+
+
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMarket]:
-    """A market with a finished run in its folder."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("market")
     write_report(synthetic_day.write_run(folder / "runs" / "day"))
-    with running_market(folder, now=NOON, settings=Settings(runs_dir=folder / "runs")) as running:
-        yield running
+    with running_market(folder, now=NOON, settings=Settings(runs_dir=folder / "runs")) as market:
+        settled = asyncio.run(_settled_auction(market))
+        charts = {"/": 0, f"/auctions/{settled}": 5, "/runs": 0, "/runs/day": 7, "/runs/day/files/report.html": 7}
+        yield Site(market.url, charts | {"/about": 0})
+
+
+async def _settled_auction(market: RunningMarket) -> str:
+    async with open_street(market) as street:
+        await street.ask()
+        await street.offer()
+        await street.clear(market)
+        await street.settle(market)
+        return street.auction
 
 
 @pytest.fixture
@@ -83,22 +104,49 @@ def _local(address: str, host: str) -> bool:
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 async def test_every_page_is_drawn_and_asks_nobody_else(
-    market: RunningMarket, chromium: Browser, width: int, scheme: str
+    site: Site, chromium: Browser, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    host = urlsplit(market.url).netloc
-    page = await chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    watched = Watched(page, host)
-    pages = await _finished(market)
-    for path, charts in pages.items():
-        await watched.open(market.url + path)
+    page = await chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    watched = Watched(page, urlsplit(site.url).netloc)
+    for path, charts in site.charts.items():
+        await watched.open(site.url + path)
         assert await page.locator(".chart").count() == charts, path
-        assert await page.locator(".chart .plot svg.main-svg").count() >= charts, path
+        assert await page.locator(".chart .plot .main-svg").count() >= charts, path
         assert await page.evaluate(EMPTY_PLOTS) == [], path
         assert await page.evaluate(OVERFLOWING) <= 0, f"{path} is wider than the window"
     assert watched.wrong == []
 
 
-async def _finished(market: RunningMarket) -> dict[str, int]:
-    """Pages to open and how many charts each has; opens, clears and settles an auction where there is none yet."""
-    async with open_street(market, network=f"street at {market.clock.now():%H:%M}") as street:
-        return {}
+async def test_the_report_needs_no_server(chromium: Browser, tmp_path: Path) -> None:
+    report = write_report(synthetic_day.write_run(tmp_path / "day"))
+    watched = Watched(await chromium.new_page(), host="")
+    await watched.open(report.as_uri())
+
+    assert await watched.page.evaluate(EMPTY_PLOTS) == []
+    assert watched.wrong == []
+
+
+async def test_another_bus_is_one_choice_away(site: Site, chromium: Browser) -> None:
+    auction = next(path for path in site.charts if path.startswith("/auctions/"))
+    watched = Watched(await chromium.new_page(), urlsplit(site.url).netloc)
+    await watched.open(site.url + auction)
+    assert "Bus far" in await watched.page.locator("#parts h3").inner_text()
+
+    async with watched.page.expect_navigation():
+        await watched.page.select_option("#pick-bus", "s")
+    await watched.page.wait_for_function(DRAWN)
+
+    assert "Bus s" in await watched.page.locator("#parts h3").inner_text()
+    assert watched.wrong == []
+
+
+async def test_the_look_can_be_chosen_and_is_remembered(site: Site, chromium: Browser) -> None:
+    page = await chromium.new_page(color_scheme="light")
+    watched = Watched(page, urlsplit(site.url).netloc)
+    await watched.open(f"{site.url}/runs/day")
+    light = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.get_by_role("button", name="Light or dark").click()
+    await watched.open(f"{site.url}/")
+
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert watched.wrong == []
