@@ -1,0 +1,125 @@
+"""The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from api_spec.auction import Auction, AuctionTerms, Product
+from api_spec.client import MarketClient, MarketRefused
+from api_spec.flexibility import AnyRequestTerms, FlexRequest
+from api_spec.grid import Network
+from api_spec.metering import Forecast
+from api_spec.period import Duration, Instant, MarketPeriod
+from api_spec.problem import ProblemType
+from api_spec.units import EurPerMwh, Message, series
+from dso_agents.congestion import Margins, congestion
+from dso_agents.forecast import ProfileSource, Uncertainty, forecast, read_known_load
+from dso_agents.requests import Asking, requests
+from market.network import Grid
+
+
+class AuctionPlan(Message):
+    """The auction that the agent opens; one price of energy for all periods, or one for each."""
+
+    product: Product
+    delivery: MarketPeriod
+    gate_closure: Instant
+    energy_price_eur_per_mwh: EurPerMwh | tuple[EurPerMwh, ...] | None = None
+
+
+class DsoConfig(Message):
+    """A DSO agent's table in a scenario or its own file.
+
+    known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
+    opens : the auction to open; absent = it takes part in auctions on its network that stand already.
+    decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
+    """
+
+    known_load: Path
+    uncertainty: Uncertainty = Uncertainty()
+    margins: Margins = Margins()
+    asking: Asking = Asking()
+    opens: AuctionPlan | None = None
+    decides_before_gate: Duration = timedelta(hours=2)
+
+
+class DsoAgent:
+    """Registers its network, opens an auction, forecasts, and asks for what its network cannot carry."""
+
+    def __init__(self, client: MarketClient, config: DsoConfig, *, network: Network, profiles: ProfileSource) -> None:
+        """Act for the DSO whose credentials `client` carries."""
+        self._client = client
+        self._config = config
+        self._network = network
+        self._profiles = profiles
+        self._grid = Grid.of(network)
+
+    @classmethod
+    def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
+        """An agent of its table; pydantic.ValidationError or ForecastUnusable for a bad one."""
+        read = DsoConfig.model_validate(config)
+        known = read_known_load(read.known_load)
+        return cls(client, read, network=known.network, profiles=known)
+
+    async def cycle(self, now: datetime) -> None:
+        """Do what is still to be done; twice in a row changes nothing."""
+        await self._register_network()
+        me = (await self._client.me()).id
+        auctions = [
+            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
+        ]
+        await self._open(auctions, now)
+        for auction in auctions:
+            decides = auction.gate_closure - self._config.decides_before_gate
+            if auction.state == "open" and decides <= now < auction.gate_closure:
+                await self._ask(auction)
+
+    async def control(self, now: datetime) -> None:
+        """A DSO has no plugs."""
+
+    def drawn_w(self) -> Mapping[str, float]:
+        """A DSO draws nothing of its own."""
+        return {}
+
+    async def _register_network(self) -> None:
+        try:
+            await self._client.network(self._network.name)
+        except MarketRefused as refusal:
+            if refusal.problem.kind is not ProblemType.NOT_FOUND:
+                raise
+            await self._client.register_network(self._network)
+
+    async def _open(self, auctions: list[Auction], now: datetime) -> None:
+        plan = self._config.opens
+        if plan is None or now >= plan.gate_closure or any(each.delivery == plan.delivery for each in auctions):
+            return
+        energy = plan.energy_price_eur_per_mwh
+        terms = AuctionTerms(
+            network=self._network.name,
+            product=plan.product,
+            delivery=plan.delivery,
+            gate_closure=plan.gate_closure,
+            energy_price_eur_per_mwh=None if energy is None else series(energy, plan.delivery.count),
+        )
+        # The key makes one auction of two cycles that both saw none.
+        opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
+        auctions.append(opened)
+
+    async def _ask(self, auction: Auction) -> None:
+        load = forecast(self._profiles.injections(auction.delivery), self._config.uncertainty)
+        await self._client.submit_forecast(auction.id, Forecast(injections=load))
+        baselines = await self._client.bus_baselines(auction.id)
+        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
+
+        found = congestion(self._grid, auction.delivery, load=load, baselines=baselines, margins=self._config.margins)
+
+        for terms in requests(found, self._config.asking):
+            if _subject(terms) not in standing:
+                await self._client.submit_request(auction.id, terms)
+
+
+def _subject(request: AnyRequestTerms | FlexRequest) -> tuple[str, object]:
+    """What a request is about: a second one about the same is the same request."""
+    about = ("element",) if request.kind == "congestion" else ("min_pu", "max_pu")
+    return request.kind, tuple(getattr(request, name, None) for name in about)
