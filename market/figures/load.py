@@ -36,7 +36,6 @@ def load_against_limit(
         line = {"color": LIMIT, "dash": "dash", "width": 1.5}
         figure.add_scatter(**_steps(axis, limit), name="limit", line=line, legendgroup="limit", showlegend=number == 0)
     figure.update_traces(hovertemplate=f"%{{y:,.4~g}} {unit}" if unit == "pu" else f"%{{y:,.1f}} {unit}")
-    figure.update_xaxes(range=[axis.starts[0], axis.end])
     if unit != "pu":
         figure.update_yaxes(rangemode="tozero")
     return figure

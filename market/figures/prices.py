@@ -60,7 +60,6 @@ def price_parts(axis: TimeAxis, parts: Mapping[str, ArrayLike], total: ArrayLike
         line={"shape": "hv", "width": 1.5},
         hovertemplate=f"%{{y:,.2f}} {UNIT}",
     )
-    figure.update_xaxes(range=[axis.starts[0], axis.end])
     figure.update_yaxes(zeroline=True)
     return figure
 
