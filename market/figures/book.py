@@ -26,9 +26,9 @@ def merit_order(entries: Sequence[BookEntry], period: int, worth: Sequence[float
         f"asks {ask:,.2f}, worth {price:,.2f} EUR/MWh there"
         for entry, now, most, ask, price in zip(offered, taken, whole, asks, worth, strict=True)
     ]
-    cleared = f"cleared: {taken.sum():,.1f} of {whole.sum():,.1f}"
+    cleared = f"{taken.sum():,.1f} of {whole.sum():,.1f} cleared"
     figure = frame(
-        x_title=f"offered change, cheapest first [kW] ({cleared})", y_title="lowest ask [EUR/MWh]", barmode="overlay"
+        x_title=f"offered change [kW], {cleared}", y_title="lowest ask [EUR/MWh]", barmode="overlay"
     )
     for name, colour, start, width in (
         ("accepted", AFTER, left, taken),
