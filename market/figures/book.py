@@ -27,9 +27,7 @@ def merit_order(entries: Sequence[BookEntry], period: int, worth: Sequence[float
         for entry, now, most, ask, price in zip(offered, taken, whole, asks, worth, strict=True)
     ]
     cleared = f"{taken.sum():,.1f} of {whole.sum():,.1f} cleared"
-    figure = frame(
-        x_title=f"offered change [kW], {cleared}", y_title="lowest ask [EUR/MWh]", barmode="overlay"
-    )
+    figure = frame(x_title=f"offered change [kW], {cleared}", y_title="lowest ask [EUR/MWh]", barmode="overlay")
     for name, colour, start, width in (
         ("accepted", AFTER, left, taken),
         ("not accepted", NOT_ACCEPTED, left + taken, whole - taken),

@@ -101,7 +101,7 @@ def test_the_merit_order_is_cheapest_first_and_shows_what_was_accepted() -> None
         ([0, 105], [30, 25], [40, 90]),
     ]
     assert worth.y[0] == 30
-    assert "75.0 of 130.0" in figure.layout.xaxis.title.text
+    assert "[kW], 75.0 of 130.0 cleared" in figure.layout.xaxis.title.text
     assert "b7" in accepted.customdata[0]
 
 

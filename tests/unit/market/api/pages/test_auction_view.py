@@ -1,0 +1,59 @@
+"""What is told of a cleared auction, against numbers that can be checked by hand."""
+
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from market.api.pages.auction_view import Outcome
+from tests import cleared_auction
+
+OUTCOME = Outcome(
+    cleared_auction.auction(), cleared_auction.result(), cleared_auction.book(), ZoneInfo("Europe/Copenhagen")
+)
+
+
+def test_the_dearest_bus_and_when() -> None:
+    assert OUTCOME.dearest() == ("b7", 1, Decimal(90))
+
+
+def test_cleared_energy_counts_both_directions() -> None:
+    """A quarter of an hour of 75, 48 and 43 kW."""
+    assert OUTCOME.cleared_wh() == pytest.approx((75_000 + 48_000 + 43_000) / 4)
+
+
+def test_one_row_per_limit_with_its_worst_period() -> None:
+    (row,) = OUTCOME.limits()
+
+    assert (row.element, row.requested, row.before, row.after, row.limit) == ("trafo", True, 520, 400, 400)
+    assert row.flags == (False, True, True, False)
+
+
+def test_awards_are_told_by_bus_and_valued_at_its_price() -> None:
+    """b12: (35 + 8) kW at 90 earned and 43 kW at 30 paid, for a quarter of an hour; b7: 2 x 40 kW at 90."""
+    first, second = OUTCOME.awards()
+
+    assert (first.bus, first.energy_wh, first.worth_eur) == ("b12", 21_500, Decimal("0.645"))
+    assert (second.bus, second.energy_wh, second.worth_eur) == ("b7", 20_000, Decimal("1.8"))
+
+
+def test_the_merit_order_says_what_was_taken() -> None:
+    chart = OUTCOME.merit_chart(1)
+
+    assert chart.title == "Merit order, period from 18:15"
+    assert chart.summary.startswith("75.0 of 130.0 kW accepted, from 3 offers")
+
+
+def test_a_recharge_is_worth_what_it_must_not_cost() -> None:
+    """At 18:45 consuming costs 30 EUR/MWh: the change to more consumption is worth minus that."""
+    worth = OUTCOME.merit_chart(3).figures[0].data[-1].y
+
+    assert list(worth[:2]) == [-30, -30]
+
+
+def test_limits_are_drawn_in_the_periods_that_are_known() -> None:
+    (row,) = OUTCOME.limits()
+    before, after, limit = OUTCOME.limit_chart(row).figures[0].data
+
+    assert [value for value in before.y if value == value] == [520, 520, 470, 470]
+    assert {value for value in limit.y if value == value} == {400}
