@@ -1,7 +1,7 @@
 """One tree of errors: each names a fact, carries its ids, and says it in a sentence that a person can act on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from api_spec.defects import Defect
 
@@ -241,3 +241,25 @@ class ResultRefused(ClearingError):
         """Say what."""
         super().__init__(f"the result does not stand its check: {reason}")
         self.reason = reason
+
+
+class NetworkError(FlexmarketError):
+    """A network, or its load, that cannot be used."""
+
+
+class UnknownFeeder(NetworkError):
+    """No feeder of this name ships with flexmarket."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        """Name those that do."""
+        super().__init__(f'no feeder "{name}"; shipped are {", ".join(known)}')
+        self.name, self.known = name, known
+
+
+class NoLoadForPeriod(NetworkError):
+    """A feeder's load stands in steps that do not fit the periods asked for."""
+
+    def __init__(self, feeder: str, step: timedelta, asked: timedelta) -> None:
+        """Say both lengths."""
+        super().__init__(f'load of feeder "{feeder}" stands in steps of {step}, which do not fit periods of {asked}')
+        self.feeder, self.step, self.asked = feeder, step, asked
