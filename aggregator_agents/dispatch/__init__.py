@@ -1,0 +1,1 @@
+"""From a plan to whole amps at every plug. Pure."""

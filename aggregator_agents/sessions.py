@@ -1,0 +1,95 @@
+"""Who comes when: sessions drawn from a pattern, the same for the same seed, plug and day."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pydantic import Field
+
+from aggregator_agents.fleet import Session, Site
+from api_spec.period import MarketPeriod
+from api_spec.units import Fraction, Message, NonNegative, Positive
+
+Hour = Annotated[NonNegative, Field(lt=24)]
+
+
+class Pattern(Message):
+    """How drivers behave: normal distributions, cut off where they make no sense.
+
+    arrives_h, departs_h : local hour of the day; departure at an hour before arrival is the next day's. presence :
+    chance that a plug is used on a day. late_minutes : drivers arrive up to this much before or after what they said.
+    """
+
+    arrives_h: Hour
+    arrives_std_h: NonNegative = 0.75
+    departs_h: Hour
+    departs_std_h: NonNegative = 0.5
+    energy_kwh: Positive
+    energy_std_kwh: NonNegative = 0.0
+    presence: Fraction = 1.0
+    late_minutes: NonNegative = 0.0
+    timezone: str = "Europe/Copenhagen"
+
+
+def announced(site: Site, pattern: Pattern, period: MarketPeriod, *, seed: int) -> tuple[Session, ...]:
+    """The sessions that touch `period`, as drivers announce them, cut to it; in the order of ids."""
+    touching = (each for each in _sessions(site, pattern, period, seed) if each.departs > period.start)
+    inside = (each.within(period) for each in touching if each.arrives < period.end)
+    return tuple(sorted((each for each in inside if each.energy_wh > 0), key=lambda each: each.id))
+
+
+def actual(announced: tuple[Session, ...], pattern: Pattern, *, seed: int) -> tuple[Session, ...]:
+    """What really happens: the vehicle comes a little earlier or later than its driver said."""
+    return tuple(_strayed(each, pattern, seed) for each in announced)
+
+
+def _sessions(site: Site, pattern: Pattern, period: MarketPeriod, seed: int) -> Iterator[Session]:
+    zone = ZoneInfo(pattern.timezone)
+    first, last = period.start.astimezone(zone).date(), period.end.astimezone(zone).date()
+    # The day before as well: who came in the evening may still be there.
+    for number in range(-1, (last - first).days + 1):
+        day = first + timedelta(days=number)
+        for plug in site.plugs:
+            random = _random(seed, plug.id, day)
+            if random.random() < pattern.presence:
+                yield _session(plug.id, plug.max_a, day, zone, pattern, random)
+
+
+def _session(
+    plug: str, max_a: int, day: date, zone: ZoneInfo, pattern: Pattern, random: np.random.Generator
+) -> Session:
+    arrives_h = _within_a_day(random.normal(pattern.arrives_h, pattern.arrives_std_h))
+    departs_h = _within_a_day(random.normal(pattern.departs_h, pattern.departs_std_h))
+    energy_kwh = random.normal(pattern.energy_kwh, pattern.energy_std_kwh)
+    overnight = timedelta(days=int(departs_h <= arrives_h))
+    return Session(
+        id=f"{plug} {day.isoformat()}",
+        plug=plug,
+        arrives=_local(day, arrives_h, zone),
+        departs=_local(day + overnight, departs_h, zone),
+        energy_wh=1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh)),
+        max_a=max_a,
+    )
+
+
+def _strayed(session: Session, pattern: Pattern, seed: int) -> Session:
+    random = _random(seed, f"{session.plug} in fact", session.arrives.date())
+    arrives = session.arrives + timedelta(minutes=random.uniform(-1, 1) * pattern.late_minutes)
+    return replace(session, arrives=min(arrives, session.departs))
+
+
+def _within_a_day(hour: float) -> float:
+    return float(np.clip(hour, 0.0, 23.99))
+
+
+def _local(day: date, hour: float, zone: ZoneInfo) -> datetime:
+    whole = time(int(hour), int(hour % 1 * 60))
+    return datetime.combine(day, whole, tzinfo=zone).astimezone(UTC)
+
+
+def _random(seed: int, name: str, day: date) -> np.random.Generator:
+    return np.random.default_rng([seed, crc32(name.encode()), day.toordinal()])
