@@ -92,10 +92,19 @@ class Session:
         begin = (self.arrives - period.start) / period.resolution
         end = (self.departs - period.start) / period.resolution
         first = np.arange(period.count)
-        return np.clip(np.minimum(end, first + 1) - np.maximum(begin, first), 0.0, 1.0)
+        share: FloatArray = np.clip(np.minimum(end, first + 1) - np.maximum(begin, first), 0.0, 1.0)
+        return share
 
     def within(self, period: MarketPeriod) -> "Session":
-        """The part of its stay inside `period`, wanting no more than that part can give."""
+        """The part of its stay inside `period`, wanting no more than that part can give.
+
+        Who arrived before has been charging since, as fast as the vehicle can.
+        """
         inside = replace(self, arrives=max(self.arrives, period.start), departs=min(self.departs, period.end))
-        hours = max(0.0, (inside.departs - inside.arrives).total_seconds() / 3600)
-        return replace(inside, energy_wh=min(self.energy_wh, hours * self.max_w))
+        charged_wh = _hours(self.arrives, inside.arrives) * self.max_w
+        possible_wh = _hours(inside.arrives, inside.departs) * self.max_w
+        return replace(inside, energy_wh=max(0.0, min(self.energy_wh - charged_wh, possible_wh)))
+
+
+def _hours(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start).total_seconds() / 3600)

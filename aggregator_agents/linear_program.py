@@ -42,12 +42,13 @@ class LinearProgram:
         lp.a_matrix_.start_ = np.cumsum([0] + [len(row[0]) for row in self._rows])
         lp.a_matrix_.index_ = np.array([at for row in self._rows for at in row[0]], dtype=np.int32)
         lp.a_matrix_.value_ = np.array([weight for row in self._rows for weight in row[1]], dtype=np.float64)
-        solver = highspy.Highs()
-        solver.silent()
+        solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        solver.setOptionValue("output_flag", False)
+        solver.setOptionValue("log_to_console", False)
         solver.setOptionValue("threads", 1)
         solver.passModel(lp)
         solver.run()
         status = solver.getModelStatus()
-        if status is not highspy.HighsModelStatus.kOptimal:
+        if status != highspy.HighsModelStatus.kOptimal:
             raise NoPlan(solver.modelStatusToString(status))
         return np.array(solver.getSolution().col_value, dtype=np.float64)

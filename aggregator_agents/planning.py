@@ -43,16 +43,16 @@ class Valuation(Message):
 
 @dataclass(frozen=True)
 class Corridor:
-    """Where the site's power should stay. ceiling_w, floor_w : (period,) [W]; missed_eur_per_mwh : price of leaving."""
+    """Where the site's power should stay. ceiling_w, floor_w : [W]; missed_eur_per_mwh : price of leaving; (period,)."""
 
     ceiling_w: FloatArray
     floor_w: FloatArray
-    missed_eur_per_mwh: float
+    missed_eur_per_mwh: FloatArray
 
     @classmethod
     def below(cls, ceiling_w: FloatArray, *, missed_eur_per_mwh: float) -> "Corridor":
         """Only a ceiling."""
-        return cls(ceiling_w, np.zeros_like(ceiling_w), missed_eur_per_mwh)
+        return cls(ceiling_w, np.zeros_like(ceiling_w), np.full_like(ceiling_w, missed_eur_per_mwh))
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,9 @@ def _wanting(session: Session, energy_wh: float) -> Session:
 def _waited_h(session: Session, period: MarketPeriod) -> FloatArray:
     """(period,) hours from arrival to the middle of the time at the plug in each period."""
     middle = np.arange(period.count) + 0.5
-    hours: FloatArray = middle * period.hours - (session.arrives - period.start).total_seconds() / 3600
-    return np.maximum(hours, 0.0)
+    arrival_h = (session.arrives - period.start).total_seconds() / 3600
+    hours: FloatArray = np.maximum(middle * period.hours - arrival_h, 0.0)
+    return hours
 
 
 def _solved(
@@ -161,8 +162,8 @@ def _solved(
 
 
 def _keep_corridor(lp: LinearProgram, corridor: Corridor, at_site: dict[int, list[int]], period: MarketPeriod) -> None:
-    cost = corridor.missed_eur_per_mwh * period.hours
     for t, columns in at_site.items():
+        cost = float(corridor.missed_eur_per_mwh[t]) * period.hours
         low, high = float(corridor.floor_w[t]), float(corridor.ceiling_w[t])
         if np.isfinite(high):
             lp.row([*columns, lp.column(cost=cost)], [1.0] * len(columns) + [-1.0], high=high)

@@ -36,10 +36,9 @@ class Pattern(Message):
 
 
 def announced(site: Site, pattern: Pattern, period: MarketPeriod, *, seed: int) -> tuple[Session, ...]:
-    """The sessions that touch `period`, as drivers announce them, cut to it; in the order of ids."""
+    """The sessions that touch `period`, whole, as drivers announce them; in the order of ids."""
     touching = (each for each in _sessions(site, pattern, period, seed) if each.departs > period.start)
-    inside = (each.within(period) for each in touching if each.arrives < period.end)
-    return tuple(sorted((each for each in inside if each.energy_wh > 0), key=lambda each: each.id))
+    return tuple(sorted((each for each in touching if each.arrives < period.end), key=lambda each: each.id))
 
 
 def actual(announced: tuple[Session, ...], pattern: Pattern, *, seed: int) -> tuple[Session, ...]:

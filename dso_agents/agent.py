@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import model_validator
+
 from api_spec.auction import Auction, AuctionTerms, Product
 from api_spec.client import MarketClient, MarketRefused
+from api_spec.defects import refuse
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
 from api_spec.metering import Forecast
@@ -17,6 +20,7 @@ from dso_agents.congestion import Margins, congestion
 from dso_agents.forecast import ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.requests import Asking, requests
 from market.network import Grid
+from market.network.feeders import feeder
 
 
 class AuctionPlan(Message):
@@ -32,16 +36,33 @@ class DsoConfig(Message):
     """A DSO agent's table in a scenario or its own file.
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
+    feeder : instead of that, the name of a network that ships with flexmarket, with its load.
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
     """
 
-    known_load: Path
+    known_load: Path | None = None
+    feeder: str | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
     opens: AuctionPlan | None = None
     decides_before_gate: Duration = timedelta(hours=2)
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if (self.known_load is None) == (self.feeder is None):
+            refuse("DsoConfig", [((), "needs either known_load or feeder")])
+        return self
+
+    def expected(self) -> tuple[Network, ProfileSource]:
+        """The network and what is expected on it; ForecastUnusable or UnknownFeeder where there is none."""
+        if self.feeder is not None:
+            shipped = feeder(self.feeder)
+            return shipped.network, shipped
+        assert self.known_load is not None, "one of the two is given"
+        known = read_known_load(self.known_load)
+        return known.network, known
 
 
 class DsoAgent:
@@ -59,8 +80,8 @@ class DsoAgent:
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
         """An agent of its table; pydantic.ValidationError or ForecastUnusable for a bad one."""
         read = DsoConfig.model_validate(config)
-        known = read_known_load(read.known_load)
-        return cls(client, read, network=known.network, profiles=known)
+        network, profiles = read.expected()
+        return cls(client, read, network=network, profiles=profiles)
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""

@@ -1,44 +1,28 @@
 """The command line `flex-dso`."""
 
 import asyncio
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
-from api_spec.defects import defects_of
 from api_spec.organisation import Credentials
-from api_spec.units import Message
+from api_spec.period import MarketPeriod
 from dso_agents.agent import DsoAgent, DsoConfig
 from dso_agents.congestion import Congestion, congestion
-from dso_agents.forecast import ForecastUnusable, forecast, read_known_load
-from market.errors import PowerFlowDiverged
+from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource, forecast
+from market.errors import FlexmarketError, PowerFlowDiverged
 from market.network import Grid
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A DSO's agent on a flexibility market.")
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
-
-
-class Connection(Message):
-    """Where the market is, and the JSON file with the DSO's credentials as the operator handed them out."""
-
-    url: str
-    credentials: Path
-
-
-class AgentFile(Message):
-    """The TOML file of a DSO's agent: [market] for `run`, [agent] for both commands."""
-
-    market: Connection | None = None
-    agent: DsoConfig
 
 
 @app.command()
@@ -52,9 +36,9 @@ def run(
     if file.market is None:
         raise _stop(f"{config}: market: is needed to run")
     try:
-        credentials = Credentials.model_validate_json(file.market.credentials.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as failure:
-        raise _stop(f"{file.market.credentials}: holds no credentials") from failure
+        credentials = file.market.read_credentials()
+    except BadAgentFile as failure:
+        raise _stop(str(failure)) from failure
     asyncio.run(_run(file.market.url, credentials, file.agent, every_s=every, cycles=cycles))
 
 
@@ -63,10 +47,11 @@ def check(config: ConfigFile) -> None:
     """Print where the forecast alone, without any charger on the market, leaves the network's limits."""
     agent = _read(config).agent
     try:
-        known = read_known_load(agent.known_load)
-        load = forecast(known.load, agent.uncertainty)
-        found = congestion(Grid.of(known.network), known.period, load=load, margins=agent.margins)
-    except (ForecastUnusable, PowerFlowDiverged) as failure:
+        network, profiles = agent.expected()
+        period = _period(agent, profiles)
+        load = forecast(profiles.injections(period), agent.uncertainty)
+        found = congestion(Grid.of(network), period, load=load, margins=agent.margins)
+    except (ForecastUnusable, FlexmarketError) as failure:
         raise _stop(str(failure)) from failure
     console.print(congestion_table(found))
 
@@ -91,11 +76,11 @@ def congestion_table(found: Congestion) -> Table:
 
 async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s: float, cycles: int | None) -> None:
     try:
-        known = read_known_load(config.known_load)
-    except ForecastUnusable as failure:
+        network, profiles = config.expected()
+    except (ForecastUnusable, FlexmarketError) as failure:
         raise _stop(str(failure)) from failure
     async with MarketClient(url, credentials) as client:
-        agent = DsoAgent(client, config, network=known.network, profiles=known)
+        agent = DsoAgent(client, config, network=network, profiles=profiles)
         done = 0
         while True:
             try:
@@ -109,18 +94,19 @@ async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s
             await asyncio.sleep(every_s)
 
 
-def _read(path: Path) -> AgentFile:
-    document: dict[str, Any] = {}
+def _period(agent: DsoConfig, profiles: ProfileSource) -> MarketPeriod:
+    if agent.opens is not None:
+        return agent.opens.delivery
+    if isinstance(profiles, KnownLoad):
+        return profiles.period
+    raise _stop("agent.opens: is needed to check a feeder: its delivery says which periods")
+
+
+def _read(path: Path) -> AgentFile[DsoConfig]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return AgentFile.model_validate(document)
-    except OSError as failure:
-        raise _stop(f"{path}: {failure.strerror}") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise _stop(f"{path}: {failure}") from failure
-    except ValidationError as failure:
-        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
-        raise _stop("\n".join(lines)) from failure
+        return read_agent_file(path, DsoConfig)
+    except BadAgentFile as failure:
+        raise _stop(str(failure)) from failure
 
 
 def _stop(sentence: str) -> typer.Exit:

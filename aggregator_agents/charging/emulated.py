@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
+import numpy as np
 from pydantic import Field
 
 from aggregator_agents.charging.station import PlugStatus
@@ -45,8 +46,8 @@ class _EmulatedPlug:
     """One plug, its vehicle of the moment and its meter. obeys : the caps that take effect, oldest first."""
 
     def __init__(self, plug: str, since: datetime, sessions: Iterable[Session]) -> None:
-        self.plug, self.at = plug, since
-        self.sessions = tuple(sorted(sessions, key=lambda each: each.arrives))
+        self.plug = plug
+        self.sessions = sorted(sessions, key=lambda each: each.arrives)
         self.register_wh = 0.0
         self.delivered_wh: dict[str, float] = defaultdict(float)
         self.cap: _Cap | None = None
@@ -67,6 +68,15 @@ class EmulatedStation:
         for each in sessions:
             by_plug[each.plug].append(each)
         self._plugs = {each.id: _EmulatedPlug(each.id, since, by_plug[each.id]) for each in site.plugs}
+        self._instants, self._registers = [since.timestamp()], [0.0]
+
+    def expect(self, sessions: Iterable[Session]) -> None:
+        """Let these vehicles come as well; one that is known already comes once."""
+        for each in sessions:
+            own = self._plugs[each.plug].sessions
+            if each.departs > self._at and all(each.id != known.id for known in own):
+                own.append(each)
+                own.sort(key=lambda session: session.arrives)
 
     async def plugs(self, now: datetime) -> tuple[PlugStatus, ...]:
         """As Station."""
@@ -82,6 +92,12 @@ class EmulatedStation:
         if self._limit_a(own, now) != limit_a:
             own.follows_at = now + timedelta(seconds=self._behaviour.lag_s)
         own.cap = _Cap(limit_a, now + expires_in)
+
+    async def metered_wh(self, start: datetime, end: datetime) -> float:
+        """As Station; power is constant between two entries, so interpolation is exact."""
+        self._advance(end)
+        before, after = np.interp([start.timestamp(), end.timestamp()], self._instants, self._registers)
+        return float(after - before)
 
     def drawn_w(self, now: datetime) -> float:
         """True power of all plugs [W] once their vehicles follow the present caps."""
@@ -113,6 +129,8 @@ class EmulatedStation:
                     own.drawn_a = limit_a
                 self._charge(own, hours)
             self._at = until
+            self._instants.append(until.timestamp())
+            self._registers.append(sum(own.register_wh for own in self._plugs.values()))
 
     def _changes(self, own: _EmulatedPlug) -> Iterable[datetime]:
         """When something changes at a plug, after now."""

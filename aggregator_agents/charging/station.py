@@ -40,3 +40,7 @@ class Station(Protocol):
         Raises ChargerSilent; the cap then counts as not applied.
         """
         ...
+
+    async def metered_wh(self, start: datetime, end: datetime) -> float:
+        """Energy of all plugs together from `start` to `end`, consumption positive [Wh]. Raises ChargerSilent."""
+        ...

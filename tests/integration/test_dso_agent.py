@@ -83,7 +83,8 @@ def test_check_prints_where_and_when_the_forecast_is_too_much(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[agent]\n", "/agent/known_load: Field required"),
+        ("[agent]\n", "/agent: needs either known_load or feeder"),
+        ('[agent]\nfeeder = "ris"\n', 'no feeder "ris"; shipped are'),
         ('[agent]\nknown_load = "a.json"\nmargin = 1\n', "/agent/margin: Extra inputs are not permitted"),
         ("[agent\n", "Expected"),
         ('[agent]\nknown_load = "nowhere.json"\n', "nowhere.json: cannot be read"),

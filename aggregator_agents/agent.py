@@ -1,0 +1,225 @@
+"""The aggregator's agent. Every cycle reads the market and the chargers again and does what is still to be done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+import numpy as np
+from pydantic import Field
+
+from aggregator_agents.bidding import Asking, nominated, offer
+from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
+from aggregator_agents.delivery import Order, PlugMinute, SiteControl
+from aggregator_agents.fleet import Session, Site
+from aggregator_agents.planning import Valuation, plan
+from aggregator_agents.sessions import Pattern, actual, announced
+from api_spec.auction import Auction
+from api_spec.client import MarketClient, MarketRefused
+from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
+from api_spec.period import Duration, MarketPeriod
+from api_spec.problem import ProblemType
+from api_spec.units import Count, Message
+
+_AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
+
+
+class SiteTable(Message):
+    """Equal sites at some buses, and who comes to them. Amps per phase; see aggregator_agents.fleet.Site."""
+
+    buses: tuple[str, ...] = Field(min_length=1)
+    chargers: int = Field(default=1, strict=True, ge=1, le=1000)
+    plugs_per_charger: int = Field(default=1, strict=True, ge=1, le=4)
+    fuse_a: int = Field(strict=True, ge=6, le=4000)
+    charger_a: int = Field(default=16, strict=True, ge=6, le=80)
+    other_a: Count = 0
+    sessions: Pattern
+
+    def sites(self) -> tuple[Site, ...]:
+        """One site at each bus."""
+        return tuple(
+            Site.of(
+                bus,
+                chargers=self.chargers,
+                plugs_per_charger=self.plugs_per_charger,
+                fuse_a=self.fuse_a,
+                charger_a=self.charger_a,
+                other_a=self.other_a,
+            )
+            for bus in self.buses
+        )
+
+
+class AggregatorConfig(Message):
+    """An aggregator's table in a scenario or its own file.
+
+    network : the one its sites are on. offers_before_gate : offers are sent from this long before the gate, when the
+    DSO's requests are known. seed : of who comes when.
+    """
+
+    network: str
+    sites: tuple[SiteTable, ...] = Field(min_length=1)
+    value: Valuation = Valuation()
+    asking: Asking = Asking()
+    behaviour: Behaviour = Behaviour()
+    offers_before_gate: Duration = timedelta(hours=1)
+    seed: Count = 0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A site, who comes to it, and its chargers."""
+
+    site: Site
+    pattern: Pattern
+    station: EmulatedStation
+    control: SiteControl
+
+
+class EvAggregator:
+    """Plans its drivers' charging, offers what can be moved, and has its chargers deliver what was awarded."""
+
+    def __init__(self, client: MarketClient, config: AggregatorConfig) -> None:
+        """Act for the aggregator whose credentials `client` carries."""
+        self._client, self._config = client, config
+        self._places: dict[str, _Place] = {}
+        self._now: datetime | None = None
+
+    @classmethod
+    def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
+        """An agent of its table; pydantic.ValidationError for a bad one."""
+        return cls(client, AggregatorConfig.model_validate(config))
+
+    async def cycle(self, now: datetime) -> None:
+        """Do what is still to be done on the market; twice in a row changes nothing."""
+        self._meet(now)
+        for auction in await self._client.auctions():
+            if auction.network != self._config.network:
+                continue
+            if auction.state == "open" and now < auction.gate_closure:
+                await self._bid(auction, now)
+            elif auction.state == "published":
+                await self._deliver(auction, now)
+
+    async def control(self, now: datetime) -> None:
+        """Setpoints to every plug."""
+        self._meet(now)
+        for place in self._places.values():
+            await place.control.act(now)
+
+    def drawn_w(self) -> Mapping[str, float]:
+        """True power of the chargers at each bus [W]."""
+        assert self._now is not None, "a fleet is met in its first cycle"
+        return {bus: place.station.drawn_w(self._now) for bus, place in self._places.items()}
+
+    def plug_log(self) -> tuple[PlugMinute, ...]:
+        """What every plug was allowed and drew, from one control to the next, in the order of time."""
+        return tuple(each for place in self._places.values() for each in place.control.log)
+
+    def driver_report(self) -> tuple[DriverOutcome, ...]:
+        """What drivers asked for and got, sessions that have begun."""
+        return tuple(each for place in self._places.values() for each in place.station.outcomes())
+
+    def _meet(self, now: datetime) -> None:
+        """Know the sites, and who is going to come to them."""
+        self._now = now
+        coming = MarketPeriod(start=now, resolution=_AHEAD, count=1)
+        for table in self._config.sites:
+            for site in table.sites():
+                sessions = announced(site, table.sessions, coming, seed=self._config.seed)
+                truth = actual(sessions, table.sessions, seed=self._config.seed)
+                place = self._places.get(site.bus)
+                if place is None:
+                    station = EmulatedStation(site, truth, since=now, behaviour=self._config.behaviour)
+                    control = SiteControl(site, station, self._config.value)
+                    place = self._places[site.bus] = _Place(site, table.sessions, station, control)
+                place.station.expect(truth)
+                place.control.expected = sessions
+
+    def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
+        whole = announced(place.site, place.pattern, period, seed=self._config.seed)
+        inside = (each.within(period) for each in whole)
+        return tuple(each for each in inside if each.energy_wh > 0)
+
+    async def _bid(self, auction: Auction, now: datetime) -> None:
+        baseline = await self._baseline(auction)
+        if baseline is None:
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery))
+        if now < auction.gate_closure - self._config.offers_before_gate:
+            return
+        window = await self._asked_for(auction)
+        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
+        for own in baseline.buses:
+            if own.bus in standing or own.bus not in self._places or not any(window):
+                continue
+            place = self._places[own.bus]
+            terms = offer(
+                place.site,
+                self._sessions(place, auction.delivery),
+                auction.delivery,
+                self._config.value,
+                baseline=own,
+                window=window,
+                asking=self._config.asking,
+            )
+            if terms is not None and terms.price_eur_per_mwh <= auction.product.price_cap_eur_per_mwh:  # type: ignore[operator]
+                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
+
+    async def _baseline(self, auction: Auction) -> Baseline | None:
+        try:
+            return await self._client.baseline(auction.id)
+        except MarketRefused as refusal:
+            if refusal.problem.kind is not ProblemType.NOT_FOUND:
+                raise
+            return None
+
+    def _nomination(self, period: MarketPeriod) -> BaselineNomination:
+        plans = (
+            (place.site, plan(place.site, self._sessions(place, period), period, self._config.value))
+            for _, place in sorted(self._places.items())
+        )
+        return BaselineNomination(buses=tuple(nominated(site, planned) for site, planned in plans))
+
+    async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
+        """The periods in which some request holds."""
+        asked = np.zeros(auction.delivery.count, dtype=np.bool_)
+        for each in await self._client.requests(auction.id):
+            asked |= True if each.request.active is None else np.array(each.request.active)
+        return tuple(asked.tolist())
+
+    async def _deliver(self, auction: Auction, now: datetime) -> None:
+        """Hand orders to the sites, and report what was metered in periods that are over."""
+        baseline = await self._baseline(auction)
+        if baseline is None:
+            return
+        awards = await self._client.awards(auction.id)
+        for own in baseline.buses:
+            if own.bus in self._places:
+                mine = [each for each in awards if each.bus == own.bus]
+                self._places[own.bus].control.order = Order.of(auction, own, mine)
+        await self._report(auction, baseline, now)
+
+    async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:
+        delivery = auction.delivery
+        over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
+        if over == 0:
+            return
+        sent = [
+            (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
+            for each in await self._client.readings(auction.id)
+        ]
+        first = max(sent, default=0)
+        if first >= over:
+            return
+        starts = delivery.starts()[first:over]
+        metered = [
+            BusPower(bus=own.bus, power_w=tuple([await self._mean_w(own.bus, at, delivery) for at in starts]))
+            for own in baseline.buses
+            if own.bus in self._places
+        ]
+        terms = ReadingTerms(start=starts[0], buses=tuple(metered))
+        await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {over}")
+
+    async def _mean_w(self, bus: str, start: datetime, delivery: MarketPeriod) -> int:
+        energy_wh = await self._places[bus].station.metered_wh(start, start + delivery.resolution)
+        return round(energy_wh / delivery.hours)

@@ -1,0 +1,92 @@
+"""The command line `flex-aggregator`."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from aggregator_agents.agent import AggregatorConfig, EvAggregator
+from aggregator_agents.planning import plan
+from aggregator_agents.sessions import announced
+from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
+from api_spec.client import MarketClient, MarketError
+from api_spec.organisation import Credentials
+from api_spec.period import MarketPeriod
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="An aggregator's agent on a flexibility market.")
+console = Console()
+stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    every: Annotated[float, typer.Option(help="Seconds between two cycles.", min=1.0)] = 60.0,
+    cycles: Annotated[int | None, typer.Option(help="Stop after so many; without it, go on.", min=1)] = None,
+) -> None:
+    """Take part in a market with emulated chargers."""
+    file = _read(config)
+    if file.market is None:
+        raise _stop(f"{config}: market: is needed to run")
+    try:
+        credentials = file.market.read_credentials()
+    except BadAgentFile as failure:
+        raise _stop(str(failure)) from failure
+    asyncio.run(_run(file.market.url, credentials, file.agent, every_s=every, cycles=cycles))
+
+
+@app.command()
+def check(config: ConfigFile, day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date, UTC.")]) -> None:
+    """Print who is expected at every site on a day, and what charging them without a market draws."""
+    agent = _read(config).agent
+    period = MarketPeriod(start=day.replace(tzinfo=UTC), resolution=timedelta(minutes=15), count=96)
+    table = Table("site", "plugs", "sessions", "energy", "peak", "cannot be met", title=f"{day:%Y-%m-%d}, UTC")
+    for sites in agent.sites:
+        for site in sites.sites():
+            sessions = [each.within(period) for each in announced(site, sites.sessions, period, seed=agent.seed)]
+            planned = plan(site, sessions, period, agent.value)
+            energy, missing = sum(each.energy_wh for each in sessions), planned.shortfall_wh.sum()
+            numbers = f"{energy / 1e3:.1f} kWh", f"{planned.total_w.max() / 1e3:.1f} kW", f"{missing / 1e3:.1f} kWh"
+            table.add_row(site.bus, str(len(site.plugs)), str(len(sessions)), *numbers)
+    console.print(table)
+
+
+async def _run(
+    url: str, credentials: Credentials, config: AggregatorConfig, *, every_s: float, cycles: int | None
+) -> None:
+    async with MarketClient(url, credentials) as client:
+        agent = EvAggregator(client, config)
+        done = 0
+        while True:
+            try:
+                await agent.cycle(datetime.now(UTC))
+            except MarketError as failure:
+                # The next cycle reads everything again; vehicles charge on while the market is away.
+                stderr.print(f"{datetime.now(UTC):%H:%M:%S} {failure}")
+            await agent.control(datetime.now(UTC))
+            done += 1
+            if done == cycles:
+                return
+            await asyncio.sleep(every_s)
+
+
+def _read(path: Path) -> AgentFile[AggregatorConfig]:
+    try:
+        return read_agent_file(path, AggregatorConfig)
+    except BadAgentFile as failure:
+        raise _stop(str(failure)) from failure
+
+
+def _stop(sentence: str) -> typer.Exit:
+    stderr.print(sentence)
+    return typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
