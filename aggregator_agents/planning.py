@@ -43,7 +43,10 @@ class Valuation(Message):
 
 @dataclass(frozen=True)
 class Corridor:
-    """Where the site's power should stay. ceiling_w, floor_w : [W]; missed_eur_per_mwh : price of leaving; (period,)."""
+    """Where the site's power should stay, (period,) each.
+
+    ceiling_w, floor_w : [W]. missed_eur_per_mwh : price of leaving, per MWh outside.
+    """
 
     ceiling_w: FloatArray
     floor_w: FloatArray
@@ -129,6 +132,8 @@ def _solved(
     corridor: Corridor | None,
 ) -> tuple[FloatArray, FloatArray]:
     """(session, period) power [W] and (session,) shortfall [Wh]."""
+    if not sessions:
+        return np.zeros((0, period.count)), np.zeros(0)
     lp = LinearProgram()
     at_charger: dict[tuple[str, int], list[int]] = defaultdict(list)
     at_site: dict[int, list[int]] = defaultdict(list)

@@ -1,18 +1,14 @@
 """A market on loopback: the real application under a real server, with a clock that the test moves."""
 
 import contextlib
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import uvicorn
-
 from api_spec.organisation import Credentials
 from market.api.app import create_app
+from market.api.serving import serving
 from market.clock import SimulatedClock
 from market.settings import Settings
 from market.store import migrate, open_engine
@@ -34,21 +30,11 @@ def running_market(
 ) -> Iterator[RunningMarket]:
     """Serve a new market from a database in `folder`."""
     engine = open_engine(f"sqlite:///{folder / 'market.db'}")
-    migrate(engine)
-    clock = SimulatedClock(now)
-    operator = bootstrap_operator("operator", engine=engine, clock=clock)
-    api = create_app(settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates)
-    server = uvicorn.Server(uvicorn.Config(api, log_level="warning"))
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
     try:
-        yield RunningMarket(f"http://127.0.0.1:{listening.getsockname()[1]}", clock, operator)
+        migrate(engine)
+        clock = SimulatedClock(now)
+        operator = bootstrap_operator("operator", engine=engine, clock=clock)
+        with serving(create_app(settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates)) as url:
+            yield RunningMarket(url, clock, operator)
     finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
         engine.dispose()

@@ -2,9 +2,10 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from api_spec.auction import Product
 from api_spec.defects import defects_of, refuse
@@ -12,9 +13,19 @@ from api_spec.period import Instant, MarketPeriod
 from api_spec.units import Message
 from market.errors import FlexmarketError
 
+_FROM_SCENARIO: Final = frozenset({"feeder", "network", "opens"})
+
 
 class BadScenario(FlexmarketError):
     """A scenario that cannot be simulated; one line for each defect: file, key and reason."""
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as failure:
+        raise ValueError(f'no time zone "{name}"') from failure
+    return name
 
 
 class AgentEntry(Message):
@@ -28,11 +39,13 @@ class AgentEntry(Message):
 class Scenario(Message):
     """One simulated delivery.
 
-    feeder : name of the network. begins : when virtual time starts. agents : participants by the name under which
-    they register, at least one DSO.
+    title : for people. feeder : name of a network that ships with flexmarket. begins : when virtual time starts.
+    timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    title: Annotated[str, Field(min_length=1, max_length=200)] = "A simulated day"
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     feeder: Annotated[str, Field(min_length=1, max_length=100)]
     begins: Instant
     gate_closure: Instant
@@ -50,8 +63,30 @@ class Scenario(Message):
             defects.append((("begins",), "must be before gate_closure"))
         if not any(each.role == "dso" for each in self.agents.values()):
             defects.append((("agents",), "needs a DSO"))
+        for name, entry in self.agents.items():
+            given = entry.config.keys() & _FROM_SCENARIO
+            defects += [(("agents", name, "config", key), "is what the scenario says") for key in sorted(given)]
         refuse("Scenario", defects)
         return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of `timezone`."""
+        return ZoneInfo(self.timezone)
+
+    def table_of(self, name: str) -> dict[str, Any]:
+        """What a participant is built of: its own config, and what the scenario says for all.
+
+        A DSO gets `opens` (product, delivery, gate_closure), and `feeder` unless it knows a load of its own;
+        aggregators get `network`.
+        """
+        entry = self.agents[name]
+        if entry.role == "aggregator":
+            return {**entry.config, "network": self.feeder}
+        product, delivery = self.product.model_dump(), self.delivery.model_dump()
+        opens = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
+        own = {} if "known_load" in entry.config else {"feeder": self.feeder}
+        return {**entry.config, **own, "opens": opens}
 
 
 def read_scenario(path: Path) -> Scenario:

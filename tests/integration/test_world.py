@@ -14,6 +14,8 @@ from tests.unit.dso_agents.street import DAY
 
 
 def scenario(folder: Path, *, agent: str = "dso_agents.agent:DsoAgent") -> Scenario:
+    known = config(folder)
+    opens = known.pop("opens")
     return Scenario.model_validate(
         {
             "name": "street-day",
@@ -21,8 +23,8 @@ def scenario(folder: Path, *, agent: str = "dso_agents.agent:DsoAgent") -> Scena
             "begins": EVENING_BEFORE,
             "gate_closure": GATE,
             "delivery": DAY.model_dump(),
-            "product": config(folder)["opens"]["product"],
-            "agents": {"grid": {"role": "dso", "agent": agent, "config": config(folder)}},
+            "product": opens["product"],
+            "agents": {"grid": {"role": "dso", "agent": agent, "config": known}},
         }
     )
 

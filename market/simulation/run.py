@@ -1,0 +1,175 @@
+"""One simulated delivery, from the opening of an auction to settled statements, over HTTP and in virtual time."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from api_spec.auction import Auction, PublishedResult
+from api_spec.award import Award
+from api_spec.client import MarketClient, MarketRefused
+from api_spec.metering import Baseline, BusPower, Reading
+from api_spec.problem import ProblemType
+from api_spec.settlement import Statement, Transfer
+from market.errors import FlexmarketError
+from market.network.model import FloatArray
+from market.settings import Settings
+from market.simulation.participant import Participant
+from market.simulation.scenario import Scenario
+from market.simulation.world import World, world_of
+
+MINUTE: Final = timedelta(minutes=1)
+_BETWEEN_CYCLES: Final = timedelta(minutes=15)
+_TOKEN_TTL: Final = timedelta(days=400)  # virtual time runs fast, and every new token costs a password check
+
+Progress: TypeAlias = Callable[[str, float], None]
+"""Told what is happening and which part of the run is done, 0 to 1."""
+
+
+class NothingHappened(FlexmarketError):
+    """A run without an auction to look at, or one that could not be cleared."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One aggregator's view of the auction, and its agent."""
+
+    agent: Participant
+    baseline: Baseline | None
+    awards: tuple[Award, ...]
+    readings: tuple[Reading, ...]
+    statement: Statement | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a finished run has to tell.
+
+    drawn_w : (period,) true mean power of all chargers at each bus [W]. fleets : by the name of the scenario.
+    """
+
+    scenario: Scenario
+    auction: Auction
+    result: PublishedResult
+    baselines: tuple[BusPower, ...]
+    fleets: Mapping[str, Fleet]
+    transfers: tuple[Transfer, ...]
+    drawn_w: Mapping[str, FloatArray]
+
+
+async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None) -> Outcome:
+    """Run a scenario; the market's database stays in `folder`.
+
+    Raises BadScenario, and NothingHappened where no agent opened an auction or it could not be cleared.
+    """
+    settings = Settings(token_ttl=_TOKEN_TTL)
+    async with world_of(scenario, folder=folder, settings=settings) as world:
+        await _until_gate(scenario, world, progress)
+        progress("clearing", 0.1)
+        auction = await _cleared(scenario, world)
+        drawn_w = await _deliver(scenario, world, progress)
+        progress("settling", 0.97)
+        return await _settled(scenario, world, auction, drawn_w)
+
+
+async def _until_gate(scenario: Scenario, world: World, progress: Progress) -> None:
+    """Everyone acts every quarter of an hour until the gate closes."""
+    now = scenario.begins
+    while now < scenario.gate_closure:
+        done = (now - scenario.begins) / (scenario.gate_closure - scenario.begins)
+        progress("requests and offers", 0.1 * done)
+        world.clock.advance_to(now)
+        await _cycle(world, now)
+        now += _BETWEEN_CYCLES
+    world.clock.advance_to(scenario.gate_closure)
+
+
+async def _cleared(scenario: Scenario, world: World) -> Auction:
+    standing = await world.operator.auctions()
+    mine = next((each for each in standing if each.delivery == scenario.delivery), None)
+    if mine is None:
+        raise NothingHappened(f'scenario "{scenario.name}": no DSO opened an auction for its delivery')
+    cleared = await world.operator.clear(mine.id)
+    if cleared.state != "published":
+        raise NothingHappened(f"auction {mine.id} could not be cleared: {cleared.failure}")
+    return cleared
+
+
+async def _deliver(scenario: Scenario, world: World, progress: Progress) -> dict[str, FloatArray]:
+    """Setpoints every minute, the market side every period; returns what was really drawn, mean per period [W]."""
+    delivery = scenario.delivery
+    minutes = int((delivery.end - delivery.start) / MINUTE)
+    drawn: dict[str, FloatArray] = defaultdict(lambda: np.zeros(delivery.count))
+    per_period = delivery.resolution / MINUTE
+    for minute in range(minutes):
+        now = delivery.start + minute * MINUTE
+        world.clock.advance_to(now)
+        if minute % per_period < 1:
+            progress(f"delivery {_clock(scenario, now)}", 0.12 + 0.85 * minute / minutes)
+            await _cycle(world, now)
+        for participant in world.participants.values():
+            await participant.control(now)
+            for bus, power_w in participant.drawn_w().items():
+                drawn[bus][delivery.index(now)] += power_w / per_period
+    world.clock.advance_to(delivery.end)
+    await _cycle(world, delivery.end)
+    return dict(drawn)
+
+
+async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: Mapping[str, FloatArray]) -> Outcome:
+    settled = await world.operator.settle(auction.id)
+    dso = next(world.clients[name] for name, entry in scenario.agents.items() if entry.role == "dso")
+    fleets = {
+        name: await _fleet(world, name, settled) for name, entry in scenario.agents.items() if entry.role != "dso"
+    }
+    return Outcome(
+        scenario=scenario,
+        auction=settled,
+        result=await world.operator.result(settled.id),
+        baselines=await dso.bus_baselines(settled.id),
+        fleets=fleets,
+        transfers=await world.operator.transfers(settled.id),
+        drawn_w=drawn_w,
+    )
+
+
+async def _fleet(world: World, name: str, auction: Auction) -> Fleet:
+    client = world.clients[name]
+    return Fleet(
+        agent=world.participants[name],
+        baseline=await _baseline(client, auction),
+        awards=await client.awards(auction.id),
+        readings=await client.readings(auction.id),
+        statement=await _statement(client, auction),
+    )
+
+
+async def _baseline(client: MarketClient, auction: Auction) -> Baseline | None:
+    try:
+        return await client.baseline(auction.id)
+    except MarketRefused as refusal:
+        if refusal.problem.kind is not ProblemType.NOT_FOUND:
+            raise
+        return None
+
+
+async def _statement(client: MarketClient, auction: Auction) -> Statement | None:
+    try:
+        return await client.statement(auction.id)
+    except MarketRefused as refusal:
+        if refusal.problem.kind is not ProblemType.NOT_FOUND:
+            raise
+        return None
+
+
+async def _cycle(world: World, now: datetime) -> None:
+    for participant in world.participants.values():
+        await participant.cycle(now)
+
+
+def _clock(scenario: Scenario, now: datetime) -> str:
+    return f"{now.astimezone(scenario.zone):%H:%M}"
