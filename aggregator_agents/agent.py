@@ -22,6 +22,7 @@ from api_spec.problem import ProblemType
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
+_NEWS: Final = timedelta(hours=1)  # how often they are asked
 
 
 class SiteTable(Message):
@@ -84,6 +85,7 @@ class EvAggregator:
         self._client, self._config = client, config
         self._places: dict[str, _Place] = {}
         self._now: datetime | None = None
+        self._met: datetime | None = None
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -123,6 +125,9 @@ class EvAggregator:
     def _meet(self, now: datetime) -> None:
         """Know the sites, and who is going to come to them."""
         self._now = now
+        if self._met is not None and self._met <= now < self._met + _NEWS:
+            return
+        self._met = now
         coming = MarketPeriod(start=now, resolution=_AHEAD, count=1)
         for table in self._config.sites:
             for site in table.sites():
