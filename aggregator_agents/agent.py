@@ -1,5 +1,6 @@
 """The aggregator's agent. Every cycle reads the market and the chargers again and does what is still to be done."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, nominated, offer
+from aggregator_agents.bidding import Asking, nominated, offers
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
@@ -16,6 +17,7 @@ from aggregator_agents.planning import Valuation, plan
 from aggregator_agents.sessions import Pattern, actual, announced
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, MarketRefused
+from api_spec.flexibility import EnvelopeTerms
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
 from api_spec.problem import ProblemType
@@ -153,22 +155,21 @@ class EvAggregator:
         if now < auction.gate_closure - self._config.offers_before_gate:
             return
         window = await self._asked_for(auction)
-        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
+        standing = Counter(each.offer.bus for each in await self._client.offers(auction.id))
         for own in baseline.buses:
-            if own.bus in standing or own.bus not in self._places or not any(window):
+            place = self._places.get(own.bus)
+            if place is None or not any(window):
                 continue
-            place = self._places[own.bus]
-            terms = offer(
-                place.site,
-                self._sessions(place, auction.delivery),
-                auction.delivery,
-                self._config.value,
-                baseline=own,
-                window=window,
-                asking=self._config.asking,
-            )
-            if terms is not None and terms.price_eur_per_mwh <= auction.product.price_cap_eur_per_mwh:  # type: ignore[operator]
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
+            made = self._offers(place, auction, window)
+            for number, terms in enumerate(made[standing[own.bus] :], standing[own.bus]):
+                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {number}")
+
+    def _offers(self, place: _Place, auction: Auction, window: tuple[bool, ...]) -> tuple[EnvelopeTerms, ...]:
+        period, value = auction.delivery, self._config.value
+        usual = plan(place.site, self._sessions(place, period), period, value)
+        made = offers(place.site, usual, period, value, window=window, asking=self._config.asking)
+        cap = auction.product.price_cap_eur_per_mwh
+        return tuple(each for each in made if each.price_eur_per_mwh <= cap)  # type: ignore[operator]
 
     async def _baseline(self, auction: Auction) -> Baseline | None:
         try:

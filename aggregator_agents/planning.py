@@ -83,7 +83,7 @@ def plan(
     corridor: Corridor | None = None,
 ) -> Plan:
     """The cheapest plan; the equations stand above. Raises NoPlan where the solver fails (never for want of room)."""
-    waited = [_waited_h(each, period) for each in sessions]
+    waited = [waited_h(each, period) for each in sessions]
     cost = [value.price_eur_per_mwh + value.waiting_eur_per_mwh_hour * hours for hours in waited]
     power, shortfall = _solved(site, sessions, period, cost, value.shortfall_eur_per_mwh, corridor)
     worth = sum(float((each * own).sum()) for each, own in zip(cost, power, strict=True)) * period.hours
@@ -91,31 +91,7 @@ def plan(
     return Plan(tuple(sessions), power, shortfall, cost_eur)
 
 
-def earliest(site: Site, sessions: Sequence[Session], period: MarketPeriod, energy_wh: FloatArray) -> FloatArray:
-    """(period,) site power [W] of the plan whose running energy is highest in every period. energy_wh : per session."""
-    return _extreme(site, sessions, period, energy_wh, np.arange(period.count, dtype=np.float64))
-
-
-def latest(site: Site, sessions: Sequence[Session], period: MarketPeriod, energy_wh: FloatArray) -> FloatArray:
-    """(period,) site power [W] of the plan whose running energy is lowest in every period."""
-    return _extreme(site, sessions, period, energy_wh, np.arange(period.count, 0, -1, dtype=np.float64))
-
-
-def _extreme(
-    site: Site, sessions: Sequence[Session], period: MarketPeriod, energy_wh: FloatArray, cost: FloatArray
-) -> FloatArray:
-    """One plan is extreme in all periods at once: nested prefixes of a flow have a common maximum (Megiddo 1974)."""
-    wanted = [_wanting(each, float(wh)) for each, wh in zip(sessions, energy_wh, strict=True)]
-    power, _ = _solved(site, wanted, period, [cost] * len(wanted), 1e6, None)
-    total: FloatArray = power.sum(axis=0)
-    return total
-
-
-def _wanting(session: Session, energy_wh: float) -> Session:
-    return Session(session.id, session.plug, session.arrives, session.departs, energy_wh, session.max_a)
-
-
-def _waited_h(session: Session, period: MarketPeriod) -> FloatArray:
+def waited_h(session: Session, period: MarketPeriod) -> FloatArray:
     """(period,) hours from arrival to the middle of the time at the plug in each period."""
     middle = np.arange(period.count) + 0.5
     arrival_h = (session.arrives - period.start).total_seconds() / 3600

@@ -1,6 +1,5 @@
 """The command line `flexmarket`: each command a thin function over the package that does the work."""
 
-import socket
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -9,6 +8,7 @@ import uvicorn
 from rich.console import Console
 
 from market.api.app import create_app
+from market.api.serving import listen
 from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
@@ -61,10 +61,8 @@ def serve() -> None:
     settings = Settings()
     engine = open_engine(settings.database_url)
     migrate(engine)
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening = listen(settings.host, settings.port)
     except OSError as failure:
         stderr.print(f"cannot listen on {settings.host}:{settings.port}: {failure.strerror}")
         raise typer.Exit(1) from failure

@@ -20,13 +20,24 @@ class MarketDidNotStart(FlexmarketError):
     """The server did not come up."""
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError where the port is taken."""
+    # asyncio turns Nagle's delay off (40 ms on every answer) only where the socket names its protocol.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""
     server = uvicorn.Server(uvicorn.Config(api, log_level="warning"))
-    # asyncio turns Nagle's delay off (40 ms on every answer) only where the protocol is named.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.bind((LOOPBACK, 0))
+    with listen(LOOPBACK, 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="market")
         thread.start()
         try:
