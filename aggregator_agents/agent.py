@@ -1,6 +1,5 @@
 """The aggregator's agent. Every cycle reads the market and the chargers again and does what is still to be done."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, nominated, offers
+from aggregator_agents.bidding import Asking, nominated, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
@@ -155,21 +154,20 @@ class EvAggregator:
         if now < auction.gate_closure - self._config.offers_before_gate:
             return
         window = await self._asked_for(auction)
-        standing = Counter(each.offer.bus for each in await self._client.offers(auction.id))
+        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
         for own in baseline.buses:
             place = self._places.get(own.bus)
-            if place is None or not any(window):
+            if place is None or own.bus in standing or not any(window):
                 continue
-            made = self._offers(place, auction, window)
-            for number, terms in enumerate(made[standing[own.bus] :], standing[own.bus]):
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {number}")
+            terms = self._offer(place, auction, window)
+            if terms is not None:
+                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
 
-    def _offers(self, place: _Place, auction: Auction, window: tuple[bool, ...]) -> tuple[EnvelopeTerms, ...]:
+    def _offer(self, place: _Place, auction: Auction, window: tuple[bool, ...]) -> EnvelopeTerms | None:
         period, value = auction.delivery, self._config.value
         usual = plan(place.site, self._sessions(place, period), period, value)
-        made = offers(place.site, usual, period, value, window=window, asking=self._config.asking)
         cap = auction.product.price_cap_eur_per_mwh
-        return tuple(each for each in made if each.price_eur_per_mwh <= cap)  # type: ignore[operator]
+        return offer(place.site, usual, period, value, window=window, asking=self._config.asking, price_cap=cap)
 
     async def _baseline(self, auction: Auction) -> Baseline | None:
         try:

@@ -1,8 +1,4 @@
-"""From plans to what is put on the market: the nominated baseline, and offers of what it could be instead. Pure.
-
-Each vehicle is an offer of its own. Bounds on power and running energy say exactly what one vehicle can do; of a fleet
-they would promise too much, because energy that one vehicle gave up cannot come back through another.
-"""
+"""From plans to what is put on the market: the nominated baseline, and offers of what it could be instead. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +16,7 @@ from api_spec.period import MarketPeriod
 from api_spec.units import EurPerMwh, Fraction, Message
 
 DEPTHS: Final = (0.25, 0.5, 0.75, 1.0)
-_LEAST_WH: Final = 100.0
+_LEAST_MWH: Final = 1e-4
 """What can move must be worth an offer."""
 _PER_MWH: Final = 1e-6
 
@@ -41,22 +37,51 @@ def nominated(site: Site, planned: Plan) -> BusPower:
     return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(planned.total_w)))
 
 
-def offers(
-    site: Site, planned: Plan, period: MarketPeriod, value: Valuation, *, window: tuple[bool, ...], asking: Asking
-) -> tuple[EnvelopeTerms, ...]:
-    """What the site can do instead of its plan, vehicle by vehicle, in the order of the plan's sessions.
+def offer(
+    site: Site,
+    planned: Plan,
+    period: MarketPeriod,
+    value: Valuation,
+    *,
+    window: tuple[bool, ...],
+    asking: Asking,
+    price_cap: Decimal,
+) -> EnvelopeTerms | None:
+    """What the site can do instead of its plan, as the sum of what each vehicle can do.
 
-    window : the periods in which a DSO asks for something. Each vehicle's charging there is moved to later, as soon as
-    its room allows; what that costs its driver, per MWh of change, is the price. Vehicles that have nothing to move in
-    the window make no offer. All offers of a site can be accepted together: see `_rooms`.
+    None where nothing can move, or only above the product's price cap [EUR/MWh].
+
+    window : the periods in which a DSO asks for something. Charging there is moved to later, as soon as each vehicle's
+    room allows. The price is what that costs the drivers, per MWh of change.
     """
     inside = np.array(window)
-    rooms = _rooms(site, planned, period)
-    made = (
-        _offer(site, _Vehicle(session, usual, room, period), value, inside, asking)
-        for session, usual, room in zip(planned.sessions, planned.power_w, rooms, strict=True)
+    vehicles = [
+        _Vehicle(session, usual, room, period)
+        for session, usual, room in zip(planned.sessions, planned.power_w, _rooms(site, planned, period), strict=True)
+    ]
+    moved = [(each, deepest) for each in vehicles if (deepest := _deepest(each, inside)) is not None]
+    if not moved:
+        return None
+    usual_w = sum((each.usual_w for each, _ in moved), np.zeros(period.count))
+    room_w = sum((each.room_w for each, _ in moved), np.zeros(period.count))
+    # Never further behind than in the plan that made the price: who has left cannot take what is still missing.
+    behind_wh = sum((each.running_wh(plan_w - each.usual_w) for each, plan_w in moved), np.zeros(period.count))
+    ahead_wh = sum((each.running_wh(each.soonest_w(each.room_w) - each.usual_w) for each, _ in moved), 0 * behind_wh)
+    moving = _moving(behind_wh, ahead_wh)
+    cost_eur = sum(each.cost_eur(plan_w, value) for each, plan_w in moved)
+    price = Decimal(f"{cost_eur / sum(each.moved_mwh(plan_w) for each, plan_w in moved):.2f}")
+    asked = max(price, asking.floor_eur_per_mwh)
+    if asked > price_cap:
+        return None
+    return EnvelopeTerms(
+        kind="envelope",
+        bus=site.bus,
+        power_w_min=_whole(asking.share * np.where(moving, -usual_w, 0.0)),
+        power_w_max=_whole(asking.share * np.where(moving, room_w - usual_w, 0.0)),
+        energy_wh_min=_whole(asking.share * np.minimum(behind_wh, 0)),
+        energy_wh_max=_whole(asking.share * np.maximum(ahead_wh, 0)),
+        price_eur_per_mwh=asked,
     )
-    return tuple(each for each in made if each is not None)
 
 
 @dataclass(frozen=True)
@@ -83,6 +108,15 @@ class _Vehicle:
         soonest: FloatArray = np.diff(reached, prepend=0.0) / self.period.hours
         return soonest
 
+    def moved_mwh(self, plan_w: FloatArray) -> float:
+        """Energy by which `plan_w` differs from the usual plan, up and down together [MWh]."""
+        return float(np.abs(plan_w - self.usual_w).sum()) * self.period.hours * _PER_MWH
+
+    def cost_eur(self, plan_w: FloatArray, value: Valuation) -> float:
+        """What the driver's longer wait in `plan_w` costs [EUR]."""
+        waiting = value.waiting_eur_per_mwh_hour * waited_h(self.session, self.period)
+        return float(waiting @ (plan_w - self.usual_w)) * self.period.hours * _PER_MWH
+
 
 def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArray]:
     """(period,) for each session: its plan, and its part of what charger and fuse have left beside all plans [W].
@@ -105,47 +139,23 @@ def _part(left_w: FloatArray, wished_w: FloatArray) -> FloatArray:
     return np.minimum(part, 1.0)
 
 
-def _offer(
-    site: Site, vehicle: _Vehicle, value: Valuation, window: np.typing.NDArray[np.bool_], asking: Asking
-) -> EnvelopeTerms | None:
-    moved = _moved(vehicle, value, window)
-    if moved is None:
-        return None
-    deepest_w, price = moved
-    usual_wh = vehicle.running_wh(vehicle.usual_w)
-    power_min, power_max = -vehicle.usual_w, vehicle.room_w - vehicle.usual_w
-    # Never further behind than in the plan that made the price, never further ahead than the room allows.
-    energy_min = vehicle.running_wh(deepest_w) - usual_wh
-    energy_max = vehicle.running_wh(vehicle.soonest_w(vehicle.room_w)) - usual_wh
-    return EnvelopeTerms(
-        kind="envelope",
-        bus=site.bus,
-        power_w_min=_whole(asking.share * np.minimum(power_min, 0)),
-        power_w_max=_whole(asking.share * np.maximum(power_max, 0)),
-        energy_wh_min=_whole(asking.share * np.minimum(energy_min, 0)),
-        energy_wh_max=_whole(asking.share * np.maximum(energy_max, 0)),
-        price_eur_per_mwh=max(Decimal(f"{price:.2f}"), asking.floor_eur_per_mwh),
-    )
-
-
-def _moved(vehicle: _Vehicle, value: Valuation, window: np.typing.NDArray[np.bool_]) -> tuple[FloatArray, float] | None:
-    """The deepest reduction in the window after which the vehicle is still full, and the price of moving [EUR/MWh].
-
-    The price is the highest average cost to the driver over growing depths: cost is convex in depth, so that is the
-    deepest one's but for rounding. None where nothing worth an offer can move.
-    """
-    waiting = value.waiting_eur_per_mwh_hour * waited_h(vehicle.session, vehicle.period)
-    deepest, price = None, 0.0
+def _deepest(vehicle: _Vehicle, window: np.typing.NDArray[np.bool_]) -> FloatArray | None:
+    """(period,) plan with the deepest reduction in the window after which the vehicle is still full; None without."""
+    deepest = None
     for depth in DEPTHS:
         plan_w = vehicle.soonest_w(np.where(window, (1 - depth) * vehicle.usual_w, vehicle.room_w))
-        change = plan_w - vehicle.usual_w
-        moved_wh = float(np.abs(change).sum()) * vehicle.period.hours
         short_wh = vehicle.energy_wh - float(plan_w.sum()) * vehicle.period.hours
-        if short_wh > 1.0 or moved_wh < _LEAST_WH:
+        if short_wh > 1.0 or vehicle.moved_mwh(plan_w) < _LEAST_MWH:
             break
-        cost_eur = float(waiting @ change) * vehicle.period.hours * _PER_MWH
-        deepest, price = plan_w, max(price, cost_eur / (moved_wh * _PER_MWH))
-    return None if deepest is None else (deepest, price)
+        deepest = plan_w
+    return deepest
+
+
+def _moving(behind_wh: FloatArray, ahead_wh: FloatArray) -> np.typing.NDArray[np.bool_]:
+    """(period,) where running energy has room at the beginning or at the end; elsewhere no power can change."""
+    wide = (ahead_wh >= 1.0) | (behind_wh <= -1.0)
+    moving: np.typing.NDArray[np.bool_] = wide | np.concatenate([[False], wide[:-1]])
+    return moving
 
 
 def _whole(values: FloatArray) -> tuple[int, ...]:
