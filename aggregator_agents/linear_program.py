@@ -1,9 +1,10 @@
-"""A linear program for HiGHS, built column by column and row by row."""
+"""A linear program, built column by column and row by row, and solved by the HiGHS in scipy."""
 
 from collections.abc import Sequence
 
-import highspy
 import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
 
 from aggregator_agents.fleet import FloatArray
 
@@ -32,23 +33,12 @@ class LinearProgram:
 
     def solve(self) -> FloatArray:
         """(column,) the optimum; NoPlan without one."""
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = len(self._costs), len(self._rows)
-        lp.col_cost_, lp.col_lower_ = np.array(self._costs), np.zeros(len(self._costs))
-        lp.col_upper_ = np.array(self._uppers)
-        lp.row_lower_ = np.array([row[2] for row in self._rows])
-        lp.row_upper_ = np.array([row[3] for row in self._rows])
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.cumsum([0] + [len(row[0]) for row in self._rows])
-        lp.a_matrix_.index_ = np.array([at for row in self._rows for at in row[0]], dtype=np.int32)
-        lp.a_matrix_.value_ = np.array([weight for row in self._rows for weight in row[1]], dtype=np.float64)
-        solver = highspy.Highs()  # type: ignore[no-untyped-call]
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("log_to_console", False)
-        solver.setOptionValue("threads", 1)
-        solver.passModel(lp)
-        solver.run()
-        status = solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise NoPlan(solver.modelStatusToString(status))
-        return np.array(solver.getSolution().col_value, dtype=np.float64)
+        columns = np.array([at for row in self._rows for at in row[0]], dtype=np.int32)
+        weights = np.array([weight for row in self._rows for weight in row[1]], dtype=np.float64)
+        starts = np.cumsum([0] + [len(row[0]) for row in self._rows])
+        matrix = csr_array((weights, columns, starts), shape=(len(self._rows), len(self._costs)))
+        low, high = np.array([row[2] for row in self._rows]), np.array([row[3] for row in self._rows])
+        found = milp(self._costs, bounds=Bounds(0.0, self._uppers), constraints=LinearConstraint(matrix, low, high))
+        if not found.success:
+            raise NoPlan(found.message)
+        return np.array(found.x, dtype=np.float64)

@@ -175,7 +175,7 @@ class MarketClient:
     # outcome
 
     async def clear(self, auction: AuctionId) -> Auction:
-        """Operator: close the gate now if its time has come, clear and publish."""
+        """Operator: close the gate now if its time has come, clear and publish; harmless to repeat."""
         return await self._post(f"/v1/auctions/{auction}/clear", None, Auction)
 
     async def result(self, auction: AuctionId) -> PublishedResult:

@@ -1,6 +1,7 @@
 """The only caller of the solver: HiGHS, one thread, pinned options."""
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,9 @@ _OPTIONS: Final = {
     "primal_feasibility_tolerance": 1e-9,
     "dual_feasibility_tolerance": 1e-9,
 }
+
+_ONE_AT_A_TIME: Final = Lock()
+"""Pyomo redirects the output of the whole process while HiGHS runs; two at once would wait for each other forever."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,8 @@ def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float,
     highs.config.load_solution = False
     highs.config.time_limit = time_limit_s
     highs.highs_options = dict(_OPTIONS)
-    answer = highs.solve(m)
+    with _ONE_AT_A_TIME:
+        answer = highs.solve(m)
     if answer.termination_condition is not TerminationCondition.optimal:
         raise SolverFailed(answer.termination_condition.name)
     values, reduced = highs.get_primals(), highs.get_reduced_costs()

@@ -1,16 +1,18 @@
 """Auctions: their calendar and state, the DSO's forecast, and what clearing published."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
+from api_spec.award import Award
 from api_spec.case import Case
 from api_spec.metering import Forecast
 from api_spec.result import Result
 from market.errors import NotFound
-from market.store.tables import AuctionRow, ResultRow
+from market.store.tables import AuctionRow, AwardRow, ResultRow
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class Auctions:
         text = self._row(auction).forecast
         return Forecast(injections=()) if text is None else Forecast.model_validate_json(text)
 
-    def publish(self, auction: str, case: Case, result: Result, *, now: datetime) -> int:
-        """Keep a result with the case that it answers, as the next version; returns its number."""
+    def publish(self, auction: str, case: Case, result: Result, awards: Iterable[Award], *, now: datetime) -> int:
+        """Keep a result with the case that it answers and its awards, as the next version; returns its number."""
         version = len(self._results(auction)) + 1
         self._session.add(
             ResultRow(
@@ -95,6 +97,11 @@ class Auctions:
                 published_at=now,
             )
         )
+        for each in awards:
+            document = each.model_dump_json()
+            self._session.add(
+                AwardRow(auction=auction, offer=each.offer, participant=each.participant, document=document)
+            )
         return version
 
     def published(self, auction: str) -> Published | None:
@@ -105,6 +112,14 @@ class Auctions:
         newest = rows[-1]
         case, result = Case.model_validate_json(newest.case_document), Result.model_validate_json(newest.document)
         return Published(case, result, newest.version, newest.published_at)
+
+    def awards(self, auction: str, *, participant: str | None = None) -> list[Award]:
+        """Published awards, in the order of offer ids: all of them, or one participant's."""
+        query = select(AwardRow.document).where(AwardRow.auction == auction)
+        if participant is not None:
+            query = query.where(AwardRow.participant == participant)
+        found = self._session.exec(query.order_by(col(AwardRow.offer)))
+        return [Award.model_validate_json(document) for document in found]
 
     def _results(self, auction: str) -> list[ResultRow]:
         query = select(ResultRow).where(ResultRow.auction == auction).order_by(col(ResultRow.version))

@@ -117,6 +117,16 @@ class ResultRow(_Table, table=True):
     published_at: datetime = Field(sa_type=UtcTime)
 
 
+class AwardRow(_Table, table=True):
+    """An award of a published result; it never changes."""
+
+    __tablename__ = "award"
+    auction: str = Field(primary_key=True, foreign_key="auction.id")
+    offer: str = Field(primary_key=True)
+    participant: str = Field(index=True)
+    document: str = Field(sa_type=Text)
+
+
 class ReadingRow(_Table, table=True):
     """One message of meter readings."""
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
+from threading import Lock
+from typing import Final, TypeAlias
 
 from sqlalchemy import Engine
 
@@ -19,20 +20,28 @@ from market.store import UnitOfWork
 
 Clearing: TypeAlias = Callable[[Case], Result]
 
+_ONE_AT_A_TIME: Final = Lock()
+"""The scheduled gate and an operator's call, or its repetition, must not compute the same clearing twice."""
+
 
 def clear_auction(auction: str, *, now: datetime, engine: Engine, clear: Clearing = clearing.clear) -> Auction:
     """Close the gate, clear and publish; takes up where an interrupted one stopped.
 
-    Raises GateStillOpen before gate closure, WrongState for an auction that is published already. One that cannot
-    be cleared ends as failed, with the reason; nothing of it is published.
+    Raises GateStillOpen before gate closure, WrongState for an auction that is settled or failed already; a published
+    one is returned as it is. One that cannot be cleared ends as failed, with the reason; nothing of it is published.
     """
-    case = _frozen_book(auction, now=now, engine=engine)
-    # No transaction is held while the solver works: the book is closed, nothing can change it.
-    try:
-        result = clear(case)
-    except ClearingError as failure:
-        return _failed(auction, failure, now=now, engine=engine)
-    return _published(auction, case, result, now=now, engine=engine)
+    with _ONE_AT_A_TIME:
+        with UnitOfWork(engine) as work:
+            book = work.auctions.get(auction)
+        if book.state == "published":
+            return book
+        case = _frozen_book(auction, now=now, engine=engine)
+        # No transaction is held while the solver works: the book is closed, nothing can change it.
+        try:
+            result = clear(case)
+        except ClearingError as failure:
+            return _failed(auction, failure, now=now, engine=engine)
+        return _published(auction, case, result, now=now, engine=engine)
 
 
 def due_auctions(*, now: datetime, engine: Engine) -> list[str]:
@@ -69,8 +78,9 @@ def _case(book: Auction, work: UnitOfWork) -> Case:
 def _published(auction: str, case: Case, result: Result, *, now: datetime, engine: Engine) -> Auction:
     with UnitOfWork(engine) as work:
         book = moved(work.auctions.get(auction), "published", now=now)
-        work.auctions.publish(auction, case, result, now=now)
-        work.money.post(pending_transfers(book, awards_of(case, result), at=now))
+        awards = awards_of(case, result)
+        work.auctions.publish(auction, case, result, awards, now=now)
+        work.money.post(pending_transfers(book, awards, at=now))
         work.auctions.save_state(book)
         work.commit()
     return book

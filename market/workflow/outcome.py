@@ -8,7 +8,6 @@ from api_spec.settlement import Statement, Transfer
 from api_spec.units import series
 from market.clearing.awards import most_offered_w
 from market.errors import NotFound, NotPublished
-from market.ledger.awards import awards_of
 from market.store import UnitOfWork
 from market.store.auctions import Published
 
@@ -45,9 +44,9 @@ def published_result(auction: str, *, who: Organisation, work: UnitOfWork) -> Pu
 
 def own_awards(auction: str, *, participant: str, work: UnitOfWork) -> list[Award]:
     """A participant's own awards."""
-    work.auctions.get(auction)
-    outcome = _outcome(auction, work)
-    return [each for each in awards_of(outcome.case, outcome.result) if each.participant == participant]
+    if work.auctions.get(auction).published_at is None:
+        raise NotPublished(auction)
+    return work.auctions.awards(auction, participant=participant)
 
 
 def published_book(auction: str, *, work: UnitOfWork) -> list[BookEntry]:

@@ -6,7 +6,6 @@ from typing import Final
 
 from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
 from api_spec.organisation import Organisation
-from market.ledger.awards import awards_of
 from market.store import UnitOfWork
 from market.workflow.outcome import published_book, published_result, visible_requests
 
@@ -59,11 +58,8 @@ def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     )
 
 
-def _totals(book: Auction, work: UnitOfWork) -> SettlementTotals | None:
-    outcome = work.auctions.published(book.id)
-    if outcome is None:
-        return None
-    participants = sorted({each.participant for each in awards_of(outcome.case, outcome.result)})
+def _totals(book: Auction, work: UnitOfWork) -> SettlementTotals:
+    participants = sorted({each.participant for each in work.auctions.awards(book.id)})
     found = [work.money.statement(book.id, participant) for participant in participants]
     statements = [each for each in found if each is not None]
     lines = [line for each in statements for line in each.lines]

@@ -6,8 +6,7 @@ from sqlalchemy import Engine
 
 from api_spec.auction import Auction
 from api_spec.metering import Reading, ReadingTerms
-from market.errors import DeliveryNotOver, NotAdmitted, NotPublished, WrongState
-from market.ledger.awards import awards_of
+from market.errors import DeliveryNotOver, NotAdmitted, WrongState
 from market.ledger.settlement import Place, statements
 from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
@@ -33,20 +32,17 @@ def submit_reading(
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
     """Settle a published auction whose delivery is over, and write its ledger.
 
-    Raises DeliveryNotOver, ReadingsMissing (nothing is written then), NotPublished, WrongState.
+    Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction)
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)
-        published = work.auctions.published(auction)
-        if published is None:
-            raise NotPublished(auction)
         baselines = _baselines(auction, work)
         readings = metered(work.orders.readings(auction), book.delivery)
 
-        awards = awards_of(published.case, published.result)
+        awards = work.auctions.awards(auction)
         settled = statements(book, awards, baselines, readings, settled_at=now)
         transfers = settling_transfers(book, work.money.transfers(auction), settled, at=now)
 

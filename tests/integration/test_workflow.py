@@ -1,6 +1,8 @@
 """The life of an auction through the workflow, on a real database: request to settled statement."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from api_spec.auction import Auction, AuctionTerms, Product
-from api_spec.case import Injection
+from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
@@ -30,7 +32,6 @@ from market.errors import (
     NotFound,
     PreconditionFailed,
     ReadingsMissing,
-    WrongState,
 )
 from market.ledger.transfers import balances
 from market.store import UnitOfWork, migrate, open_engine
@@ -199,8 +200,22 @@ def test_a_clearing_that_was_killed_is_taken_up_again_with_the_same_input(engine
     with UnitOfWork(engine) as work:
         outcome = work.auctions.published(auction.id)
     assert outcome is not None and hashes == [outcome.result.input_sha256]
-    with pytest.raises(WrongState):
-        clear_auction(auction.id, now=later, engine=engine)
+
+
+def test_two_clearings_at_once_are_one(engine: Engine, auction: Auction) -> None:
+    cleared: list[Case] = []
+
+    def slowly(case: Case) -> Result:
+        cleared.append(case)
+        time.sleep(0.2)
+        return clear(case)
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(clear_auction, auction.id, now=GATE, engine=engine, clear=slowly) for _ in range(2)]
+    first, second = (each.result() for each in both)
+
+    assert first == second and first.state == "published"
+    assert len(cleared) == 1
 
 
 def test_an_auction_that_cannot_be_cleared_fails_with_the_reason_and_publishes_nothing(

@@ -72,6 +72,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_auction_state"), ["state"], unique=False)
 
     op.create_table(
+        "award",
+        sa.Column("auction", sa.String(), nullable=False),
+        sa.Column("offer", sa.String(), nullable=False),
+        sa.Column("participant", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["auction"], ["auction.id"], name=op.f("fk_award_auction_auction")),
+        sa.PrimaryKeyConstraint("auction", "offer", name=op.f("pk_award")),
+    )
+    with op.batch_alter_table("award", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_award_participant"), ["participant"], unique=False)
+
+    op.create_table(
         "baseline",
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("auction", sa.String(), nullable=False),
@@ -197,6 +209,10 @@ def downgrade() -> None:
 
     op.drop_table("offer")
     op.drop_table("baseline")
+    with op.batch_alter_table("award", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_award_participant"))
+
+    op.drop_table("award")
     with op.batch_alter_table("auction", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_auction_state"))
         batch_op.drop_index(batch_op.f("ix_auction_dso"))
