@@ -93,6 +93,11 @@ class EvAggregator:
         """An agent of its table; pydantic.ValidationError for a bad one."""
         return cls(client, AggregatorConfig.model_validate(config))
 
+    @property
+    def config(self) -> AggregatorConfig:
+        """The table it was built of, with every default filled in."""
+        return self._config
+
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done on the market; twice in a row changes nothing."""
         self._meet(now)

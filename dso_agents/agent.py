@@ -83,6 +83,11 @@ class DsoAgent:
         network, profiles = read.expected()
         return cls(client, read, network=network, profiles=profiles)
 
+    @property
+    def config(self) -> DsoConfig:
+        """The table it was built of, with every default filled in."""
+        return self._config
+
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
         await self._register_network()

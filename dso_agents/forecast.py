@@ -14,7 +14,7 @@ from api_spec.period import MarketPeriod
 from api_spec.units import Message, NonNegative
 
 
-class ForecastUnusable(Exception):
+class ForecastUnusable(ValueError):
     """The load that is known cannot be a forecast of what is asked: a file or a period does not fit."""
 
 

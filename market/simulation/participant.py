@@ -1,9 +1,11 @@
 """What a simulated participant is, and how a scenario names it."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast, runtime_checkable
+
+from pydantic import BaseModel
 
 from api_spec.client import MarketClient
 from market.simulation.scenario import BadScenario
@@ -15,6 +17,11 @@ class Participant(Protocol):
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
         """An agent that acts with `client`'s credentials, built of the scenario's table for it."""
+        ...
+
+    @property
+    def config(self) -> BaseModel:
+        """The table it was built of, with every default filled in."""
         ...
 
     async def cycle(self, now: datetime) -> None:
@@ -30,6 +37,49 @@ class Participant(Protocol):
         ...
 
 
+class PlugRecord(Protocol):
+    """What a plug was allowed and what its meter counted: mean power from `at` to the next control [W]."""
+
+    @property
+    def at(self) -> datetime: ...  # noqa: D102
+    @property
+    def plug(self) -> str: ...  # noqa: D102
+    @property
+    def setpoint_w(self) -> float: ...  # noqa: D102
+    @property
+    def metered_w(self) -> float: ...  # noqa: D102
+
+
+class DriverRecord(Protocol):
+    """What a driver asked for and got [Wh]."""
+
+    @property
+    def session(self) -> str: ...  # noqa: D102
+    @property
+    def plug(self) -> str: ...  # noqa: D102
+    @property
+    def arrives(self) -> datetime: ...  # noqa: D102
+    @property
+    def departs(self) -> datetime: ...  # noqa: D102
+    @property
+    def asked_wh(self) -> float: ...  # noqa: D102
+    @property
+    def delivered_wh(self) -> float: ...  # noqa: D102
+
+
+@runtime_checkable
+class ChargesVehicles(Protocol):
+    """A participant whose chargers a report can look into."""
+
+    def plug_log(self) -> Sequence[PlugRecord]:
+        """Every plug from control to control, in the order of time for each plug."""
+        ...
+
+    def driver_report(self) -> Sequence[DriverRecord]:
+        """Sessions that have begun."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
@@ -39,7 +89,7 @@ def participant_class(name: str) -> type[Participant]:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
     except AttributeError as failure:
         raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    missing = [each for each in ("build", "cycle", "control", "drawn_w") if not callable(getattr(found, each, None))]
+    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if not hasattr(found, each)]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)

@@ -11,8 +11,9 @@ import numpy as np
 
 from api_spec.auction import Auction, PublishedResult
 from api_spec.award import Award
+from api_spec.case import Case
 from api_spec.client import MarketClient, MarketRefused
-from api_spec.metering import Baseline, BusPower, Reading
+from api_spec.metering import Baseline, Reading
 from api_spec.problem import ProblemType
 from api_spec.settlement import Statement, Transfer
 from market.errors import FlexmarketError
@@ -21,6 +22,7 @@ from market.settings import Settings
 from market.simulation.participant import Participant
 from market.simulation.scenario import Scenario
 from market.simulation.world import World, world_of
+from market.store import UnitOfWork
 
 MINUTE: Final = timedelta(minutes=1)
 _BETWEEN_CYCLES: Final = timedelta(minutes=15)
@@ -36,9 +38,10 @@ class NothingHappened(FlexmarketError):
 
 @dataclass(frozen=True)
 class Fleet:
-    """One aggregator's view of the auction, and its agent."""
+    """One aggregator's view of the auction, and its agent. organisation : its id on the market."""
 
     agent: Participant
+    organisation: str
     baseline: Baseline | None
     awards: tuple[Award, ...]
     readings: tuple[Reading, ...]
@@ -49,13 +52,14 @@ class Fleet:
 class Outcome:
     """Everything that a finished run has to tell.
 
-    drawn_w : (period,) true mean power of all chargers at each bus [W]. fleets : by the name of the scenario.
+    case : the frozen book that was cleared. drawn_w : (period,) true mean power of all chargers at each bus [W]. agents, fleets : by the name of the scenario.
     """
 
     scenario: Scenario
+    agents: Mapping[str, Participant]
     auction: Auction
+    case: Case
     result: PublishedResult
-    baselines: tuple[BusPower, ...]
     fleets: Mapping[str, Fleet]
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
@@ -122,25 +126,34 @@ async def _deliver(scenario: Scenario, world: World, progress: Progress) -> dict
 
 async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: Mapping[str, FloatArray]) -> Outcome:
     settled = await world.operator.settle(auction.id)
-    dso = next(world.clients[name] for name, entry in scenario.agents.items() if entry.role == "dso")
     fleets = {
         name: await _fleet(world, name, settled) for name, entry in scenario.agents.items() if entry.role != "dso"
     }
     return Outcome(
         scenario=scenario,
+        agents=world.participants,
         auction=settled,
+        case=_cleared_case(world, settled),
         result=await world.operator.result(settled.id),
-        baselines=await dso.bus_baselines(settled.id),
         fleets=fleets,
         transfers=await world.operator.transfers(settled.id),
         drawn_w=drawn_w,
     )
 
 
+def _cleared_case(world: World, auction: Auction) -> Case:
+    """From the market's database: nobody is told all of it over HTTP."""
+    with UnitOfWork(world.engine) as work:
+        published = work.auctions.published(auction.id)
+    assert published is not None, "a settled auction was published"
+    return published.case
+
+
 async def _fleet(world: World, name: str, auction: Auction) -> Fleet:
     client = world.clients[name]
     return Fleet(
         agent=world.participants[name],
+        organisation=(await client.me()).id,
         baseline=await _baseline(client, auction),
         awards=await client.awards(auction.id),
         readings=await client.readings(auction.id),

@@ -7,13 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from api_spec.client import MarketClient
 from api_spec.defects import defects_of
-from api_spec.organisation import Credentials, OrganisationTerms
+from api_spec.organisation import OrganisationTerms
 from market.api.app import create_app
 from market.api.serving import serving
 from market.clock import SimulatedClock
+from market.errors import FlexmarketError
 from market.settings import Settings
 from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
@@ -25,10 +27,12 @@ from market.workflow.identity import bootstrap_operator
 class World:
     """A running market and who takes part in it.
 
-    participants, clients : by the name of the scenario; a client sees what its organisation may see.
+    participants, clients : by the name of the scenario; a client sees what its organisation may see. engine : of the
+    market's database.
     """
 
     url: str
+    engine: Engine
     clock: SimulatedClock
     operator: MarketClient
     participants: Mapping[str, Participant]
@@ -44,7 +48,11 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
     classes = {name: participant_class(entry.agent) for name, entry in scenario.agents.items()}
     clock = SimulatedClock(scenario.begins)
     async with contextlib.AsyncExitStack() as stack:
-        url, credentials = stack.enter_context(_served(folder / "market.db", clock=clock, settings=settings))
+        engine = stack.enter_context(_database(folder / "market.db"))
+        credentials = bootstrap_operator("operator", engine=engine, clock=clock)
+        # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
+        api = create_app(settings, clock=clock, engine=engine, watch_gates=False)
+        url = stack.enter_context(serving(api))
         operator = await stack.enter_async_context(MarketClient(url, credentials))
         participants: dict[str, Participant] = {}
         clients: dict[str, MarketClient] = {}
@@ -53,26 +61,28 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
             client = await stack.enter_async_context(MarketClient(url, account))
             clients[name] = client
             participants[name] = _built(classes[name], client, scenario, name)
-        yield World(url, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
+        yield World(url, engine, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
 
 
 def _built(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
+    table = scenario.table_of(name)
     try:
-        return agent.build(client, scenario.table_of(name))
+        return agent.build(client, table)
     except ValidationError as failure:
-        defects = defects_of(failure, scenario.table_of(name))
-        lines = [f"agents.{name}.config{each.pointer.replace('/', '.')}: {each.reason}" for each in defects]
+        lines = [
+            f"agents.{name}.config{each.pointer.replace('/', '.')}: {each.reason}"
+            for each in defects_of(failure, table)
+        ]
         raise BadScenario("\n".join(lines)) from failure
+    except (ValueError, OSError, FlexmarketError) as failure:
+        raise BadScenario(f"agents.{name}: {failure}") from failure
 
 
 @contextlib.contextmanager
-def _served(database: Path, *, clock: SimulatedClock, settings: Settings) -> Iterator[tuple[str, Credentials]]:
-    engine = open_engine(f"sqlite:///{database}")
+def _database(file: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{file}")
     try:
         migrate(engine)
-        credentials = bootstrap_operator("operator", engine=engine, clock=clock)
-        # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        with serving(create_app(settings, clock=clock, engine=engine, watch_gates=False)) as url:
-            yield url, credentials
+        yield engine
     finally:
         engine.dispose()

@@ -1,0 +1,244 @@
+"""A finished run as tables: one row for each period and thing, or for each offer, driver and ledger entry.
+
+Tables by name; `start` is the beginning of a period in UTC. Before : forecast and nominated baselines. After : with the
+accepted offers. Actual : with what the chargers really drew. All three are AC power flows.
+
+    elements    start, element, before, after, actual, limit, unit
+    voltages    start, bus, before_pu, after_pu, actual_pu, min_pu, max_pu
+    prices      start, bus, total, energy, losses, congestion, voltage, unbalance [EUR/MWh]
+    fleets      start, participant, baseline_w, awarded_w, metered_w
+    plugs       start (of a minute), plug, setpoint_w, metered_w
+    offers      offer, participant, bus, kind, moved_wh, payment_eur, uplift_eur, reason
+    drivers     participant, session, plug, arrives, departs, asked_wh, delivered_wh
+    settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
+    transfers   id, stage, debit, credit, amount_eur, memo, at
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from api_spec.award import Award
+from api_spec.metering import BusPower, Reading
+from api_spec.period import MarketPeriod
+from api_spec.result import PriceParts
+from api_spec.settlement import SettlementLine, Transfer
+from api_spec.units import MONEY_PLACES, PRICE_PLACES
+from market.network import Grid, OperatingPoints, operating_points
+from market.network.model import FloatArray
+from market.simulation.participant import ChargesVehicles
+from market.simulation.run import Outcome
+
+_TIME: Final = pa.timestamp("us", tz="UTC")
+_EURO: Final = pa.decimal128(18, MONEY_PLACES)
+_PRICE: Final = pa.decimal128(18, PRICE_PLACES)
+_PARTS: Final = tuple(PriceParts.model_fields)
+
+
+@dataclass(frozen=True)
+class Flows:
+    """AC operating points of a delivery: as nominated, as cleared, and as really drawn."""
+
+    before: OperatingPoints
+    after: OperatingPoints
+    actual: OperatingPoints
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Power flows of a finished run."""
+        grid, count = Grid.of(outcome.case.network), outcome.case.market_period.count
+        p_w, q_var, awarded, nominated, drawn = (np.zeros((count, grid.buses)) for _ in range(5))
+        for each in outcome.case.baseline:
+            p_w[:, grid.bus_at[each.bus]] += each.p_w
+            q_var[:, grid.bus_at[each.bus]] += each.q_var
+        for fleet in outcome.fleets.values():
+            for award in fleet.awards:
+                awarded[:, grid.bus_at[award.bus]] += award.power_w
+            for own in fleet.baseline.buses if fleet.baseline else ():
+                nominated[:, grid.bus_at[own.bus]] += own.power_w
+        for bus, power_w in outcome.drawn_w.items():
+            drawn[:, grid.bus_at[bus]] += power_w
+        before, after, actual = (
+            operating_points(grid, each, q_var) for each in (p_w, p_w + awarded, p_w - nominated + drawn)
+        )
+        return cls(before, after, actual)
+
+    @property
+    def grid(self) -> Grid:
+        """The network."""
+        return self.before.grid
+
+
+class Results:
+    """The tables of a finished run; `flows` are solved once, when first asked for."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        """Of a finished run."""
+        self._outcome = outcome
+        self._delivery = outcome.auction.delivery
+
+    @cached_property
+    def flows(self) -> Flows:
+        """AC operating points before, after and as drawn."""
+        return Flows.of(self._outcome)
+
+    @cached_property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """Every table by its name."""
+        return {
+            "elements": self._elements(),
+            "voltages": self._voltages(),
+            "prices": self._prices(),
+            "fleets": self._fleets(),
+            "plugs": self._plugs(),
+            "offers": self._offers(),
+            "drivers": self._drivers(),
+            "settlement": self._settlement(),
+            "transfers": _transfers(self._outcome.transfers),
+        }
+
+    def _elements(self) -> pa.Table:
+        grid, flows = self.flows.grid, self.flows
+        current = {name: getattr(flows, name).current_a.T for name in ("before", "after", "actual")}
+        table = self._tidy("element", grid.branch_ids, {**current, "limit": grid.rating_a[:, None]})
+        return table.append_column("unit", pa.array(["A"] * len(table)))
+
+    def _voltages(self) -> pa.Table:
+        grid, flows = self.flows.grid, self.flows
+        voltage = {f"{name}_pu": getattr(flows, name).voltage_pu.T for name in ("before", "after", "actual")}
+        band = {"min_pu": grid.min_pu[:, None], "max_pu": grid.max_pu[:, None]}
+        return self._tidy("bus", grid.bus_ids, {**voltage, **band})
+
+    def _prices(self) -> pa.Table:
+        prices = sorted(self._outcome.result.prices_eur_per_mwh.items())
+        columns = {
+            part: np.array([[float(price) for price in getattr(parts, part)] for _, parts in prices]) for part in _PARTS
+        }
+        return self._tidy("bus", [bus for bus, _ in prices], columns)
+
+    def _fleets(self) -> pa.Table:
+        fleets = self._outcome.fleets
+        count = self._delivery.count
+        columns = {
+            "baseline_w": [_total_w(each.baseline.buses if each.baseline else (), count) for each in fleets.values()],
+            "awarded_w": [_total_w(each.awards, count) for each in fleets.values()],
+            "metered_w": [metered_w(each.readings, self._delivery) for each in fleets.values()],
+        }
+        return self._tidy("participant", tuple(fleets), {name: np.array(rows) for name, rows in columns.items()})
+
+    def _plugs(self) -> pa.Table:
+        delivery = self._delivery
+        agents = [each.agent for each in self._outcome.fleets.values()]
+        logs = [agent.plug_log() for agent in agents if isinstance(agent, ChargesVehicles)]
+        rows = [row for log in logs for row in log if delivery.start <= row.at < delivery.end]
+        return pa.table(
+            {
+                "start": _times(row.at for row in rows),
+                "plug": [row.plug for row in rows],
+                "setpoint_w": pa.array([row.setpoint_w for row in rows], pa.float64()),
+                "metered_w": pa.array([row.metered_w for row in rows], pa.float64()),
+            }
+        )
+
+    def _offers(self) -> pa.Table:
+        offers = {each.id: each for each in self._outcome.case.offers}
+        names = {each.organisation: name for name, each in self._outcome.fleets.items()}
+        hours = self._delivery.hours
+        rows = [(offers[each.id], each) for each in self._outcome.result.offers]
+        return pa.table(
+            {
+                "offer": [offer.id for offer, _ in rows],
+                "participant": [names[offer.participant] for offer, _ in rows],
+                "bus": [offer.bus for offer, _ in rows],
+                "kind": [offer.kind for offer, _ in rows],
+                "moved_wh": [hours * sum(map(abs, each.power_w)) for _, each in rows],
+                "payment_eur": pa.array([each.payment_eur for _, each in rows], _EURO),
+                "uplift_eur": pa.array([each.uplift_eur for _, each in rows], _EURO),
+                "reason": pa.array([each.reason.code if each.reason else None for _, each in rows], pa.string()),
+            }
+        )
+
+    def _drivers(self) -> pa.Table:
+        """Sessions that overlap the delivery."""
+        rows = [
+            (name, each)
+            for name, fleet in self._outcome.fleets.items()
+            if isinstance(fleet.agent, ChargesVehicles)
+            for each in fleet.agent.driver_report()
+            if each.departs > self._delivery.start
+        ]
+        return pa.table(
+            {
+                "participant": pa.array([name for name, _ in rows], pa.string()),
+                "session": pa.array([each.session for _, each in rows], pa.string()),
+                "plug": pa.array([each.plug for _, each in rows], pa.string()),
+                "arrives": _times(each.arrives for _, each in rows),
+                "departs": _times(each.departs for _, each in rows),
+                "asked_wh": pa.array([each.asked_wh for _, each in rows], pa.float64()),
+                "delivered_wh": pa.array([each.delivered_wh for _, each in rows], pa.float64()),
+            }
+        )
+
+    def _settlement(self) -> pa.Table:
+        settled = [
+            (name, line)
+            for name, fleet in self._outcome.fleets.items()
+            for line in (fleet.statement.lines if fleet.statement else ())
+        ]
+        columns: dict[str, Any] = {
+            "start": _times(line.start for _, line in settled),
+            "participant": pa.array([name for name, _ in settled], pa.string()),
+        }
+        for name in SettlementLine.model_fields:
+            if name != "start":
+                columns[name] = _column(name, [getattr(line, name) for _, line in settled])
+        return pa.table(columns)
+
+    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, FloatArray]) -> pa.Table:
+        """One row for each thing and period; columns : (thing, period), or (thing, 1) for what does not change."""
+        shape = (len(things), self._delivery.count)
+        starts = _times(self._delivery.starts())
+        return pa.table(
+            {
+                "start": pa.concat_arrays([starts] * len(things)) if things else starts[:0],
+                by: pa.array(np.repeat(np.array(things, dtype=object), shape[1]), pa.string()),
+                **{name: np.broadcast_to(values, shape).ravel() for name, values in columns.items()},
+            }
+        )
+
+
+def metered_w(readings: Iterable[Reading], delivery: MarketPeriod) -> FloatArray:
+    """(period,) what an aggregator reported at all of its buses [W]; nan where nothing came. Later readings win."""
+    by_bus: dict[str, FloatArray] = {}
+    for reading in sorted(readings, key=lambda each: each.version):
+        first = delivery.index(reading.start)
+        for each in reading.buses:
+            row = by_bus.setdefault(each.bus, np.full(delivery.count, np.nan))
+            row[first : first + len(each.power_w)] = each.power_w
+    return np.sum(list(by_bus.values()), axis=0) if by_bus else np.full(delivery.count, np.nan)
+
+
+def _total_w(powers: Iterable[BusPower | Award], count: int) -> FloatArray:
+    """(period,) all of them together [W]."""
+    return sum((np.array(each.power_w, dtype=np.float64) for each in powers), np.zeros(count))
+
+
+def _transfers(transfers: Sequence[Transfer]) -> pa.Table:
+    names = [name for name in Transfer.model_fields if name != "at"]
+    columns: dict[str, Any] = {name: _column(name, [getattr(each, name) for each in transfers]) for name in names}
+    return pa.table({**columns, "at": _times(each.at for each in transfers)})
+
+
+def _column(name: str, values: list[Any]) -> pa.Array:
+    if name.endswith("_eur") or name.endswith("_per_mwh"):
+        return pa.array(values, _EURO if name.endswith("_eur") else _PRICE)
+    return pa.array(values, pa.int64() if name.endswith("_w") else pa.string())
+
+
+def _times(instants: Iterable[datetime]) -> pa.Array:
+    return pa.array(list(instants), _TIME)

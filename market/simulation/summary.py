@@ -1,0 +1,94 @@
+"""The short table of a finished run: what a person wants to know first."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+from rich.table import Table
+
+from market.figures.run_folder import SummaryRow
+from market.ledger.transfers import balances
+from market.network import OperatingPoints
+from market.simulation.results import Results
+from market.simulation.run import Outcome
+
+
+def summary(outcome: Outcome, results: Results) -> tuple[SummaryRow, ...]:
+    """Its rows; `before` is empty where there is nothing to compare with."""
+    return tuple(_rows(outcome, results))
+
+
+def summary_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:
+    """The rows for a terminal."""
+    table = Table("", "before", "after", title=title, title_justify="left")
+    for row in rows:
+        table.add_row(row.label, row.before, row.after)
+    return table
+
+
+def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
+    flows = results.flows
+    if not np.isnan(flows.before.loading).all():
+        before, after, drawn = (_worst_loading(outcome, each) for each in (flows.before, flows.after, flows.actual))
+        yield SummaryRow("worst loading (AC)", before, after)
+        yield SummaryRow("worst loading as drawn", "", drawn)
+    yield SummaryRow(
+        "lowest voltage (AC)", _lowest_voltage(outcome, flows.before), _lowest_voltage(outcome, flows.after)
+    )
+    yield SummaryRow("highest DLMP", "", _highest_price(outcome))
+    accepted = [each for each in outcome.result.offers if any(each.power_w)]
+    yield SummaryRow("offers accepted", "", f"{len(accepted)} of {len(outcome.result.offers)}")
+    yield SummaryRow("flexibility delivered", "", _delivered(outcome))
+    yield SummaryRow("the DSO paid", "", _paid(outcome))
+    yield SummaryRow("energy for drivers", *_drivers(results))
+    total = sum(balances(outcome.transfers).values(), Decimal(0))
+    yield SummaryRow("ledger sum", "", f"{total:.4f} EUR over {len(outcome.transfers)} entries")
+
+
+def _worst_loading(outcome: Outcome, flows: OperatingPoints) -> str:
+    period, branch = np.unravel_index(np.nanargmax(flows.loading), flows.loading.shape)
+    share = flows.loading[period, branch]
+    return f"{share:.1%}, {flows.grid.branch_ids[branch]} at {_clock(outcome, int(period))}"
+
+
+def _lowest_voltage(outcome: Outcome, flows: OperatingPoints) -> str:
+    period, bus = np.unravel_index(np.argmin(flows.voltage_pu), flows.voltage_pu.shape)
+    return f"{flows.voltage_pu[period, bus]:.4f} pu, {flows.grid.bus_ids[bus]} at {_clock(outcome, int(period))}"
+
+
+def _highest_price(outcome: Outcome) -> str:
+    price, bus, period = max(
+        (price, bus, period)
+        for bus, parts in outcome.result.prices_eur_per_mwh.items()
+        for period, price in enumerate(parts.total)
+    )
+    return f"{price:.2f} EUR/MWh, {bus} at {_clock(outcome, period)}"
+
+
+def _delivered(outcome: Outcome) -> str:
+    lines = [line for each in outcome.fleets.values() if each.statement for line in each.statement.lines]
+    ordered, delivered = (sum(abs(getattr(line, name)) for line in lines) for name in ("ordered_w", "delivered_w"))
+    kwh_per_w = outcome.auction.delivery.hours / 1e3
+    share = f" ({delivered / ordered:.1%})" if ordered else ""
+    return f"{delivered * kwh_per_w:,.1f} of {ordered * kwh_per_w:,.1f} kWh{share}"
+
+
+def _paid(outcome: Outcome) -> str:
+    statements = [each.statement for each in outcome.fleets.values() if each.statement]
+    net = sum((each.net_eur for each in statements), Decimal(0))
+    penalty = sum((each.penalty_eur for each in statements), Decimal(0))
+    return f"{net:.4f} EUR, after {penalty:.4f} EUR of penalties"
+
+
+def _drivers(results: Results) -> tuple[str, str]:
+    """Asked for, delivered."""
+    drivers = results.tables["drivers"]
+    asked, delivered = (sum(drivers[name].to_pylist()) / 1e3 for name in ("asked_wh", "delivered_wh"))
+    share = f" ({delivered / asked:.2%})" if asked else ""
+    return f"{asked:,.1f} kWh asked for", f"{delivered:,.1f} kWh delivered{share}"
+
+
+def _clock(outcome: Outcome, period: int) -> str:
+    start: datetime = outcome.auction.delivery.starts()[period]
+    return f"{start.astimezone(outcome.scenario.zone):%H:%M}"
