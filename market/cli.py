@@ -1,5 +1,8 @@
 """The command line `flexmarket`: each command a thin function over the package that does the work."""
 
+import asyncio
+import socket
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -7,18 +10,26 @@ import typer
 import uvicorn
 from rich.console import Console
 
+from api_spec.client import MarketError
 from market.api.app import create_app
-from market.api.serving import listen
+from market.api.serving import LOOPBACK, listen
 from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
 from market.clock import SystemClock
-from market.errors import AlreadyExists, BadCaseFile, ClearingError, NotSupported
+from market.errors import AlreadyExists, BadCaseFile, ClearingError, FlexmarketError, NotSupported
+from market.figures.run_folder import REPORT
 from market.settings import Settings
+from market.simulation import SCENARIOS
+from market.simulation.archive import archive, serve_run
+from market.simulation.progress import progress_bar
+from market.simulation.run import simulate as run_scenario
+from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.summary import summary_table
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
 
-BAD_CASE: Final = 2
+BAD_INPUT: Final = 2
 NOT_CLEARED: Final = 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A local flexibility market for distribution grids.")
@@ -44,7 +55,7 @@ def clear(
         problem = read_case(case)
         result = clear_case(problem)
     except (BadCaseFile, NotSupported) as failure:
-        _complain(case, failure, status=BAD_CASE)
+        _complain(case, failure, status=BAD_INPUT)
     except ClearingError as failure:
         _complain(case, failure, status=NOT_CLEARED)
     if output is not None:
@@ -61,14 +72,64 @@ def serve() -> None:
     settings = Settings()
     engine = open_engine(settings.database_url)
     migrate(engine)
-    try:
-        listening = listen(settings.host, settings.port)
-    except OSError as failure:
-        stderr.print(f"cannot listen on {settings.host}:{settings.port}: {failure.strerror}")
-        raise typer.Exit(1) from failure
-    console.print(f"flexmarket serves http://{settings.host}:{listening.getsockname()[1]} (Ctrl-C ends it)")
+    listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
+    console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
     api = create_app(settings, clock=SystemClock(), engine=engine)
     uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+
+
+Out = Annotated[Path | None, typer.Option(help="Folder of the run; must not exist yet.", show_default="runs/...")]
+Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the market's pages afterwards, until stopped.")]
+Port = Annotated[int, typer.Option(help="Of the pages, on 127.0.0.1.", min=0, max=65_535)]
+
+
+@app.command()
+def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
+    """Run the demonstration: a winter day on a campus feeder, from the DSO's requests to settled statements."""
+    _simulate(SCENARIOS / "risoe-day.toml", out, port if serve else None)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    out: Out = None,
+    serve: Serve = False,
+    port: Port = 8000,
+) -> None:
+    """Run a scenario on a real market in virtual time, and write a folder with everything about it.
+
+    Exit status: 0 settled, 1 the run could not be finished, 2 a bad scenario.
+    """
+    _simulate(scenario, out, port if serve else None)
+
+
+def _simulate(file: Path, out: Path | None, port: int | None) -> None:
+    """Run, archive and print; then serve the pages on `port`, if there is one."""
+    try:
+        scenario = read_scenario(file)
+    except BadScenario as failure:
+        raise _stop(str(failure), status=BAD_INPUT) from failure
+    # Before the day is run: a port that is taken should not cost a minute.
+    listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
+    folder = out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as failure:
+        raise _stop(f"{folder}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
+    try:
+        with progress_bar(console) as told:
+            outcome = asyncio.run(run_scenario(scenario, folder=folder, progress=told))
+            told("results and report", 0.98)
+            rows = archive(outcome, scenario_text=file.read_text(encoding="utf-8"), folder=folder)
+    except BadScenario as failure:
+        raise _stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+    except (FlexmarketError, MarketError) as failure:
+        raise _stop(str(failure), status=1) from failure
+    console.print(summary_table(scenario.title, rows))
+    console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
+    if listening is not None:
+        console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        serve_run(folder, ends=outcome.auction.delivery.end, listening=listening)
 
 
 operator = typer.Typer(no_args_is_help=True, help="The market's operator.")
@@ -88,10 +149,25 @@ def create_operator(name: Annotated[str, typer.Argument(help="Name of the organi
     console.print_json(credentials.model_dump_json())
 
 
+def _listen(host: str, port: int, advice: str) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as failure:
+        raise _stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
 def _complain(path: Path, failure: Exception, *, status: int) -> NoReturn:
-    for sentence in str(failure).splitlines():
-        stderr.print(f"{path}: {sentence}")
-    raise typer.Exit(status)
+    raise _stop("\n".join(f"{path}: {sentence}" for sentence in str(failure).splitlines()), status=status)
+
+
+def _stop(text: str, *, status: int) -> typer.Exit:
+    stderr.print(text)
+    return typer.Exit(status)
 
 
 def main() -> None:

@@ -12,8 +12,10 @@ market.db              the market's database, with the ledger
 import json
 import platform
 import re
+import socket
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+import uvicorn
 
+from market.api.app import create_app
+from market.clock import SimulatedClock
 from market.figures.report import write_report
 from market.figures.run_folder import RESULTS, SUMMARY, SummaryRow
+from market.settings import Settings
 from market.simulation.results import Results
 from market.simulation.run import Outcome
 from market.simulation.summary import summary
+from market.simulation.world import DATABASE
+from market.store import open_engine
 
 
 def archive(outcome: Outcome, *, scenario_text: str, folder: Path) -> tuple[SummaryRow, ...]:
@@ -77,3 +85,14 @@ def _write_json(file: Path, document: Mapping[str, Any]) -> None:
 
 def _write(file: Path, text: str) -> None:
     file.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+
+
+def serve_run(folder: Path, *, ends: datetime, listening: socket.socket) -> None:
+    """Serve the pages of a finished run's market, whose time stands still at `ends`, until stopped."""
+    engine = open_engine(f"sqlite:///{folder / DATABASE}")
+    try:
+        settings = Settings(runs_dir=folder.parent)
+        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
+        uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+    finally:
+        engine.dispose()

@@ -52,7 +52,8 @@ class Fleet:
 class Outcome:
     """Everything that a finished run has to tell.
 
-    case : the frozen book that was cleared. drawn_w : (period,) true mean power of all chargers at each bus [W]. agents, fleets : by the name of the scenario.
+    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. drawn_w : (period,) true mean
+    power of all chargers at each bus [W].
     """
 
     scenario: Scenario

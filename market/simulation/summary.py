@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 from rich.table import Table
 
+from api_spec.result import PriceParts
 from market.figures.run_folder import SummaryRow
 from market.ledger.transfers import balances
 from market.network import OperatingPoints
@@ -61,6 +62,7 @@ def _highest_price(outcome: Outcome) -> str:
     price, bus, period = max(
         (price, bus, period)
         for bus, parts in outcome.result.prices_eur_per_mwh.items()
+        if isinstance(parts, PriceParts)
         for period, price in enumerate(parts.total)
     )
     return f"{price:.2f} EUR/MWh, {bus} at {_clock(outcome, period)}"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -21,6 +22,8 @@ from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
+
+DATABASE: Final = "market.db"
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,14 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> AsyncIterator[World]:
-    """Serve a new market from `folder`/market.db, register every organisation and build its agent.
+    """Serve a new market from `folder`/DATABASE, register every organisation and build its agent.
 
     BadScenario for an agent that does not exist, before anything is started.
     """
     classes = {name: participant_class(entry.agent) for name, entry in scenario.agents.items()}
     clock = SimulatedClock(scenario.begins)
     async with contextlib.AsyncExitStack() as stack:
-        engine = stack.enter_context(_database(folder / "market.db"))
+        engine = stack.enter_context(_database(folder / DATABASE))
         credentials = bootstrap_operator("operator", engine=engine, clock=clock)
         # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
         api = create_app(settings, clock=clock, engine=engine, watch_gates=False)
