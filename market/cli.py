@@ -25,7 +25,7 @@ from market.simulation.archive import archive, serve_run
 from market.simulation.progress import progress_bar
 from market.simulation.run import simulate as run_scenario
 from market.simulation.scenario import BadScenario, read_scenario
-from market.simulation.summary import summary_table
+from market.simulation.summary import short_table
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
 
@@ -125,7 +125,7 @@ def _simulate(file: Path, out: Path | None, port: int | None) -> None:
         raise _stop(f"{file}: {failure}", status=BAD_INPUT) from failure
     except (FlexmarketError, MarketError) as failure:
         raise _stop(str(failure), status=1) from failure
-    console.print(summary_table(scenario.title, rows))
+    console.print(short_table(scenario.title, rows))
     console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
     if listening is not None:
         console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)

@@ -16,15 +16,18 @@ from market.api.routes import auctions, identity, orders, outcome
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clock import Clock
+from market.ids import NewId, random_id
 from market.settings import Settings
 from market.workflow.clearing import clear_auction, due_auctions
 
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True, new_id: NewId = random_id
+) -> FastAPI:
     """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
-    world = World(settings, clock, engine, Tokens(clock, settings.token_ttl))
+    world = World(settings, clock, engine, Tokens(clock, settings.token_ttl), new_id)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

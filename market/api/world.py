@@ -8,17 +8,19 @@ from sqlalchemy import Engine
 
 from market.api.tokens import Tokens
 from market.clock import Clock
+from market.ids import NewId
 from market.settings import Settings
 
 
 @dataclass(frozen=True)
 class World:
-    """One market. tokens : its issuer of access tokens."""
+    """One market. tokens : its issuer of access tokens. new_id : where identifiers come from."""
 
     settings: Settings
     clock: Clock
     engine: Engine
     tokens: Tokens
+    new_id: NewId
 
 
 def _world(request: Request) -> World:

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from api_spec.result import PriceParts
@@ -20,9 +21,9 @@ def summary(outcome: Outcome, results: Results) -> tuple[SummaryRow, ...]:
     return tuple(_rows(outcome, results))
 
 
-def summary_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:
-    """The rows for a terminal."""
-    table = Table("", "before", "after", title=title, title_justify="left")
+def short_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:
+    """The rows for a terminal of 80 columns."""
+    table = Table("", "before", "after", title=title, title_justify="left", box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(row.label, row.before, row.after)
     return table
@@ -32,17 +33,20 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
     flows = results.flows
     if not np.isnan(flows.before.loading).all():
         before, after, drawn = (_worst_loading(outcome, each) for each in (flows.before, flows.after, flows.actual))
-        yield SummaryRow("worst loading (AC)", before, after)
-        yield SummaryRow("worst loading as drawn", "", drawn)
-    yield SummaryRow(
-        "lowest voltage (AC)", _lowest_voltage(outcome, flows.before), _lowest_voltage(outcome, flows.after)
-    )
+        yield SummaryRow("worst loading", before, after)
+        yield SummaryRow("loading as drawn", "", drawn)
+    yield SummaryRow("lowest voltage", _lowest_voltage(outcome, flows.before), _lowest_voltage(outcome, flows.after))
     yield SummaryRow("highest DLMP", "", _highest_price(outcome))
     accepted = [each for each in outcome.result.offers if any(each.power_w)]
     yield SummaryRow("offers accepted", "", f"{len(accepted)} of {len(outcome.result.offers)}")
-    yield SummaryRow("flexibility delivered", "", _delivered(outcome))
-    yield SummaryRow("the DSO paid", "", _paid(outcome))
-    yield SummaryRow("energy for drivers", *_drivers(results))
+    yield SummaryRow("delivered", "", _delivered(outcome))
+    statements = [each.statement for each in outcome.fleets.values() if each.statement]
+    net, penalty = (
+        sum((getattr(each, name) for each in statements), Decimal(0)) for name in ("net_eur", "penalty_eur")
+    )
+    yield SummaryRow("the DSO paid", "", f"{net:.4f} EUR")
+    yield SummaryRow("penalties in it", "", f"{penalty:.4f} EUR")
+    yield SummaryRow("drivers' energy", *_drivers(results))
     total = sum(balances(outcome.transfers).values(), Decimal(0))
     yield SummaryRow("ledger sum", "", f"{total:.4f} EUR over {len(outcome.transfers)} entries")
 
@@ -50,12 +54,12 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
 def _worst_loading(outcome: Outcome, flows: OperatingPoints) -> str:
     period, branch = np.unravel_index(np.nanargmax(flows.loading), flows.loading.shape)
     share = flows.loading[period, branch]
-    return f"{share:.1%}, {flows.grid.branch_ids[branch]} at {_clock(outcome, int(period))}"
+    return f"{share:.1%}, {flows.grid.branch_ids[branch]}, {_clock(outcome, int(period))}"
 
 
 def _lowest_voltage(outcome: Outcome, flows: OperatingPoints) -> str:
     period, bus = np.unravel_index(np.argmin(flows.voltage_pu), flows.voltage_pu.shape)
-    return f"{flows.voltage_pu[period, bus]:.4f} pu, {flows.grid.bus_ids[bus]} at {_clock(outcome, int(period))}"
+    return f"{flows.voltage_pu[period, bus]:.4f} pu, {flows.grid.bus_ids[bus]}, {_clock(outcome, int(period))}"
 
 
 def _highest_price(outcome: Outcome) -> str:
@@ -65,7 +69,7 @@ def _highest_price(outcome: Outcome) -> str:
         if isinstance(parts, PriceParts)
         for period, price in enumerate(parts.total)
     )
-    return f"{price:.2f} EUR/MWh, {bus} at {_clock(outcome, period)}"
+    return f"{price:.2f} EUR/MWh, {bus}, {_clock(outcome, period)}"
 
 
 def _delivered(outcome: Outcome) -> str:
@@ -76,19 +80,12 @@ def _delivered(outcome: Outcome) -> str:
     return f"{delivered * kwh_per_w:,.1f} of {ordered * kwh_per_w:,.1f} kWh{share}"
 
 
-def _paid(outcome: Outcome) -> str:
-    statements = [each.statement for each in outcome.fleets.values() if each.statement]
-    net = sum((each.net_eur for each in statements), Decimal(0))
-    penalty = sum((each.penalty_eur for each in statements), Decimal(0))
-    return f"{net:.4f} EUR, after {penalty:.4f} EUR of penalties"
-
-
 def _drivers(results: Results) -> tuple[str, str]:
     """Asked for, delivered."""
     drivers = results.tables["drivers"]
     asked, delivered = (sum(drivers[name].to_pylist()) / 1e3 for name in ("asked_wh", "delivered_wh"))
     share = f" ({delivered / asked:.2%})" if asked else ""
-    return f"{asked:,.1f} kWh asked for", f"{delivered:,.1f} kWh delivered{share}"
+    return f"{asked:,.1f} kWh asked for", f"{delivered:,.1f} kWh{share}"
 
 
 def _clock(outcome: Outcome, period: int) -> str:

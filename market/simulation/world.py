@@ -17,6 +17,7 @@ from market.api.app import create_app
 from market.api.serving import serving
 from market.clock import SimulatedClock
 from market.errors import FlexmarketError
+from market.ids import seeded_ids
 from market.settings import Settings
 from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
@@ -54,7 +55,7 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
         engine = stack.enter_context(_database(folder / DATABASE))
         credentials = bootstrap_operator("operator", engine=engine, clock=clock)
         # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        api = create_app(settings, clock=clock, engine=engine, watch_gates=False)
+        api = create_app(settings, clock=clock, engine=engine, watch_gates=False, new_id=seeded_ids(scenario.seed))
         url = stack.enter_context(serving(api))
         operator = await stack.enter_async_context(MarketClient(url, credentials))
         participants: dict[str, Participant] = {}

@@ -9,12 +9,15 @@ from sqlalchemy import Engine
 from api_spec.organisation import Credentials, Organisation, OrganisationTerms
 from market.clock import Clock
 from market.errors import AlreadyExists
+from market.ids import NewId, random_id
 from market.store import UnitOfWork
 
 _hasher = PasswordHasher()
 
 
-def register_organisation(terms: OrganisationTerms, *, clock: Clock, work: UnitOfWork) -> Credentials:
+def register_organisation(
+    terms: OrganisationTerms, *, clock: Clock, work: UnitOfWork, new_id: NewId = random_id
+) -> Credentials:
     """Register an organisation; the answer holds its secret, which is kept only as a hash."""
     organisation = Organisation(id=new_id("org"), name=terms.name, role=terms.role)
     credentials = Credentials(
@@ -52,11 +55,6 @@ def authenticate(client_id: str, client_secret: str, *, work: UnitOfWork) -> Org
     except VerifyMismatchError:
         return None
     return None if login is None else login.organisation
-
-
-def new_id(kind: str) -> str:
-    """A random identifier: nobody can count from it what others do."""
-    return f"{kind}_{secrets.token_hex(10)}"
 
 
 _NOBODY = _hasher.hash(secrets.token_urlsafe(32))

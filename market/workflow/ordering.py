@@ -11,11 +11,11 @@ from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms, FlexOffer, Flex
 from api_spec.grid import Network
 from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
 from market.errors import NotFound, PreconditionFailed
+from market.ids import NewId, random_id
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.states import require_open
 from market.store import UnitOfWork
-from market.workflow.identity import new_id
 
 
 def register_network(network: Network, *, dso: str, now: datetime, work: UnitOfWork) -> Network:
@@ -24,7 +24,9 @@ def register_network(network: Network, *, dso: str, now: datetime, work: UnitOfW
     return network
 
 
-def open_auction(terms: AuctionTerms, *, dso: str, now: datetime, work: UnitOfWork) -> Auction:
+def open_auction(
+    terms: AuctionTerms, *, dso: str, now: datetime, work: UnitOfWork, new_id: NewId = random_id
+) -> Auction:
     """Open an auction on one of the DSO's own networks."""
     _, owner = work.participants.network(terms.network)
     if owner != dso:
@@ -47,7 +49,7 @@ def submit_forecast(auction: str, forecast: Forecast, *, dso: str, now: datetime
 
 
 def submit_request(
-    auction: str, terms: AnyRequestTerms, *, dso: str, now: datetime, work: UnitOfWork
+    auction: str, terms: AnyRequestTerms, *, dso: str, now: datetime, work: UnitOfWork, new_id: NewId = random_id
 ) -> RequestReceipt:
     """Put a request into the book."""
     book, network = _open_book(auction, now, work, dso=dso)
@@ -97,7 +99,13 @@ def bus_baselines(auction: str, *, dso: str, work: UnitOfWork) -> tuple[BusPower
 
 
 def submit_offer(
-    auction: str, terms: AnyOfferTerms, *, participant: str, now: datetime, work: UnitOfWork
+    auction: str,
+    terms: AnyOfferTerms,
+    *,
+    participant: str,
+    now: datetime,
+    work: UnitOfWork,
+    new_id: NewId = random_id,
 ) -> OfferReceipt:
     """Put an offer into the book."""
     return _keep_offer(auction, offer_of(terms, id=new_id("off"), participant=participant), 1, now, work)

@@ -47,7 +47,7 @@ def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: Idempotency
     now = world.clock.now()
     return once(
         world, who, key, "open_auction", terms,
-        lambda work: ordering.open_auction(terms, dso=who.id, now=now, work=work), Auction,
+        lambda work: ordering.open_auction(terms, dso=who.id, now=now, work=work, new_id=world.new_id), Auction,
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def register_organisation(
 ) -> Credentials:
     """Register an organisation; its secret is shown once, so no answer is stored for a repeated key."""
     with UnitOfWork(world.engine) as work:
-        credentials = identity.register_organisation(terms, clock=world.clock, work=work)
+        credentials = identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
         work.commit()
     return credentials
 

@@ -27,7 +27,9 @@ def submit_request(
     now = world.clock.now()
     return once(
         world, who, key, f"submit_request {auction}", request,
-        lambda work: ordering.submit_request(auction, request, dso=who.id, now=now, work=work), RequestReceipt,
+        lambda work: ordering.submit_request(
+            auction, request, dso=who.id, now=now, work=work, new_id=world.new_id
+        ), RequestReceipt,
     )  # fmt: skip
 
 
@@ -76,7 +78,9 @@ def submit_offer(
     now = world.clock.now()
     receipt = once(
         world, who, key, f"submit_offer {auction}", offer,
-        lambda work: ordering.submit_offer(auction, offer, participant=who.id, now=now, work=work), OfferReceipt,
+        lambda work: ordering.submit_offer(
+            auction, offer, participant=who.id, now=now, work=work, new_id=world.new_id
+        ), OfferReceipt,
     )  # fmt: skip
     tag(response, receipt.version)
     return receipt
