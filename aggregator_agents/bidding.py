@@ -121,16 +121,25 @@ class _Vehicle:
 def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArray]:
     """(period,) for each session: its plan, and its part of what charger and fuse have left beside all plans [W].
 
-    The parts of the vehicles that are there add up to what is left, so whatever is accepted, no fuse is exceeded.
+    The parts of the vehicles that are there add up to what is left, so whatever is accepted, no fuse is exceeded, also
+    when chargers lose contact.
     """
     most = np.array([each.max_w * each.plugged(period) for each in planned.sessions]).reshape(planned.power_w.shape)
-    chargers = np.array([site.charger_of(each.plug) for each in planned.sessions])
-    wish = most - planned.power_w
-    for charger in set(chargers):
-        own = chargers == charger
-        wish[own] *= _part(site.charger_a * WATTS_PER_AMP - planned.power_w[own].sum(axis=0), wish[own].sum(axis=0))
+    at = np.array([[site.charger_of(each.plug) == charger for each in planned.sessions] for charger in site.chargers])
+    usual_w, wish_w = at @ planned.power_w, at @ (most - planned.power_w)
+    part = at.T @ _part(site.charger_a * WATTS_PER_AMP - usual_w, wish_w)
+    wish = (most - planned.power_w) * part
     wish *= _part(site.usable_w - planned.total_w, wish.sum(axis=0))
+    # What is above safe_a at each charger is convex in the wish, so that this part of it keeps to spare_a.
+    above_w, wished_w = (_above_safe_w(site, at @ each) for each in (planned.power_w, planned.power_w + wish))
+    wish *= _part(site.spare_a * WATTS_PER_AMP - above_w, wished_w - above_w)
     return iter(planned.power_w + wish)
+
+
+def _above_safe_w(site: Site, charger_w: FloatArray) -> FloatArray:
+    """(period,) what the chargers draw above what they fall back to, together [W]; charger_w : (charger, period)."""
+    above: FloatArray = np.maximum(charger_w - site.safe_a * WATTS_PER_AMP, 0.0).sum(axis=0)
+    return above
 
 
 def _part(left_w: FloatArray, wished_w: FloatArray) -> FloatArray:

@@ -77,10 +77,15 @@ class SiteControl:
         self.expected: tuple[Session, ...] = ()
         self.log: list[PlugMinute] = []
         self._budget: _Budget | None = None
+        self._silent = frozenset[str]()
         self._seen: tuple[datetime, tuple[PlugStatus, ...]] | None = None
 
     async def act(self, now: datetime) -> None:
-        """Read the plugs, decide, and send one cap to each; where a charger is silent nobody gets more."""
+        """Read the plugs, decide, and send one cap to each.
+
+        Decreases go first: only what they freed is there for others, so where one fails nobody gets more. A charger
+        that did not answer counts as drawing what it was allowed, or what it falls back to, until it answers again.
+        """
         try:
             plugs = await self._station.plugs(now)
             self._note(plugs, now)
@@ -88,13 +93,17 @@ class SiteControl:
         except ChargerSilent:
             # Nothing is known of this site now: its leases run out, and then every charger is safe on its own.
             return
-        # Decreases first: what they free is only then there for others.
-        order = sorted(plugs, key=lambda each: (amps[each.plug] > each.limit_a, each.plug))
-        for each in order:
+        silent = set[str]()
+        freed = True
+        for each in sorted(plugs, key=lambda each: (amps[each.plug] > each.limit_a, each.plug)):
+            more = amps[each.plug] > each.limit_a
+            limit_a = each.limit_a if more and not freed else amps[each.plug]
             try:
-                await self._station.cap(each.plug, amps[each.plug], now=now, expires_in=LEASE)
+                await self._station.cap(each.plug, limit_a, now=now, expires_in=LEASE)
             except ChargerSilent:
-                return
+                silent.add(self._site.charger_of(each.plug))
+                freed = freed and more
+        self._silent = frozenset(silent)
 
     async def _amps(self, plugs: tuple[PlugStatus, ...], now: datetime) -> dict[str, int]:
         """Amps per phase for every plug; 0 where no vehicle wants energy."""
@@ -111,7 +120,12 @@ class SiteControl:
             usable_a=self._site.usable_a,
             charging=any(each.charging for each in demands),
         )
-        return amps | allocate(demands, site_a=site_a, charger_a=self._site.charger_a)
+        outstanding_a = dict.fromkeys(self._silent, 0)
+        for each in plugs:
+            charger = self._site.charger_of(each.plug)
+            if charger in outstanding_a:
+                outstanding_a[charger] += each.limit_a
+        return amps | allocate(demands, site_a=site_a, site=self._site, outstanding_a=outstanding_a)
 
     def _demand(self, status: PlugStatus, now: datetime) -> Demand:
         assert status.session is not None, "only plugs with a vehicle are asked"

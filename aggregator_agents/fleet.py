@@ -5,6 +5,7 @@ Every vehicle charges on three phases: amps are per phase, and one amp is 690 W 
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -53,10 +54,30 @@ class Site:
         )
         return cls(bus, fuse_a, plugs, charger_a, other_a)
 
+    @cached_property
+    def chargers(self) -> tuple[str, ...]:
+        """Ids of all chargers, in order."""
+        return tuple(sorted({each.charger for each in self.plugs}))
+
     @property
     def usable_a(self) -> int:
         """What the fuse leaves to all plugs together, per phase [A]."""
         return max(0, self.fuse_a - self.other_a)
+
+    @property
+    def safe_a(self) -> int:
+        """What every charger may draw at the same time without any coordination, per phase [A]; 0 or at least MIN_A."""
+        safe_a = min(self.charger_a, self.usable_a // len(self.chargers))
+        return safe_a if safe_a >= MIN_A else 0
+
+    @property
+    def spare_a(self) -> int:
+        """What all chargers together may draw above `safe_a` each, per phase [A].
+
+        Any of them may lose contact and fall back to safe_a: the fuse holds in every mixture as long as
+        sum over chargers of max(safe_a, drawn) <= usable_a.
+        """
+        return self.usable_a - len(self.chargers) * self.safe_a
 
     @property
     def usable_w(self) -> float:

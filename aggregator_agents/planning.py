@@ -3,12 +3,14 @@
     minimise    sum_it (price_t + waiting x hours since arrival) x_it h + shortfall sum_i s_i + missed sum_t u_t h
     energy i    sum_t x_it h + s_i = wanted_i
     fuse t      sum_i x_it <= usable
-    charger c,t sum_i in c x_it <= charger
+    charger c,t sum_i in c x_it <= min(charger, safe + z_ct)
+    contact t   sum_c z_ct <= spare
     corridor t  floor_t - u_t <= sum_i x_it <= ceiling_t + u_t
     bounds      0 <= x_it <= max_i x share of period t in which i is plugged
 
 x [W] mean power of session i in period t, s [Wh] what the driver does not get, u [W] how far the plan leaves the
-corridor, h length of a period [h].
+corridor, h length of a period [h]. z [W] what a charger draws above what it falls back to without contact: see
+Site.spare_a.
 """
 
 from collections import defaultdict
@@ -130,9 +132,13 @@ def _solved(
         lp.row([*own, missing[-1]], weights, low=session.energy_wh, high=session.energy_wh)
     for columns in at_site.values():
         lp.row(columns, [1.0] * len(columns), high=site.usable_w)
-    for columns in at_charger.values():
-        if len(columns) > 1:
-            lp.row(columns, [1.0] * len(columns), high=site.charger_a * WATTS_PER_AMP)
+    above_safe: dict[int, list[int]] = defaultdict(list)
+    for (_, t), columns in at_charger.items():
+        above_safe[t].append(lp.column(cost=0.0, upper=(site.charger_a - site.safe_a) * WATTS_PER_AMP))
+        weights = [1.0] * len(columns) + [-1.0]
+        lp.row([*columns, above_safe[t][-1]], weights, high=site.safe_a * WATTS_PER_AMP)
+    for columns in above_safe.values():
+        lp.row(columns, [1.0] * len(columns), high=site.spare_a * WATTS_PER_AMP)
     if corridor is not None:
         _keep_corridor(lp, corridor, at_site, period)
     values = lp.solve()

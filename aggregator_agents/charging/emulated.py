@@ -13,8 +13,7 @@ from aggregator_agents.charging.station import PlugStatus
 from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, Session, Site
 from api_spec.units import Fraction, Message, NonNegative
 
-SAFE_A: Final = 7
-"""Per charger and phase without any coordination: eight times 7 A is below the 63 A of the lot."""
+_FULL_WH: Final = 1e-6
 
 
 class Behaviour(Message):
@@ -149,14 +148,14 @@ class EmulatedStation:
 
     def _power_w(self, own: _EmulatedPlug, limit_a: int, at: datetime) -> float:
         session = own.session(at)
-        if session is None or limit_a < MIN_A or session.energy_wh - own.delivered_wh[session.id] <= 1e-6:
+        if session is None or limit_a < MIN_A or session.energy_wh - own.delivered_wh[session.id] <= _FULL_WH:
             return 0.0
         return min(limit_a, session.max_a) * WATTS_PER_AMP * self._behaviour.accuracy
 
     def _limit_a(self, own: _EmulatedPlug, at: datetime) -> int:
         if own.cap is not None and at < own.cap.expires:
             return own.cap.limit_a
-        return SAFE_A if own.plug == self._first_occupied(own, at) else 0
+        return self._site.safe_a if own.plug == self._first_occupied(own, at) else 0
 
     def _first_occupied(self, own: _EmulatedPlug, at: datetime) -> str | None:
         """Of the plugs at the same charger: one of them charges when nobody coordinates."""
