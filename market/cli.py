@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
-import uvicorn
 from rich.console import Console
 
 from api_spec.client import MarketError
 from market.api.app import create_app
-from market.api.serving import LOOPBACK, listen
+from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
@@ -75,7 +74,7 @@ def serve() -> None:
     listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
     console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
     api = create_app(settings, clock=SystemClock(), engine=engine)
-    uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+    serve_until_stopped(api, listening)
 
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; must not exist yet.", show_default="runs/...")]

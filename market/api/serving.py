@@ -33,6 +33,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def serve_until_stopped(api: FastAPI, listening: socket.socket) -> None:
+    """Serve in this thread until Ctrl-C or a TERM signal."""
+    with contextlib.suppress(KeyboardInterrupt):  # what uvicorn raises again once it has shut down
+        uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+
+
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""

@@ -23,9 +23,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import uvicorn
 
 from market.api.app import create_app
+from market.api.serving import serve_until_stopped
 from market.clock import SimulatedClock
 from market.figures.report import write_report
 from market.figures.run_folder import RESULTS, SUMMARY, SummaryRow
@@ -93,6 +93,6 @@ def serve_run(folder: Path, *, ends: datetime, listening: socket.socket) -> None
     try:
         settings = Settings(runs_dir=folder.parent)
         api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
-        uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+        serve_until_stopped(api, listening)
     finally:
         engine.dispose()

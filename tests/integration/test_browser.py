@@ -8,33 +8,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from market.figures.report import write_report
 from market.settings import Settings
 from tests import synthetic_day
+from tests.browsing import ARGUMENTS, CHROMIUM, DRAWN, EMPTY_PLOTS, OVERFLOWING, Watched
 from tests.running_market import RunningMarket, running_market
 from tests.street_auction import NOON, open_street
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DRAWN = "document.documentElement.dataset.drawn === 'true'"
-# What a plot holds that has data: a line, a bar or a cell with a size of its own.
-EMPTY_PLOTS = """
-() => [...document.querySelectorAll(".chart")].filter((chart) => {
-  const marks = [...chart.querySelectorAll(".scatterlayer .js-line, .barlayer .point path, .heatmaplayer image")];
-  return !marks.map((mark) => mark.getBoundingClientRect()).some((box) => box.width > 2 || box.height > 2);
-}).map((chart) => chart.id)
-"""
-OVERFLOWING = "() => document.documentElement.scrollWidth - window.innerWidth"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
 
@@ -72,34 +53,6 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         await browser.close()
-
-
-class Watched:
-    """A page that remembers what it should not have done."""
-
-    def __init__(self, page: Page, host: str) -> None:
-        """Listen from now on."""
-        self.page, self.wrong = page, list[str]()
-        page.on("console", lambda message: self._note(message.type in ("error", "warning"), message.text))
-        page.on("pageerror", lambda error: self._note(True, str(error)))
-        page.on("requestfailed", lambda request: self._note(True, f"failed: {request.url}"))
-        page.on("request", lambda request: self._note(not _local(request.url, host), f"outside: {request.url}"))
-
-    def _note(self, wrong: bool, text: str) -> None:
-        if wrong:
-            self.wrong.append(text)
-
-    async def open(self, address: str) -> None:
-        """Open a page and wait until it has drawn what it has to draw."""
-        answer = await self.page.goto(address)
-        assert answer is not None
-        assert answer.status == 200
-        await self.page.wait_for_function(DRAWN)
-
-
-def _local(address: str, host: str) -> bool:
-    parts = urlsplit(address)
-    return parts.scheme in ("data", "blob") or parts.netloc == host
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
