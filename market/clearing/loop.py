@@ -8,7 +8,7 @@ import numpy as np
 
 from market.clearing.linearisation import Dispatch, Linearisation, Rows, combined, dispatches
 from market.clearing.model import Bounds, build_model
-from market.clearing.newton import Newton, newton_step
+from market.clearing.newton import Newton, newton_step, running_power
 from market.clearing.problem import ClearingProblem
 from market.clearing.solve import Step, solve
 from market.errors import PowerFlowDiverged, SolverFailed
@@ -137,7 +137,7 @@ def optimality_error(point: Linearisation, rows: Rows, step: Step, options: Opti
     relative = inward / np.maximum(np.abs(columns.price), 1.0) / options.price_tolerance
     np.maximum.at(error, groups[columns.period], relative)
     for number, each in enumerate(problem.envelopes):
-        energy = running_energy(problem, number, x)
+        energy = running_power(problem, number, x) * problem.hours
         slack = np.minimum(energy - each.low_mwh, each.high_mwh - energy)
         loose = np.where(slack > small * problem.hours, np.abs(step.energy_price[number]), 0.0)
         error[0] = max(error[0], float(loose.max()) / options.price_tolerance)
@@ -151,14 +151,6 @@ def optimality_error(point: Linearisation, rows: Rows, step: Step, options: Opti
     unseen[rows.period, rows.limit] = False
     np.maximum.at(error, groups, np.where(unseen.any(axis=1), np.inf, 0.0))
     return error
-
-
-def running_energy(problem: ClearingProblem, number: int, accepted_mw: FloatArray) -> FloatArray:
-    """(period,) running energy of an envelope [MWh]."""
-    each = problem.envelopes[number]
-    more = np.where(each.more >= 0, accepted_mw[each.more], 0.0)
-    less = np.where(each.less >= 0, accepted_mw[each.less], 0.0)
-    return np.cumsum(more - less) * problem.hours
 
 
 def _finished(error: FloatArray, stuck: BoolArray, working: BoolArray, options: Options, *, last: bool) -> BoolArray:
@@ -216,10 +208,13 @@ def _within(problem: ClearingProblem, x: FloatArray, move: FloatArray) -> FloatA
     upper = problem.columns.upper_mw
     if not problem.envelopes:
         return np.clip(x + move, 0.0, upper)
-    share = _longest(x, move, np.zeros_like(x), upper)
+    # Where a bound holds already, rounding must not keep the move from following it.
+    small = 1e-9 * upper.max(initial=0.0)
+    share = _longest(x, move, np.full_like(x, -small), upper + small)
     for number, each in enumerate(problem.envelopes):
-        here, there = (running_energy(problem, number, x), running_energy(problem, number, x + move))
-        share = min(share, _longest(here, there - here, each.low_mwh, each.high_mwh))
+        here, there = (running_power(problem, number, x), running_power(problem, number, x + move))
+        low, high = each.low_mwh / problem.hours - small, each.high_mwh / problem.hours + small
+        share = min(share, _longest(here, there - here, low, high))
     return np.clip(x + share * move, 0.0, upper)
 
 
@@ -267,7 +262,7 @@ def _best(
             full = float(np.abs(trials[0].dispatch.accepted_mw - dispatch.accepted_mw)[own].max(initial=0.0))
             radius[group] = min(radius[group], full) / 4
         elif trial.second_order:
-            radius[group] = max(2 * length, 10 * _SMALLEST)
+            radius[group] = max(2 * length, radius[group] / 10)
         elif trial.fraction < 1.0:
             radius[group] = length
         elif length > 0.99 * radius[group]:

@@ -7,7 +7,7 @@ subproblems", Math. Programming 100 (2004) 27-48.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from scipy import linalg
@@ -21,6 +21,8 @@ LARGEST: Final = 2_000
 """Unknowns of a Newton system; above it the linear programme goes on alone."""
 _REGULAR: Final = 1e-9
 _BOUND: Final = 1e-9  # relative to the largest column
+_ROUNDS: Final = 20
+_REFINEMENTS: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Newton:
     free: IntArray
     binding: IntArray
     moves: FloatArray
-    _factors: tuple[FloatArray, IntArray]
+    _system: "_Conditions"
     _columns: int
     _equalities: int
 
@@ -45,7 +47,7 @@ class Newton:
         right = np.zeros(size)
         right[len(self.free) : len(self.free) + len(self.binding)] = -excess
         move = np.zeros(self._columns)
-        move[self.free] = linalg.lu_solve(self._factors, right)[: len(self.free)]
+        move[self.free] = self._system.solve(right)[: len(self.free)]
         return move
 
 
@@ -53,41 +55,71 @@ def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray
     """Newton step for the columns of `movable` : (column,), or None where there is nothing to solve.
 
     Minimises c'd + d'Hd/2 subject to binding limits and binding energy bounds staying at their bounds; columns that the
-    linear programme put at a bound of their own go there.
+    linear programme put at a bound of their own go there. Bounds that the step would break are held as well, and the
+    step is solved again, until it breaks none: a bound where the optimum is degenerate has no price that tells.
     """
     problem, x = point.problem, point.dispatch.accepted_mw
     upper = problem.columns.upper_mw
     inside = (step.accepted_mw > _BOUND * unit_mw) & (step.accepted_mw < upper - _BOUND * unit_mw)
-    free = np.flatnonzero(inside & movable)
-    fixed = np.flatnonzero(~inside & movable)
+    moves = np.where(inside, 0.0, step.accepted_mw - x) * movable
+    free = inside & movable
+    chosen = np.flatnonzero(free | (moves != 0.0))
     periods = np.unique(problem.columns.period[movable])
     binding = np.flatnonzero((step.shadow > 0) & (step.unmet[rows.unmet] <= 0) & np.isin(rows.period, periods))
-    equal = np.concatenate([_row_slopes(problem, rows, binding), _energy_slopes(problem, step, movable)])
-    size = len(free) + len(equal)
-    moves = np.zeros(len(x))
-    moves[fixed] = step.accepted_mw[fixed] - x[fixed]
-    pushed = fixed[moves[fixed] != 0.0]
-    if len(free) == 0 or size > LARGEST or len(pushed) > LARGEST:
+    held = _held_energy(problem, step, x, movable)
+    if not free.any() or len(chosen) > LARGEST or len(binding) + len(held) > LARGEST:
         return None
-    hessian = _hessian(point, rows, step, np.concatenate([free, pushed]))
-    own, towards = hessian[: len(free), : len(free)], hessian[: len(free), len(free) :]
-    gap = np.concatenate([rows.excess[binding], _energy_gaps(problem, step, x, movable)])
-    system = np.zeros((size, size))
-    system[: len(free), : len(free)] = own
-    steepest = max(float(np.abs(system).max(initial=0.0)), 1.0)
-    system[np.arange(len(free)), np.arange(len(free))] += _REGULAR * steepest
-    system[: len(free), len(free) :], system[len(free) :, : len(free)] = (equal[:, free].T, equal[:, free])
-    # Redundant equalities would make the system singular; a little give lets them share.
-    system[np.arange(len(free), size), np.arange(len(free), size)] -= _REGULAR / steepest
+    hessian = _hessian(point, rows, step, chosen)
     unmet = np.flatnonzero((step.unmet[rows.unmet] > 0) & np.isin(rows.period, periods))
     slope = point.column_cost + step.shadow[unmet] @ _row_slopes(problem, rows, unmet)
-    right = np.concatenate([-slope[free] - towards @ moves[pushed], -gap - equal[:, fixed] @ moves[fixed]])
-    factors = linalg.lu_factor(system, check_finite=False)
-    answer = linalg.lu_solve(factors, right)
-    if not np.isfinite(answer).all():
-        return None
-    moves[free] = answer[: len(free)]
-    return Newton(movable, free, binding, moves, factors, len(x), len(equal))
+    limits = _row_slopes(problem, rows, binding)
+    for _ in range(_ROUNDS):
+        own = np.flatnonzero(free[chosen])
+        pushed = np.flatnonzero(~free[chosen])
+        equal = np.concatenate([limits, _energy_slopes(problem, held)])
+        gap = np.concatenate([rows.excess[binding], np.array(list(held.values()))]) + equal[:, ~free] @ moves[~free]
+        right = -slope[chosen[own]] - hessian[np.ix_(own, pushed)] @ moves[chosen[pushed]]
+        system = _Conditions(hessian[np.ix_(own, own)], equal[:, chosen[own]])
+        answer = system.solve(np.concatenate([right, -gap]))
+        if not np.isfinite(answer).all():
+            return None
+        moves[chosen[own]] = answer[: len(own)]
+        newton = Newton(movable, chosen[own], binding, moves.copy(), system, len(x), len(equal))
+        broken = free & ((x + moves < -_BOUND * unit_mw) | (x + moves > upper + _BOUND * unit_mw))
+        beyond = _broken_energy(problem, x, moves, held, _BOUND * unit_mw)
+        if not broken.any() and not beyond:
+            break
+        moves[broken] = np.where(moves[broken] < 0, 0.0, upper[broken]) - x[broken]
+        free &= ~broken
+        held |= beyond
+        if not free.any():
+            break
+    return newton
+
+
+class _Conditions:
+    """The optimality conditions of free columns under equalities, factorised.
+
+    A little is added to the diagonal so that flat directions and redundant equalities leave a regular matrix; refining
+    against the matrix without it takes back what that shifts.
+    """
+
+    def __init__(self, hessian: FloatArray, equal: FloatArray) -> None:
+        """Of hessian : (free, free) and equal : (equality, free)."""
+        columns, size = len(hessian), len(hessian) + len(equal)
+        self._matrix = np.zeros((size, size))
+        self._matrix[:columns, :columns] = hessian
+        self._matrix[:columns, columns:], self._matrix[columns:, :columns] = equal.T, equal
+        steepest = max(float(np.abs(hessian).max(initial=0.0)), 1.0)
+        shift = np.where(np.arange(size) < columns, _REGULAR * steepest, -_REGULAR / steepest)
+        self._factors = linalg.lu_factor(self._matrix + np.diag(shift), check_finite=False)
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """(free and equality,) moves and multipliers."""
+        answer: FloatArray = linalg.lu_solve(self._factors, right)
+        for _ in range(_REFINEMENTS):
+            answer += linalg.lu_solve(self._factors, right - self._matrix @ answer)
+        return answer
 
 
 def _row_slopes(problem: ClearingProblem, rows: Rows, chosen: IntArray) -> FloatArray:
@@ -98,9 +130,39 @@ def _row_slopes(problem: ClearingProblem, rows: Rows, chosen: IntArray) -> Float
     return slopes
 
 
-def _binding_energy(problem: ClearingProblem, step: Step, movable: BoolArray) -> list[tuple[int, int]]:
-    at = np.argwhere(step.energy_price != 0)
-    return [(int(number), int(t)) for number, t in at if movable[_columns_until(problem, number, t)].any()]
+Held: TypeAlias = dict[tuple[int, int], float]
+"""Running energy held at a bound: by envelope and period, how far it is beyond the bound now [MW times periods]."""
+
+
+def _held_energy(problem: ClearingProblem, step: Step, x: FloatArray, movable: BoolArray) -> Held:
+    """Bounds with a price in the linear programme."""
+    found: Held = {}
+    for number, t in np.argwhere(step.energy_price != 0).tolist():
+        columns = _columns_until(problem, number, t)
+        if movable[columns].any():
+            found[number, t] = float(problem.columns.sign[columns] @ (x - step.accepted_mw)[columns])
+    return found
+
+
+def _broken_energy(problem: ClearingProblem, x: FloatArray, moves: FloatArray, held: Held, small: float) -> Held:
+    """Bounds that a move breaks and that are not held yet."""
+    found: Held = {}
+    for number, each in enumerate(problem.envelopes):
+        here, there = (running_power(problem, number, power) for power in (x, x + moves))
+        low, high = each.low_mwh / problem.hours, each.high_mwh / problem.hours
+        for t in np.flatnonzero((there < low - small) | (there > high + small)).tolist():
+            if (number, t) not in held:
+                found[number, t] = float(here[t] - (low[t] if there[t] < low[t] else high[t]))
+    return found
+
+
+def running_power(problem: ClearingProblem, number: int, accepted_mw: FloatArray) -> FloatArray:
+    """(period,) running sum of an envelope's change of power [MW times periods]."""
+    each = problem.envelopes[number]
+    more = np.where(each.more >= 0, accepted_mw[each.more], 0.0)
+    less = np.where(each.less >= 0, accepted_mw[each.less], 0.0)
+    total: FloatArray = np.cumsum(more - less)
+    return total
 
 
 def _columns_until(problem: ClearingProblem, number: int, period: int) -> IntArray:
@@ -109,27 +171,13 @@ def _columns_until(problem: ClearingProblem, number: int, period: int) -> IntArr
     return until[until >= 0]
 
 
-def _energy_slopes(problem: ClearingProblem, step: Step, movable: BoolArray) -> FloatArray:
-    """(binding bound, column) derivative of running energy by accepted power, in periods."""
-    chosen = _binding_energy(problem, step, movable)
-    slopes = np.zeros((len(chosen), len(problem.columns)))
-    for row, (number, t) in enumerate(chosen):
+def _energy_slopes(problem: ClearingProblem, held: Held) -> FloatArray:
+    """(held, column) derivative of running energy by accepted power, in periods."""
+    slopes = np.zeros((len(held), len(problem.columns)))
+    for row, (number, t) in enumerate(held):
         columns = _columns_until(problem, number, t)
         slopes[row, columns] = problem.columns.sign[columns]
     return slopes
-
-
-def _energy_gaps(problem: ClearingProblem, step: Step, x: FloatArray, movable: BoolArray) -> FloatArray:
-    chosen = _binding_energy(problem, step, movable)
-    gaps = [
-        _energy_of(problem, number, t, x) - _energy_of(problem, number, t, step.accepted_mw) for number, t in chosen
-    ]
-    return np.array(gaps)
-
-
-def _energy_of(problem: ClearingProblem, number: int, period: int, accepted_mw: FloatArray) -> float:
-    columns = _columns_until(problem, number, period)
-    return float(problem.columns.sign[columns] @ accepted_mw[columns])
 
 
 def _hessian(point: Linearisation, rows: Rows, step: Step, chosen: IntArray) -> FloatArray:
