@@ -1,6 +1,7 @@
 """The command line `flexmarket`: each command a thin function over the package that does the work."""
 
 import asyncio
+import shutil
 import socket
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +122,7 @@ def _simulate(file: Path, out: Path | None, port: int | None) -> None:
             told("results and report", 0.98)
             rows = archive(outcome, scenario_text=file.read_text(encoding="utf-8"), folder=folder)
     except BadScenario as failure:
+        shutil.rmtree(folder)  # nothing has happened yet
         raise _stop(f"{file}: {failure}", status=BAD_INPUT) from failure
     except (FlexmarketError, MarketError) as failure:
         raise _stop(str(failure), status=1) from failure

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -67,7 +68,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_an_overload_is_found_bought_off_and_paid_for(outcome: Outcome) -> None:
     flows = Results(outcome).flows
     assert outcome.auction.state == "settled"
-    assert flows.before.voltage_pu.min() < 0.94 <= flows.after.voltage_pu.min() + 1e-6
+    assert np.nanmax(flows.before.loading) > 1 > np.nanmax(flows.after.loading)
     statement = outcome.fleets["homes"].statement
     assert statement is not None
     assert statement.net_eur > 0
@@ -86,8 +87,11 @@ def test_the_same_scenario_gives_the_same_bits(outcome: Outcome, tmp_path: Path)
     assert all(second[name].equals(table) for name, table in first.items())
 
 
-def test_another_seed_is_another_day(outcome: Outcome, tmp_path: Path) -> None:
-    other = simulated(tmp_path, EVENING.replace("energy_std_kwh = 3", "energy_std_kwh = 4"))
+@pytest.mark.parametrize("spread_kwh", [4, 5])
+def test_other_drivers_are_another_day(outcome: Outcome, tmp_path: Path, spread_kwh: int) -> None:
+    """At these two the optimum lies inside several fleets' bounds at once, which once stopped the clearing."""
+    other = simulated(tmp_path, EVENING.replace("energy_std_kwh = 3", f"energy_std_kwh = {spread_kwh}"))
+    assert other.result.verification.iterations < 20
     assert other.result.input_sha256 != outcome.result.input_sha256
 
 
