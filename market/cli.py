@@ -17,8 +17,17 @@ from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
 from market.clock import SystemClock
-from market.errors import AlreadyExists, BadCaseFile, ClearingError, FlexmarketError, NotSupported
+from market.errors import (
+    AlreadyExists,
+    BadCaseFile,
+    BadNetworkFile,
+    ClearingError,
+    FlexmarketError,
+    NotSupported,
+    ReaderUnavailable,
+)
 from market.figures.run_folder import REPORT
+from market.network.readers import read_network
 from market.settings import Settings
 from market.simulation import SCENARIOS
 from market.simulation.archive import archive, serve_run
@@ -64,6 +73,32 @@ def clear(
         except OSError as failure:
             _complain(output, failure, status=NOT_CLEARED)
     console.print(summary_table(problem, result))
+
+
+@app.command("network")
+def read_network_file(
+    file: Annotated[Path, typer.Argument(help="MATPOWER (.m) or pandapower (.json) file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Network to write, in the market's own form.")],
+) -> None:
+    """Turn another program's network into the market's own form, and say what is not in it.
+
+    Exit status: 0 written, 2 a file that cannot be read.
+    """
+    try:
+        read = read_network(file)
+        output.write_text(read.network.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+    except (BadNetworkFile, ReaderUnavailable) as failure:
+        raise _stop(str(failure), status=BAD_INPUT) from failure
+    except OSError as failure:
+        raise _stop(f"{output}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
+    network = read.network
+    console.print(
+        f"{len(network.buses)} buses, {len(network.lines)} lines, {len(network.transformers)} transformers: {output}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for each in read.dropped:
+        console.print(f"  {each.what}: {each.why}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

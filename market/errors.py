@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from api_spec.defects import Defect
 
@@ -263,3 +264,19 @@ class NoLoadForPeriod(NetworkError):
         """Say both lengths."""
         super().__init__(f'load of feeder "{feeder}" stands in steps of {step}, which do not fit periods of {asked}')
         self.feeder, self.step, self.asked = feeder, step, asked
+
+
+class BadNetworkFile(FlexmarketError):
+    """A file of another program that no network can be read from; one line for each reason."""
+
+    def __init__(self, path: Path, reasons: list[str]) -> None:
+        """Say which file and why."""
+        super().__init__("\n".join(f"{path}: {reason}" for reason in reasons))
+
+
+class ReaderUnavailable(FlexmarketError):
+    """A reader's library is not installed."""
+
+    def __init__(self, library: str) -> None:
+        """Say how to get it."""
+        super().__init__(f"reading this format needs {library}: pip install 'flexmarket[grid]'")
