@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
+from market.api.versions import unless_known
 
 _DEEPEST = 40
 _PATIENCE = 10  # times the largest body, before the connection is closed on a client that goes on sending
@@ -90,7 +91,8 @@ class StrictRoute(APIRoute):
             media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if self.body_field is not None and media_type != "application/json":
                 raise BadBody(ProblemType.UNSUPPORTED_MEDIA_TYPE, 415, "the body must be application/json")
-            return await handler(StrictRequest(request.scope, request.receive))
+            answer: Response = await handler(StrictRequest(request.scope, request.receive))
+            return unless_known(request, answer)
 
         return strictly
 

@@ -3,16 +3,25 @@
 import re
 from typing import Final
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from market.errors import PreconditionRequired
 
 _TAG: Final = re.compile(r'"(\d{1,9})"')
 
 
-def tag(response: Response, version: int) -> None:
-    """Say which version an answer is."""
-    response.headers["ETag"] = f'"{version}"'
+def tag(response: Response, version: int, *, frozen: bool = False) -> None:
+    """Say which version an answer is. frozen : it has become final since, which is another answer."""
+    response.headers["ETag"] = f'"{version}{"-frozen" if frozen else ""}"'
+
+
+def unless_known(request: Request, answer: Response) -> Response:
+    """304 without a body where a reader has this version already (If-None-Match, RFC 9110 section 13.1.2)."""
+    known, version = request.headers.get("if-none-match"), answer.headers.get("etag")
+    if request.method not in ("GET", "HEAD") or known is None or version is None:
+        return answer
+    same = known.strip() == "*" or version in (each.strip().removeprefix("W/") for each in known.split(","))
+    return Response(status_code=304, headers={"ETag": version}) if same else answer
 
 
 def if_match(header: str | None, kind: str) -> int:

@@ -1,15 +1,13 @@
 """Networks, auctions and forecasts: what a DSO sets up, and everybody may see of it."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.grid import Network
 from api_spec.metering import BusPower, Forecast
 from market.api.auth import Anyone, Dso, DsoOrOperator, Operator
 from market.api.intake import StrictRoute
-from market.api.paging import PAGE, Limit, link_next, number_of
+from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
 from market.errors import NotFound
@@ -52,21 +50,13 @@ def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: Idempotency
 
 
 @router.get("/auctions")
-def auctions(
-    request: Request,
-    response: Response,
-    who: Anyone,
-    world: WorldOf,
-    state: AuctionState | None = None,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
-    limit: Limit = PAGE,
-) -> list[Auction]:
+def auctions(who: Anyone, world: WorldOf, page: PageOf, state: AuctionState | None = None) -> list[Auction]:
     """All auctions, oldest first."""
     with UnitOfWork(world.engine) as work:
-        found = work.auctions.page(after=number_of(cursor), limit=limit + 1, state=state)
-    if len(found) > limit:
-        link_next(request, response, found[limit - 1][0])
-    return [auction for _, auction in found[:limit]]
+        found = work.auctions.page(after=page.number(), limit=page.limit + 1, state=state)
+    if len(found) > page.limit:
+        page.link_next(str(found[page.limit - 1][0]))
+    return [auction for _, auction in found[: page.limit]]
 
 
 @router.get("/auctions/{auction}")

@@ -9,6 +9,7 @@ from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.metering import Baseline, BaselineNomination
 from market.api.auth import Aggregator, Anyone, Dso
 from market.api.intake import StrictRoute
+from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
@@ -34,10 +35,10 @@ def submit_request(
 
 
 @router.get("/requests")
-def requests(auction: str, who: Anyone, world: WorldOf) -> list[RequestReceipt]:
+def requests(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[RequestReceipt]:
     """What the DSO asks for; its maximum price is its own."""
     with UnitOfWork(world.engine) as work:
-        return outcome.visible_requests(auction, who=who, work=work)
+        return page.of(outcome.visible_requests(auction, who=who, work=work), lambda each: each.request.id)
 
 
 @router.delete("/requests/{request}", status_code=204)
@@ -57,7 +58,7 @@ def nominate_baseline(
         now = world.clock.now()
         kept = ordering.nominate_baseline(auction, nomination, participant=who.id, now=now, work=work)
         work.commit()
-    tag(response, kept.version)
+    tag(response, kept.version, frozen=kept.frozen)
     return kept
 
 
@@ -66,7 +67,7 @@ def baseline(auction: str, who: Aggregator, world: WorldOf, response: Response) 
     """One's own baseline."""
     with UnitOfWork(world.engine) as work:
         found = ordering.baseline(auction, participant=who.id, work=work)
-    tag(response, found.version)
+    tag(response, found.version, frozen=found.frozen)
     return found
 
 
@@ -87,11 +88,11 @@ def submit_offer(
 
 
 @router.get("/offers")
-def offers(auction: str, who: Aggregator, world: WorldOf) -> list[OfferReceipt]:
+def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[OfferReceipt]:
     """One's own offers, withdrawn ones too."""
     with UnitOfWork(world.engine) as work:
         work.auctions.get(auction)
-        return work.orders.offers(auction, participant=who.id)
+        return page.of(work.orders.offers(auction, participant=who.id), lambda each: each.offer.id)
 
 
 @router.get("/offers/{offer}")

@@ -8,6 +8,7 @@ from api_spec.metering import Reading, ReadingTerms
 from api_spec.settlement import Statement, Transfer
 from market.api.auth import Aggregator, Anyone
 from market.api.intake import StrictRoute
+from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import tag
 from market.api.world import WorldOf
@@ -27,17 +28,19 @@ def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> Pub
 
 
 @router.get("/awards")
-def awards(auction: str, who: Aggregator, world: WorldOf) -> list[Award]:
+def awards(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Award]:
     """One's own awards."""
     with UnitOfWork(world.engine) as work:
-        return outcome.own_awards(auction, participant=who.id, work=work)
+        return page.of(outcome.own_awards(auction, participant=who.id, work=work), lambda each: each.offer)
 
 
 @router.get("/book")
-def book(auction: str, who: Anyone, world: WorldOf) -> list[BookEntry]:
+def book(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[BookEntry]:
     """The order book, without owners, after publication."""
     with UnitOfWork(world.engine) as work:
-        return outcome.published_book(auction, work=work)
+        # Entries have no owner and no name; published, their places do not change.
+        entries = list(enumerate(outcome.published_book(auction, work=work)))
+        return [entry for _, entry in page.of(entries, lambda each: str(each[0]))]
 
 
 @router.post("/readings", status_code=201)
@@ -53,11 +56,11 @@ def submit_reading(
 
 
 @router.get("/readings")
-def readings(auction: str, who: Aggregator, world: WorldOf) -> list[Reading]:
+def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Reading]:
     """One's own readings, all versions."""
     with UnitOfWork(world.engine) as work:
         work.auctions.get(auction)
-        return work.orders.readings(auction, participant=who.id)
+        return page.of(work.orders.readings(auction, participant=who.id), lambda each: str(each.version))
 
 
 @router.get("/statement")
@@ -68,7 +71,7 @@ def statement(auction: str, who: Aggregator, world: WorldOf) -> Statement:
 
 
 @router.get("/transfers")
-def transfers(auction: str, who: Anyone, world: WorldOf) -> list[Transfer]:
+def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
     """Ledger entries that touch one's account; all for an operator."""
     with UnitOfWork(world.engine) as work:
-        return outcome.visible_transfers(auction, who=who, work=work)
+        return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)

@@ -1,0 +1,97 @@
+"""What programs may count on: pages of lists, versions that are not sent twice, a gate that closes by itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api_spec.client import MarketClient
+from market.settings import Settings
+from tests.running_market import RunningMarket, running_market
+from tests.street_auction import GATE, LIMIT, NOON, Street, open_street
+
+
+@pytest.fixture
+async def market(tmp_path: Path) -> AsyncIterator[tuple[RunningMarket, Street]]:
+    with running_market(tmp_path, now=NOON, settings=Settings(token_ttl=timedelta(days=2))) as running:
+        async with open_street(running) as street:
+            yield running, street
+
+
+async def raw(market: RunningMarket, client: MarketClient) -> httpx.AsyncClient:
+    """The same organisation, without the client's help."""
+    return httpx.AsyncClient(base_url=market.url, headers=await client._bearer())
+
+
+async def test_every_list_comes_in_pages_that_lead_to_each_other(market: tuple[RunningMarket, Street]) -> None:
+    running, street = market
+    for least_w in (20_000, 21_000, 22_000):
+        await street.ask({**LIMIT, "import_limit_w": least_w})
+    await street.offer()
+    await street.clear(running)
+    auction = f"/v1/auctions/{street.auction}"
+    async with await raw(running, street.dso) as http:
+        for path, count in ((f"{auction}/requests", 3), (f"{auction}/book", 2), ("/v1/auctions", 1)):
+            whole = (await http.get(path)).json()
+            found, url = [], f"{path}?limit=1"
+            while url:
+                answer = await http.get(url)
+                assert len(answer.json()) == 1
+                found += answer.json()
+                url = answer.links.get("next", {}).get("url", "")
+            assert found == whole
+            assert len(whole) == count
+
+
+async def test_a_cursor_whose_item_is_gone_says_so(market: tuple[RunningMarket, Street]) -> None:
+    running, street = market
+    await street.ask()
+    await street.ask({**LIMIT, "import_limit_w": 21_000})
+    first, _ = await street.dso.requests(street.auction)
+    async with await raw(running, street.dso) as http:
+        page = await http.get(f"/v1/auctions/{street.auction}/requests?limit=1")
+        await street.dso.withdraw_request(street.auction, first.request.id)
+        answer = await http.get(page.links["next"]["url"])
+
+    assert answer.status_code == 422
+    assert "no longer there" in answer.json()["detail"]
+
+
+async def test_a_version_that_the_reader_has_is_not_sent_again(market: tuple[RunningMarket, Street]) -> None:
+    running, street = market
+    await street.ask()
+    await street.offer()
+    (mine,) = await street.aggregators[0].offers(street.auction)
+    auction = f"/v1/auctions/{street.auction}"
+    async with await raw(running, street.aggregators[0]) as http:
+        offer = await http.get(f"{auction}/offers/{mine.offer.id}")
+        known = {"If-None-Match": f'"7", W/{offer.headers["etag"]}'}
+        again = await http.get(f"{auction}/offers/{mine.offer.id}", headers=known)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", '"1"')
+
+        open_baseline = await http.get(f"{auction}/baseline")
+        await street.clear(running)
+        known = {"If-None-Match": open_baseline.headers["etag"]}
+        frozen = await http.get(f"{auction}/baseline", headers=known)
+        assert (frozen.status_code, frozen.json()["frozen"]) == (200, True), "it has become final since"
+
+
+def test_a_gate_closes_and_clears_by_itself_when_its_time_has_come(tmp_path: Path) -> None:
+    with running_market(tmp_path, now=NOON, watch_gates=True) as running:
+        asyncio.run(_published_by_itself(running))
+
+
+async def _published_by_itself(running: RunningMarket) -> None:
+    async with open_street(running) as street:
+        await street.ask()
+        await street.offer()
+        running.clock.advance_to(GATE)
+        deadline = time.monotonic() + 20
+        while (await street.dso.auction(street.auction)).state != "published":
+            assert time.monotonic() < deadline, "nobody cleared the auction"
+            await asyncio.sleep(0.2)
+        assert await street.aggregators[0].awards(street.auction)
