@@ -15,6 +15,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+_STRICT = {"sqlite_strict": True}
+"""For what money depends on: SQLite refuses a value of another type there instead of keeping it."""
 metadata = MetaData(naming_convention=NAMING)
 
 
@@ -121,9 +123,10 @@ class AwardRow(_Table, table=True):
     """An award of a published result; it never changes."""
 
     __tablename__ = "award"
-    auction: str = Field(primary_key=True, foreign_key="auction.id")
-    offer: str = Field(primary_key=True)
-    participant: str = Field(index=True)
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    offer: str = Field(sa_type=Text, primary_key=True)
+    participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
 
 
@@ -144,10 +147,10 @@ class StatementRow(_Table, table=True):
     """A participant's settled statement."""
 
     __tablename__ = "statement"
-    __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
+    __table_args__ = (UniqueConstraint("auction", "participant", "version"), _STRICT)
     sequence: int | None = Field(default=None, primary_key=True)
-    auction: str = Field(foreign_key="auction.id")
-    participant: str
+    auction: str = Field(sa_type=Text, foreign_key="auction.id")
+    participant: str = Field(sa_type=Text)
     version: int
     document: str = Field(sa_type=Text)
 
@@ -156,14 +159,15 @@ class TransferRow(_Table, table=True):
     """An immutable ledger entry."""
 
     __tablename__ = "transfer"
+    __table_args__ = _STRICT
     sequence: int | None = Field(default=None, primary_key=True)
-    id: str = Field(unique=True)
-    auction: str = Field(foreign_key="auction.id", index=True)
-    stage: str
-    debit: str = Field(index=True)
-    credit: str = Field(index=True)
+    id: str = Field(sa_type=Text, unique=True)
+    auction: str = Field(sa_type=Text, foreign_key="auction.id", index=True)
+    stage: str = Field(sa_type=Text)
+    debit: str = Field(sa_type=Text, index=True)
+    credit: str = Field(sa_type=Text, index=True)
     amount_eur: Decimal = Field(sa_type=Euro)
-    memo: str
+    memo: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=UtcTime)
 
 

@@ -73,12 +73,13 @@ def upgrade() -> None:
 
     op.create_table(
         "award",
-        sa.Column("auction", sa.String(), nullable=False),
-        sa.Column("offer", sa.String(), nullable=False),
-        sa.Column("participant", sa.String(), nullable=False),
+        sa.Column("auction", sa.Text(), nullable=False),
+        sa.Column("offer", sa.Text(), nullable=False),
+        sa.Column("participant", sa.Text(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["auction"], ["auction.id"], name=op.f("fk_award_auction_auction")),
         sa.PrimaryKeyConstraint("auction", "offer", name=op.f("pk_award")),
+        sqlite_strict=True,
     )
     with op.batch_alter_table("award", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_award_participant"), ["participant"], unique=False)
@@ -158,28 +159,30 @@ def upgrade() -> None:
     op.create_table(
         "statement",
         sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("auction", sa.String(), nullable=False),
-        sa.Column("participant", sa.String(), nullable=False),
+        sa.Column("auction", sa.Text(), nullable=False),
+        sa.Column("participant", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["auction"], ["auction.id"], name=op.f("fk_statement_auction_auction")),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_statement")),
         sa.UniqueConstraint("auction", "participant", "version", name=op.f("uq_statement_auction_participant_version")),
+        sqlite_strict=True,
     )
     op.create_table(
         "transfer",
         sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("auction", sa.String(), nullable=False),
-        sa.Column("stage", sa.String(), nullable=False),
-        sa.Column("debit", sa.String(), nullable=False),
-        sa.Column("credit", sa.String(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("auction", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("debit", sa.Text(), nullable=False),
+        sa.Column("credit", sa.Text(), nullable=False),
         sa.Column("amount_eur", Euro(), nullable=False),
-        sa.Column("memo", sa.String(), nullable=False),
+        sa.Column("memo", sa.Text(), nullable=False),
         sa.Column("at", UtcTime(), nullable=False),
         sa.ForeignKeyConstraint(["auction"], ["auction.id"], name=op.f("fk_transfer_auction_auction")),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_transfer")),
         sa.UniqueConstraint("id", name=op.f("uq_transfer_id")),
+        sqlite_strict=True,
     )
     with op.batch_alter_table("transfer", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_transfer_auction"), ["auction"], unique=False)

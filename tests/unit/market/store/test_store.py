@@ -195,3 +195,25 @@ def test_writers_wait_for_each_other_instead_of_failing(engine: Engine) -> None:
     with UnitOfWork(engine) as work:
         baseline = work.orders.baseline("auc-1", "agg")
     assert baseline is not None and baseline.version == 8
+
+
+def test_the_ledger_refuses_what_is_no_amount(engine: Engine) -> None:
+    row = {
+        "id": "t",
+        "auction": "auc-1",
+        "stage": "posted",
+        "debit": "a",
+        "credit": "b",
+        "memo": "",
+        "at": "2026-01-14",
+    }
+    columns = ", ".join(row)
+    values = ", ".join(f"'{each}'" for each in row.values())
+    with engine.begin() as connection, pytest.raises(IntegrityError, match="cannot store TEXT value in INTEGER column"):
+        connection.exec_driver_sql(f"INSERT INTO transfer ({columns}, amount_eur) VALUES ({values}, 'much')")
+
+
+def test_times_are_kept_in_utc_and_sort_as_time_does(engine: Engine) -> None:
+    with engine.connect() as connection:
+        (stored,) = connection.exec_driver_sql("SELECT gate_closure FROM auction").one()
+    assert stored == "2026-01-14T20:00:00.000000+00:00"
