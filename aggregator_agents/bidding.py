@@ -145,7 +145,7 @@ def _above_safe_w(site: Site, charger_w: FloatArray) -> FloatArray:
 def _part(left_w: FloatArray, wished_w: FloatArray) -> FloatArray:
     """Which part of a wish can be had, 0 to 1."""
     part: FloatArray = np.clip(left_w, 0.0, None) / np.maximum(wished_w, 1e-9)
-    return np.minimum(part, 1.0)
+    return np.where(wished_w <= left_w, 1.0, part)
 
 
 def _deepest(vehicle: _Vehicle, window: np.typing.NDArray[np.bool_]) -> FloatArray | None:

@@ -1,0 +1,170 @@
+"""The aggregator's agent against the real market, over HTTP; and its command line."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from typer.testing import CliRunner
+
+from aggregator_agents.agent import EvAggregator
+from aggregator_agents.cli import app
+from api_spec.auction import AuctionTerms, Product
+from api_spec.client import MarketClient
+from api_spec.flexibility import AnyRequestTerms
+from api_spec.organisation import OrganisationTerms
+from api_spec.period import MarketPeriod
+from market.settings import Settings
+from tests.running_market import RunningMarket, running_market
+from tests.unit.dso_agents.street import street
+
+NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
+GATE = NOON + timedelta(hours=2)
+DELIVERY = MarketPeriod(start=datetime(2026, 1, 14, 16, tzinfo=UTC), resolution=timedelta(minutes=15), count=16)
+FLEET: dict[str, Any] = {
+    "network": "street",
+    "sites": [
+        {
+            "buses": ["far"],
+            "chargers": 3,
+            "fuse_a": 48,
+            "sessions": {"arrives_h": 16, "departs_h": 22, "arrives_std_h": 0, "energy_kwh": 8, "timezone": "UTC"},
+        }
+    ],
+    "behaviour": {"lag_s": 0, "accuracy": 1},
+}
+LIMIT: TypeAdapter[AnyRequestTerms] = TypeAdapter(AnyRequestTerms)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A market with an auction on the street, and the clients of those who act there."""
+
+    market: RunningMarket
+    operator: MarketClient
+    dso: MarketClient
+    fleet: MarketClient
+    auction: str
+
+    async def ask(self) -> None:
+        """At most 20 kW in the first hour."""
+        active = [at < 4 for at in range(DELIVERY.count)]
+        terms = {"kind": "capacity", "element": "cable", "import_limit_w": 20_000, "active": active}
+        await self.dso.submit_request(self.auction, LIMIT.validate_python({**terms, "max_price_eur_per_mwh": 500}))
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    with running_market(tmp_path, now=NOON, settings=Settings(token_ttl=timedelta(days=2))) as market:
+        operator = MarketClient(market.url, market.operator)
+        grid = await operator.register_organisation(OrganisationTerms(name="Grid", role="dso"))
+        fleet = await operator.register_organisation(OrganisationTerms(name="Fleet", role="aggregator"))
+        async with operator, MarketClient(market.url, grid) as dso, MarketClient(market.url, fleet) as own:
+            await dso.register_network(street())
+            product = Product(name="day", price_cap_eur_per_mwh=Decimal(900), penalty_eur_per_mwh=Decimal(100))
+            terms = AuctionTerms(network="street", product=product, delivery=DELIVERY, gate_closure=GATE)
+            yield Place(market, operator, dso, own, (await dso.open_auction(terms)).id)
+
+
+async def test_one_baseline_and_one_offer_however_often_it_is_started_again(place: Place) -> None:
+    await EvAggregator.build(place.fleet, FLEET).cycle(NOON)
+    baseline = await place.fleet.baseline(place.auction)
+    # Three vehicles of 8 kWh from 16 o'clock on, 11.04 kW each.
+    assert max(baseline.buses[0].power_w) == pytest.approx(3 * 11_040, abs=1)
+    assert sum(baseline.buses[0].power_w) / 4 == pytest.approx(3 * 8_000, rel=0.01)
+    assert await place.fleet.offers(place.auction) == (), "nobody has asked"
+
+    await place.ask()
+    for minutes in (90, 59, 30):
+        now = GATE - timedelta(minutes=minutes)
+        place.market.clock.advance_to(now)
+        await EvAggregator.build(place.fleet, FLEET).cycle(now)
+        assert len(await place.fleet.offers(place.auction)) == (minutes < 60), "an hour before the gate"
+    assert (await place.fleet.baseline(place.auction)).version == 1
+
+
+async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: Place) -> None:
+    agent = EvAggregator.build(place.fleet, FLEET)
+    await agent.cycle(NOON)
+    await place.ask()
+    place.market.clock.advance_to(GATE - timedelta(minutes=10))
+    await agent.cycle(place.market.clock.now())
+    place.market.clock.advance_to(GATE)
+    assert (await place.operator.clear(place.auction)).state == "published"
+    (award,) = await place.fleet.awards(place.auction)
+    assert min(award.power_w) < -5_000
+
+    for minute in range(16 * 15 + 1):
+        now = DELIVERY.start + timedelta(minutes=minute)
+        place.market.clock.advance_to(now)
+        if minute % 15 == 0:
+            await agent.cycle(now)
+            await agent.cycle(now)
+        await agent.control(now)
+        assert agent.drawn_w()["far"] <= 48 * 690
+    readings = await place.fleet.readings(place.auction)
+    assert [each.start for each in readings] == list(DELIVERY.starts()), "each period once"
+    first_hour = [each.buses[0].power_w[0] for each in readings[:4]]
+    assert max(first_hour) <= 20_100
+
+    await place.operator.settle(place.auction)
+    statement = await place.fleet.statement(place.auction)
+    assert statement.payment_eur > 0
+    assert statement.penalty_eur < statement.payment_eur / 5
+    assert all(each.delivered_wh == pytest.approx(each.asked_wh, abs=2) for each in agent.driver_report())
+
+
+async def test_an_auction_on_another_network_is_none_of_its_business(place: Place) -> None:
+    await EvAggregator.build(place.fleet, {**FLEET, "network": "elsewhere"}).cycle(NOON)
+    with pytest.raises(Exception, match="no baseline"):
+        await place.fleet.baseline(place.auction)
+
+
+def test_a_bad_table_is_refused_at_its_key() -> None:
+    with pytest.raises(ValidationError, match=r"sites\.0\.fuse_a"):
+        EvAggregator.build(MarketClient("http://nowhere"), {**FLEET, "sites": [{**FLEET["sites"][0], "fuse_a": 0}]})
+
+
+SITES = """
+[agent]
+network = "street"
+[[agent.sites]]
+buses = ["far"]
+chargers = 3
+fuse_a = 48
+sessions = { arrives_h = 16, departs_h = 22, arrives_std_h = 0, energy_kwh = 8, timezone = "UTC" }
+"""
+
+
+def test_check_prints_who_is_expected(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(SITES)
+    said = CliRunner().invoke(app, ["check", "--config", str(file), "--day", "2026-01-15"])
+
+    assert said.exit_code == 0
+    assert all(word in said.stdout for word in ("far", "24.0 kWh", "33.1 kW", "0.0 kWh"))
+
+
+def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(SITES.replace("fuse_a = 48", "fuse_a = 0"))
+    said = CliRunner().invoke(app, ["check", "--config", str(file), "--day", "2026-01-15"])
+
+    assert said.exit_code == 2
+    assert "/agent/sites/0/fuse_a" in said.stderr
+
+
+def test_it_goes_on_while_the_market_is_away(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"organisation": "org", "client_id": "a", "client_secret": "b"}))
+    file = tmp_path / "fleet.toml"
+    file.write_text(f'[market]\nurl = "http://127.0.0.1:9"\ncredentials = "{keys}"\n' + SITES)
+    said = CliRunner().invoke(app, ["run", "--config", str(file), "--cycles", "1"])
+
+    assert said.exit_code == 0
+    assert "no answer" in said.stderr
