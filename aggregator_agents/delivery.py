@@ -116,6 +116,7 @@ class SiteControl:
         demands = [self._demand(each, now) for each in wanting]
         site_a = site_amps(
             energy_wh=budget.energy_wh - drawn_wh,
+            wanted_wh=sum(_left_wh(each) for each in wanting),
             hours_left=(budget.until - now).total_seconds() / 3600,
             usable_a=self._site.usable_a,
             charging=any(each.charging for each in demands),

@@ -116,7 +116,8 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     statement = await place.fleet.statement(place.auction)
     assert statement.payment_eur > 0
     assert statement.penalty_eur < statement.payment_eur / 5
-    assert all(each.delivered_wh == pytest.approx(each.asked_wh, abs=2) for each in agent.driver_report())
+    for each in agent.driver_report():
+        assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
 
 
 async def test_an_auction_on_another_network_is_none_of_its_business(place: Place) -> None:

@@ -88,10 +88,16 @@ def test_fuse_chargers_and_pilot_hold_for_any_demands(
 
 def test_a_period_below_six_amps_charges_at_six_and_then_pauses() -> None:
     def amps(energy_wh: float, *, charging: bool) -> int:
-        return site_amps(energy_wh=energy_wh, hours_left=0.25, usable_a=63, charging=charging)
+        return site_amps(energy_wh=energy_wh, wanted_wh=9e4, hours_left=0.25, usable_a=63, charging=charging)
 
     assert amps(10 * 690 * 0.25, charging=False) == 10
     assert amps(4 * 690 * 0.25, charging=False) == 0, "it waits until what is left needs 6 A"
     assert amps(4 * 690 * 0.25, charging=True) == 6
     assert amps(0, charging=True) == 0
     assert amps(100 * 690 * 0.25, charging=True) == 63
+
+
+def test_the_last_watt_hours_are_charged_at_the_minimum() -> None:
+    assert site_amps(energy_wh=7, wanted_wh=7, hours_left=0.25, usable_a=63, charging=False) == 6
+    assert site_amps(energy_wh=7, wanted_wh=70, hours_left=0.25, usable_a=63, charging=True) == 0
+    assert site_amps(energy_wh=7, wanted_wh=7, hours_left=0.25, usable_a=5, charging=False) == 0
