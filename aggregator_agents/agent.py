@@ -15,11 +15,10 @@ from aggregator_agents.fleet import Session, Site
 from aggregator_agents.planning import Valuation, plan
 from aggregator_agents.sessions import Pattern, actual, announced
 from api_spec.auction import Auction
-from api_spec.client import MarketClient, MarketRefused
+from api_spec.client import MarketClient, or_none
 from api_spec.flexibility import EnvelopeTerms
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
-from api_spec.problem import ProblemType
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
@@ -153,7 +152,7 @@ class EvAggregator:
         return tuple(each for each in inside if each.energy_wh > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
-        baseline = await self._baseline(auction)
+        baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
             baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery))
         if now < auction.gate_closure - self._config.offers_before_gate:
@@ -174,14 +173,6 @@ class EvAggregator:
         cap = auction.product.price_cap_eur_per_mwh
         return offer(place.site, usual, period, value, window=window, asking=self._config.asking, price_cap=cap)
 
-    async def _baseline(self, auction: Auction) -> Baseline | None:
-        try:
-            return await self._client.baseline(auction.id)
-        except MarketRefused as refusal:
-            if refusal.problem.kind is not ProblemType.NOT_FOUND:
-                raise
-            return None
-
     def _nomination(self, period: MarketPeriod) -> BaselineNomination:
         plans = (
             (place.site, plan(place.site, self._sessions(place, period), period, self._config.value))
@@ -198,7 +189,7 @@ class EvAggregator:
 
     async def _deliver(self, auction: Auction, now: datetime) -> None:
         """Hand orders to the sites, and report what was metered in periods that are over."""
-        baseline = await self._baseline(auction)
+        baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
             return
         awards = await self._client.awards(auction.id)

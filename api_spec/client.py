@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -25,10 +25,11 @@ from api_spec.grid import Network
 from api_spec.ids import AuctionId, NetworkId, OfferId, RequestId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast, Reading, ReadingTerms
 from api_spec.organisation import Credentials, Organisation, OrganisationTerms, Token
-from api_spec.problem import Problem
+from api_spec.problem import Problem, ProblemType
 from api_spec.settlement import Statement, Transfer
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 ATTEMPTS: Final = 4
 FIRST_WAIT_S: Final = 0.2
@@ -273,6 +274,16 @@ class MarketClient:
                     return answer
             await asyncio.sleep(FIRST_WAIT_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         raise AssertionError("the last attempt returns or raises")
+
+
+async def or_none(answer: Awaitable[T]) -> T | None:
+    """What a call answers, or None where the market says that there is no such thing."""
+    try:
+        return await answer
+    except MarketRefused as refusal:
+        if refusal.problem.kind is not ProblemType.NOT_FOUND:
+            raise
+        return None
 
 
 def _read(answer: httpx.Response, kind: type[M]) -> M:

@@ -8,13 +8,12 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from api_spec.auction import Auction, AuctionTerms, Product
-from api_spec.client import MarketClient, MarketRefused
+from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
 from api_spec.metering import Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
-from api_spec.problem import ProblemType
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.congestion import Margins, congestion
 from dso_agents.forecast import ProfileSource, Uncertainty, forecast, read_known_load
@@ -109,11 +108,7 @@ class DsoAgent:
         return {}
 
     async def _register_network(self) -> None:
-        try:
-            await self._client.network(self._network.name)
-        except MarketRefused as refusal:
-            if refusal.problem.kind is not ProblemType.NOT_FOUND:
-                raise
+        if await or_none(self._client.network(self._network.name)) is None:
             await self._client.register_network(self._network)
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:

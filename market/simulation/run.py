@@ -12,9 +12,8 @@ import numpy as np
 from api_spec.auction import Auction, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
-from api_spec.client import MarketClient, MarketRefused
+from api_spec.client import or_none
 from api_spec.metering import Baseline, Reading
-from api_spec.problem import ProblemType
 from api_spec.settlement import Statement, Transfer
 from market.errors import FlexmarketError
 from market.network.model import FloatArray
@@ -155,29 +154,11 @@ async def _fleet(world: World, name: str, auction: Auction) -> Fleet:
     return Fleet(
         agent=world.participants[name],
         organisation=(await client.me()).id,
-        baseline=await _baseline(client, auction),
+        baseline=await or_none(client.baseline(auction.id)),
         awards=await client.awards(auction.id),
         readings=await client.readings(auction.id),
-        statement=await _statement(client, auction),
+        statement=await or_none(client.statement(auction.id)),
     )
-
-
-async def _baseline(client: MarketClient, auction: Auction) -> Baseline | None:
-    try:
-        return await client.baseline(auction.id)
-    except MarketRefused as refusal:
-        if refusal.problem.kind is not ProblemType.NOT_FOUND:
-            raise
-        return None
-
-
-async def _statement(client: MarketClient, auction: Auction) -> Statement | None:
-    try:
-        return await client.statement(auction.id)
-    except MarketRefused as refusal:
-        if refusal.problem.kind is not ProblemType.NOT_FOUND:
-            raise
-        return None
 
 
 async def _cycle(world: World, now: datetime) -> None:
