@@ -68,7 +68,10 @@ class _Budget:
 
 
 class SiteControl:
-    """Controls one site. What it keeps between two calls can be lost: the next call plans again."""
+    """Controls one site. What it keeps between two calls can be lost: the next call plans again.
+
+    Only which chargers were silent is not known then; until their leases are over they may draw more than is counted.
+    """
 
     def __init__(self, site: Site, station: Station, value: Valuation) -> None:
         """Without an order. expected : sessions that drivers announced."""

@@ -54,11 +54,6 @@ class Corridor:
     floor_w: FloatArray
     missed_eur_per_mwh: FloatArray
 
-    @classmethod
-    def below(cls, ceiling_w: FloatArray, *, missed_eur_per_mwh: float) -> "Corridor":
-        """Only a ceiling."""
-        return cls(ceiling_w, np.zeros_like(ceiling_w), np.full_like(ceiling_w, missed_eur_per_mwh))
-
 
 @dataclass(frozen=True)
 class Plan:

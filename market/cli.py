@@ -16,7 +16,7 @@ from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.case_file import read_case, write_result
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
-from market.clock import SystemClock
+from market.clock import SimulatedClock, SystemClock
 from market.errors import (
     AlreadyExists,
     BadCaseFile,
@@ -30,11 +30,12 @@ from market.figures.run_folder import REPORT
 from market.network.readers import read_network
 from market.settings import Settings
 from market.simulation import SCENARIOS
-from market.simulation.archive import archive, serve_run
+from market.simulation.archive import archive
 from market.simulation.progress import progress_bar
 from market.simulation.run import simulate as run_scenario
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.summary import short_table
+from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
 
@@ -86,7 +87,7 @@ def read_network_file(
     """
     try:
         read = read_network(file)
-        output.write_text(read.network.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+        output.write_text(read.network.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except (BadNetworkFile, ReaderUnavailable) as failure:
         raise _stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
@@ -165,7 +166,18 @@ def _simulate(file: Path, out: Path | None, port: int | None) -> None:
     console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
     if listening is not None:
         console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        serve_run(folder, ends=outcome.auction.delivery.end, listening=listening)
+        _serve_run(folder, outcome.auction.delivery.end, listening)
+
+
+def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
+    """Serve the pages of a finished run's market, whose time stands still at `ends`, until stopped."""
+    engine = open_engine(f"sqlite:///{folder / DATABASE}")
+    try:
+        settings = Settings(runs_dir=folder.parent)
+        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
+        serve_until_stopped(api, listening)
+    finally:
+        engine.dispose()
 
 
 operator = typer.Typer(no_args_is_help=True, help="The market's operator.")

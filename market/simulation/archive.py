@@ -12,10 +12,8 @@ market.db              the market's database, with the ledger
 import json
 import platform
 import re
-import socket
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -24,17 +22,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from market.api.app import create_app
-from market.api.serving import serve_until_stopped
-from market.clock import SimulatedClock
 from market.figures.report import write_report
 from market.figures.run_folder import RESULTS, SUMMARY, SummaryRow
-from market.settings import Settings
 from market.simulation.results import Results
 from market.simulation.run import Outcome
 from market.simulation.summary import summary
-from market.simulation.world import DATABASE
-from market.store import open_engine
 
 
 def archive(outcome: Outcome, *, scenario_text: str, folder: Path) -> tuple[SummaryRow, ...]:
@@ -85,14 +77,3 @@ def _write_json(file: Path, document: Mapping[str, Any]) -> None:
 
 def _write(file: Path, text: str) -> None:
     file.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
-
-
-def serve_run(folder: Path, *, ends: datetime, listening: socket.socket) -> None:
-    """Serve the pages of a finished run's market, whose time stands still at `ends`, until stopped."""
-    engine = open_engine(f"sqlite:///{folder / DATABASE}")
-    try:
-        settings = Settings(runs_dir=folder.parent)
-        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
-        serve_until_stopped(api, listening)
-    finally:
-        engine.dispose()

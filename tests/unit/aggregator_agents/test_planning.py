@@ -9,6 +9,11 @@ from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
 VALUE = Valuation(waiting_eur_per_mwh_hour=10)
 
 
+def below(ceiling_w: np.ndarray) -> Corridor:
+    """Only a ceiling, at 500 EUR/MWh above it."""
+    return Corridor(ceiling_w, np.zeros_like(ceiling_w), np.full_like(ceiling_w, 500.0))
+
+
 def test_a_vehicle_alone_charges_at_once_and_waiting_costs_half_an_hour_on_average() -> None:
     planned = plan(site(), [vehicle()], quarters(16), VALUE)
 
@@ -45,7 +50,7 @@ def test_a_vehicle_draws_nothing_before_it_comes_and_after_it_leaves() -> None:
 
 def test_below_a_ceiling_the_rest_is_charged_as_soon_as_it_ends() -> None:
     ceiling = np.array([5_000.0] * 4 + [np.inf] * 12)
-    corridor = Corridor.below(ceiling, missed_eur_per_mwh=500)
+    corridor = below(ceiling)
     planned = plan(site(), [vehicle()], quarters(16), VALUE, corridor=corridor)
 
     assert planned.total_w[:4] == pytest.approx([5_000] * 4)
@@ -54,7 +59,7 @@ def test_below_a_ceiling_the_rest_is_charged_as_soon_as_it_ends() -> None:
 
 
 def test_a_driver_who_has_to_leave_full_is_worth_more_than_a_penalty() -> None:
-    corridor = Corridor.below(np.full(4, 5_000.0), missed_eur_per_mwh=500)
+    corridor = below(np.full(4, 5_000.0))
     planned = plan(site(), [vehicle(stays_h=1)], quarters(4), VALUE, corridor=corridor)
 
     assert planned.shortfall_wh == pytest.approx([0.0])
