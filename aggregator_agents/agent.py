@@ -115,9 +115,9 @@ class EvAggregator:
             await place.control.act(now)
 
     def drawn_w(self) -> Mapping[str, float]:
-        """True power of the chargers at each bus [W]."""
+        """True power of the chargers at each bus [W], once vehicles follow the present setpoints."""
         assert self._now is not None, "a fleet is met in its first cycle"
-        return {bus: place.station.drawn_w(self._now) for bus, place in self._places.items()}
+        return {bus: place.station.settled_w(self._now) for bus, place in self._places.items()}
 
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from aggregator_agents.charging.station import ChargerSilent, PlugStatus, Station
-from aggregator_agents.dispatch.allocation import Demand, allocate, urgency
+from aggregator_agents.dispatch.allocation import Demand, allocate, urgency, within_held
 from aggregator_agents.dispatch.cloud import site_amps
 from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, FloatArray, Session, Site
 from aggregator_agents.planning import Corridor, Valuation, plan
@@ -86,31 +86,28 @@ class SiteControl:
     async def act(self, now: datetime) -> None:
         """Read the plugs, decide, and send one cap to each.
 
-        Decreases go first: only what they freed is there for others, so where one fails nobody gets more. A charger
-        that did not answer counts as drawing what it was allowed, or what it falls back to, until it answers again.
+        Decreases go first, but what they free is given out by a later call, when meters have shown it: a call grants
+        only what nobody holds. So it does not matter which of the caps arrive, or when.
         """
         try:
             plugs = await self._station.plugs(now)
             self._note(plugs, now)
-            amps = await self._amps(plugs, now)
+            held_a = {each.plug: each.held_a for each in plugs}
+            amps = within_held(await self._amps(plugs, now), held_a, self._site)
         except ChargerSilent:
             # Nothing is known of this site now: its leases run out, and then every charger is safe on its own.
             return
         silent = set[str]()
-        freed = True
         for each in sorted(plugs, key=lambda each: (amps[each.plug] > each.limit_a, each.plug)):
-            more = amps[each.plug] > each.limit_a
-            limit_a = each.limit_a if more and not freed else amps[each.plug]
             try:
-                await self._station.cap(each.plug, limit_a, now=now, expires_in=LEASE)
+                await self._station.cap(each.plug, amps[each.plug], now=now, expires_in=LEASE)
             except ChargerSilent:
                 silent.add(self._site.charger_of(each.plug))
-                freed = freed and more
         self._silent = frozenset(silent)
 
     async def _amps(self, plugs: tuple[PlugStatus, ...], now: datetime) -> dict[str, int]:
         """Amps per phase for every plug; 0 where no vehicle wants energy."""
-        wanting = [each for each in plugs if each.session is not None and _left_wh(each) > _FULL_WH]
+        wanting = [each for each in plugs if _left_wh(each) > _FULL_WH and not each.faulted]
         amps = {each.plug: 0 for each in plugs}
         if not wanting:
             return amps
@@ -128,7 +125,7 @@ class SiteControl:
         for each in plugs:
             charger = self._site.charger_of(each.plug)
             if charger in outstanding_a:
-                outstanding_a[charger] += each.limit_a
+                outstanding_a[charger] += each.held_a
         return amps | allocate(demands, site_a=site_a, site=self._site, outstanding_a=outstanding_a)
 
     def _demand(self, status: PlugStatus, now: datetime) -> Demand:

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from math import ceil
+from typing import Final, Protocol
 
 from aggregator_agents.fleet import Session
+
+VEHICLE_LAG: Final = timedelta(seconds=5)
+"""A vehicle follows a change of the control pilot within this time (IEC 61851-1)."""
 
 
 class ChargerSilent(Exception):
@@ -16,14 +20,27 @@ class PlugStatus:
     """A plug as its charger reports it.
 
     session : of the vehicle that is there, None without one. energy_wh : delivered to that vehicle. limit_a : the
-    current per phase that is allowed now. register_wh : the plug's energy meter, which only grows.
+    current per phase that is signalled now. held_a : what nobody else may have yet, see `held_a`. register_wh : the
+    plug's energy meter, which only grows. faulted : the contactor is open, because the vehicle drew more than it was
+    allowed; it stays so until the vehicle leaves.
     """
 
     plug: str
     session: Session | None
     energy_wh: float
     limit_a: int
+    held_a: int
     register_wh: float
+    faulted: bool = False
+
+
+def held_a(*, limit_a: int, before_a: int, drawn_a: float, since_change: timedelta) -> int:
+    """What a plug may be drawing, whole amps per phase: its limit, and what it has not been seen to give back.
+
+    limit_a, before_a : signalled now, and before the last change. drawn_a : measured. A measurement counts from
+    VEHICLE_LAG after the change on: until then the vehicle may still follow the signal of before.
+    """
+    return max(limit_a, ceil(drawn_a - 1e-6), before_a if since_change < VEHICLE_LAG else 0)
 
 
 class Station(Protocol):

@@ -68,3 +68,31 @@ def allocate(
         if not grant(lowest, 1):
             raising.remove(lowest)
     return amps
+
+
+def within_held(target_a: Mapping[str, int], held_a: Mapping[str, int], site: Site) -> dict[str, int]:
+    """Amps per phase that may be signalled now: decreases at once, increases only into what no plug holds.
+
+    target_a : what each plug is to have when all have followed. held_a : what it may be drawing still, whatever it is
+    told. Returns 0 or at least MIN_A for every plug of `target_a`, never more than its target. Holds when any subset of
+    the signals arrives: sum over chargers of max(site.safe_a, sum of max(signalled, held)) <= site.usable_a, as long as
+    what is held now does not exceed it.
+    """
+    amps = {
+        plug: least if (least := min(wanted_a, held_a[plug])) >= MIN_A else 0 for plug, wanted_a in target_a.items()
+    }
+    at_charger = dict.fromkeys(site.chargers, 0)
+    for plug, plug_a in held_a.items():
+        at_charger[site.charger_of(plug)] += plug_a
+    spare_a = site.spare_a - sum(max(0, charger_a - site.safe_a) for charger_a in at_charger.values())
+    for plug in sorted(plug for plug, wanted_a in target_a.items() if wanted_a > held_a[plug]):
+        charger = site.charger_of(plug)
+        below_safe_a = max(0, site.safe_a - at_charger[charger])
+        room_a = min(site.charger_a - at_charger[charger], below_safe_a + max(0, spare_a))
+        granted_a = min(target_a[plug], held_a[plug] + max(0, room_a))
+        if granted_a >= MIN_A and granted_a > held_a[plug]:
+            more_a = granted_a - held_a[plug]
+            amps[plug] = granted_a
+            at_charger[charger] += more_a
+            spare_a -= max(0, more_a - below_safe_a)
+    return amps

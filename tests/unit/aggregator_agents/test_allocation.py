@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aggregator_agents.dispatch.allocation import Demand, allocate
+from aggregator_agents.dispatch.allocation import Demand, allocate, within_held
 from aggregator_agents.dispatch.cloud import site_amps
 from tests.unit.aggregator_agents.places import site
 
@@ -84,6 +84,52 @@ def test_fuse_chargers_and_pilot_hold_for_any_demands(
     assert all(each <= 16 for each in by_charger.values())
     # Whoever falls silent draws 7 A at once or what it was given: in every mixture the fuse holds.
     assert sum(max(7, silent.get(charger, by_charger[charger])) for charger in LOT.chargers) <= 63
+
+
+def test_an_increase_takes_only_what_no_plug_holds() -> None:
+    """Eight chargers may fall back to 7 A each, which leaves 7 of 63 A: while the first holds them nobody else can."""
+    target = {"lot-1-1": 7, "lot-2-1": 7, "lot-3-1": 14}
+
+    def amps(*held: int) -> dict[str, int]:
+        return within_held(target, dict(zip(target, held, strict=True)), LOT)
+
+    assert amps(14, 7, 7) == {"lot-1-1": 7, "lot-2-1": 7, "lot-3-1": 7}
+    assert amps(10, 7, 7) == {"lot-1-1": 7, "lot-2-1": 7, "lot-3-1": 11}
+    assert amps(7, 7, 7) == {"lot-1-1": 7, "lot-2-1": 7, "lot-3-1": 14}
+
+
+def test_within_a_charger_amps_move_the_same_way() -> None:
+    target = {"lot-1-1": 0, "lot-1-2": 14}
+    assert within_held(target, {"lot-1-1": 14, "lot-1-2": 0}, LOT) == {"lot-1-1": 0, "lot-1-2": 0}
+    assert within_held(target, {"lot-1-1": 6, "lot-1-2": 0}, LOT) == {"lot-1-1": 0, "lot-1-2": 8}
+    assert within_held(target, {"lot-1-1": 0, "lot-1-2": 0}, LOT) == {"lot-1-1": 0, "lot-1-2": 14}
+
+
+amps_held = st.one_of(st.just(0), st.integers(1, 16))
+
+
+@given(
+    st.lists(st.one_of(st.just(0), st.integers(6, 16)), min_size=16, max_size=16),
+    st.lists(amps_held, min_size=16, max_size=16),
+    st.lists(st.booleans(), min_size=16, max_size=16),
+)
+def test_whichever_signals_arrive_the_fuse_holds(target: list[int], held: list[int], arrives: list[bool]) -> None:
+    plugs = [each.id for each in LOT.plugs]
+    held_a = dict(zip(plugs, held, strict=True))
+
+    def counted(drawn_a: dict[str, int]) -> int:
+        at = Counter[str]()
+        for plug, plug_a in drawn_a.items():
+            at[LOT.charger_of(plug)] += plug_a
+        return sum(max(7, at[charger]) for charger in LOT.chargers)
+
+    assume(counted(held_a) <= 63)
+    amps = within_held(dict(zip(plugs, target, strict=True)), held_a, LOT)
+    arrived = zip(plugs, arrives, strict=True)
+    drawn_a = {plug: max(held_a[plug], amps[plug]) if there else held_a[plug] for plug, there in arrived}
+
+    assert counted(drawn_a) <= 63
+    assert all(each == 0 or 6 <= each <= wanted for each, wanted in zip(amps.values(), target, strict=True))
 
 
 def test_a_period_below_six_amps_charges_at_six_and_then_pauses() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -105,6 +106,36 @@ async def test_setpoints_are_logged_with_what_the_meter_counted() -> None:
     assert last.metered_w == pytest.approx(0.9 * FULL_W)
 
 
+async def test_amps_move_to_another_vehicle_only_when_a_meter_has_shown_them_free() -> None:
+    """Two vehicles on 11 A: the late one is urgent, and waits until the first has been seen to follow."""
+    place = site(chargers=2, fuse_a=11)
+    urgent = vehicle("lot-2-1", after_h=0.1, stays_h=0.5, wants_wh=3_500)
+    slow = Behaviour(lag_s=4.5, accuracy=1)
+    station = EmulatedStation(place, [vehicle(stays_h=8), urgent], since=NOON, behaviour=slow)
+    control = SiteControl(place, station, Valuation())
+    for minute in range(7):
+        await control.act(NOON + minute * MINUTE)
+    assert station.settled_w(NOON + 6 * MINUTE) == 0, "the first is to stop, the second is still waiting"
+    assert station.drawn_w(NOON + 6 * MINUTE) == 11 * 690
+
+    for seconds in (1, 2, 3, 4, 5):
+        await control.act(NOON + 6 * MINUTE + timedelta(seconds=seconds))
+    limits = [each.limit_a for each in await station.plugs(NOON + 6.1 * MINUTE)]
+    assert limits == [0, 11]
+
+
+async def test_a_vehicle_that_was_cut_off_gets_no_more_and_leaves_its_share_to_others() -> None:
+    place = site(chargers=2, fuse_a=11)
+    greedy = {"lot-1-1": Behaviour(lag_s=0, accuracy=1.25)}
+    vehicles = [vehicle("lot-1-1"), vehicle("lot-2-1")]
+    station = EmulatedStation(place, vehicles, since=NOON, behaviour=EXACT, own_behaviour=greedy)
+    await run(SiteControl(place, station, Valuation()), minutes=3)
+
+    first, second = await station.plugs(NOON + 3 * MINUTE)
+    assert (first.faulted, first.limit_a) == (True, 0)
+    assert (second.faulted, second.limit_a) == (False, 11)
+
+
 class Flaky:
     """A station whose chargers do not answer in some minutes; a cap that is not answered is not applied either."""
 
@@ -138,32 +169,55 @@ silences = st.lists(
 stays = st.tuples(st.floats(0, 0.5), st.floats(0.2, 1), st.floats(500, 15_000))
 
 
+# Seconds from a new signal until the vehicle at each plug follows it; above 7 it is cut off by its charger.
+lags = st.lists(st.sampled_from([0.0, 0.5, 2.0, 4.0, 5.0, 5.0, 20.0]), min_size=6, max_size=6)
+# When the aggregator acts after it acted: as seldom as every minute, or sooner than vehicles follow.
+steps = st.lists(st.sampled_from([1, 3, 6, 20, 60, 60]), min_size=8, max_size=60)
+
+
 @settings(max_examples=100, deadline=None)
-@given(silences, st.lists(stays, min_size=6, max_size=6), st.lists(st.integers(-15_000, 0), min_size=4, max_size=4))
-def test_the_fuse_holds_whoever_falls_silent(
-    quiet: list[tuple[str, int, int]], crowd: list[tuple[float, float, float]], awarded_w: list[int]
+@given(
+    silences,
+    st.lists(stays, min_size=6, max_size=6),
+    lags,
+    steps,
+    st.lists(st.integers(-15_000, 0), min_size=4, max_size=4),
+)
+def test_the_fuse_holds_whoever_falls_silent_and_however_late_vehicles_follow(
+    quiet: list[tuple[str, int, int]],
+    crowd: list[tuple[float, float, float]],
+    lags_s: list[float],
+    steps_s: list[int],
+    awarded_w: list[int],
 ) -> None:
     place, delivery = site(chargers=3, plugs=2, fuse_a=25), quarters(4)
     sessions = [
         vehicle(plug.id, after_h=after, stays_h=stays, wants_wh=wants)
         for plug, (after, stays, wants) in zip(place.plugs, crowd, strict=True)
     ]
-    station = EmulatedStation(place, sessions, since=NOON, behaviour=EXACT)
+    own = {plug.id: Behaviour(lag_s=lag_s, accuracy=1) for plug, lag_s in zip(place.plugs, lags_s, strict=True)}
+    station = EmulatedStation(place, sessions, since=NOON, behaviour=EXACT, own_behaviour=own)
     silent = [frozenset(who for who, first, last in quiet if first <= k < first + last) for k in range(MINUTES)]
     control = SiteControl(place, Flaky(place, station, silent), Valuation())
     control.order = sold(delivery, [place.usable_w] * 4, awarded_w)
-    _assert_fuse_holds(place, station, control, sessions)
+    _assert_fuse_holds(place, station, control, sessions, steps_s)
 
 
-def _assert_fuse_holds(place: Site, station: EmulatedStation, control: SiteControl, sessions: list[Session]) -> None:
+def _assert_fuse_holds(
+    place: Site, station: EmulatedStation, control: SiteControl, sessions: list[Session], steps_s: list[int]
+) -> None:
+    """Looks every second and a half."""
+
     async def minutes() -> None:
-        for minute in range(MINUTES):
-            now = NOON + minute * MINUTE
+        now, steps = NOON, cycle(steps_s)
+        while now < NOON + MINUTES * MINUTE:
             await control.act(now)
-            for seconds in (0, 15, 30, 45):
-                drawn_w = station.drawn_w(now + timedelta(seconds=seconds))
-                assert drawn_w <= place.usable_w + 1e-6, f"{drawn_w:.0f} W at minute {minute}"
-            limits = {each.limit_a for each in await station.plugs(now + timedelta(seconds=45))}
+            then = now + timedelta(seconds=next(steps))
+            while now < then:
+                drawn_w = station.drawn_w(now)
+                assert drawn_w <= place.usable_w + 1e-6, f"{drawn_w:.0f} W at {now:%M:%S}"
+                now = min(then, now + timedelta(seconds=1.5))
+            limits = {each.limit_a for each in await station.plugs(now)}
             assert limits <= {0, *range(6, 17)}
 
     asyncio.run(minutes())
