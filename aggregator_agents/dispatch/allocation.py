@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, Site
+
+_STICKINESS: Final = 0.05
+"""Keeps contactors from opening and closing by the minute where several vehicles are equally urgent."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,10 @@ def allocate(
     never exceeds site_a, nor any charger's sum its limit. What chargers get above site.safe_a adds up to no more than
     site.spare_a, so that the fuse holds whoever falls silent.
 
-    The most urgent are admitted first at their minimum (equals: who charges already, then the order of ids), then the
-    lowest gets one more amp until nothing is left.
+    The most urgent are admitted first at their minimum (equals: the order of ids), then the lowest gets one more amp
+    until nothing is left. Who charges already goes on until another is more urgent by _STICKINESS.
     """
-    order = sorted(demands, key=lambda each: (-round(each.urgency, 2), not each.charging, each.plug))
+    order = sorted(demands, key=lambda each: (-round(each.urgency + _STICKINESS * each.charging, 2), each.plug))
     amps = {each.plug: 0 for each in order}
     given = {each.charger: 0 for each in order}
     silent = outstanding_a or {}

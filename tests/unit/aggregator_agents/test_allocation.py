@@ -38,6 +38,14 @@ def test_the_most_urgent_comes_first_and_of_equals_who_charges_already() -> None
     assert allocate([waiting, going, late], site_a=12, site=LOT) == {"lot-1-1": 0, "lot-2-1": 6, "lot-3-1": 6}
 
 
+def test_a_little_more_urgent_is_no_reason_to_stop_another() -> None:
+    going, waiting = demand("lot-2-1", urgency=0.5, charging=True), demand("lot-1-1", urgency=0.54)
+    assert allocate([going, waiting], site_a=6, site=LOT) == {"lot-1-1": 0, "lot-2-1": 6}
+
+    more_urgent = demand("lot-1-1", urgency=0.56)
+    assert allocate([going, more_urgent], site_a=6, site=LOT) == {"lot-1-1": 6, "lot-2-1": 0}
+
+
 def test_a_vehicle_that_needs_eight_amps_gets_eight_or_none() -> None:
     picky = demand("lot-1-1", min_a=8)
     assert allocate([picky], site_a=7, site=LOT) == {"lot-1-1": 0}
