@@ -1,9 +1,12 @@
-"""A balanced network as arrays: the per-unit pi model of every branch, and its admittance matrix.
+"""A network as arrays: the per-unit pi model of every branch, and its admittance matrix.
 
-Power base 1 MVA, voltage base the nominal voltage of each bus, so that powers in per unit are megawatts (three-phase
-total) and voltages are relative to nominal. This is the one door between SI and per unit.
+A balanced network has one terminal at each bus, a three-phase network three: `terminal = phases x bus + phase`. Power
+base 1 MVA for the three phases together, voltage base the nominal voltage of each bus (phase to neutral on three-phase
+networks). So a balanced megawatt is 1 pu at every terminal of its bus, and a megawatt on one phase is 3 pu there. This
+is the one door between SI and per unit.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self, TypeAlias
@@ -13,6 +16,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from api_spec import grid as wire
+from api_spec.case import Injection
+from market.network.branches import two_ports
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 ComplexArray: TypeAlias = npt.NDArray[np.complex128]
@@ -21,19 +26,22 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 BASE_VA: Final = 1e6
 ROOT_3: Final = float(np.sqrt(3.0))
+PHASES: Final[tuple[wire.Phase, ...]] = ("a", "b", "c")
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """A network ready for computation; buses and branches stand in the order of their ids.
 
-    nominal_v : (bus,) line to line [V]. min_pu, max_pu : (bus,) voltage band. source, source_pu : position and voltage
-    of the ideal source. from_bus, to_bus : (branch,) positions of the ends; transformers have their high-voltage side
-    at from. rating_a : (branch,) [A] at the from end, for lines at both; nan = no limit. is_line : (branch,).
-    y_ff, y_ft, y_tf, y_tt : (branch,) two-port admittances [pu]: I_from = y_ff V_from + y_ft V_to.
+    phases : 1 or 3, P below. nominal_v : (bus,) line to line [V]. min_pu, max_pu : (bus,) voltage band. source : bus of
+    the ideal source. source_pu : its voltage. from_bus, to_bus : (branch,) positions of the ends; transformers have
+    their high-voltage side at from. rating_a : (branch,) per conductor [A] at the from end, for lines at both; nan = no
+    limit. is_line : (branch,). y_ff, y_ft, y_tf, y_tt : (branch, P, P) two-port admittances [pu]:
+    I_from = y_ff V_from + y_ft V_to.
     """
 
     network: wire.Network
+    phases: int
     bus_ids: tuple[str, ...]
     branch_ids: tuple[str, ...]
     nominal_v: FloatArray
@@ -52,9 +60,7 @@ class Grid:
 
     @classmethod
     def of(cls, network: wire.Network) -> Self:
-        """Arrays of a balanced network; ValueError for a three-phase one."""
-        if network.phases != 1:
-            raise ValueError(f'network "{network.name}" has three phases; this model is balanced')
+        """Arrays of a network."""
         buses = sorted(network.buses, key=lambda bus: bus.id)
         position = {bus.id: at for at, bus in enumerate(buses)}
         nominal = np.array([bus.nominal_v for bus in buses], dtype=np.float64)
@@ -62,9 +68,10 @@ class Grid:
         elements.sort(key=lambda element: element.id)
         starts = np.array([position[each.from_bus] for each in elements], dtype=np.intp)
         ends = np.array([position[each.to_bus] for each in elements], dtype=np.intp)
-        series, shunt, ratio, rating = _pi_sections(elements, nominal[starts])
+        y_ff, y_ft, y_tf, y_tt = two_ports(elements, nominal[starts], phases=network.phases, base_va=BASE_VA)
         return cls(
             network=network,
+            phases=network.phases,
             bus_ids=tuple(position),
             branch_ids=tuple(each.id for each in elements),
             nominal_v=nominal,
@@ -74,12 +81,12 @@ class Grid:
             source_pu=network.source.voltage_pu,
             from_bus=starts,
             to_bus=ends,
-            rating_a=rating,
+            rating_a=np.array([_rating_a(each, v) for each, v in zip(elements, nominal[starts], strict=True)]),
             is_line=np.array([isinstance(each, wire.Line) for each in elements], dtype=np.bool_),
-            y_ff=(series + shunt / 2) / ratio**2,
-            y_ft=-series / ratio,
-            y_tf=-series / ratio,
-            y_tt=series + shunt / 2,
+            y_ff=y_ff,
+            y_ft=y_ft,
+            y_tf=y_tf,
+            y_tt=y_tt,
         )
 
     @property
@@ -92,6 +99,11 @@ class Grid:
         """Number of lines and transformers."""
         return len(self.branch_ids)
 
+    @property
+    def terminals(self) -> int:
+        """Number of terminals: buses times phases."""
+        return self.buses * self.phases
+
     @cached_property
     def bus_at(self) -> dict[str, int]:
         """Position of every bus id."""
@@ -103,12 +115,37 @@ class Grid:
         return {branch: at for at, branch in enumerate(self.branch_ids)}
 
     @cached_property
+    def source_terminals(self) -> IntArray:
+        """(phase,) terminals of the source."""
+        return self.terminals_of(np.array([self.source]))[0]
+
+    @cached_property
+    def free_terminals(self) -> IntArray:
+        """All terminals but the source's, whose voltages are unknown."""
+        return np.setdiff1d(np.arange(self.terminals), self.source_terminals)
+
+    @cached_property
+    def source_voltage(self) -> ComplexArray:
+        """(phase,) voltage of the source [pu], positive sequence, angle 0."""
+        turns = np.arange(self.phases) / 3
+        voltage: ComplexArray = self.source_pu * np.exp(-2j * np.pi * turns)
+        return voltage
+
+    def terminals_of(self, bus: IntArray) -> IntArray:
+        """(..., phase) terminals of buses."""
+        terminals: IntArray = bus[..., None] * self.phases + np.arange(self.phases)
+        return terminals
+
+    @cached_property
     def admittance(self) -> sparse.csc_array:
-        """(bus, bus) nodal admittance matrix [pu]: the currents that enter the network are `admittance @ voltage`."""
-        rows = np.concatenate([self.from_bus, self.from_bus, self.to_bus, self.to_bus])
-        columns = np.concatenate([self.from_bus, self.to_bus, self.from_bus, self.to_bus])
-        values = np.concatenate([self.y_ff, self.y_ft, self.y_tf, self.y_tt])
-        return sparse.csc_array((values, (rows, columns)), shape=(self.buses, self.buses))
+        """(terminal, terminal) nodal admittance matrix [pu]: currents entering the network are `admittance @ V`."""
+        at_from, at_to = self.terminals_of(self.from_bus), self.terminals_of(self.to_bus)
+        pairs = ((at_from, at_from), (at_from, at_to), (at_to, at_from), (at_to, at_to))
+        shape = self.y_ff.shape
+        rows = np.concatenate([np.broadcast_to(row[:, :, None], shape).ravel() for row, _ in pairs])
+        columns = np.concatenate([np.broadcast_to(column[:, None, :], shape).ravel() for _, column in pairs])
+        values = np.concatenate([y.ravel() for y in (self.y_ff, self.y_ft, self.y_tf, self.y_tt)])
+        return sparse.csc_array((values, (rows, columns)), shape=(self.terminals, self.terminals))
 
     @cached_property
     def amps_from(self) -> FloatArray:
@@ -122,43 +159,23 @@ class Grid:
         base: FloatArray = BASE_VA / (ROOT_3 * self.nominal_v[self.to_bus])
         return base
 
+    def consumption(self, injections: Iterable[Injection], periods: int) -> tuple[FloatArray, FloatArray]:
+        """Power drawn at every terminal : (period, terminal) [W], [var]; without a phase balanced over all."""
+        p_w, q_var = np.zeros((periods, self.terminals)), np.zeros((periods, self.terminals))
+        # Sums of floats depend on their order: sorted, permuted lists give the same bits.
+        for each in sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var)):
+            at = self.connected(each.bus, each.phase)
+            p_w[:, at] += np.array(each.p_w)[:, None] / len(at)
+            q_var[:, at] += np.array(each.q_var)[:, None] / len(at)
+        return p_w, q_var
 
-def _pi_sections(
-    elements: list[wire.Line | wire.Transformer], nominal_from: FloatArray
-) -> tuple[ComplexArray, ComplexArray, FloatArray, FloatArray]:
-    """Series admittance, total shunt admittance [pu], tap ratio [pu] and current rating [A], each (branch,)."""
-    series = np.empty(len(elements), dtype=np.complex128)
-    shunt = np.empty(len(elements), dtype=np.complex128)
-    ratio = np.ones(len(elements))
-    rating = np.full(len(elements), np.nan)
-    for at, (element, nominal) in enumerate(zip(elements, nominal_from, strict=True)):
-        if isinstance(element, wire.Line):
-            base_s = BASE_VA / nominal**2
-            series[at] = 1 / positive_sequence_ohm(element) / base_s
-            shunt[at] = 1j * element.b_s / base_s
-            rating[at] = np.nan if element.rating_a is None else element.rating_a
-        else:
-            series[at] = element.rated_va / BASE_VA / _short_circuit_pu(element)
-            shunt[at] = _magnetising_va(element) / BASE_VA
-            ratio[at] = element.tap_ratio
-            rating[at] = element.rated_va / (ROOT_3 * nominal)
-    return series, shunt, ratio, rating
+    def connected(self, bus: str, phase: wire.Phase | None) -> IntArray:
+        """Terminals that something at a bus is connected to: one phase, or all."""
+        terminals = self.terminals_of(np.array([self.bus_at[bus]]))[0]
+        return terminals if phase is None else terminals[[PHASES.index(phase)]]
 
 
-def positive_sequence_ohm(line: wire.Line) -> complex:
-    """Series impedance of a line of a balanced network [ohm]."""
-    r_ohm, x_ohm = (line.r_ohm, line.x_ohm) if line.r1_ohm is None else (line.r1_ohm, line.x1_ohm)
-    assert isinstance(r_ohm, float) and isinstance(x_ohm, float), "valid by construction of a balanced network"
-    return complex(r_ohm, x_ohm)
-
-
-def _short_circuit_pu(transformer: wire.Transformer) -> complex:
-    r = transformer.vkr_percent / 100
-    return complex(r, np.sqrt((transformer.vk_percent / 100) ** 2 - r**2))
-
-
-def _magnetising_va(transformer: wire.Transformer) -> complex:
-    """Conjugate of the no-load power at nominal voltage [VA], that is, admittance times the square of voltage."""
-    apparent_va = transformer.i0_percent / 100 * transformer.rated_va
-    reactive_var = np.sqrt(max(apparent_va**2 - transformer.pfe_w**2, 0.0))
-    return complex(transformer.pfe_w, -reactive_var)
+def _rating_a(element: wire.Line | wire.Transformer, nominal_from: float) -> float:
+    if isinstance(element, wire.Transformer):
+        return element.rated_va / (ROOT_3 * nominal_from)
+    return np.nan if element.rating_a is None else element.rating_a
