@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from api_spec.case import Injection
-from api_spec.grid import Network
+from api_spec.grid import Network, Phase
 from api_spec.ids import BusId
 from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Message, Watts
@@ -26,18 +26,23 @@ _SERIES = Field(min_length=1, max_length=1440)
 
 
 class BusDay(Message):
-    """One day of a bus's load, one mean value per step [W] and [var], consumption positive."""
+    """One day of load at a bus, one mean value per step [W] and [var], consumption positive."""
 
     p_w: Annotated[tuple[Watts, ...], _SERIES]
     q_var: Annotated[tuple[Watts, ...], _SERIES]
 
 
 class LoadDay(Message):
-    """One day of load, in steps of `resolution` from local midnight in `timezone`; it stands for any day."""
+    """One day of load, in steps of `resolution` from local midnight in `timezone`; it stands for any day.
+
+    buses : totals, on three-phase networks balanced over the three. by_phase : what is drawn in one phase alone. A bus
+    may stand in both and in several phases; all of it adds up.
+    """
 
     timezone: str
     resolution: Duration
-    buses: dict[BusId, BusDay]
+    buses: dict[BusId, BusDay] = Field(default_factory=dict)
+    by_phase: dict[Phase, dict[BusId, BusDay]] = Field(default_factory=dict)
 
     @field_validator("resolution")
     @classmethod
@@ -45,6 +50,12 @@ class LoadDay(Message):
         if _DAY % resolution:
             raise ValueError("must divide a day")
         return resolution
+
+    def parts(self) -> list[tuple[BusId, Phase | None, BusDay]]:
+        """All of it in the order of buses, each bus's total (phase None) before its phases a, b, c."""
+        parts: list[tuple[BusId, Phase | None, BusDay]] = [(bus, None, day) for bus, day in self.buses.items()]
+        parts += [(bus, phase, day) for phase, days in self.by_phase.items() for bus, day in days.items()]
+        return sorted(parts, key=lambda part: (part[0], part[1] or ""))
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Feeder:
     source: str
 
     def injections(self, period: MarketPeriod) -> tuple[Injection, ...]:
-        """Load per bus and period [W], [var]: the day's values at the same local time of day.
+        """Load per bus, phase and period [W], [var]: the day's values at the same local time of day.
 
         A longer period takes the mean of the steps that it covers. NoLoadForPeriod where steps and periods do not fit
         into each other.
@@ -69,10 +80,11 @@ class Feeder:
         return tuple(
             Injection(
                 bus=bus,
+                phase=phase,
                 p_w=tuple(np.array(day.p_w, dtype=float)[steps].mean(axis=1).tolist()),
                 q_var=tuple(np.array(day.q_var, dtype=float)[steps].mean(axis=1).tolist()),
             )
-            for bus, day in sorted(self.load.buses.items())
+            for bus, phase, day in self.load.parts()
         )
 
     def _steps(self, period: MarketPeriod) -> list[list[int]]:
