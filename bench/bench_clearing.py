@@ -1,53 +1,57 @@
-"""Clearing a day on the 33-bus feeder: 96 periods, AC-exact and verified."""
+"""Clearing 96 quarter-hours: case in, AC-exact verified result out.
 
-import json
-import time
-from itertools import repeat
-from pathlib import Path
+(a) is the LinDistFlow programme of the same market as sparse matrices handed straight to HiGHS, (b) the same in Pyomo
+with its persistent interface, both on one thread, from arrays to the solution. Losses are fixed there, so that its
+cost is only about ours. Memory is the peak of a process of its own above its imports, the case included.
+"""
 
-import numpy as np
+from collections.abc import Iterator
+from math import isclose
+from typing import Final
 
 from api_spec.case import Case
+from bench.alone import clear_alone
+from bench.lindistflow import Answer, solve_matrices
+from bench.lindistflow_pyomo import solve_pyomo
+from bench.linear_market import LinearMarket
+from bench.measuring import Options, Row, best_of, progress, ratio
 from market.clearing import clear
 
-FEEDER = Path(__file__).parents[1] / "tests" / "reference" / "cases" / "case33bw-voltage.json"
-PERIODS = 96
-SHAPE = 0.65 + 0.35 * np.sin(np.linspace(0, 2 * np.pi, PERIODS)) ** 2
+SIZES: Final = ((33, 100), (33, 1_000), (33, 10_000), (233, 100), (233, 1_000), (233, 10_000))
 
 
-def day(offers: int) -> Case:
-    """Loads follow a daily shape; offers of 16 periods are spread over buses and hours, seeded."""
-    case = json.loads(FEEDER.read_text())
-    random = np.random.default_rng(33)
-    case["name"] = f"33 buses, {offers} offers"
-    case["market_period"] = {"start": "2026-01-15T00:00:00+01:00", "resolution": "PT15M", "count": PERIODS}
-    case["energy_price_eur_per_mwh"] = [50.0] * PERIODS
-    for load in case["baseline"]:
-        for name in ("p_w", "q_var"):
-            load[name] = [round(load[name][0] * part) for part in SHAPE]
-    case["offers"] = []
-    for number, first in zip(range(offers), map(int, random.integers(0, PERIODS - 16, offers)), strict=True):
-        power = [0] * PERIODS
-        power[first : first + 16] = repeat(-int(random.integers(5_000, 60_000)), 16)
-        step = {"power_w": power, "price_eur_per_mwh": round(float(random.uniform(55, 150)), 2)}
-        bus = f"b{random.integers(1, 33)}"
-        case["offers"].append({"id": f"o{number}", "participant": "agg", "bus": bus, "kind": "curve", "steps": [step]})
-    return Case.model_validate(case)
+def run(options: Options) -> Iterator[Row]:
+    for buses, offers in options.chosen(SIZES):
+        progress(f"clearing: {buses} buses, {offers} offers")
+        yield {
+            "buses / offers": f"{buses} / {offers}",
+            **_measured(options.case(buses, offers), with_pyomo=not options.quick or buses * offers <= 33_000),
+        }
 
 
-def run() -> list[dict[str, str]]:
-    rows = []
-    for offers in (100, 1000):
-        case = day(offers)
-        started = time.perf_counter()
-        result = clear(case)
-        rows.append(
-            {
-                "case": case.name,
-                "total s": f"{time.perf_counter() - started:.2f}",
-                **{f"{part} s": f"{seconds:.2f}" for part, seconds in result.solver.seconds.items()},
-                "iterations": str(result.verification.iterations),
-                "status": result.status,
-            }
-        )
-    return rows
+def _measured(case: Case, *, with_pyomo: bool) -> Row:
+    linear = LinearMarket.of(case)
+    a, answer = best_of(lambda: solve_matrices(linear))
+    b = _in_pyomo(linear, answer) if with_pyomo else None
+    ours, result = best_of(lambda: clear(case))
+    return {
+        "(a) s": str(a),
+        "(b) s": "" if b is None else f"{b.seconds:.2f}",
+        "ours s": str(ours),
+        "ours / (a)": ratio(ours.seconds, a.seconds),
+        "ours / (b)": "" if b is None else ratio(ours.seconds, b.seconds),
+        "(a) EUR": f"{answer.objective_eur:.2f}",
+        "ours EUR": f"{result.cost_eur:.2f}",
+        "status": result.status,
+        "iterations": str(result.verification.iterations),
+        "peak MB": f"{clear_alone(case).peak_mb:.0f}",
+        "rows x columns of (a)": f"{answer.rows} x {answer.columns}",
+    }
+
+
+def _in_pyomo(linear: LinearMarket, answer: Answer) -> Answer:
+    """Anchor (b), which must find what (a) found."""
+    _, pyomo = best_of(lambda: solve_pyomo(linear), most=1)
+    if not isclose(pyomo.objective_eur, answer.objective_eur, rel_tol=1e-6, abs_tol=1e-6):
+        raise RuntimeError(f"the anchors disagree: (a) {answer.objective_eur} EUR, (b) {pyomo.objective_eur} EUR")
+    return pyomo

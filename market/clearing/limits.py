@@ -13,12 +13,15 @@ from api_spec.flexibility import (
     LimitSeries,
     PowerRequest,
     ReactiveRequest,
+    Selection,
+    UnbalanceRequest,
     VoltageRequest,
 )
+from api_spec.grid import Phase
 from api_spec.result import LimitKind
 from api_spec.units import series
 from market.clearing.quantities import Family, Quantities
-from market.network.model import FloatArray, Grid, IntArray
+from market.network.model import PHASES, FloatArray, Grid, IntArray
 
 NO_LIMIT: Final = np.inf
 _VOLTAGE_SCALE: Final = 0.01  # a hundredth of nominal voltage counts like a whole current or power limit
@@ -31,8 +34,8 @@ class Limits:
     quantity : (limit,) position in the vector of quantities. sense : (limit,) +1 upper, -1 lower. bound : (period,
     limit), `sense * inf` where it does not hold. scale : (limit,) what one relative unit of it is. max_price : (limit,)
     [EUR/MWh], inf = to be met at any price. whole : (limit,) equal numbers for parts of one limit, such as both ends
-    of a line, which share what is left unmet. kind, request, element : (limit,) names; request is None for the
-    network's own limits.
+    of a conductor, which share what is left unmet. kind, request, element, phase : (limit,) names; request is None for
+    the network's own limits, phase for what is not a phase's own.
     """
 
     quantity: IntArray
@@ -44,27 +47,38 @@ class Limits:
     kind: tuple[LimitKind, ...]
     request: tuple[str | None, ...]
     element: tuple[str, ...]
+    phase: tuple[Phase | None, ...]
 
-    def excess(self, values: FloatArray) -> FloatArray:
-        """(period, limit) how far quantities are beyond their bounds, relative to the scale; negative = room left.
+    def excess(self, values: FloatArray, period: IntArray) -> FloatArray:
+        """(row, limit) how far quantities are beyond their bounds, relative to the scale; negative = room left.
 
-        values : (period, quantity); also (copies of all periods, quantity), answered alike.
+        values : (row, quantity), each in its period : (row,).
         """
-        bound = np.tile(self.bound, (len(values) // len(self.bound), 1))
-        beyond: FloatArray = self.sense * (values[:, self.quantity] - bound) / self.scale
+        beyond = values[:, self.quantity]
+        beyond -= self.bound[period]
+        beyond *= self.sense / self.scale
         return beyond
 
 
 @dataclass(frozen=True)
-class _Limit:
-    """One limit on its way into the arrays. bound : one value per period, None where it does not hold."""
+class _Block:
+    """Limits of one kind on their way into the arrays.
 
-    quantity: int
+    quantity : (k,). bound : (period, k), inf against `upper` where it does not hold. element : (k,) names.
+    """
+
+    quantity: IntArray
     upper: bool
-    bound: tuple[float | None, ...]
+    bound: FloatArray
     kind: LimitKind
-    element: str
+    element: tuple[str, ...]
     request: FlexRequest | None = None
+    by_phase: bool = False
+
+    @property
+    def phase(self) -> tuple[Phase | None, ...]:
+        """(k,) phases, where the quantities are those of phases one after the other."""
+        return PHASES * (len(self.element) // len(PHASES)) if self.by_phase else (None,) * len(self.element)
 
 
 def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limits:
@@ -74,148 +88,183 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limit
     no harm (clearing.md).
     """
     requests = sorted(case.requests, key=lambda request: request.id)
-    asked = [limit for request in requests for limit in _requested(request, case, quantities, baseline)]
+    asked = [block for request in requests for block in _requested(request, case, quantities, baseline)]
     every = [*asked, *_own(quantities, baseline)]
-    sense = np.array([1.0 if limit.upper else -1.0 for limit in every])
-    bound = np.array(
-        [[way * NO_LIMIT if b is None else b for b in limit.bound] for limit, way in zip(every, sense, strict=True)]
-    ).T.reshape(case.market_period.count, len(every))
-    quantity = np.array([limit.quantity for limit in every], dtype=np.intp)
+    count = [len(block.quantity) for block in every]
+    sense = np.repeat([1.0 if block.upper else -1.0 for block in every], count)
+    periods = case.market_period.count
+    bound = np.concatenate([np.zeros((periods, 0)), *(block.bound for block in every)], axis=1)
+    quantity = np.concatenate([np.zeros(0, dtype=np.intp), *(block.quantity for block in every)])
+    kind = tuple(block.kind for block in every for _ in block.element)
+    element = tuple(name for block in every for name in block.element)
+    request = tuple(block.request and block.request.id for block in every for _ in block.element)
+    phase = tuple(each for block in every for each in block.phase)
+    names = list(zip(request, kind, element, phase, sense.tolist(), strict=True))
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return Limits(
         quantity=quantity,
         sense=sense,
         bound=bound,
-        scale=_scales(every, bound, baseline),
-        max_price=np.array([_max_price(limit.request) for limit in every]),
-        whole=_wholes(every),
-        kind=tuple(limit.kind for limit in every),
-        request=tuple(None if limit.request is None else limit.request.id for limit in every),
-        element=tuple(limit.element for limit in every),
+        scale=_scales(kind, bound, baseline[:, quantity]),
+        max_price=np.repeat([_max_price(block.request) for block in every], count),
+        whole=np.array([numbers[name] for name in names], dtype=np.intp),
+        kind=kind,
+        request=request,
+        element=element,
+        phase=phase,
     )
 
 
-def groups_of(case: Case, grid: Grid) -> tuple[IntArray, ...]:
-    """Buses of every `power` request that names buses, in the order of request ids."""
-    return tuple(
-        np.array(sorted({grid.bus_at[bus] for bus in request.buses}), dtype=np.intp)
-        for request in sorted(case.requests, key=lambda request: request.id)
-        if request.kind == "power" and request.buses != "source"
-    )
-
-
-def _requested(request: FlexRequest, case: Case, quantities: Quantities, baseline: FloatArray) -> list[_Limit]:
+def _requested(request: FlexRequest, case: Case, quantities: Quantities, baseline: FloatArray) -> list[_Block]:
     grid, count = quantities.grid, case.market_period.count
-
-    def limit(
-        kind: LimitKind, element: str, family: Family, at: int, bound: LimitSeries | None, *, upper: bool = True
-    ) -> list[_Limit]:
-        if bound is None:
-            return []
-        active = request.active or (True,) * count
-        bounds = tuple(b if on else None for b, on in zip(series(bound, count), active, strict=True))
-        return [_Limit(quantities.position(family, at), upper, bounds, kind, element, request)]
-
     if isinstance(request, CongestionRequest):
-        branch = grid.branch_at[request.element]
-        ends = (Family.CURRENT_FROM, Family.CURRENT_TO) if grid.is_line[branch] else (Family.CURRENT_FROM,)
-        return [each for end in ends for each in limit("congestion", request.element, end, branch, request.limit_a)]
-    if isinstance(request, CapacityRequest):
-        branch, name = grid.branch_at[request.element], request.element
-        low = None if request.export_limit_w is None else _negative(request.export_limit_w, count)
-        high = limit("capacity", name, Family.ACTIVE, branch, request.import_limit_w)
-        return [*high, *limit("capacity", name, Family.ACTIVE, branch, low, upper=False)]
-    if isinstance(request, ReactiveRequest):
-        branch, name = grid.branch_at[request.element], request.element
-        low = _negative(request.limit_var, count)
-        high = limit("reactive", name, Family.REACTIVE, branch, request.limit_var)
-        return [*high, *limit("reactive", name, Family.REACTIVE, branch, low, upper=False)]
-    if isinstance(request, VoltageRequest):
-        others = [bus for bus in grid.bus_ids if bus != case.network.source.bus]
-        band = ((request.min_pu, False), (request.max_pu, True))
-        return [
-            each
-            for bus in (others if request.buses == "all" else sorted(set(request.buses)))
-            for bound, upper in band
-            for each in limit("voltage", bus, Family.VOLTAGE, grid.bus_at[bus], bound, upper=upper)
+        found = [
+            _block(request, quantities.position(end, _conductors(grid, branch)), request.limit_a, request.element, count)
+            for branch in [grid.branch_at[request.element]]
+            for end in _rated_ends(grid, branch)
         ]
-    if isinstance(request, PowerRequest):
-        return _change_of_power(request, case, quantities, baseline)
-    return []
+    elif isinstance(request, CapacityRequest):
+        at = quantities.position(Family.ACTIVE, [grid.branch_at[request.element]])
+        low = None if request.export_limit_w is None else _negative(request.export_limit_w, count)
+        found = [
+            _block(request, at, request.import_limit_w, request.element, count),
+            _block(request, at, low, request.element, count, upper=False),
+        ]
+    elif isinstance(request, ReactiveRequest):
+        at = quantities.position(Family.REACTIVE, [grid.branch_at[request.element]])
+        low = _negative(request.limit_var, count)
+        found = [
+            _block(request, at, request.limit_var, request.element, count),
+            _block(request, at, low, request.element, count, upper=False),
+        ]
+    elif isinstance(request, VoltageRequest):
+        at = quantities.grid.terminals_of(_selected(request.buses, grid))
+        found = [
+            _block(request, quantities.position(Family.VOLTAGE, terminals), bound, grid.bus_ids[bus], count, upper=upper)
+            for bus, terminals in zip(_selected(request.buses, grid).tolist(), at, strict=True)
+            for bound, upper in ((request.min_pu, False), (request.max_pu, True))
+        ]
+    elif isinstance(request, UnbalanceRequest):
+        found = [
+            _block(request, quantities.position(Family.UNBALANCE, [bus]), request.max_vuf, grid.bus_ids[bus], count)
+            for bus in _selected(request.buses, grid).tolist()
+        ]
+    elif isinstance(request, PowerRequest):
+        found = _change_of_power(request, case, quantities, baseline)
+    else:
+        found = []
+    return [block for block in found if block is not None]
+
+
+def _block(
+    request: FlexRequest,
+    quantity: IntArray,
+    bound: LimitSeries | None,
+    element: str,
+    count: int,
+    *,
+    upper: bool = True,
+) -> _Block | None:
+    """The same bound on several quantities of one element, in the periods in which the request is active."""
+    if bound is None:
+        return None
+    active = np.array(request.active or (True,) * count, dtype=np.bool_)
+    held = np.where(active, np.array(series(bound, count), dtype=np.float64), NO_LIMIT if upper else -NO_LIMIT)
+    kind = request.kind
+    assert kind != "losses", "losses have a price, not a limit"
+    columns = np.repeat(held[:, None], len(quantity), axis=1)
+    return _Block(quantity, upper, columns, kind, (element,) * len(quantity), request, by_phase=len(quantity) == 3)
+
+
+def _conductors(grid: Grid, branch: int) -> IntArray:
+    """(phase,) numbers of a branch's conductors."""
+    conductors: IntArray = branch * grid.phases + np.arange(grid.phases)
+    return conductors
+
+
+def _rated_ends(grid: Grid, branch: int) -> tuple[Family, ...]:
+    """Where a current limit holds: both ends of a line, the from side of a transformer."""
+    return (Family.CURRENT_FROM, Family.CURRENT_TO) if grid.is_line[branch] else (Family.CURRENT_FROM,)
+
+
+def _selected(buses: Selection, grid: Grid) -> IntArray:
+    """Positions of buses; "all" leaves the source bus out."""
+    if buses == "all":
+        return np.setdiff1d(np.arange(grid.buses), [grid.source])
+    return np.array(sorted({grid.bus_at[bus] for bus in buses}), dtype=np.intp)
 
 
 def _negative(bound: LimitSeries, count: int) -> tuple[float, ...]:
     return tuple(-value for value in series(bound, count))
 
 
-def _change_of_power(request: PowerRequest, case: Case, quantities: Quantities, baseline: FloatArray) -> list[_Limit]:
+def _change_of_power(
+    request: PowerRequest, case: Case, quantities: Quantities, baseline: FloatArray
+) -> list[_Block | None]:
     """At least the asked change in its direction: an upper limit where less is asked for, a lower one for more."""
     count = case.market_period.count
     if request.buses == "source":
-        quantity, element = quantities.position(Family.SOURCE), "source"
+        quantity, element = quantities.position(Family.SOURCE, [0]), "source"
     else:
         named = [each.id for each in sorted(case.requests, key=lambda each: each.id) if _names_buses(each)]
-        quantity = quantities.position(Family.OFFERED, named.index(request.id))
+        quantity = quantities.position(Family.OFFERED, [named.index(request.id)])
         element = ",".join(request.buses)[:100]
-    asked = [
-        w if on else 0 for w, on in zip(series(request.power_w, count), request.active or (True,) * count, strict=True)
-    ]
-    bound = [float(baseline[t, quantity] + w) for t, w in enumerate(asked)]
-    return [
-        _Limit(
-            quantity,
-            upper,
-            tuple(b if (w < 0 if upper else w > 0) else None for w, b in zip(asked, bound, strict=True)),
-            "power",
-            element,
-            request,
-        )
-        for upper in (True, False)
-        if any(w < 0 if upper else w > 0 for w in asked)
-    ]
+    asked = np.array(series(request.power_w, count), dtype=np.float64)
+    target = baseline[:, quantity[0]] + asked
+    found: list[_Block | None] = []
+    for upper, there in ((True, asked < 0), (False, asked > 0)):
+        if there.any():
+            bound = np.where(there, target, NO_LIMIT if upper else -NO_LIMIT)
+            found.append(_block(request, quantity, tuple(bound.tolist()), element, count, upper=upper))
+    return found
 
 
 def _names_buses(request: FlexRequest) -> bool:
     return request.kind == "power" and request.buses != "source"
 
 
-def _own(quantities: Quantities, baseline: FloatArray) -> list[_Limit]:
+def _own(quantities: Quantities, baseline: FloatArray) -> list[_Block]:
     """The network's own limits: ratings at both ends of lines, at the from side of transformers, and voltage bands."""
     grid = quantities.grid
 
-    def no_harm(family: Family, at: int, bound: float, kind: LimitKind, element: str, *, upper: bool) -> _Limit:
+    def no_harm(
+        family: Family, at: IntArray, bound: FloatArray, kind: LimitKind, names: tuple[str, ...], *, upper: bool
+    ) -> _Block:
         quantity = quantities.position(family, at)
         worse = np.maximum if upper else np.minimum
-        return _Limit(quantity, upper, tuple(worse(baseline[:, quantity], bound).tolist()), kind, element)
+        held = worse(baseline[:, quantity], bound)
+        return _Block(quantity, upper, held, kind, names, by_phase=grid.phases == 3)
 
-    ratings = [
-        no_harm(end, at, float(grid.rating_a[at]), "congestion", name, upper=True)
-        for at, name in enumerate(grid.branch_ids)
-        if not np.isnan(grid.rating_a[at])
-        for end in ((Family.CURRENT_FROM, Family.CURRENT_TO) if grid.is_line[at] else (Family.CURRENT_FROM,))
-    ]
-    bands = [
-        no_harm(Family.VOLTAGE, at, float(bound[at]), "voltage", name, upper=upper)
-        for at, name in enumerate(grid.bus_ids)
-        if at != grid.source
-        for bound, upper in ((grid.min_pu, False), (grid.max_pu, True))
-    ]
-    return [*ratings, *bands]
+    rated = np.flatnonzero(~np.isnan(grid.rating_a))
+    found = []
+    for end, branches in ((Family.CURRENT_FROM, rated), (Family.CURRENT_TO, rated[grid.is_line[rated]])):
+        at = (branches[:, None] * grid.phases + np.arange(grid.phases)).ravel()
+        ratings = np.repeat(grid.rating_a[branches], grid.phases)
+        names = tuple(grid.branch_ids[branch] for branch in branches.tolist() for _ in range(grid.phases))
+        found.append(no_harm(end, at, ratings, "congestion", names, upper=True))
+    buses = _selected("all", grid)
+    names = tuple(grid.bus_ids[bus] for bus in buses.tolist() for _ in range(grid.phases))
+    for band, upper in ((grid.min_pu, False), (grid.max_pu, True)):
+        bound = np.repeat(band[buses], grid.phases)
+        found.append(no_harm(Family.VOLTAGE, grid.terminals_of(buses).ravel(), bound, "voltage", names, upper=upper))
+    return found
 
 
-def _scales(every: list[_Limit], bound: FloatArray, baseline: FloatArray) -> FloatArray:
+def groups_of(case: Case, grid: Grid) -> tuple[IntArray, ...]:
+    """Terminals of the buses that each request for a change of power names, in the order of requests' ids."""
+    return tuple(
+        grid.terminals_of(np.array(sorted({grid.bus_at[bus] for bus in request.buses}), dtype=np.intp)).ravel()
+        for request in sorted(case.requests, key=lambda request: request.id)
+        if isinstance(request, PowerRequest) and request.buses != "source"
+    )
+
+
+def _scales(kind: tuple[LimitKind, ...], bound: FloatArray, baseline: FloatArray) -> FloatArray:
     """Voltages are measured in hundredths, all else relative to the bound (or, for a bound of 0, to the baseline)."""
-    scales = []
-    for at, limit in enumerate(every):
-        finite = np.abs(bound[np.isfinite(bound[:, at]), at])
-        typical = max(finite.max(initial=0.0), np.abs(baseline[:, limit.quantity]).max(initial=0.0) / 100, 1e-3)
-        scales.append(_VOLTAGE_SCALE if limit.kind == "voltage" else typical)
-    return np.array(scales)
-
-
-def _wholes(every: list[_Limit]) -> IntArray:
-    names = [(limit.request and limit.request.id, limit.kind, limit.element, limit.upper) for limit in every]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], dtype=np.intp)
+    finite = np.where(np.isfinite(bound), np.abs(bound), 0.0).max(axis=0, initial=0.0)
+    typical = np.maximum(np.maximum(finite, np.abs(baseline).max(axis=0, initial=0.0) / 100), 1e-3)
+    voltage = np.array([each == "voltage" for each in kind], dtype=np.bool_)
+    return np.where(voltage, _VOLTAGE_SCALE, typical)
 
 
 def _max_price(request: FlexRequest | None) -> float:

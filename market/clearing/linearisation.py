@@ -1,97 +1,40 @@
-"""The market seen from one dispatch: its cost and limits there, and how both change with what is accepted."""
+"""The market seen from one dispatch: how cost and limits change with what is accepted, to first and second order."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from market.clearing.dispatch import Dispatch
 from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
-from market.network.model import BASE_VA, BoolArray, ComplexArray, FloatArray, IntArray
-from market.network.operating_point import OperatingPoints
+from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
 HARD_PRICE: Final = 1e6
 """What a limit that is to be met at any price may add to a nodal price before it counts as impossible [EUR/MWh]."""
 
 
 @dataclass(frozen=True, eq=False)
-class Dispatch:
-    """Accepted power and the AC state it leads to.
-
-    accepted_mw : (column,). cost : (period,) [EUR/h], energy, losses and offers, without unmet limits. excess :
-    (period, limit), see `Limits.excess`.
-    """
-
-    accepted_mw: FloatArray
-    points: OperatingPoints
-    values: FloatArray
-    excess: FloatArray
-    cost: FloatArray
-
-
-def dispatches(problem: ClearingProblem, accepted_mw: FloatArray) -> list[Dispatch]:
-    """AC state of several acceptances : (k, column), in one batch. Raises PowerFlowDiverged."""
-    periods = problem.periods
-    change = np.concatenate([problem.change_w(each) for each in accepted_mw])
-    copies = len(accepted_mw)
-    points = problem.flow.solve(np.tile(problem.p_w, (copies, 1)) + change, np.tile(problem.q_var, (copies, 1)))
-    values = problem.quantities.values(points, change)
-    excess = problem.limits.excess(values)
-    source_mw, losses_mw = points.source_w / BASE_VA, points.losses_w / BASE_VA
-    found = []
-    for copy, accepted in enumerate(accepted_mw):
-        rows = slice(copy * periods, (copy + 1) * periods)
-        offered = np.zeros(periods)
-        np.add.at(offered, problem.columns.period, problem.columns.price * accepted)
-        cost = problem.energy_price * source_mw[rows] + problem.losses_price * losses_mw[rows] + offered
-        own = OperatingPoints(problem.grid, points.voltage[rows], points.p_w[rows], points.q_var[rows])
-        found.append(Dispatch(accepted, own, values[rows], excess[rows], cost))
-    return found
-
-
-def combined(problem: ClearingProblem, choices: list[Dispatch], pick: IntArray) -> Dispatch:
-    """A dispatch put together from several, period by period. pick : (period,) number of the choice."""
-    periods = np.arange(problem.periods)
-
-    def stacked(of: Callable[[Dispatch], FloatArray | ComplexArray]) -> Any:
-        return np.stack([of(each) for each in choices])[pick, periods]
-
-    accepted = np.stack([each.accepted_mw for each in choices])
-    columns = np.arange(len(problem.columns))
-    points = OperatingPoints(
-        problem.grid,
-        stacked(lambda each: each.points.voltage),
-        stacked(lambda each: each.points.p_w),
-        stacked(lambda each: each.points.q_var),
-    )
-    return Dispatch(
-        accepted_mw=accepted[pick[problem.columns.period], columns],
-        points=points,
-        values=stacked(lambda each: each.values),
-        excess=stacked(lambda each: each.excess),
-        cost=stacked(lambda each: each.cost),
-    )
-
-
-@dataclass(frozen=True, eq=False)
 class Rows:
     """Limits in single periods, linearised at a dispatch; powers in MW, limits relative to their scale.
 
-    period, limit : (row,) which. excess : (row,) at the dispatch. by_p : (row, bus) derivative of excess by
-    consumption [1/MW]. unmet : (row,) which amount left unmet it shares with other parts of the same limit. price :
-    (unmet,) what one relative unit of it costs [EUR/h].
+    period, limit : (row,) which. excess : (row,) at the dispatch. slope : (row, 2 places) derivative of excess by
+    active and reactive consumption [1/MW, 1/Mvar]. by_p, by_q : (row, terminal) the part of it that passes through the
+    voltages. unmet : (row,) which amount left unmet it shares with other parts of the same limit. price : (unmet,) what
+    one relative unit of it costs [EUR/h]. hard : (unmet,) whether it is to be met at any price.
     """
 
     period: IntArray
     limit: IntArray
     excess: FloatArray
+    slope: FloatArray
     by_p: FloatArray
     by_q: FloatArray
     unmet: IntArray
     price: FloatArray
+    hard: BoolArray
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -106,86 +49,122 @@ class Linearisation:
         self.problem = problem
         self.dispatch = dispatch
         self._jacobians: dict[int, Jacobian] = {}
+        self._gradients: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
 
     def jacobian(self, period: int) -> Jacobian:
         """The factorised power-flow Jacobian of a period."""
         if period not in self._jacobians:
-            self._jacobians[period] = Jacobian.at(self.problem.grid, self.dispatch.points.voltage[period])
+            self._jacobians[period] = self.problem.jacobians.at(self.dispatch.voltage[period])
         return self._jacobians[period]
 
     @cached_property
+    def energy_weight(self) -> FloatArray:
+        """(period,) what one MWh of losses costs [EUR/MWh]."""
+        weight: FloatArray = self.problem.energy_price + self.problem.losses_price
+        return weight
+
+    @cached_property
     def _source(self) -> tuple[FloatArray, FloatArray]:
-        """(period, bus) derivative of source power by active and reactive consumption [W per W]."""
+        """(period, terminal) derivative of source power by consumption that passes through voltages [W per W], [W per
+        var]; periods in which losses cost nothing are left out as 0.
+        """
         problem = self.problem
-        by_p = np.zeros_like(problem.p_w)
-        by_q = np.zeros_like(problem.p_w)
-        quantity = problem.quantities.position(Family.SOURCE)
-        for period in range(problem.periods):
-            voltage = self.dispatch.points.voltage[period]
-            p, q = self.jacobian(period).adjoint(problem.quantities.gradient(quantity, voltage)[:, None])
-            by_p[period] = (p[:, 0] + problem.quantities.direct(quantity)) / BASE_VA
-            by_q[period] = q[:, 0] / BASE_VA
+        by_p, by_q = np.zeros_like(problem.p_w), np.zeros_like(problem.p_w)
+        quantity = problem.quantities.position(Family.SOURCE, [0])
+        gradient = problem.quantities.gradients(quantity, self.dispatch.voltage[0])
+        for period in np.flatnonzero(self.energy_weight != 0).tolist():
+            p, q = self.jacobian(period).adjoint(gradient)
+            by_p[period], by_q[period] = p[:, 0] / BASE_VA, q[:, 0] / BASE_VA
         return by_p, by_q
 
     @cached_property
-    def losses_by_p(self) -> FloatArray:
-        """(period, bus) marginal losses dLosses/dp [W per W]; 0 at the source."""
-        marginal: FloatArray = self._source[0] - 1.0
-        return marginal
+    def energy_price(self) -> FloatArray:
+        """(period, 2 places) what one more MWh or Mvarh costs there as energy at the source [EUR/MWh]."""
+        places, price = self.problem.places, self.problem.energy_price[:, None]
+        active = np.repeat(price, places.terminals, axis=1)
+        return places.from_terminals(active, np.zeros_like(active))
+
+    @cached_property
+    def losses_price(self) -> FloatArray:
+        """(period, 2 places) what it costs as losses [EUR/MWh]; 0 for active power at the source."""
+        by_p, by_q = self._source
+        weight = self.energy_weight[:, None]
+        marginal = np.where(weight != 0, by_p - 1.0, 0.0)
+        marginal[:, self.problem.grid.source_terminals] = 0.0
+        return self.problem.places.from_terminals(weight * marginal, weight * by_q)
 
     @cached_property
     def column_cost(self) -> FloatArray:
-        """(column,) what accepting one more MW costs: offer, energy and losses [EUR/MWh]."""
-        problem, columns = self.problem, self.problem.columns
-        weight = (problem.energy_price + problem.losses_price)[:, None]
-        energy = problem.energy_price[:, None] + weight * self.losses_by_p
-        cost: FloatArray = columns.price + columns.sign * energy[columns.period, columns.bus]
+        """(column,) what accepting one more MW costs: offer, energy and losses [EUR/h per MW]."""
+        worth = self.problem.columns.worth(self.energy_price + self.losses_price)
+        cost: FloatArray = self.problem.column_cost + worth
         return cost
 
     def rows(self, entered: BoolArray) -> Rows:
         """Limits that have entered, linearised. entered : (period, limit)."""
         problem, limits = self.problem, self.problem.limits
         period, limit = np.nonzero(entered)
-        by_p = np.zeros((len(period), problem.grid.buses))
+        by_p = np.zeros((len(period), problem.grid.terminals))
         by_q = np.zeros_like(by_p)
-        for each in np.unique(period):
+        for each in np.unique(period).tolist():
             at = np.flatnonzero(period == each)
-            voltage = self.dispatch.points.voltage[each]
-            wanted, back = np.unique(limits.quantity[limit[at]], return_inverse=True)
-            gradients = np.stack([problem.quantities.gradient(quantity, voltage) for quantity in wanted], axis=1)
-            direct = np.stack([problem.quantities.direct(quantity) for quantity in wanted], axis=1)
-            p, q = self.jacobian(each).adjoint(gradients)
-            by_p[at], by_q[at] = (p + direct).T[back], q.T[back]
+            self._meet(each, limits.quantity[limit[at]])
+            for row in at.tolist():
+                by_p[row], by_q[row] = self._gradients[each, int(limits.quantity[limit[row]])]
         relative = (limits.sense[limit] / limits.scale[limit])[:, None]
         by_p, by_q = by_p * relative, by_q * relative
+        direct = problem.quantities.direct(limits.quantity[limit]).T * relative
+        slope = problem.places.from_terminals(by_p + direct, by_q)
         shared, unmet = np.unique(np.stack([period, limits.whole[limit]]), axis=1, return_inverse=True)
+        unmet = unmet.reshape(-1)
         steepest, most = np.zeros(shared.shape[1]), np.zeros(shared.shape[1])
-        np.maximum.at(steepest, unmet, np.abs(by_p).max(axis=1, initial=0.0))
-        most[unmet] = np.where(np.isinf(limits.max_price[limit]), HARD_PRICE, limits.max_price[limit])
+        hard = np.zeros(shared.shape[1], dtype=np.bool_)
+        np.maximum.at(steepest, unmet, np.abs(by_p + direct).max(axis=1, initial=0.0))
+        hard[unmet] = np.isinf(limits.max_price[limit])
+        most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.
         price = np.divide(most, steepest, out=np.zeros_like(most), where=steepest > 0)
-        return Rows(period, limit, self.dispatch.excess[period, limit], by_p, by_q, unmet, price)
+        excess = self.dispatch.excess[period, limit]
+        return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard)
 
-    def hessian(self, period: int, buses: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
-        """(k, k) second derivative of cost plus shadow-priced limits by consumption at k buses [EUR/h per MW^2].
+    def _meet(self, period: int, quantities: IntArray) -> None:
+        """Know the gradients of some quantities."""
+        wanted = np.unique(quantities)
+        new = np.array([each for each in wanted.tolist() if (period, each) not in self._gradients], dtype=np.intp)
+        if len(new) == 0:
+            return
+        voltage = self.dispatch.voltage[period]
+        by_p, by_q = self.jacobian(period).adjoint(self.problem.quantities.gradients(new, voltage))
+        for at, quantity in enumerate(new.tolist()):
+            self._gradients[period, quantity] = by_p[:, at], by_q[:, at]
+
+    def nodal(self, rows: Rows, shadow: FloatArray) -> FloatArray:
+        """(period, 2 places) cost of consuming one more MWh (Mvarh) at every place [EUR/MWh], the DLMP.
+
+        shadow : (row,) what relaxing a limit by one relative unit saves [EUR/h].
+        """
+        price: FloatArray = self.energy_price + self.losses_price
+        used = np.flatnonzero(shadow)
+        np.add.at(price, rows.period[used], shadow[used, None] * rows.slope[used])
+        return price
+
+    def hessian(self, period: int, place: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
+        """(k, k) second derivative of cost plus shadow-priced limits by change at k places [EUR/h per MW^2].
 
         shadow : (row,) [EUR/h per relative unit].
         """
         problem = self.problem
-        jacobian, voltage = self.jacobian(period), self.dispatch.points.voltage[period]
-        response = jacobian.response(buses)
-        weight = problem.energy_price[period] + problem.losses_price[period]
+        unit = np.zeros((len(place), 2 * problem.places.count))
+        unit[np.arange(len(place)), place] = 1.0
+        active, reactive = problem.places.to_terminals(unit)
+        jacobian, voltage = self.jacobian(period), self.dispatch.voltage[period]
+        response = jacobian.response(active.T, reactive.T)
+        weight = self.energy_weight[period]
         by_p, by_q = weight * self._source[0][period], weight * self._source[1][period]
-        by_p[problem.grid.source] = 0.0  # what the source's own bus draws passes through no voltage
-        total = np.zeros((len(buses), len(buses)))
-        for row in np.flatnonzero((rows.period == period) & (shadow > 0)):
+        total = np.zeros((len(place), len(place)))
+        for row in np.flatnonzero((rows.period == period) & (shadow > 0)).tolist():
             limit = rows.limit[row]
             relative = shadow[row] * problem.limits.sense[limit] / problem.limits.scale[limit]
-            quantity = problem.limits.quantity[limit]
-            total += relative * problem.quantities.curvature(quantity, voltage, response)
-            through = (
-                rows.by_p[row]
-                - problem.quantities.direct(quantity) * problem.limits.sense[limit] / problem.limits.scale[limit]
-            )
-            by_p, by_q = (by_p + shadow[row] * through, by_q + shadow[row] * rows.by_q[row])
+            total += relative * problem.quantities.curvature(int(problem.limits.quantity[limit]), voltage, response)
+            by_p, by_q = by_p + shadow[row] * rows.by_p[row], by_q + shadow[row] * rows.by_q[row]
         return total + jacobian.curvature(by_p, by_q, response)

@@ -6,15 +6,20 @@ from typing import Final
 
 import numpy as np
 
-from market.clearing.linearisation import Dispatch, Linearisation, Rows, combined, dispatches
-from market.clearing.model import Bounds, build_model
-from market.clearing.newton import Newton, newton_step, running_power
+from market.clearing.columns import NONE
+from market.clearing.dispatch import Dispatch, baseline_dispatch, combined, dispatches
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.newton import Newton, newton_step
+from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
-from market.clearing.solve import Step, solve
+from market.clearing.program import Bounds
 from market.errors import PowerFlowDiverged, SolverFailed
-from market.network.model import BoolArray, FloatArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
-_FRACTIONS: Final = (1.0, 0.5, 0.2, 0.05)
+_FIRST: Final = (1.0,)
+_SHORTER: Final = (0.5, 0.2, 0.05)
+_PATIENCE: Final = 4
+"""Steps of a group in a row that may not improve."""
 _NOISE: Final = 1e-11  # of the cost: what the power flow's own tolerance can move it by
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
@@ -42,115 +47,204 @@ DEFAULT: Final = Options()
 class Optimum:
     """Where the loop ended.
 
-    shadow : (period, limit) what one relative unit of a limit saves [EUR/h]. seconds : spent in each part.
+    limits : between which values columns could move. entered : (period, limit) limits that were looked at. shadow :
+    (period, limit) what one relative unit of a limit saves [EUR/h]. reduced_cost : (column,) [EUR/h per MW]. seconds :
+    spent in each part.
     """
 
     dispatch: Dispatch
     linearisation: Linearisation
+    limits: Bounds
+    entered: BoolArray
     shadow: FloatArray
+    reduced_cost: FloatArray
     iterations: int
     seconds: dict[str, float]
 
 
 @dataclass
-class _Laps:
-    """Seconds by part of the loop."""
+class Laps:
+    """Seconds by part of the work."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
     last: float = field(default_factory=time.perf_counter)
 
     def lap(self, part: str) -> None:
+        """The time since the last lap went into `part`."""
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self.last
         self.last = now
 
     @property
     def total_s(self) -> float:
+        """Since the beginning."""
         return time.perf_counter() - self.began
 
 
-def optimise(problem: ClearingProblem, options: Options) -> Optimum:
+def optimise(
+    problem: ClearingProblem,
+    options: Options = DEFAULT,
+    *,
+    limits: Bounds | None = None,
+    start: Optimum | None = None,
+    laps: Laps | None = None,
+) -> Optimum:
     """Accepted power and shadow prices at the AC optimum.
 
-    Periods that no envelope ties together are groups of their own: each has its trust region, and leaves the loop when
-    it is done. Raises SolverFailed where the solver fails or the loop ends without an optimum.
+    limits : narrower bounds of columns than 0 to all of them. start : an optimum with other bounds, to go on from.
+    Periods that no offer ties together are groups of their own: each has its trust region, and leaves the loop when it
+    is done. Raises SolverFailed where the solver fails or the loop ends without an optimum.
     """
-    laps = _Laps()
-    unit_mw = float(problem.columns.upper_mw.max(initial=1e-6))
-    groups = problem.couplings
-    dispatch = dispatches(problem, np.zeros((1, len(problem.columns))))[0]
+    laps = laps or Laps()
+    limits = limits or Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
+    in_play, groups = InPlay(problem), problem.couplings
+    dispatch = start.dispatch if start else baseline_dispatch(problem)
+    within = np.clip(dispatch.accepted_mw, limits.low_mw, limits.high_mw)
+    in_play.columns |= within > 0
+    if (within != dispatch.accepted_mw).any():
+        (dispatch,) = dispatches(problem, [within], dispatch)
     entered = dispatch.excess > options.excess_tolerance
-    shadow = np.zeros_like(dispatch.excess)
-    radius = np.full(groups.max() + 1, unit_mw)
+    if start:
+        entered |= start.entered
+    state = _Prices(np.zeros_like(dispatch.excess), np.zeros(len(problem.columns)))
+    radius = np.full(groups.max() + 1, problem.unit_mw)
     working = np.ones(len(radius), dtype=np.bool_)
+    best, patience, hint = dispatch, np.full(len(radius), _PATIENCE), None
     laps.lap("power_flow")
     for iteration in range(1, options.most_iterations + 1):
         point = Linearisation(problem, dispatch)
-        rows = point.rows(entered & working[groups][:, None])
-        bounds = _trust_region(problem, dispatch.accepted_mw, (radius * working)[groups])
-        laps.lap("sensitivities")
-        model = build_model(point, rows, bounds, unit_mw)
-        laps.lap("build")
-        step = solve(model, problem, unit_mw=unit_mw, time_limit_s=max(options.time_limit_s - laps.total_s, 0.1))
-        laps.lap("solve")
-        shadow[rows.period, rows.limit] = step.shadow
-        error = optimality_error(point, rows, step, options)
-        working &= ~_finished(
-            error, radius < _SMALLEST * unit_mw, working, options, last=iteration == options.most_iterations
-        )
+        last = iteration == options.most_iterations or laps.total_s > options.time_limit_s
+        if hint is not None:
+            rows = point.rows(entered & working[groups][:, None])
+            found = optimality(point, rows, hint.on(rows), limits, options)
+            working &= ~state.keep(problem, rows, hint.on(rows), found, working & (found.error <= 1.0))
+            laps.lap("sensitivities")
+        if working.any():
+            rows = point.rows(entered & working[groups][:, None])
+            reach = _trust_region(problem, dispatch.accepted_mw, limits, radius)
+            laps.lap("sensitivities")
+            step = in_play.solve(
+                point,
+                rows,
+                limits,
+                reach,
+                working[problem.group_of_column],
+                time_limit_s=options.time_limit_s - laps.total_s,
+                tolerance=options.price_tolerance / 2,
+            )
+            laps.lap("solve")
+            found = optimality(point, rows, step.multipliers, limits, options)
+            stuck = radius < _SMALLEST * problem.unit_mw
+            done = _finished(found.error, stuck, working, options, last=last)
+            working &= ~state.keep(problem, rows, step.multipliers, found, working & done)
         if not working.any():
-            return Optimum(dispatch, point, shadow, iteration, laps.seconds)
-        newton = newton_step(point, rows, step, _held_back(problem, step, bounds, working), unit_mw)
-        laps.lap("sensitivities")
-        trials = _trials(problem, rows, dispatch, step, newton)
-        entered |= np.logical_or.reduce([trial.dispatch.excess > options.excess_tolerance for trial in trials])
-        laps.lap("power_flow")
-        rows = point.rows(entered & working[groups][:, None])
-        dispatch, radius = _best(problem, rows, dispatch, trials, radius, working)
-        laps.lap("sensitivities")
+            return Optimum(dispatch, point, limits, entered, state.shadow, state.reduced_cost, iteration, laps.seconds)
+        search = _Search(point, rows, step, best, in_play.columns, options)
+        dispatch, best, radius, patience = search.next(radius, working, patience)
+        hint = search.hint
+        entered |= search.entered
+        laps.lap("search")
     raise AssertionError("the last iteration returns or raises")
 
 
-def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, radius: FloatArray) -> Bounds:
-    """Bounds of every column in this step; radius : (period,) [MW]."""
-    reach = radius[problem.columns.period]
+@dataclass(frozen=True, eq=False)
+class _Hint:
+    """Multipliers of the second-order step that was taken, which may support the point that it led to.
+
+    shadow : (period, limit) [EUR/h per relative unit].
+    """
+
+    shadow: FloatArray
+    multipliers: Multipliers
+
+    def on(self, rows: Rows) -> Multipliers:
+        """The same for other rows."""
+        shadow = self.shadow[rows.period, rows.limit]
+        return Multipliers(shadow, self.multipliers.energies, self.multipliers.energy_price)
+
+
+@dataclass(frozen=True, eq=False)
+class _Optimality:
+    """How far a point is from optimal with some multipliers. error : (group,), 1 = the tolerance. reduced_cost :
+    (column,) [EUR/h per MW].
+    """
+
+    error: FloatArray
+    reduced_cost: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Prices:
+    """What supports the groups that are done. shadow : (period, limit). reduced_cost : (column,)."""
+
+    shadow: FloatArray
+    reduced_cost: FloatArray
+
+    def keep(
+        self, problem: ClearingProblem, rows: Rows, multipliers: Multipliers, found: _Optimality, done: BoolArray
+    ) -> BoolArray:
+        """Keep the prices of groups that are done now; returns them."""
+        own = done[problem.couplings[rows.period]]
+        self.shadow[rows.period[own], rows.limit[own]] = multipliers.shadow[own]
+        columns = done[problem.group_of_column]
+        self.reduced_cost[columns] = found.reduced_cost[columns]
+        return done
+
+
+def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds, radius: FloatArray) -> Bounds:
+    """Bounds of every column in this step; radius : (group,) [MW]."""
+    reach = radius[problem.group_of_column]
     return Bounds(
-        low_mw=np.maximum(accepted_mw - reach, 0.0), high_mw=np.minimum(accepted_mw + reach, problem.columns.upper_mw)
+        low_mw=np.maximum(accepted_mw - reach, limits.low_mw), high_mw=np.minimum(accepted_mw + reach, limits.high_mw)
     )
 
 
-def optimality_error(point: Linearisation, rows: Rows, step: Step, options: Options) -> FloatArray:
-    """(group,) worst breach of the optimality conditions at the present dispatch; 1 = the tolerance.
+def optimality(
+    point: Linearisation, rows: Rows, multipliers: Multipliers, limits: Bounds, options: Options
+) -> _Optimality:
+    """Breach of the optimality conditions at the present dispatch.
 
-    Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards; the same for
-    running energy. Feasibility and complementarity: a limit with a shadow price is tight, none is exceeded but at its
-    slack price.
+    Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards. Feasibility
+    and complementarity: a limit with a shadow price is tight, none is exceeded but at its slack price; a running energy
+    that is not at a bound has no price.
     """
     problem, x = point.problem, point.dispatch.accepted_mw
-    columns, groups = problem.columns, problem.couplings
+    groups, shadow = problem.couplings, multipliers.shadow
     error = np.zeros(groups.max() + 1)
-    small = 1e-8 * columns.upper_mw.max(initial=0.0)
-    inward = np.maximum(
-        np.where(x > small, step.reduced_cost, 0.0), np.where(x < columns.upper_mw - small, -step.reduced_cost, 0.0)
-    )
-    relative = inward / np.maximum(np.abs(columns.price), 1.0) / options.price_tolerance
-    np.maximum.at(error, groups[columns.period], relative)
-    for number, each in enumerate(problem.envelopes):
-        energy = running_power(problem, number, x) * problem.hours
-        slack = np.minimum(energy - each.low_mwh, each.high_mwh - energy)
-        loose = np.where(slack > small * problem.hours, np.abs(step.energy_price[number]), 0.0)
-        error[0] = max(error[0], float(loose.max()) / options.price_tolerance)
+    small = 1e-8 * problem.unit_mw
+    reduced = multipliers.reduced_cost(point, rows)
+    above, below = x > limits.low_mw + small, x < limits.high_mw - small
+    inward = np.maximum(np.where(above, reduced, 0.0), np.where(below, -reduced, 0.0))
+    relative = inward / np.maximum(np.abs(problem.columns.ask), 1.0) / options.price_tolerance
+    np.maximum.at(error, problem.group_of_column, relative)
+    if len(multipliers.energies):
+        _add_energy_error(problem, multipliers, x, small, options, error)
     whole = np.zeros(len(rows.price))
-    np.add.at(whole, rows.unmet, step.shadow)
-    allowed = _unmet(rows, point.dispatch) * (whole >= rows.price * (1 - 1e-9))
-    exceeded = rows.excess - allowed[rows.unmet]
-    untight = np.where(step.shadow > 1e-9 * rows.price[rows.unmet], -exceeded, 0.0)
+    np.add.at(whole, rows.unmet, shadow)
+    unmet = _unmet(rows, point.dispatch) * (whole >= rows.price * (1 - 1e-9))
+    exceeded = rows.excess - unmet[rows.unmet]
+    untight = np.where(shadow > 1e-9 * rows.price[rows.unmet], -exceeded, 0.0)
     np.maximum.at(error, groups[rows.period], np.maximum(exceeded, untight) / options.excess_tolerance)
+    above_price = np.maximum(whole - rows.price * (1 + 1e-6), 0.0)[rows.unmet]
+    np.maximum.at(error, groups[rows.period], np.where(above_price > 0, np.inf, 0.0))
     unseen = point.dispatch.excess > options.excess_tolerance
     unseen[rows.period, rows.limit] = False
     np.maximum.at(error, groups, np.where(unseen.any(axis=1), np.inf, 0.0))
-    return error
+    return _Optimality(error, reduced)
+
+
+def _add_energy_error(
+    problem: ClearingProblem, multipliers: Multipliers, x: FloatArray, small: float, options: Options, error: FloatArray
+) -> None:
+    """A running energy has a price at its bounds only, and of the sign that holds it there."""
+    fleets = problem.envelopes
+    at, price = multipliers.energies, multipliers.energy_price
+    owners, back = np.unique(at[:, 0], return_inverse=True)
+    energy = fleets.running(x, owners)[back, at[:, 1]]
+    low, high = (bound[at[:, 0], at[:, 1]] for bound in (fleets.low, fleets.high))
+    loose = np.maximum(np.where(energy - low > small, price, 0.0), np.where(high - energy > small, -price, 0.0))
+    np.maximum.at(error, problem.couplings[at[:, 1]], loose / options.price_tolerance)
 
 
 def _finished(error: FloatArray, stuck: BoolArray, working: BoolArray, options: Options, *, last: bool) -> BoolArray:
@@ -164,18 +258,6 @@ def _finished(error: FloatArray, stuck: BoolArray, working: BoolArray, options: 
     return done
 
 
-def _held_back(problem: ClearingProblem, step: Step, bounds: Bounds, working: BoolArray) -> BoolArray:
-    """(column,) columns of the groups in which the trust region, and nothing else, stops some column."""
-    x, upper = step.accepted_mw, problem.columns.upper_mw
-    small = 1e-9 * upper.max(initial=0.0)
-    at_low = (x <= bounds.low_mw + small) & (bounds.low_mw > small)
-    at_high = (x >= bounds.high_mw - small) & (bounds.high_mw < upper - small)
-    group = problem.couplings[problem.columns.period]
-    held = np.zeros(len(working), dtype=np.bool_)
-    held[group[at_low | at_high]] = True
-    return (held & working)[group]
-
-
 @dataclass(frozen=True, eq=False)
 class _Trial:
     """A dispatch to be judged, how far it goes [share of its step], and whether its step is of second order."""
@@ -185,37 +267,180 @@ class _Trial:
     second_order: bool
 
 
-def _trials(
-    problem: ClearingProblem, rows: Rows, dispatch: Dispatch, step: Step, newton: Newton | None
-) -> list[_Trial]:
-    x = dispatch.accepted_mw
-    linear = step.accepted_mw - x
-    wanted = [(x + f * linear, f, False) for f in _FRACTIONS]
-    if newton is not None:
-        second = np.where(newton.movable, newton.moves, linear)
-        wanted += [(_within(problem, x, f * second), f, True) for f in _FRACTIONS[:3]]
-    trials = _evaluated(problem, wanted)
-    full = next((trial for trial in trials if trial.second_order and trial.fraction == 1.0), None)
-    if newton is not None and full is not None and len(newton.binding) > 0:
-        excess = full.dispatch.excess[rows.period, rows.limit][newton.binding]
-        corrected = _within(problem, x, full.dispatch.accepted_mw + newton.correct(excess) - x)
-        trials += _evaluated(problem, [(corrected, 1.0, True)])
-    return trials
+class _Search:
+    """Looks for a better dispatch along the linear and the second-order step.
 
+    A full linear step that lowers cost but leaves limits by their curvature is taken all the same, a few times: the
+    next one brings the limits back, where shorter steps along curved limits would creep (the watchdog technique of
+    Chamberlain et al., Math. Programming Study 16 (1982) 1-17). What was best so far is kept to return to.
+    """
 
-def _within(problem: ClearingProblem, x: FloatArray, move: FloatArray) -> FloatArray:
-    """The move, cut at the columns' bounds; where envelopes tie periods together, shortened as a whole instead."""
-    upper = problem.columns.upper_mw
-    if not problem.envelopes:
-        return np.clip(x + move, 0.0, upper)
-    # Where a bound holds already, rounding must not keep the move from following it.
-    small = 1e-9 * upper.max(initial=0.0)
-    share = _longest(x, move, np.full_like(x, -small), upper + small)
-    for number, each in enumerate(problem.envelopes):
-        here, there = (running_power(problem, number, x), running_power(problem, number, x + move))
-        low, high = each.low_mwh / problem.hours - small, each.high_mwh / problem.hours + small
-        share = min(share, _longest(here, there - here, low, high))
-    return np.clip(x + share * move, 0.0, upper)
+    def __init__(
+        self,
+        point: Linearisation,
+        rows: Rows,
+        step: Step,
+        best: Dispatch,
+        in_play: BoolArray,
+        options: Options,
+    ) -> None:
+        self._problem, self._point, self._rows = point.problem, point, rows
+        self._here, self._step, self._limits, self._options = point.dispatch, step, step.limits, options
+        self._best, self._in_play = best, in_play
+        self._linear = step.accepted_mw - point.dispatch.accepted_mw
+        self._newton: Newton | None = None
+        self._trials: list[_Trial] = []
+        self.hint: _Hint | None = None
+        self.entered = np.zeros_like(point.dispatch.excess, dtype=np.bool_)
+
+    def next(
+        self, radius: FloatArray, working: BoolArray, patience: IntArray
+    ) -> tuple[Dispatch, Dispatch, FloatArray, IntArray]:
+        """For each group where to go on from, the best so far, its next trust region and how often it may yet not
+        improve.
+        """
+        rows = self._rows
+        self._try(self._shares(self._linear, _FIRST, second_order=False))
+        better, chosen = self._better(working)
+        if (working & ~better).any():
+            self._try_second_order(rows, (working & ~better)[self._problem.group_of_column])
+            better, chosen = self._better(working)
+        daring = working & ~better & (patience > 0) & self._spoiled_by_limits()
+        waiting = working & ~better & ~daring
+        # Shorter steps start from the best: where it is not here, go back there first.
+        shorter = (waiting & self._is_best)[self._problem.group_of_column]
+        if shorter.any():
+            self._try(self._shares(self._linear * shorter, _SHORTER, second_order=False))
+            if self._newton is not None:
+                self._try(self._shares(self._newton.moves * shorter, _SHORTER, second_order=True))
+            better, chosen = self._better(working)
+        choices = [self._here, self._best, *(trial.dispatch for trial in self._trials)]
+        found = np.where(better, chosen + 2, np.where(working, 1, 0))
+        groups = self._problem.couplings
+        best = combined(self._problem, choices, found[groups])
+        onward = combined(self._problem, choices, np.where(daring, 2, found)[groups])
+        patience = np.where(better, np.minimum(patience + 1, _PATIENCE), np.maximum(patience - 1, 0))
+        self._remember_hint(rows)
+        return onward, best, self._next_radius(radius, waiting, better, chosen), patience
+
+    def _remember_hint(self, rows: Rows) -> None:
+        if self._newton is not None:
+            multipliers = self._newton.multipliers
+            shadow = np.zeros_like(self._here.excess)
+            shadow[rows.period, rows.limit] = multipliers.shadow
+            self.hint = _Hint(shadow, multipliers)
+
+    @property
+    def _is_best(self) -> BoolArray:
+        """(group,) whether the present dispatch is the best so far."""
+        same = np.ones(len(np.unique(self._problem.couplings)), dtype=np.bool_)
+        apart = (self._here.change != self._best.change).any(axis=1)
+        same[self._problem.couplings[apart]] = False
+        return same
+
+    def _spoiled_by_limits(self) -> BoolArray:
+        """(group,) where the full linear step is cheaper than the best so far, but for what it leaves unmet."""
+        groups = self._problem.couplings
+        if not self._trials or self._trials[0].second_order or self._trials[0].fraction < 1:
+            return np.zeros(groups.max() + 1, dtype=np.bool_)
+        cheaper = np.bincount(groups, self._trials[0].dispatch.cost) < _merit(self._problem, self._rows, self._best)
+        return np.asarray(cheaper, dtype=np.bool_)
+
+    def _shares(
+        self, move: FloatArray, fractions: tuple[float, ...], *, second_order: bool
+    ) -> list[tuple[FloatArray, float, bool]]:
+        """Shares of a move, as they are to be tried."""
+        x = self._here.accepted_mw
+        moves = [fraction * move for fraction in fractions]
+        reached = [self._within(each) if second_order else x + each for each in moves]
+        return [(each, fraction, second_order) for each, fraction in zip(reached, fractions, strict=True)]
+
+    def _try(self, wanted: list[tuple[FloatArray, float, bool]]) -> None:
+        """Add trials with their AC state; those without an AC solution are left out."""
+        try:
+            found = dispatches(self._problem, [accepted for accepted, _, _ in wanted], self._here)
+        except PowerFlowDiverged:
+            if len(wanted) > 1:
+                for each in wanted:
+                    self._try([each])
+            return
+        for each, (_, fraction, second) in zip(found, wanted, strict=True):
+            self._trials.append(_Trial(each, fraction, second))
+            self.entered |= each.excess > self._options.excess_tolerance
+        self._rows = self._point.rows(self._rows_so_far())
+
+    def _rows_so_far(self) -> BoolArray:
+        seen = self.entered.copy()
+        seen[self._rows.period, self._rows.limit] = True
+        return seen
+
+    def _try_second_order(self, rows: Rows, columns: BoolArray) -> None:
+        """The second-order step of some columns, and the same moved back onto limits that curvature took it from."""
+        newton = newton_step(self._point, rows, self._step, np.flatnonzero(columns & self._in_play))
+        if newton is None:
+            return
+        self._newton = newton
+        before = len(self._trials)
+        self._try(self._shares(newton.moves, _FIRST, second_order=True))
+        if len(self._trials) == before or len(newton.binding_at[0]) == 0:
+            return
+        full = self._trials[-1].dispatch
+        excess = full.excess[newton.binding_at]
+        if np.abs(excess).max(initial=0.0) > self._options.excess_tolerance / 10:
+            move = full.accepted_mw + newton.correct(excess) - self._here.accepted_mw
+            self._try([(self._within(move), 1.0, True)])
+
+    def _within(self, move: FloatArray) -> FloatArray:
+        """The move, cut at the columns' bounds; where envelopes tie periods together, shortened as a whole instead."""
+        problem, x, limits = self._problem, self._here.accepted_mw, self._limits
+        moved = move != 0
+        owners = np.unique(problem.envelopes.of_column[moved])
+        owners = owners[owners != NONE]
+        if len(owners) == 0:
+            return np.clip(x + move, limits.low_mw, limits.high_mw)
+        # Where a bound holds already, rounding must not keep the move from following it.
+        small = 1e-9 * problem.unit_mw
+        share = _longest(x[moved], move[moved], limits.low_mw[moved] - small, limits.high_mw[moved] + small)
+        fleets = problem.envelopes
+        here, there = fleets.running(x, owners), fleets.running(x + move, owners)
+        share = min(share, _longest(here, there - here, fleets.low[owners] - small, fleets.high[owners] + small))
+        return np.clip(x + share * move, limits.low_mw, limits.high_mw)
+
+    def _better(self, working: BoolArray) -> tuple[BoolArray, IntArray]:
+        """(group,) whether a trial improves, and which is best."""
+        now = _merit(self._problem, self._rows, self._best)
+        if not self._trials:
+            return np.zeros(len(now), dtype=np.bool_), np.zeros(len(now), dtype=np.intp)
+        noise = _NOISE * np.maximum(np.abs(now), 1.0)
+        merits = np.array(
+            [_merit(self._problem, self._rows, trial.dispatch) - noise * trial.second_order for trial in self._trials]
+        )
+        chosen: IntArray = merits.argmin(axis=0)
+        return (merits.min(axis=0) < now) & working, chosen
+
+    def _next_radius(
+        self, radius: FloatArray, waiting: BoolArray, better: BoolArray, chosen: IntArray
+    ) -> FloatArray:
+        """(group,) shorter where nothing improves, as far as it went where something does."""
+        radius, of_column = radius.copy(), self._problem.group_of_column
+
+        def length(dispatch: Dispatch) -> FloatArray:
+            longest = np.zeros(len(radius))
+            np.maximum.at(longest, of_column, np.abs(dispatch.accepted_mw - self._here.accepted_mw))
+            return longest
+
+        lengths = [length(trial.dispatch) for trial in self._trials]
+        for group in np.flatnonzero(waiting & ~better):
+            radius[group] = min([radius[group], *(each[group] for each in lengths[:1])]) / 4
+        for group in np.flatnonzero(better):
+            trial, went = self._trials[chosen[group]], lengths[chosen[group]][group]
+            if trial.second_order:
+                radius[group] = max(2 * went, radius[group] / 10)
+            elif trial.fraction < 1.0:
+                radius[group] = went
+            elif went > 0.99 * radius[group]:
+                radius[group] *= 2
+        return radius
 
 
 def _longest(start: FloatArray, move: FloatArray, low: FloatArray, high: FloatArray) -> float:
@@ -225,56 +450,9 @@ def _longest(start: FloatArray, move: FloatArray, low: FloatArray, high: FloatAr
     return float(min(1.0, (np.maximum(room[moving], 0.0) / np.abs(move[moving])).min(initial=1.0)))
 
 
-def _evaluated(problem: ClearingProblem, wanted: list[tuple[FloatArray, float, bool]]) -> list[_Trial]:
-    """Trials with their AC state; those without an AC solution are left out."""
-    try:
-        found = dispatches(problem, np.stack([accepted for accepted, _, _ in wanted]))
-    except PowerFlowDiverged:
-        if len(wanted) == 1:
-            return []
-        return [trial for each in wanted for trial in _evaluated(problem, [each])]
-    return [_Trial(each, fraction, second) for each, (_, fraction, second) in zip(found, wanted, strict=True)]
-
-
-def _best(
-    problem: ClearingProblem,
-    rows: Rows,
-    dispatch: Dispatch,
-    trials: list[_Trial],
-    radius: FloatArray,
-    working: BoolArray,
-) -> tuple[Dispatch, FloatArray]:
-    """For each group the trial of least true cost, and its next trust region; no trial that does not improve."""
-    groups = problem.couplings
-    now = _merit(problem, rows, dispatch)
-    noise = _NOISE * np.maximum(np.abs(now), 1.0)
-    merits = np.array([_merit(problem, rows, trial.dispatch) - noise * trial.second_order for trial in trials])
-    if len(trials) == 0:
-        return dispatch, radius / 4
-    chosen = merits.argmin(axis=0)
-    better = (merits.min(axis=0) < now) & working
-    radius = radius.copy()
-    for group in np.flatnonzero(working):
-        trial = trials[chosen[group]]
-        own = groups[problem.columns.period] == group
-        length = float(np.abs(trial.dispatch.accepted_mw - dispatch.accepted_mw)[own].max(initial=0.0))
-        if not better[group]:
-            full = float(np.abs(trials[0].dispatch.accepted_mw - dispatch.accepted_mw)[own].max(initial=0.0))
-            radius[group] = min(radius[group], full) / 4
-        elif trial.second_order:
-            radius[group] = max(2 * length, radius[group] / 10)
-        elif trial.fraction < 1.0:
-            radius[group] = length
-        elif length > 0.99 * radius[group]:
-            radius[group] *= 2
-    pick = np.where(better, chosen + 1, 0)[groups]
-    return combined(problem, [dispatch, *(trial.dispatch for trial in trials)], pick), radius
-
-
 def _merit(problem: ClearingProblem, rows: Rows, dispatch: Dispatch) -> FloatArray:
     """(group,) true cost of a dispatch, unmet limits at their price [EUR/h]."""
-    merit = np.zeros(problem.couplings.max() + 1)
-    np.add.at(merit, problem.couplings, dispatch.cost)
+    merit = np.bincount(problem.couplings, dispatch.cost)
     period = np.zeros(len(rows.price), dtype=np.intp)
     period[rows.unmet] = rows.period
     np.add.at(merit, problem.couplings[period], rows.price * _unmet(rows, dispatch))

@@ -1,100 +1,232 @@
 """The second-order step: where the curvature of losses and limits decides, a linear programme alone would zigzag.
 
-The linear programme says which offers are marginal and which limits bind; with those fixed, one Newton step on the
-optimality conditions finds how far to go. Together they are sequential linear-quadratic programming: Byrd, Gould,
-Nocedal and Waltz, "An algorithm for nonlinear optimization using linear programming and equality constrained
-subproblems", Math. Programming 100 (2004) 27-48.
+A quadratic programme around the point, with the exact Hessian of the Lagrangian, says how far to go. Its active set is
+found by the primal-dual active set strategy (a semismooth Newton method), which starts from what the linear programme
+says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888. Where it does not settle,
+an interior-point method finds the active set. Together with the linear programme it is sequential linear-quadratic
+programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
+
+    minimise    c'd + d'Hd/2 + sum price s      over columns in play
+    subject to  excess + A d - s <= 0,  s >= 0;  low <= x + d <= high;  low <= running energy <= high
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from scipy import linalg
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
+from market.clearing import interior
+from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.pricing import Multipliers, Step
 from market.clearing.problem import ClearingProblem
-from market.clearing.solve import Step
 from market.network.model import BoolArray, FloatArray, IntArray
 
-LARGEST: Final = 2_000
-"""Unknowns of a Newton system; above it the linear programme goes on alone."""
+LARGEST: Final = 200_000
+"""Columns of a second-order step; above it the linear programme goes on alone."""
+LARGEST_SYSTEM: Final = 3_000
+"""Free columns of an active set; above it only the interior-point method goes on."""
 _REGULAR: Final = 1e-9
-_BOUND: Final = 1e-9  # relative to the largest column
-_ROUNDS: Final = 20
+_SMALL: Final = 1e-9  # relative to the largest column
+_ROUNDS: Final = 12
+_POLISH: Final = 8
+_LARGEST_FACTOR: Final = 1_500  # directions of curvature in all periods together
 _REFINEMENTS: Final = 2
+
+StateArray = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, eq=False)
 class Newton:
-    """A factorised Newton system around one linearisation.
+    """The second-order step.
 
-    movable : (column,) whose groups this step is for. free : columns that move. binding : rows held at their limit.
-    moves : (column,) full step [MW].
+    moves : (column,) [MW]. binding_at : periods and limits held at their bounds. multipliers : that go with it.
     """
 
-    movable: BoolArray
-    free: IntArray
-    binding: IntArray
     moves: FloatArray
-    _system: "_Conditions"
-    _columns: int
-    _equalities: int
+    binding_at: tuple[IntArray, IntArray]
+    multipliers: Multipliers
+    _free: IntArray
+    _system: "_Conditions | None"
 
     def correct(self, excess: FloatArray) -> FloatArray:
-        """(column,) smallest further move [MW] that takes away what binding rows exceed, excess : (binding,)."""
-        size = len(self.free) + self._equalities
-        right = np.zeros(size)
-        right[len(self.free) : len(self.free) + len(self.binding)] = -excess
-        move = np.zeros(self._columns)
-        move[self.free] = self._system.solve(right)[: len(self.free)]
+        """(column,) smallest further move [MW] that takes away what binding limits exceed, excess : (binding,)."""
+        assert self._system is not None, "asked only where some limit is held"
+        right = np.zeros(self._system.size)
+        right[len(self._free) : len(self._free) + len(excess)] = -excess
+        move = np.zeros(len(self.moves))
+        move[self._free] = self._system.solve(right)[: len(self._free)]
         return move
 
 
-def newton_step(point: Linearisation, rows: Rows, step: Step, movable: BoolArray, unit_mw: float) -> Newton | None:
-    """Newton step for the columns of `movable` : (column,), or None where there is nothing to solve.
-
-    Minimises c'd + d'Hd/2 subject to binding limits and binding energy bounds staying at their bounds; columns that the
-    linear programme put at a bound of their own go there. Bounds that the step would break are held as well, and the
-    step is solved again, until it breaks none: a bound where the optimum is degenerate has no price that tells.
-    """
-    problem, x = point.problem, point.dispatch.accepted_mw
-    upper = problem.columns.upper_mw
-    inside = (step.accepted_mw > _BOUND * unit_mw) & (step.accepted_mw < upper - _BOUND * unit_mw)
-    moves = np.where(inside, 0.0, step.accepted_mw - x) * movable
-    free = inside & movable
-    chosen = np.flatnonzero(free | (moves != 0.0))
-    periods = np.unique(problem.columns.period[movable])
-    binding = np.flatnonzero((step.shadow > 0) & (step.unmet[rows.unmet] <= 0) & np.isin(rows.period, periods))
-    held = _held_energy(problem, step, x, movable)
-    if not free.any() or len(chosen) > LARGEST or len(binding) + len(held) > LARGEST:
+def newton_step(point: Linearisation, rows: Rows, step: Step, chosen: IntArray) -> Newton | None:
+    """The second-order step of some columns in play, chosen : (k,), whole groups; None where there is none."""
+    if len(chosen) == 0 or len(chosen) > LARGEST:
         return None
-    hessian = _hessian(point, rows, step, chosen)
-    unmet = np.flatnonzero((step.unmet[rows.unmet] > 0) & np.isin(rows.period, periods))
-    slope = point.column_cost + step.shadow[unmet] @ _row_slopes(problem, rows, unmet)
-    limits = _row_slopes(problem, rows, binding)
-    for _ in range(_ROUNDS):
-        own = np.flatnonzero(free[chosen])
-        pushed = np.flatnonzero(~free[chosen])
-        equal = np.concatenate([limits, _energy_slopes(problem, held)])
-        gap = np.concatenate([rows.excess[binding], np.array(list(held.values()))]) + equal[:, ~free] @ moves[~free]
-        right = -slope[chosen[own]] - hessian[np.ix_(own, pushed)] @ moves[chosen[pushed]]
-        system = _Conditions(hessian[np.ix_(own, own)], equal[:, chosen[own]])
-        answer = system.solve(np.concatenate([right, -gap]))
+    curvature = Curvature.of(point, rows, step.multipliers.shadow, chosen)
+    return _ActiveSet(point, rows, step, chosen, curvature).solve()
+
+
+class _ActiveSet:
+    """The quadratic programme of some columns, and a guess of what holds at its optimum.
+
+    column : (k,) -1 at its lower bound, 0 free, 1 at its upper. row : (r,) 0 slack, 1 binding, 2 left unmet at its
+    price. energy : (e,) as column, for running energies.
+    """
+
+    def __init__(
+        self, point: Linearisation, rows: Rows, step: Step, chosen: IntArray, curvature: "Curvature"
+    ) -> None:
+        problem, x = point.problem, point.dispatch.accepted_mw
+        self._rows, self._chosen, self._curvature, self._columns = rows, chosen, curvature, len(x)
+        self._unit = problem.unit_mw
+        self._small = _SMALL * problem.unit_mw
+        self._down, self._up = step.limits.low_mw[chosen] - x[chosen], step.limits.high_mw[chosen] - x[chosen]
+        self._gradient = point.column_cost[chosen]
+        groups = np.unique(problem.group_of_column[chosen])
+        self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups))
+        self._slopes = _row_slopes(problem, rows, self._own, chosen)
+        self._excess = rows.excess[self._own]
+        self._price = rows.price[rows.unmet[self._own]]
+        owners = np.unique(problem.envelopes.of_column[chosen])
+        owners = owners[owners != NONE]
+        row, period = np.nonzero(problem.envelopes.kept[owners])
+        self._energies = np.stack([owners[row], period], axis=1)
+        self._energy_slopes = _energy_slopes(problem, self._energies, chosen)
+        here = problem.envelopes.running(x, owners)[row, period]
+        self._energy_down = problem.envelopes.low[owners[row], period] - here
+        self._energy_up = problem.envelopes.high[owners[row], period] - here
+        there = step.accepted_mw[chosen] - x[chosen]
+        self.column = _at_bounds(there, self._down, self._up, self._small)
+        left = step.unmet[rows.unmet[self._own]] > 0
+        self.row = np.where(step.multipliers.shadow[self._own] > 0, np.where(left, 2, 1), 0).astype(np.int8)
+        self.energy = -np.sign(step.multipliers.energy_at(self._energies, problem)).astype(np.int8)
+
+    def solve(self) -> Newton | None:
+        """The step, as good as it is found."""
+        found, settled = self._settle(_ROUNDS)
+        if settled:
+            return found
+        inner = interior.minimise(self._quadratic())
+        if inner is None:
+            return found
+        self._learn(inner)
+        better, settled = self._settle(_POLISH)
+        return better if settled else self._inner_step(inner)
+
+    def _settle(self, rounds: int) -> tuple[Newton | None, bool]:
+        """Solve and correct the guess until it does not change; with the last step, and whether it settled."""
+        found = None
+        for _ in range(rounds):
+            if (self.column == 0).sum() > LARGEST_SYSTEM:
+                return found, False
+            answer = self._equality_step()
+            if answer is None:
+                return found, False
+            found, *prices = answer
+            if not self._update(*prices):
+                return found, True
+        return found, False
+
+    def _quadratic(self) -> interior.Quadratic:
+        """The programme in units near one."""
+        unit = self._unit
+        return interior.Quadratic(
+            cost=self._gradient,
+            curvature=self._curvature.factor * np.sqrt(unit),
+            limits=self._slopes * unit,
+            excess=self._excess,
+            price=self._price / unit,
+            energies=self._energy_slopes,
+            energy_low=self._energy_down / unit,
+            energy_high=self._energy_up / unit,
+            low=self._down / unit,
+            high=self._up / unit,
+        )
+
+    def _learn(self, inner: interior.Optimum) -> None:
+        """The active set of an interior optimum: what is nearer to its bound than its price is to nothing."""
+        move, scale = inner.move * self._unit, max(float(np.abs(self._gradient).max(initial=0.0)), 1.0)
+        priced = np.abs(inner.reduced) / scale
+        low, high = (move - self._down) / self._unit < priced, (self._up - move) / self._unit < priced
+        self.column = np.where(low & (inner.reduced > 0), -1, np.where(high & (inner.reduced < 0), 1, 0)).astype(np.int8)
+        slack = -(self._excess + self._slopes @ move)
+        share = inner.shadow * self._unit / self._price
+        self.row = np.where(share > 1 - 1e-6, 2, np.where(share > np.maximum(slack, 0.0), 1, 0)).astype(np.int8)
+        energy, priced = self._energy_slopes @ move, np.abs(inner.energy_price) / scale
+        low = ((energy - self._energy_down) / self._unit < priced) & (inner.energy_price > 0)
+        high = ((self._energy_up - energy) / self._unit < priced) & (inner.energy_price < 0)
+        self.energy = np.where(low, -1, np.where(high, 1, 0)).astype(np.int8)
+
+    def _inner_step(self, inner: interior.Optimum) -> Newton:
+        """The interior optimum itself, where it is too large to polish."""
+        moves = np.zeros(self._columns)
+        moves[self._chosen] = inner.move * self._unit
+        full = np.zeros(len(self._rows))
+        full[self._own] = inner.shadow * self._unit
+        nowhere = np.zeros(0, dtype=np.intp)
+        return Newton(moves, (nowhere, nowhere), Multipliers(full, self._energies, inner.energy_price), nowhere, None)
+
+    def _equality_step(self) -> tuple[Newton, FloatArray, FloatArray, FloatArray, FloatArray] | None:
+        """The optimum while the guess holds, with reduced costs (k,), shadow prices (r,) and energy prices (e,)."""
+        free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
+        move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, 0.0))
+        equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")
+        bound = np.where(self.energy[held] < 0, self._energy_down[held], self._energy_up[held])
+        gap = np.concatenate([-self._excess[binding], bound]) - equal @ move
+        shadow = np.where(self.row == 2, self._price, 0.0)
+        slope = self._gradient + self._slopes.T @ shadow + self._curvature.times(move)
+        system = _Conditions(self._curvature.among(free), equal[:, free])
+        answer = system.solve(np.concatenate([-slope[free], gap]))
         if not np.isfinite(answer).all():
             return None
-        moves[chosen[own]] = answer[: len(own)]
-        newton = Newton(movable, chosen[own], binding, moves.copy(), system, len(x), len(equal))
-        broken = free & ((x + moves < -_BOUND * unit_mw) | (x + moves > upper + _BOUND * unit_mw))
-        beyond = _broken_energy(problem, x, moves, held, _BOUND * unit_mw)
-        if not broken.any() and not beyond:
-            break
-        moves[broken] = np.where(moves[broken] < 0, 0.0, upper[broken]) - x[broken]
-        free &= ~broken
-        held |= beyond
-        if not free.any():
-            break
-    return newton
+        move[free] = answer[: len(free)]
+        shadow[binding] = answer[len(free) : len(free) + len(binding)]
+        energy_price = np.zeros(len(self.energy))
+        energy_price[held] = -answer[len(free) + len(binding) :]
+        reduced = self._gradient + self._curvature.times(move) + self._slopes.T @ shadow
+        reduced -= self._energy_slopes.T @ energy_price
+        moves = np.zeros(self._columns)
+        moves[self._chosen] = move
+        full = np.zeros(len(self._rows))
+        full[self._own] = np.maximum(shadow, 0.0)
+        at = self._rows.period[self._own[binding]], self._rows.limit[self._own[binding]]
+        multipliers = Multipliers(full, self._energies, energy_price)
+        return Newton(moves, at, multipliers, self._chosen[free], system), move, reduced, shadow, energy_price
+
+    def _update(
+        self, move: FloatArray, reduced: FloatArray, shadow: FloatArray, energy_price: FloatArray
+    ) -> bool:
+        """Hold what is broken, let go of what is held against its will; whether that changed anything."""
+        column, row, energy = self.column.copy(), self.row.copy(), self.energy.copy()
+        free = column == 0
+        column[free & (move < self._down - self._small)] = -1
+        column[free & (move > self._up + self._small)] = 1
+        excess = self._excess + self._slopes @ move
+        row[(row == 0) & (excess > 1e-9)] = 1
+        energy_move = self._energy_slopes @ move
+        loose = energy == 0
+        energy[loose & (energy_move < self._energy_down - self._small)] = -1
+        energy[loose & (energy_move > self._energy_up + self._small)] = 1
+        noise = 1e-9 * np.maximum(np.abs(self._gradient), 1.0)
+        column[(self.column < 0) & (reduced < -noise) & (self._up > self._down)] = 0
+        column[(self.column > 0) & (reduced > noise) & (self._up > self._down)] = 0
+        row[(self.row == 1) & (shadow < 0)] = 0
+        row[(self.row == 1) & (shadow > self._price)] = 2
+        row[(self.row == 2) & (excess < -1e-9)] = 1
+        energy[(self.energy < 0) & (energy_price < 0)] = 0
+        energy[(self.energy > 0) & (energy_price > 0)] = 0
+        changed = (column != self.column).any() or (row != self.row).any() or (energy != self.energy).any()
+        self.column, self.row, self.energy = column, row, energy
+        return bool(changed)
+
+
+def _at_bounds(move: FloatArray, down: FloatArray, up: FloatArray, small: float) -> StateArray:
+    state: StateArray = np.where(move <= down + small, -1, np.where(move >= up - small, 1, 0)).astype(np.int8)
+    return state
 
 
 class _Conditions:
@@ -104,90 +236,115 @@ class _Conditions:
     against the matrix without it takes back what that shifts.
     """
 
-    def __init__(self, hessian: FloatArray, equal: FloatArray) -> None:
+    def __init__(self, hessian: sparse.csr_array, equal: sparse.csr_array) -> None:
         """Of hessian : (free, free) and equal : (equality, free)."""
-        columns, size = len(hessian), len(hessian) + len(equal)
-        self._matrix = np.zeros((size, size))
-        self._matrix[:columns, :columns] = hessian
-        self._matrix[:columns, columns:], self._matrix[columns:, :columns] = equal.T, equal
-        steepest = max(float(np.abs(hessian).max(initial=0.0)), 1.0)
-        shift = np.where(np.arange(size) < columns, _REGULAR * steepest, -_REGULAR / steepest)
-        self._factors = linalg.lu_factor(self._matrix + np.diag(shift), check_finite=False)
+        columns, self.size = hessian.shape[0], hessian.shape[0] + equal.shape[0]
+        nothing = sparse.csr_array((equal.shape[0], equal.shape[0]))
+        self._matrix = sparse.block_array([[hessian, equal.T], [equal, nothing]], format="csc")
+        steepest = max(float(np.abs(hessian.data).max(initial=0.0)), 1.0)
+        shift = np.where(np.arange(self.size) < columns, _REGULAR * steepest, -_REGULAR / steepest)
+        self._factors = splu((self._matrix + sparse.diags_array(shift)).tocsc()) if self.size else None
 
     def solve(self, right: FloatArray) -> FloatArray:
         """(free and equality,) moves and multipliers."""
-        answer: FloatArray = linalg.lu_solve(self._factors, right)
+        if self._factors is None:
+            return right
+        answer: FloatArray = self._factors.solve(right)
         for _ in range(_REFINEMENTS):
-            answer += linalg.lu_solve(self._factors, right - self._matrix @ answer)
+            answer += self._factors.solve(right - self._matrix @ answer)
         return answer
 
 
-def _row_slopes(problem: ClearingProblem, rows: Rows, chosen: IntArray) -> FloatArray:
-    """(chosen, column) derivative of each row's excess by accepted power [1/MW]."""
+def _row_slopes(problem: ClearingProblem, rows: Rows, which: IntArray, chosen: IntArray) -> sparse.csr_array:
+    """(which, chosen) derivative of each row's excess by accepted power [1/MW]."""
     columns = problem.columns
-    slopes: FloatArray = rows.by_p[chosen][:, columns.bus] * columns.sign
-    slopes *= rows.period[chosen][:, None] == columns.period
-    return slopes
+    number = np.full(len(columns), NONE, dtype=np.intp)
+    number[chosen] = np.arange(len(chosen))
+    entry = np.flatnonzero(number[columns.column] != NONE)
+    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+    for period in np.unique(rows.period[which]).tolist():
+        at = np.flatnonzero(rows.period[which] == period)
+        inside = entry[columns.period[entry] == period]
+        slope = rows.slope[np.ix_(which[at], columns.place[inside])] * columns.weight[inside]
+        grid = np.broadcast_arrays(at[:, None], number[columns.column[inside]], slope)
+        parts.append((grid[0].ravel(), grid[1].ravel(), grid[2].ravel()))
+    return _sparse(parts, (len(which), len(chosen)))
 
 
-Held: TypeAlias = dict[tuple[int, int], float]
-"""Running energy held at a bound: by envelope and period, how far it is beyond the bound now [MW times periods]."""
+def _sparse(parts: list[tuple[IntArray, IntArray, FloatArray]], shape: tuple[int, int]) -> sparse.csr_array:
+    if not parts:
+        return sparse.csr_array(shape)
+    row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return sparse.csr_array((value, (row, column)), shape=shape)
 
 
-def _held_energy(problem: ClearingProblem, step: Step, x: FloatArray, movable: BoolArray) -> Held:
-    """Bounds with a price in the linear programme."""
-    found: Held = {}
-    for number, t in np.argwhere(step.energy_price != 0).tolist():
-        columns = _columns_until(problem, number, t)
-        if movable[columns].any():
-            found[number, t] = float(problem.columns.sign[columns] @ (x - step.accepted_mw)[columns])
-    return found
+def _energy_slopes(problem: ClearingProblem, energies: IntArray, chosen: IntArray) -> sparse.csr_array:
+    """(e, chosen) derivative of running energies : (e, 2) by accepted power, in periods."""
+    owner = problem.envelopes.of_column[chosen]
+    inside = np.flatnonzero(owner != NONE)
+    entry = np.searchsorted(problem.columns.column, chosen[inside])
+    period, sign = problem.columns.period[entry], problem.columns.weight[entry]
+    order = np.argsort(owner[inside], kind="stable")
+    begin = np.searchsorted(owner[inside][order], energies[:, 0], side="left")
+    end = np.searchsorted(owner[inside][order], energies[:, 0], side="right")
+    parts = []
+    for row, (start, stop) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+        own = order[start:stop]
+        own = own[period[own] <= energies[row, 1]]
+        parts.append((np.full(len(own), row), inside[own], sign[own]))
+    return _sparse(parts, (len(energies), len(chosen)))
 
 
-def _broken_energy(problem: ClearingProblem, x: FloatArray, moves: FloatArray, held: Held, small: float) -> Held:
-    """Bounds that a move breaks and that are not held yet."""
-    found: Held = {}
-    for number, each in enumerate(problem.envelopes):
-        here, there = (running_power(problem, number, power) for power in (x, x + moves))
-        low, high = each.low_mwh / problem.hours, each.high_mwh / problem.hours
-        for t in np.flatnonzero((there < low - small) | (there > high + small)).tolist():
-            if (number, t) not in held:
-                found[number, t] = float(here[t] - (low[t] if there[t] < low[t] else high[t]))
-    return found
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Second derivative of the Lagrangian by accepted power [EUR/h per MW^2]: spread' by_place spread.
+
+    spread : (y, k) what columns change at each place and time where some of them stand. by_place : (y, y), nothing
+    between periods. factor : (w, k) with factor'factor nearly the same, without what curves down.
+    """
+
+    spread: sparse.csr_array
+    by_place: sparse.csr_array
+    factor: sparse.csr_array
+
+    @classmethod
+    def of(cls, point: Linearisation, rows: Rows, shadow: FloatArray, chosen: IntArray) -> "Curvature":
+        """Of some columns, chosen : (k,)."""
+        columns = point.problem.columns
+        number = np.full(len(columns), NONE, dtype=np.intp)
+        number[chosen] = np.arange(len(chosen))
+        entry = np.flatnonzero(number[columns.column] != NONE)
+        width = 2 * point.problem.places.count
+        where, back = np.unique(columns.period[entry] * width + columns.place[entry], return_inverse=True)
+        period, place = np.divmod(where, width)
+        shape = (len(where), len(chosen))
+        spread = sparse.csr_array((columns.weight[entry], (back, number[columns.column[entry]])), shape=shape)
+        blocks, factors = [], []
+        periods = np.unique(period)
+        most = max(2, _LARGEST_FACTOR // max(len(periods), 1))
+        for each in periods.tolist():
+            block = point.hessian(each, place[period == each], rows, shadow)
+            blocks.append(block)
+            factors.append(_root(block, most))
+        if not blocks:
+            return cls(spread, sparse.csr_array((0, 0)), spread)
+        factor = sparse.block_diag(factors, format="csr") @ spread
+        return cls(spread, sparse.csr_array(sparse.block_diag(blocks, format="csr")), sparse.csr_array(factor))
+
+    def times(self, move: FloatArray) -> FloatArray:
+        """(k,) product with a move."""
+        product: FloatArray = self.spread.T @ (self.by_place @ (self.spread @ move))
+        return product
+
+    def among(self, free: IntArray) -> sparse.csr_array:
+        """(free, free) part."""
+        own = self.spread[:, free]
+        return sparse.csr_array(own.T @ (self.by_place @ own))
 
 
-def running_power(problem: ClearingProblem, number: int, accepted_mw: FloatArray) -> FloatArray:
-    """(period,) running sum of an envelope's change of power [MW times periods]."""
-    each = problem.envelopes[number]
-    more = np.where(each.more >= 0, accepted_mw[each.more], 0.0)
-    less = np.where(each.less >= 0, accepted_mw[each.less], 0.0)
-    total: FloatArray = np.cumsum(more - less)
-    return total
-
-
-def _columns_until(problem: ClearingProblem, number: int, period: int) -> IntArray:
-    each = problem.envelopes[number]
-    until = np.concatenate([each.less[: period + 1], each.more[: period + 1]])
-    return until[until >= 0]
-
-
-def _energy_slopes(problem: ClearingProblem, held: Held) -> FloatArray:
-    """(held, column) derivative of running energy by accepted power, in periods."""
-    slopes = np.zeros((len(held), len(problem.columns)))
-    for row, (number, t) in enumerate(held):
-        columns = _columns_until(problem, number, t)
-        slopes[row, columns] = problem.columns.sign[columns]
-    return slopes
-
-
-def _hessian(point: Linearisation, rows: Rows, step: Step, chosen: IntArray) -> FloatArray:
-    """(chosen, chosen) second derivative of the Lagrangian [EUR/h per MW^2] for some columns; 0 between periods."""
-    columns = point.problem.columns
-    total = np.zeros((len(chosen), len(chosen)))
-    for period in np.unique(columns.period[chosen]):
-        at = np.flatnonzero(columns.period[chosen] == period)
-        buses, back = np.unique(columns.bus[chosen[at]], return_inverse=True)
-        by_bus = point.hessian(int(period), buses, rows, step.shadow)
-        signs = columns.sign[chosen[at]]
-        total[np.ix_(at, at)] = by_bus[np.ix_(back, back)] * np.outer(signs, signs)
-    return total
+def _root(matrix: FloatArray, most: int) -> FloatArray:
+    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = np.flatnonzero(values > 1e-7 * max(float(np.abs(values).max(initial=0.0)), 1e-300))[-most:]
+    root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+    return root

@@ -1,18 +1,21 @@
 """What a limit can be put on, as numbers, with first and second derivatives by the complex voltages.
 
 All quantities of one period stand in one vector, family after family, so that a limit is a position and a bound:
-currents at from ends [A], currents at to ends [A], active power at from ends [W], reactive power at from ends [var],
-voltage magnitudes [pu], power drawn from the source [W], change of consumption offered at groups of buses [W].
+currents of every conductor at from ends [A], at to ends [A], active power through branches at from ends [W], reactive
+power there [var], voltage magnitudes at terminals [pu], voltage unbalance factors of buses [pu], power drawn from the
+source [W], change of consumption offered at groups of terminals [W].
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
 from api_spec.result import Unit
+from market.network.branches import TO_SEQUENCE
 from market.network.model import BASE_VA, ComplexArray, FloatArray, Grid, IntArray
 from market.network.operating_point import OperatingPoints
 
@@ -25,8 +28,9 @@ class Family(IntEnum):
     ACTIVE = 2
     REACTIVE = 3
     VOLTAGE = 4
-    SOURCE = 5
-    OFFERED = 6
+    UNBALANCE = 5
+    SOURCE = 6
+    OFFERED = 7
 
 
 UNITS: Final[Mapping[Family, Unit]] = {
@@ -35,6 +39,7 @@ UNITS: Final[Mapping[Family, Unit]] = {
     Family.ACTIVE: "W",
     Family.REACTIVE: "var",
     Family.VOLTAGE: "pu",
+    Family.UNBALANCE: "pu",
     Family.SOURCE: "W",
     Family.OFFERED: "W",
 }
@@ -42,99 +47,156 @@ UNITS: Final[Mapping[Family, Unit]] = {
 
 @dataclass(frozen=True, eq=False)
 class Quantities:
-    """The vector of quantities of a grid. groups : positions of buses whose offered change counts together."""
+    """The vector of quantities of a grid. groups : terminals whose offered change counts together."""
 
     grid: Grid
     groups: tuple[IntArray, ...] = ()
 
-    def position(self, family: Family, at: int = 0) -> int:
-        """Where a branch's, bus's or group's quantity stands."""
-        return self._start(family) + at
+    def position(self, family: Family, at: int | IntArray = 0) -> IntArray:
+        """Where the quantity of a conductor (branch times phases + phase), branch, terminal, bus or group stands."""
+        return self._starts[family] + np.asarray(at, dtype=np.intp)
 
     def place(self, quantity: int) -> tuple[Family, int]:
-        """Family and number of the branch, bus or group of the quantity at a position."""
-        family = max(each for each in Family if self._start(each) <= quantity)
-        return family, quantity - self._start(family)
+        """Family and number of the quantity at a position."""
+        family = Family(int(np.searchsorted(self._starts, quantity, side="right")) - 1)
+        return family, int(quantity - self._starts[family])
 
-    def _start(self, family: Family) -> int:
-        branches, buses = self.grid.branches, self.grid.buses
-        starts = (0, branches, 2 * branches, 3 * branches, 4 * branches, 4 * branches + buses, 4 * branches + buses + 1)
-        return starts[family]
+    @cached_property
+    def _starts(self) -> IntArray:
+        """(family,) first position; families without quantities take no room."""
+        grid = self.grid
+        conductors = grid.branches * grid.phases
+        unbalances = grid.buses if grid.phases == 3 else 0
+        sizes = [conductors, conductors, grid.branches, grid.branches, grid.terminals, unbalances, 1]
+        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
 
     def values(self, points: OperatingPoints, change_w: FloatArray) -> FloatArray:
-        """(period, quantity) values at operating points; change_w : (period, bus) accepted change of consumption."""
-        grid = self.grid
-        groups = [change_w[:, group].sum(axis=1, keepdims=True) for group in self.groups]
+        """(period, quantity) values at operating points; change_w : (period, terminal) accepted change."""
+        grid, shape = self.grid, (len(points.voltage), self.grid.branches * self.grid.phases)
         families = [
-            np.abs(points.current_from) * grid.amps_from,
-            np.abs(points.current_to) * grid.amps_to,
+            (np.abs(points.current_from) * grid.amps_from[:, None]).reshape(shape),
+            (np.abs(points.current_to) * grid.amps_to[:, None]).reshape(shape),
             points.power_from.real,
             points.power_from.imag,
             points.voltage_pu,
+            *([points.unbalance] if grid.phases == 3 else []),
             points.source_w[:, None],
-            *groups,
+            *(change_w[:, group].sum(axis=1, keepdims=True) for group in self.groups),
         ]
         return np.concatenate(families, axis=1)
 
-    def gradient(self, quantity: int, voltage: ComplexArray) -> ComplexArray:
-        """First derivative by the voltages: `a` with dg = Re(sum_j a_j dV_j).
+    def gradients(self, wanted: IntArray, voltage: ComplexArray) -> ComplexArray:
+        """First derivatives by the voltages: `a` with dg = Re(sum_j a_j dV_j).
 
-        voltage : (bus,) [pu], one period. Returns (bus,) [unit of the quantity per pu].
+        wanted : (k,) positions. voltage : (terminal,) [pu], one period. Returns (terminal, k) [unit of g per pu].
         """
-        a = np.zeros(self.grid.buses, dtype=np.complex128)
-        family, at = self.place(quantity)
-        if family is Family.VOLTAGE:
-            a[at] = np.conj(voltage[at]) / abs(voltage[at])
-        elif family is Family.SOURCE:
-            source = self.grid.source
-            a[:] = np.conj(voltage[source]) * self.grid.admittance[[source], :].toarray()[0] * BASE_VA
-        elif family in (Family.CURRENT_FROM, Family.CURRENT_TO):
-            start, end, near, far, amps = self._end(family, at)
-            current = near * voltage[start] + far * voltage[end]
-            direction = np.conj(current) / abs(current) * amps if abs(current) > 0 else 0.0
-            a[start], a[end] = direction * near, direction * far
-        elif family in (Family.ACTIVE, Family.REACTIVE):
-            start, end, near, far, _ = self._end(Family.CURRENT_FROM, at)
-            turn = _turn(family) * BASE_VA
-            current = near * voltage[start] + far * voltage[end]
-            a[start] = turn * np.conj(current) + np.conj(turn * voltage[start]) * near
-            a[end] = np.conj(turn * voltage[start]) * far
+        a = np.zeros((self.grid.terminals, len(wanted)), dtype=np.complex128)
+        family = np.searchsorted(self._starts, wanted, side="right") - 1
+        for each in np.unique(family):
+            k = np.flatnonzero(family == each)
+            at = wanted[k] - self._starts[each]
+            if each in (Family.CURRENT_FROM, Family.CURRENT_TO):
+                self._current_gradients(Family(each), at, voltage, a, k)
+            elif each in (Family.ACTIVE, Family.REACTIVE):
+                self._power_gradients(Family(each), at, voltage, a, k)
+            elif each == Family.VOLTAGE:
+                a[at, k] = voltage[at].conj() / np.abs(voltage[at])
+            elif each == Family.UNBALANCE:
+                self._unbalance_gradients(at, voltage, a, k)
+            elif each == Family.SOURCE:
+                a[:, k] = self._source_gradient[:, None]
         return a
 
-    def direct(self, quantity: int) -> FloatArray:
-        """(bus,) derivative by consumption that does not pass through voltages [unit of the quantity per MW]."""
-        d = np.zeros(self.grid.buses)
-        family, at = self.place(quantity)
-        if family is Family.SOURCE:
-            d[self.grid.source] = BASE_VA
-        elif family is Family.OFFERED:
-            d[self.groups[at]] = BASE_VA
+    def _current_gradients(
+        self, family: Family, at: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray
+    ) -> None:
+        branch, phase = np.divmod(at, self.grid.phases)
+        terminals, y, amps = self._end(family, branch)
+        rows = y[np.arange(len(at)), phase]
+        current = (rows * voltage[terminals]).sum(axis=1)
+        size = np.abs(current)
+        direction = np.divide(current.conj(), size, out=np.zeros_like(current), where=size > 0) * amps
+        a[terminals, k[:, None]] = direction[:, None] * rows
+
+    def _power_gradients(
+        self, family: Family, branch: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray
+    ) -> None:
+        terminals, y, _ = self._end(Family.CURRENT_FROM, branch)
+        turn = _turn(family) * BASE_VA / self.grid.phases
+        near = voltage[terminals[:, : self.grid.phases]]
+        current = np.einsum("kij,kj->ki", y, voltage[terminals])
+        by_voltage = np.einsum("ki,kij->kj", (turn * near).conj(), y)
+        by_voltage[:, : self.grid.phases] += turn * current.conj()
+        a[terminals, k[:, None]] = by_voltage
+
+    def _unbalance_gradients(self, bus: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray) -> None:
+        terminals = self.grid.terminals_of(bus)
+        positive, negative = (voltage[terminals] @ TO_SEQUENCE[at] for at in (1, 2))
+        size, factor = np.abs(positive), np.abs(negative) / np.abs(positive)
+        sideways = np.abs(negative) > 0
+        towards = np.divide(negative.conj(), np.abs(negative), out=np.zeros_like(negative), where=sideways)
+        by_negative = (towards / size)[:, None] * TO_SEQUENCE[2]
+        by_positive = (factor * positive.conj() / size**2)[:, None] * TO_SEQUENCE[1]
+        a[terminals, k[:, None]] = by_negative - by_positive
+
+    @cached_property
+    def _source_gradient(self) -> ComplexArray:
+        """(terminal,) of source power [W per pu]; the source's own voltages are given."""
+        grid = self.grid
+        rows = grid.admittance.tocsr()[grid.source_terminals].toarray()
+        gradient: ComplexArray = grid.source_voltage.conj() @ rows * (BASE_VA / grid.phases)
+        return gradient
+
+    def direct(self, wanted: IntArray) -> FloatArray:
+        """(terminal, k) derivative by consumption that does not pass through voltages [unit of the quantity per MW]."""
+        d = np.zeros((self.grid.terminals, len(wanted)))
+        for k, quantity in enumerate(wanted.tolist()):
+            family, at = self.place(quantity)
+            if family is Family.SOURCE:
+                d[self.grid.source_terminals, k] = BASE_VA
+            elif family is Family.OFFERED:
+                d[self.groups[at], k] = BASE_VA
         return d
 
     def curvature(self, quantity: int, voltage: ComplexArray, response: ComplexArray) -> FloatArray:
-        """Second derivative along given directions of voltage: (k, k) bilinear form of response : (bus, k) [pu]."""
+        """Second derivative along given directions of voltage: (k, k) bilinear form of response : (terminal, k)."""
+        grid = self.grid
         family, at = self.place(quantity)
         if family is Family.VOLTAGE:
-            return _curvature_of_magnitude(voltage[at], response[at])
+            return _Magnitude.of(voltage[at], response[at]).second
         if family in (Family.CURRENT_FROM, Family.CURRENT_TO):
-            start, end, near, far, amps = self._end(family, at)
-            current = near * voltage[start] + far * voltage[end]
-            return amps * _curvature_of_magnitude(current, near * response[start] + far * response[end])
+            branch, phase = divmod(at, grid.phases)
+            terminals, y, amps = self._end(family, np.array([branch]))
+            row = y[0, phase]
+            current = _Magnitude.of(row @ voltage[terminals[0]], row @ response[terminals[0]])
+            return float(amps[0]) * current.second
         if family in (Family.ACTIVE, Family.REACTIVE):
-            start, end, near, far, _ = self._end(Family.CURRENT_FROM, at)
-            current = near * response[start] + far * response[end]
-            half = (_turn(family) * BASE_VA * np.outer(response[start], np.conj(current))).real
+            terminals, y, _ = self._end(Family.CURRENT_FROM, np.array([at]))
+            current_response = y[0] @ response[terminals[0]]
+            near = response[terminals[0, : grid.phases]]
+            half = (_turn(family) * (BASE_VA / grid.phases) * near.T @ current_response.conj()).real
             return half + half.T
+        if family is Family.UNBALANCE:
+            terminals = grid.terminals_of(np.array([at]))
+            sequences = (TO_SEQUENCE[1], TO_SEQUENCE[2])
+            one, two = (_Magnitude.of(row @ voltage[terminals[0]], row @ response[terminals[0]]) for row in sequences)
+            return _curvature_of_ratio(two, one)
         # Source power is linear in the voltages where the source's own is fixed; offered power does not know them.
         return np.zeros((response.shape[1], response.shape[1]))
 
-    def _end(self, family: Family, at: int) -> tuple[int, int, complex, complex, float]:
-        """Both buses of a branch, the admittances that make the current at one of its ends, and its base [A]."""
+    def _end(self, family: Family, branch: IntArray) -> tuple[IntArray, ComplexArray, FloatArray]:
+        """Of branches : (k,) the terminals of both ends (k, 2 P), the admittances that make the currents at one of
+        them (k, P, 2 P), and their base [A] (k,).
+        """
         grid = self.grid
-        start, end = int(grid.from_bus[at]), int(grid.to_bus[at])
-        if family is Family.CURRENT_FROM:
-            return (start, end, complex(grid.y_ff[at]), complex(grid.y_ft[at]), float(grid.amps_from[at]))
-        return (start, end, complex(grid.y_tf[at]), complex(grid.y_tt[at]), float(grid.amps_to[at]))
+        ends = grid.terminals_of(grid.from_bus[branch]), grid.terminals_of(grid.to_bus[branch])
+        near, far, amps = (
+            (grid.y_ff, grid.y_ft, grid.amps_from)
+            if family is Family.CURRENT_FROM
+            else (grid.y_tf, grid.y_tt, grid.amps_to)
+        )
+        y = np.concatenate([near[branch], far[branch]], axis=2)
+        return np.concatenate(ends, axis=1), y, amps[branch]
 
 
 def _turn(family: Family) -> complex:
@@ -142,9 +204,30 @@ def _turn(family: Family) -> complex:
     return 1.0 if family is Family.ACTIVE else -1.0j
 
 
-def _curvature_of_magnitude(value: complex, response: ComplexArray) -> FloatArray:
-    """Second derivative of |z| along the changes response : (k,) of z."""
-    if value == 0:
-        return np.zeros((len(response), len(response)))
-    radial = (np.conj(value) * response).real / abs(value)
-    return (np.outer(np.conj(response), response).real - np.outer(radial, radial)) / abs(value)
+@dataclass(frozen=True, eq=False)
+class _Magnitude:
+    """|z| with first : (k,) and second : (k, k) derivatives along changes of z."""
+
+    value: float
+    first: FloatArray
+    second: FloatArray
+
+    @classmethod
+    def of(cls, z: complex, response: ComplexArray) -> "_Magnitude":
+        """Of z with response : (k,)."""
+        value = abs(z)
+        if value == 0:
+            none = np.zeros(len(response))
+            return cls(0.0, none, np.outer(none, none))
+        radial: FloatArray = (np.conj(z) * response).real / value
+        return cls(value, radial, (np.outer(response.conj(), response).real - np.outer(radial, radial)) / value)
+
+
+def _curvature_of_ratio(above: _Magnitude, below: _Magnitude) -> FloatArray:
+    """Second derivative of above / below."""
+    ratio, cross = above.value / below.value, np.outer(above.first, below.first)
+    squared = 2 * ratio * np.outer(below.first, below.first)
+    second: FloatArray = (
+        above.second - ratio * below.second - (cross + cross.T - squared) / below.value
+    ) / below.value
+    return second

@@ -1,12 +1,13 @@
-"""Adjoint AC sensitivities: how any quantity answers to consumption at every bus, from one transposed solve.
+"""Adjoint AC sensitivities: how any quantity answers to consumption at every terminal, from one transposed solve.
 
 Unknowns are the real and imaginary parts of all voltages but the source's. With S(V) the power that enters the network
 and p + jq the consumption, power flow reads S(V) + p + jq = 0; its Jacobian is J = dS/d(e, f). For a quantity g,
-`J' w = dg/d(e, f)` gives dg/dp = -w (its active rows) and dg/dq = -w (its reactive rows) at all buses at once.
+`J' w = dg/d(e, f)` gives dg/dp = -w (its active rows) and dg/dq = -w (its reactive rows) at all terminals at once.
 Source: adjoint sensitivities of the power-flow equations, Peschon et al., IEEE Trans. PAS 87 (1968) 1687-1696.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -15,54 +16,93 @@ from scipy.sparse.linalg import SuperLU, splu
 from market.network.model import ComplexArray, FloatArray, Grid, IntArray
 
 
+class Jacobians:
+    """Makes the Jacobians of one grid: all have the same pattern, which is found once."""
+
+    def __init__(self, grid: Grid) -> None:
+        """Find the pattern, and an order of the unknowns that keeps the factors sparse."""
+        self.grid = grid
+        free = grid.free_terminals
+        number = np.full(grid.terminals, -1, dtype=np.intp)
+        number[free] = np.arange(len(free))
+        # Every diagonal entry is there, even where nothing but the own current makes it.
+        inner = (grid.admittance + sparse.diags_array(np.full(grid.terminals, 1e-300))).tocoo()
+        kept = (number[inner.row] >= 0) & (number[inner.col] >= 0)
+        self._row, self._column, self._y = inner.row[kept], inner.col[kept], inner.data[kept]
+        self._diagonal = self._row == self._column
+        size = len(free)
+        row, column = number[self._row], number[self._column]
+        rows = np.concatenate([row, row, row + size, row + size])
+        columns = np.concatenate([column, column + size, column, column + size])
+        # Real and imaginary part of a voltage, and neighbours, stand close together.
+        terminal = sparse.csgraph.reverse_cuthill_mckee(
+            sparse.csr_array((np.ones(len(row)), (row, column)), shape=(size, size)), symmetric_mode=True
+        )
+        self.order = np.stack([terminal, terminal + size], axis=1).ravel()
+        place = np.empty(2 * size, dtype=np.intp)
+        place[self.order] = np.arange(2 * size)
+        count = np.arange(len(rows), dtype=np.float64)
+        pattern = sparse.csc_array((count, (place[rows], place[columns])), shape=(2 * size, 2 * size))
+        self._entry = pattern.data.astype(np.intp)
+        self._indices, self._indptr = pattern.indices, pattern.indptr
+
+    def at(self, voltage: ComplexArray) -> "Jacobian":
+        """Factorise at voltage : (terminal,) [pu]."""
+        current = (self.grid.admittance @ voltage).conj()
+        towards = voltage[self._row] * self._y.conj()
+        own = np.where(self._diagonal, current[self._row], 0.0)
+        by_real, by_imaginary = towards + own, 1j * (own - towards)
+        parts = np.concatenate([by_real.real, by_imaginary.real, by_real.imag, by_imaginary.imag])
+        size = len(self._indptr) - 1
+        matrix = sparse.csc_array((parts[self._entry], self._indices, self._indptr), shape=(size, size))
+        return Jacobian(self.grid, self.order, splu(matrix, permc_spec="COLAMD"))
+
+
 @dataclass(frozen=True, eq=False)
 class Jacobian:
-    """The power-flow Jacobian of one period, factorised once."""
+    """The power-flow Jacobian of one period, factorised once. order : of its unknowns in the factors."""
 
     grid: Grid
-    voltage: ComplexArray
+    order: IntArray
     factors: SuperLU
-    unknown: IntArray
 
-    @classmethod
-    def at(cls, grid: Grid, voltage: ComplexArray) -> "Jacobian":
-        """Factorise at voltage : (bus,) [pu]."""
-        unknown = np.flatnonzero(np.arange(grid.buses) != grid.source)
-        towards = sparse.diags_array(voltage) @ grid.admittance.conj()
-        current = sparse.diags_array((grid.admittance @ voltage).conj())
-        by_real = (towards + current).tocsr()[unknown][:, unknown]
-        by_imaginary = (1j * (current - towards)).tocsr()[unknown][:, unknown]
-        matrix = sparse.block_array([[by_real.real, by_imaginary.real], [by_real.imag, by_imaginary.imag]])
-        return cls(grid, voltage, splu(matrix.tocsc()), unknown)
+    @cached_property
+    def _unknown(self) -> IntArray:
+        return self.grid.free_terminals
+
+    def _solve(self, right: FloatArray, *, transposed: bool = False) -> FloatArray:
+        answer = np.empty_like(right)
+        answer[self.order] = self.factors.solve(right[self.order], trans="T" if transposed else "N")
+        return answer
 
     def adjoint(self, coefficients: ComplexArray) -> tuple[FloatArray, FloatArray]:
         """dg/dp and dg/dq of quantities with dg = Re(sum_j a_j dV_j).
 
-        coefficients : (bus, k) the a of each quantity. Returns two arrays (bus, k) [unit of g per pu], 0 at the source.
+        coefficients : (terminal, k) the a of each quantity. Returns two arrays (terminal, k) [unit of g per MW or Mvar
+        there], 0 at the source.
         """
-        a = coefficients[self.unknown]
-        w = self.factors.solve(np.concatenate([a.real, -a.imag]), trans="T")
+        a = coefficients[self._unknown]
+        w = self._solve(np.concatenate([a.real, -a.imag]), transposed=True) * self.grid.phases
         by_p, by_q = np.zeros(coefficients.shape), np.zeros(coefficients.shape)
-        by_p[self.unknown], by_q[self.unknown] = (-w[: len(self.unknown)], -w[len(self.unknown) :])
+        by_p[self._unknown], by_q[self._unknown] = -w[: len(a)], -w[len(a) :]
         return by_p, by_q
 
-    def response(self, buses: IntArray) -> ComplexArray:
-        """(bus, k) change of every voltage per pu of active consumption at each of the k buses."""
-        consumed = np.zeros((self.grid.buses, len(buses)))
-        consumed[buses, np.arange(len(buses))] = 1.0
-        active = consumed[self.unknown]
-        change = self.factors.solve(np.concatenate([-active, np.zeros_like(active)]))
-        answer = np.zeros((self.grid.buses, len(buses)), dtype=np.complex128)
-        answer[self.unknown] = change[: len(self.unknown)] + 1j * change[len(self.unknown) :]
+    def response(self, active_mw: FloatArray, reactive_mvar: FloatArray) -> ComplexArray:
+        """(terminal, k) change of every voltage [pu] for k changes of consumption : (terminal, k)."""
+        consumed = np.concatenate([active_mw[self._unknown], reactive_mvar[self._unknown]])
+        change = self._solve(-consumed * self.grid.phases)
+        answer = np.zeros(active_mw.shape, dtype=np.complex128)
+        half = len(self._unknown)
+        answer[self._unknown] = change[:half] + 1j * change[half:]
         return answer
 
     def curvature(self, by_p: FloatArray, by_q: FloatArray, response: ComplexArray) -> FloatArray:
         """Part of a reduced Hessian that comes from the power-flow equations themselves.
 
-        by_p, by_q : (bus,) adjoint gradient of the function; response : (bus, k). Returns (k, k): the second derivative
-        of the function along consumption, less what its own curvature by the voltages adds.
+        by_p, by_q : (terminal,) adjoint gradient of the function per MW; response : (terminal, k). Returns (k, k): the
+        second derivative of the function along consumption, less what its own curvature by the voltages adds.
         """
-        weight = by_p - 1j * by_q
+        weight = (by_p - 1j * by_q) / self.grid.phases
         half = (response.T @ (weight[:, None] * (self.grid.admittance @ response).conj())).real
         total: FloatArray = half + half.T
         return total

@@ -1,15 +1,13 @@
 """The only caller of the solver: HiGHS, one thread, pinned options."""
 
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any, Final
+from typing import Final
 
+import highspy
 import numpy as np
-import pyomo.environ as pyo
-from pyomo.contrib.appsi.base import TerminationCondition
-from pyomo.contrib.appsi.solvers import Highs
+from scipy import sparse
 
-from market.clearing.problem import ClearingProblem
+from market.clearing.program import Program
 from market.errors import SolverFailed
 from market.network.model import FloatArray
 
@@ -19,60 +17,137 @@ _OPTIONS: Final = {
     "solver": "simplex",
     "primal_feasibility_tolerance": 1e-9,
     "dual_feasibility_tolerance": 1e-9,
+    "mip_feasibility_tolerance": 1e-9,
+    "mip_rel_gap": 1e-7,
+    "mip_abs_gap": 1e-9,
 }
-
-_ONE_AT_A_TIME: Final = Lock()
-"""Pyomo redirects the output of the whole process while HiGHS runs; two at once would wait for each other forever."""
+_STATUS: Final = {
+    highspy.HighsModelStatus.kInfeasible: "infeasible",
+    highspy.HighsModelStatus.kUnbounded: "unbounded",
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: "unbounded or infeasible",
+    highspy.HighsModelStatus.kTimeLimit: "out of time",
+    highspy.HighsModelStatus.kIterationLimit: "out of iterations",
+    highspy.HighsModelStatus.kInterrupt: "interrupted",
+}
+AT_LOW: Final = int(highspy.HighsBasisStatus.kLower)
+BASIC: Final = int(highspy.HighsBasisStatus.kBasic)
+_BASIS: Final = {int(each): each for each in highspy.HighsBasisStatus.__members__.values()}
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """Solution of one linear programme.
+class Solution:
+    """Solution of one programme, in the problem's units.
 
-    accepted_mw : (column,). unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one
-    relative unit saves [EUR/h], not negative. reduced_cost : (column,) [EUR/MWh]. energy_mwh, energy_price : (envelope,
-    period) running energy and the reduced cost of its bound [EUR/MWh].
+    accepted_mw, reduced_cost : (k,) of the columns in play [MW], [EUR/h per MW]. energy, energy_price : (e,) running
+    energy [MW times periods] and the reduced cost of its bound. unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one
+    relative unit saves [EUR/h], not negative. accepted : (block,) 0 or 1, for programmes with integers. column_basis,
+    row_basis : statuses to start a like programme from.
     """
 
     accepted_mw: FloatArray
+    reduced_cost: FloatArray
+    energy: FloatArray
+    energy_price: FloatArray
     unmet: FloatArray
     shadow: FloatArray
-    reduced_cost: FloatArray
-    energy_mwh: FloatArray
-    energy_price: FloatArray
+    accepted: FloatArray
+    column_basis: list[int]
+    row_basis: list[int]
 
 
-def solve(model: pyo.ConcreteModel, problem: ClearingProblem, *, unit_mw: float, time_limit_s: float) -> Step:
-    """Solve a model of `build_model`, made with the same unit_mw.
+class _Silent(highspy.Highs):  # type: ignore[misc]
+    """HiGHS without its banner, which it prints while it is being made unless it is told before."""
 
-    Raises SolverFailed with the solver's status where it is not optimal; nothing is loaded then.
-    """
-    m: Any = model
-    shape = (len(problem.envelopes), problem.periods)
-    if len(m.accepted) + len(m.unmet) == 0:
-        return _nothing_to_choose(shape)
-    highs = Highs()
-    highs.config.load_solution = False
-    highs.config.time_limit = time_limit_s
-    highs.highs_options = dict(_OPTIONS)
-    with _ONE_AT_A_TIME:
-        answer = highs.solve(m)
-    if answer.termination_condition is not TerminationCondition.optimal:
-        raise SolverFailed(answer.termination_condition.name)
-    values, reduced = highs.get_primals(), highs.get_reduced_costs()
-    duals = highs.get_duals([m.limit[row] for row in m.limit])
-    accepted, energy = list(m.accepted.values()), list(m.energy.values())
-    return Step(
-        accepted_mw=np.array([values[v] for v in accepted]) * unit_mw,
-        unmet=np.array([values[m.unmet[k]] for k in m.unmet]),
-        shadow=np.array([max(-duals[m.limit[row]], 0.0) for row in m.limit]) * unit_mw,
-        reduced_cost=np.array([reduced[v] for v in accepted]),
-        energy_mwh=np.array([values[v] for v in energy]).reshape(shape) * unit_mw * problem.hours,
-        energy_price=np.array([reduced[v] for v in energy]).reshape(shape),
-    )
+    def enableCallbacks(self) -> None:  # noqa: N802
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
 
 
-def _nothing_to_choose(shape: tuple[int, int]) -> Step:
-    """The answer to a model without variables, which HiGHS refuses to call optimal."""
+class Solver:
+    """One HiGHS, used again and again."""
+
+    def __init__(self) -> None:
+        """Set the options that results depend on."""
+        self._highs = _Silent()
+        for name, value in _OPTIONS.items():
+            self._highs.setOptionValue(name, value)
+
+    def solve(
+        self,
+        program: Program,
+        *,
+        time_limit_s: float,
+        basis: tuple[list[int], list[int]] | None = None,
+    ) -> Solution:
+        """Solve a programme. basis : of its columns and rows, to start from; any will do.
+
+        Raises SolverFailed with the solver's status where it is not optimal.
+        """
+        variables, rows = len(program.cost), len(program.row_low)
+        if variables == 0:
+            return _nothing()
+        self._pass(program)
+        if basis is not None:
+            start = highspy.HighsBasis()
+            start.col_status = [_BASIS[each] for each in basis[0]]
+            start.row_status = [_BASIS[each] for each in basis[1]]
+            start.alien = True
+            self._highs.setBasis(start)
+        # HiGHS counts run time over the life of the instance.
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit_s, 0.1))
+        self._highs.run()
+        status = self._highs.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise SolverFailed(_STATUS.get(status, self._highs.modelStatusToString(status).lower()))
+        return self._read(program, rows, mixed=bool(program.integer.any()))
+
+    def irreducible_conflict(self, program: Program) -> tuple[int, ...]:
+        """Rows of an infeasible programme that cannot all hold, and any one fewer of which can; empty if it is not."""
+        self._pass(program)
+        self._highs.setOptionValue("iis_strategy", 6)
+        status, found = self._highs.getIis()
+        if status == highspy.HighsStatus.kError:
+            return ()
+        return tuple(sorted(int(row) for row in found.row_index))
+
+    def _pass(self, program: Program) -> None:
+        shape = (len(program.row_low), len(program.cost))
+        matrix = sparse.csc_array((program.entry_value, (program.entry_row, program.entry_column)), shape=shape)
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = shape[1], shape[0]
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.low, program.high
+        lp.row_lower_, lp.row_upper_ = program.row_low, program.row_high
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = matrix.indptr
+        lp.a_matrix_.index_ = matrix.indices
+        lp.a_matrix_.value_ = matrix.data
+        if program.integer.any():
+            kinds = {True: highspy.HighsVarType.kInteger, False: highspy.HighsVarType.kContinuous}
+            lp.integrality_ = [kinds[each] for each in program.integer.tolist()]
+        self._highs.passModel(lp)
+
+    def _read(self, program: Program, rows: int, *, mixed: bool) -> Solution:
+        unit, k = program.problem.unit_mw, len(program.chosen)
+        u, end = program.unmet_at, program.unmet_at + len(program.rows.price)
+        solution = self._highs.getSolution()
+        values = np.array(solution.col_value)
+        duals = np.zeros(len(values)) if mixed else np.array(solution.col_dual)
+        row_duals = np.zeros(rows) if mixed else np.array(solution.row_dual)
+        basis = self._highs.getBasis()
+        return Solution(
+            accepted_mw=np.clip(values[:k], program.low[:k], program.high[:k]) * unit,
+            reduced_cost=duals[:k],
+            energy=values[k:u] * unit,
+            energy_price=duals[k:u],
+            unmet=values[u:end],
+            shadow=np.maximum(-row_duals[: len(program.rows)], 0.0) * unit,
+            accepted=np.round(values[end:]),
+            column_basis=[int(each) for each in basis.col_status],
+            row_basis=[int(each) for each in basis.row_status],
+        )
+
+
+def _nothing() -> Solution:
+    """The answer to a programme without variables, which HiGHS refuses to call optimal."""
     none = np.zeros(0)
-    return Step(none, none, none, none, np.zeros(shape), np.zeros(shape))
+    return Solution(none, none, none, none, none, none, none, [], [])

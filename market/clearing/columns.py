@@ -1,0 +1,360 @@
+"""From offers to columns: what can be accepted, which change of consumption it brings where and when, at which price."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffer, PriceSeries
+from api_spec.period import MarketPeriod
+from api_spec.units import series
+from market.network.model import BASE_VA, BoolArray, FloatArray, Grid, IntArray
+
+NONE: Final = -1
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where power changes: every terminal, then (three-phase networks) every bus, balanced over its phases.
+
+    Reactive changes stand behind all active ones: place + `count` is the same place for reactive power.
+    """
+
+    terminals: int
+    phases: int
+
+    @classmethod
+    def of(cls, grid: Grid) -> "Places":
+        """The places of a grid."""
+        return cls(grid.terminals, grid.phases)
+
+    @property
+    def count(self) -> int:
+        """Number of places, of active power alone."""
+        return self.terminals if self.phases == 1 else self.terminals + self.terminals // self.phases
+
+    def at(self, grid: Grid, offer: FlexOffer) -> int:
+        """Place of an offer's active power."""
+        bus = grid.bus_at[offer.bus]
+        if offer.phase is None:
+            return bus if self.phases == 1 else self.terminals + bus
+        return int(grid.connected(offer.bus, offer.phase)[0])
+
+    def from_terminals(self, active: FloatArray, reactive: FloatArray) -> FloatArray:
+        """(..., 2 count) what terminals' values : (..., terminal) are worth at every place; balanced = the mean."""
+        parts = []
+        for each in (active, reactive):
+            parts.append(each)
+            if self.phases > 1:
+                parts.append(each.reshape(*each.shape[:-1], -1, self.phases).mean(axis=-1))
+        return np.concatenate(parts, axis=-1)
+
+    def to_terminals(self, change: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(..., terminal) active and reactive change that changes at places : (..., 2 count) add up to."""
+        found = []
+        for start in (0, self.count):
+            own = change[..., start : start + self.terminals]
+            if self.phases > 1:
+                balanced = change[..., start + self.terminals : start + self.count] / self.phases
+                own = own + np.repeat(balanced, self.phases, axis=-1)
+            found.append(own)
+        return found[0], found[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What can be accepted: column j is x_j between 0 and upper_mw [MW or Mvar].
+
+    ask : (column,) asked per MWh (Mvarh) of |change| [EUR/MWh]. A column's entries say what it changes: `weight` MW of
+    consumption per MW accepted at `place` in `period`; entries stand in the order of columns. Equal asks at one place
+    and time are one column: its shares say which offers it stands for, and how much of it each could give [W or var].
+    """
+
+    upper_mw: FloatArray
+    ask: FloatArray
+    column: IntArray
+    period: IntArray
+    place: IntArray
+    weight: FloatArray
+    share_column: IntArray
+    share_offer: IntArray
+    share_w: IntArray
+
+    def __len__(self) -> int:
+        """Number of columns."""
+        return len(self.upper_mw)
+
+    def total(self, per_entry: FloatArray) -> FloatArray:
+        """(column,) sum over each column's entries."""
+        return np.bincount(self.column, per_entry, minlength=len(self))
+
+    def worth(self, at_places: FloatArray) -> FloatArray:
+        """(column,) what one MW of each column changes, valued at_places : (period, 2 places)."""
+        return self.total(self.weight * at_places[self.period, self.place])
+
+
+@dataclass(frozen=True, eq=False)
+class Envelopes:
+    """Bounds on the running energy of envelope offers, and the columns that make it up.
+
+    offer : (envelope,) position. less, more : (envelope, period) columns, NONE where there is none. low, high :
+    (envelope, period) [MW times periods]. kept : (envelope, period) where a bound is not implied by the others and by
+    those of power. of_column : (column,) its envelope, or NONE.
+    """
+
+    offer: IntArray
+    less: IntArray
+    more: IntArray
+    low: FloatArray
+    high: FloatArray
+    kept: BoolArray
+    of_column: IntArray
+
+    def __len__(self) -> int:
+        """Number of envelopes."""
+        return len(self.offer)
+
+    def running(self, accepted_mw: FloatArray, of: IntArray) -> FloatArray:
+        """(k, period) running sum of the change of power of envelopes `of` : (k,) [MW times periods]."""
+        padded = np.append(accepted_mw, 0.0)  # NONE is the last
+        total: FloatArray = np.cumsum(padded[self.more[of]] - padded[self.less[of]], axis=1)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Columns that are accepted by one factor for all periods: 0, or from min_activation to 1.
+
+    offer, column : (block,). group : (block,) equal numbers exclude each other, NONE = free. requires : (block,)
+    position of the offer without which it is not accepted, or NONE.
+    """
+
+    offer: IntArray
+    column: IntArray
+    min_activation: FloatArray
+    group: IntArray
+    requires: IntArray
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return len(self.offer)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Columns on their way together. Every array (column,) or, for entries and shares, as in Columns."""
+
+    upper_mw: FloatArray
+    ask: FloatArray
+    column: IntArray
+    period: IntArray
+    place: IntArray
+    weight: FloatArray
+    share_column: IntArray
+    share_offer: IntArray
+    share_w: IntArray
+
+
+def columns_of(
+    offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod
+) -> tuple[Columns, Envelopes, Blocks]:
+    """Columns of all offers. offers : in the order of ids; positions in it name them."""
+    places, periods = Places.of(grid), period.count
+    place = np.array([places.at(grid, offer) for offer in offers], dtype=np.intp)
+    curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
+    envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
+    blocks = [(at, each) for at, each in enumerate(offers) if isinstance(each, BlockOffer)]
+    fleets, less, more = _envelope_part(envelopes, place, periods)
+    steps, whole = _curve_part(curves, place, periods), _block_part(blocks, place)
+    columns, starts = _joined([steps, fleets, whole, _reactive_part(offers, place + places.count, periods)])
+    less, more = (np.where(each >= 0, each + starts[1], NONE) for each in (less, more))
+    by_id = {offer.id: at for at, offer in enumerate(offers)}
+    return columns, _envelopes(envelopes, less, more, columns, period.hours), _blocks(blocks, starts[2], by_id)
+
+
+def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: int) -> _Part:
+    """Steps of equal price, place, period and direction become one column."""
+    steps = [(at, step) for at, offer in offers for step in offer.steps]
+    power = _table((step.power_w for _, step in steps), len(steps), periods)
+    price = _prices([step.price_eur_per_mwh for _, step in steps], periods)
+    row, period = np.nonzero(power)
+    offer = np.array([at for at, _ in steps], dtype=np.intp)[row]
+    change, ask = power[row, period], price[row, period]
+    key = np.lexsort((offer, ask, np.sign(change), place[offer], period))
+    offer, period, change, ask = offer[key], period[key], change[key], ask[key]
+    alike = np.stack([period, place[offer], np.sign(change)]) if len(key) else np.zeros((3, 0), dtype=np.intp)
+    first = np.ones(len(key), dtype=np.bool_)
+    first[1:] = (alike[:, 1:] != alike[:, :-1]).any(axis=0) | (ask[1:] != ask[:-1])
+    column = np.cumsum(first) - 1
+    return _single(
+        np.bincount(column, np.abs(change)),
+        ask[first],
+        period[first],
+        place[offer][first],
+        np.sign(change[first]),
+        shares=(column, offer, np.abs(change)),
+    )
+
+
+def _envelope_part(
+    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int
+) -> tuple[_Part, IntArray, IntArray]:
+    """One column for each direction and period; with (envelope, period) their numbers within the part."""
+    count = len(offers)
+    low = _table((each.power_w_min for _, each in offers), count, periods)
+    high = _table((each.power_w_max for _, each in offers), count, periods)
+    price = _prices([each.price_eur_per_mwh for _, each in offers], periods)
+    both = np.stack([low, high], axis=1)
+    row, way, period = np.nonzero(both)
+    number = np.full(both.shape, NONE, dtype=np.intp)
+    number[row, way, period] = np.arange(len(row))
+    at = np.array([each for each, _ in offers], dtype=np.intp)
+    upper = np.abs(both[row, way, period])
+    shares = (np.arange(len(row)), at[row], upper)
+    part = _single(upper, price[row, period], period, place[at[row]], np.where(way == 0, -1, 1), shares=shares)
+    return part, number[:, 0], number[:, 1]
+
+
+def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> _Part:
+    """One column for each block, measured by the largest power of its profile."""
+    profiles = [np.array(each.power_w, dtype=np.float64) for _, each in offers]
+    largest = np.array([np.abs(each).max(initial=0.0) for each in profiles])
+    entries = [
+        (number, t, at, w / largest[number])
+        for number, ((at, _), profile) in enumerate(zip(offers, profiles, strict=True))
+        for t, w in enumerate(profile.tolist())
+        if w != 0
+    ]
+    at = np.array([each for each, _ in offers], dtype=np.intp)
+    return _Part(
+        upper_mw=largest / BASE_VA,
+        ask=np.array([float(each.price_eur_per_mwh) for _, each in offers]),
+        column=np.array([each[0] for each in entries], dtype=np.intp),
+        period=np.array([each[1] for each in entries], dtype=np.intp),
+        place=place[np.array([each[2] for each in entries], dtype=np.intp)],
+        weight=np.array([each[3] for each in entries]),
+        share_column=np.arange(len(offers)),
+        share_offer=at,
+        share_w=largest.astype(np.intp),
+    )
+
+
+def _reactive_part(offers: Sequence[FlexOffer], place: IntArray, periods: int) -> _Part:
+    """Reactive capability: a column for each direction and period. place : (offer,) of reactive power."""
+    able = [at for at, each in enumerate(offers) if each.q_var_min is not None or each.q_var_max is not None]
+    low = _table((series(offers[at].q_var_min or 0, periods) for at in able), len(able), periods)
+    high = _table((series(offers[at].q_var_max or 0, periods) for at in able), len(able), periods)
+    price = np.array([float(offers[at].q_price_eur_per_mvarh or 0) for at in able])
+    both = np.stack([low, high], axis=1)
+    row, way, period = np.nonzero(both)
+    at = np.array(able, dtype=np.intp)[row]
+    upper = np.abs(both[row, way, period])
+    shares = (np.arange(len(row)), at, upper)
+    return _single(upper, price[row], period, place[at], np.where(way == 0, -1, 1), shares=shares)
+
+
+def _single(
+    upper_w: npt.NDArray[np.generic],
+    ask: FloatArray,
+    period: IntArray,
+    place: IntArray,
+    sign: IntArray,
+    *,
+    shares: tuple[IntArray, IntArray, IntArray],
+) -> _Part:
+    """Columns of one entry each."""
+    upper_mw = upper_w.astype(np.float64) / BASE_VA
+    numbers = np.arange(len(upper_mw))
+    return _Part(upper_mw, ask, numbers, period, place, sign.astype(np.float64), *shares)
+
+
+def _joined(parts: Sequence[_Part]) -> tuple[Columns, list[int]]:
+    """Parts one after the other, and where each of them starts."""
+    starts = [0, *np.cumsum([len(part.upper_mw) for part in parts]).tolist()]
+
+    def numbered(name: str) -> IntArray:
+        numbers: IntArray = np.concatenate([getattr(part, name) + start for part, start in zip(parts, starts)])
+        return numbers.astype(np.intp)
+
+    def plain(name: str) -> npt.NDArray[np.generic]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    columns = Columns(
+        upper_mw=plain("upper_mw").astype(np.float64),
+        ask=plain("ask").astype(np.float64),
+        column=numbered("column"),
+        period=plain("period").astype(np.intp),
+        place=plain("place").astype(np.intp),
+        weight=plain("weight").astype(np.float64),
+        share_column=numbered("share_column"),
+        share_offer=plain("share_offer").astype(np.intp),
+        share_w=plain("share_w").astype(np.intp),
+    )
+    return columns, starts
+
+
+def _envelopes(
+    offers: list[tuple[int, EnvelopeOffer]], less: IntArray, more: IntArray, columns: Columns, hours: float
+) -> Envelopes:
+    periods = less.shape[1]
+    low = _table((each.energy_wh_min for _, each in offers), len(offers), periods) / BASE_VA / hours
+    high = _table((each.energy_wh_max for _, each in offers), len(offers), periods) / BASE_VA / hours
+    upper = np.append(columns.upper_mw, 0.0)
+    of_column = np.full(len(columns), NONE, dtype=np.intp)
+    for side in (less, more):
+        of_column[side[side >= 0]] = np.nonzero(side >= 0)[0]
+    return Envelopes(
+        offer=np.array([at for at, _ in offers], dtype=np.intp),
+        less=less,
+        more=more,
+        low=low,
+        high=high,
+        kept=_not_implied(-high, -upper[more], upper[less]) | _not_implied(low, -upper[less], upper[more]),
+        of_column=of_column,
+    )
+
+
+def _not_implied(low: FloatArray, least: FloatArray, most: FloatArray) -> BoolArray:
+    """(envelope, period) where running >= low says more than the bounds before and after it, and those of each change.
+
+    least, most : (envelope, period) bounds of the change in each period.
+    """
+    kept = np.ones(low.shape, dtype=np.bool_)
+    implied = np.zeros(len(low))  # what holds at the end of the period before, whatever is accepted
+    for t in range(low.shape[1]):
+        implied = implied + least[:, t]
+        kept[:, t] = low[:, t] > implied
+        implied = np.maximum(implied, low[:, t])
+    implied = np.full(len(low), -np.inf)
+    for t in reversed(range(low.shape[1])):
+        kept[:, t] &= low[:, t] > implied
+        implied = np.where(kept[:, t], np.maximum(implied, low[:, t]), implied) - most[:, t]
+    return kept
+
+
+def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, int]) -> Blocks:
+    groups = {name: at for at, name in enumerate(sorted({each.exclusive_group or "" for _, each in offers} - {""}))}
+    return Blocks(
+        offer=np.array([at for at, _ in offers], dtype=np.intp),
+        column=np.arange(first, first + len(offers)),
+        min_activation=np.array([each.min_activation for _, each in offers], dtype=np.float64),
+        group=np.array([groups.get(each.exclusive_group or "", NONE) for _, each in offers], dtype=np.intp),
+        requires=np.array([by_id.get(each.requires or "", NONE) for _, each in offers], dtype=np.intp),
+    )
+
+
+def _table(rows: Iterable[Sequence[int]], count: int, periods: int) -> IntArray:
+    """(row, period) whole numbers."""
+    flat = np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=count * periods)
+    return flat.reshape(count, periods)
+
+
+def _prices(rows: Sequence[PriceSeries], periods: int) -> FloatArray:
+    """(row, period) [EUR/MWh]."""
+    price = np.empty((len(rows), periods))
+    for at, row in enumerate(rows):
+        price[at] = [float(each) for each in row] if isinstance(row, tuple) else float(row)
+    return price

@@ -1,0 +1,230 @@
+"""The step's linear programme in standard form: the arrays of what `model.py` says in Pyomo, for the columns in play.
+
+Variables, in this order: accepted power of the columns in play, running energy of their envelopes where a bound counts,
+amounts left unmet, and (with integers) which blocks are accepted. Rows: limits, running energies, and block rules. A
+property test holds this to the compiled Pyomo model.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from market.clearing.columns import NONE
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.problem import ClearingProblem
+from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
+
+_LEAST_REQUIRED_W: Final = 1.0
+"""What must be accepted of an offer for those that require it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Between which values each column may move [MW] : (column,)."""
+
+    low_mw: FloatArray
+    high_mw: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """minimise cost'x subject to row_low <= A x <= row_high, low <= x <= high; A by columns.
+
+    chosen : (k,) columns in play, the first k variables. energies : (e, 2) envelope and period of the next e. rows : the
+    first of the programme's rows. Powers are in units of the problem's unit_mw, limits relative to their scale; the
+    objective is in EUR/h per unit.
+    """
+
+    problem: ClearingProblem
+    rows: Rows
+    chosen: IntArray
+    energies: IntArray
+    cost: FloatArray
+    low: FloatArray
+    high: FloatArray
+    integer: BoolArray
+    row_low: FloatArray
+    row_high: FloatArray
+    entry_row: IntArray
+    entry_column: IntArray
+    entry_value: FloatArray
+
+    @property
+    def unmet_at(self) -> int:
+        """Position of the first amount left unmet."""
+        return len(self.chosen) + len(self.energies)
+
+
+class _Entries:
+    """Entries of the matrix on their way together."""
+
+    def __init__(self) -> None:
+        self._row: list[IntArray] = []
+        self._column: list[IntArray] = []
+        self._value: list[FloatArray] = []
+
+    def add(self, row: IntArray | int, column: IntArray | int, value: FloatArray | float) -> None:
+        row, column, value = np.broadcast_arrays(row, column, value)
+        self._row.append(row.ravel())
+        self._column.append(column.ravel())
+        self._value.append(value.ravel())
+
+    def joined(self) -> tuple[IntArray, IntArray, FloatArray]:
+        none = np.zeros(0, dtype=np.intp)
+        return (
+            np.concatenate([none, *self._row]).astype(np.intp),
+            np.concatenate([none, *self._column]).astype(np.intp),
+            np.concatenate([np.zeros(0), *self._value]).astype(np.float64),
+        )
+
+
+def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArray, *, integer: bool = False) -> Program:
+    """The linear programme around a point, with the columns `chosen` : (k,) in play; all others stay where they are.
+
+    integer : with the rules of blocks, as a mixed-integer programme.
+    """
+    problem, unit = point.problem, point.problem.unit_mw
+    energies, segments = _running_energies(problem, chosen)
+    blocks = np.flatnonzero(np.isin(problem.blocks.column, chosen)) if integer else np.zeros(0, dtype=np.intp)
+    k, e, u = len(chosen), len(energies), len(rows.price)
+    entries = _Entries()
+    at_zero = _limit_entries(point, rows, chosen, entries)
+    entries.add(np.arange(len(rows)), k + e + rows.unmet, -1.0)
+    _energy_entries(problem, chosen, energies, segments, len(rows), k, entries)
+    row_low = np.concatenate([np.full(len(rows), -np.inf), np.zeros(e)])
+    row_high = np.concatenate([-at_zero, np.zeros(e)])
+    block_low = np.zeros(0)
+    if integer:
+        block_low = _block_entries(problem, chosen, blocks, len(rows) + e, k + e + u, entries)
+    fleets = problem.envelopes
+    energy_low = fleets.low[energies[:, 0], energies[:, 1]] / unit
+    energy_high = fleets.high[energies[:, 0], energies[:, 1]] / unit
+    entry_row, entry_column, entry_value = entries.joined()
+    low = bounds.low_mw[chosen] / unit
+    if integer:
+        low[np.isin(chosen, problem.blocks.column)] = 0.0
+    return Program(
+        problem=problem,
+        rows=rows,
+        chosen=chosen,
+        energies=energies,
+        cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(len(blocks))]),
+        low=np.concatenate([low, energy_low, np.zeros(u + len(blocks))]),
+        high=np.concatenate([bounds.high_mw[chosen] / unit, energy_high, np.full(u, np.inf), np.ones(len(blocks))]),
+        integer=np.arange(k + e + u + len(blocks)) >= k + e + u,
+        row_low=np.concatenate([row_low, block_low]),
+        row_high=np.concatenate([row_high, np.full(len(block_low), np.inf)]),
+        entry_row=entry_row,
+        entry_column=entry_column,
+        entry_value=entry_value,
+    )
+
+
+def _limit_entries(point: Linearisation, rows: Rows, chosen: IntArray, entries: _Entries) -> FloatArray:
+    """Slopes of every limit by the columns in play. Returns (row,) what is exceeded with none of them accepted."""
+    problem, columns, unit = point.problem, point.problem.columns, point.problem.unit_mw
+    number = np.full(len(columns), NONE, dtype=np.intp)
+    number[chosen] = np.arange(len(chosen))
+    own = np.flatnonzero(number[columns.column] != NONE)
+    own = own[np.argsort(columns.period[own], kind="stable")]
+    first = np.searchsorted(columns.period[own], np.arange(problem.periods + 1))
+    at_zero = rows.excess.copy()
+    accepted = point.dispatch.accepted_mw
+    for period in np.unique(rows.period).tolist():
+        at = np.flatnonzero(rows.period == period)
+        inside = own[first[period] : first[period + 1]]
+        slope = rows.slope[np.ix_(at, columns.place[inside])] * columns.weight[inside]
+        at_zero[at] -= slope @ accepted[columns.column[inside]]
+        entries.add(at[:, None], number[columns.column[inside]], slope * unit)
+    return at_zero
+
+
+def _running_energies(problem: ClearingProblem, chosen: IntArray) -> tuple[IntArray, IntArray]:
+    """(e, 2) envelope and period of every bound that counts for some column in play, in order, and where each
+    envelope's begin : (envelope + 1,).
+    """
+    owners = problem.envelopes.of_column[chosen]
+    owners = np.unique(owners[owners != NONE])
+    kept = problem.envelopes.kept[owners]
+    row, period = np.nonzero(kept)
+    energies = np.stack([owners[row], period], axis=1)
+    first = np.searchsorted(energies[:, 0], np.arange(len(problem.envelopes) + 1))
+    return energies, first
+
+
+def _energy_entries(
+    problem: ClearingProblem,
+    chosen: IntArray,
+    energies: IntArray,
+    first: IntArray,
+    row: int,
+    column: int,
+    entries: _Entries,
+) -> None:
+    """Running energy up to each bound: e_k - e_(k-1) - sum of changes in between = 0."""
+    numbers = np.arange(len(energies))
+    entries.add(row + numbers, column + numbers, 1.0)
+    after = np.flatnonzero(energies[1:, 0] == energies[:-1, 0]) + 1
+    entries.add(row + after, column + after - 1, -1.0)
+    segment = energy_segments(problem, chosen, energies, first)
+    inside = np.flatnonzero(segment != NONE)
+    entries.add(row + segment[inside], inside, -problem.columns.weight[_entry_of(problem, chosen[inside])])
+
+
+def energy_segments(problem: ClearingProblem, chosen: IntArray, energies: IntArray, first: IntArray) -> IntArray:
+    """(k,) the first running energy that each column in play counts in; NONE where no bound comes after it."""
+    owner = problem.envelopes.of_column[chosen]
+    segment = np.full(len(chosen), NONE, dtype=np.intp)
+    inside = np.flatnonzero(owner != NONE)
+    if len(inside) == 0 or len(energies) == 0:
+        return segment
+    periods = problem.periods
+    key = energies[:, 0] * periods + energies[:, 1]
+    wanted = owner[inside] * periods + problem.columns.period[_entry_of(problem, chosen[inside])]
+    found = np.searchsorted(key, wanted)
+    same = found < first[owner[inside] + 1]
+    segment[inside[same]] = found[same]
+    return segment
+
+
+def _entry_of(problem: ClearingProblem, single: IntArray) -> IntArray:
+    """The entry of columns that have only one."""
+    return np.searchsorted(problem.columns.column, single)
+
+
+def _block_entries(
+    problem: ClearingProblem, chosen: IntArray, blocks: IntArray, row: int, column: int, entries: _Entries
+) -> FloatArray:
+    """Rules of blocks, each as sum >= low: x between min_activation and all of it if accepted, none otherwise; one of a
+    group; never without what is required. Returns (rule,) low.
+    """
+    own, unit = problem.blocks, problem.unit_mw
+    number = np.full(len(problem.columns), NONE, dtype=np.intp)
+    number[chosen] = np.arange(len(chosen))
+    upper = problem.columns.upper_mw[own.column[blocks]] / unit
+    rule = row + np.arange(len(blocks))
+    accepted, at = column + np.arange(len(blocks)), number[own.column[blocks]]
+    entries.add(rule, at, 1.0)
+    entries.add(rule, accepted, -own.min_activation[blocks] * upper)
+    entries.add(rule + len(blocks), at, -1.0)
+    entries.add(rule + len(blocks), accepted, upper)
+    low = [np.zeros(2 * len(blocks))]
+    row += 2 * len(blocks)
+    for group in np.unique(own.group[blocks][own.group[blocks] != NONE]).tolist():
+        entries.add(row, accepted[own.group[blocks] == group], -1.0)
+        low.append(np.full(1, -1.0))
+        row += 1
+    for block in np.flatnonzero(own.requires[blocks] != NONE).tolist():
+        needed = np.intersect1d(columns_of_offer(problem, int(own.requires[blocks[block]])), chosen)
+        least = min(_LEAST_REQUIRED_W / BASE_VA, float(problem.columns.upper_mw[needed].max(initial=0.0)))
+        entries.add(row, number[needed], 1.0)
+        entries.add(row, accepted[block], -max(least, 1e-12) / unit)
+        low.append(np.zeros(1))
+        row += 1
+    return np.concatenate(low)
+
+
+def columns_of_offer(problem: ClearingProblem, offer: int) -> IntArray:
+    """Columns that an offer has a share in."""
+    return np.unique(problem.columns.share_column[problem.columns.share_offer == offer])
