@@ -12,12 +12,17 @@ class Reason(Message):
     """Why an offer was not accepted, or not all of it.
 
     would_clear_at_eur_per_mwh : for each period, the highest price at which one more watt of this offer would have been
-    accepted, in the offer's own terms (per MWh of |change|).
+    accepted, in the offer's own terms (per MWh of |change|). price_eur_per_mwh : the nodal price at its place. binding
+    : limits that made that price, in the period in which it could have earned most. "block_rule": another block of its
+    group, a missing offer that it requires, or its indivisibility stood against it; "paradoxically_rejected": so it
+    did, although the published price would have covered what it asks.
     """
 
-    code: Literal["not_needed", "too_expensive", "partly_needed"]
+    code: Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
     detail: str
     would_clear_at_eur_per_mwh: tuple[EurPerMwh, ...]
+    price_eur_per_mwh: tuple[EurPerMwh, ...] = ()
+    binding: tuple[str, ...] = ()
 
 
 class OfferResult(Message):

@@ -1,5 +1,6 @@
 """What a clearing answers, as one document: the result file `flexmarket-result/1`."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from api_spec.units import Count, EurPerMwh, Message, Money, NonNegative, Real
 
 Status: TypeAlias = Literal["cleared", "partly_cleared", "nothing_needed"]
 LimitKind: TypeAlias = Literal["congestion", "capacity", "voltage", "unbalance", "reactive", "power"]
+PricingRule: TypeAlias = Literal["dlmp", "pay_as_bid", "uniform"]
 Unit: TypeAlias = Literal["A", "W", "var", "pu"]
 Prices: TypeAlias = tuple[EurPerMwh, ...]
 
@@ -26,17 +28,30 @@ class PriceParts(Message):
     unbalance: Prices
 
 
+class Need(Message):
+    """Where more flexibility would serve a limit that stays unmet: the place that moves it most.
+
+    change_w : change of consumption there that would meet it [W], consumption positive.
+    """
+
+    bus: BusId
+    phase: Phase | None = None
+    change_w: Real
+
+
 class LimitResult(Message):
     """A limit that was broken before, binds after, or stays unmet, in one period.
 
     request : the request that set it; null for the network's own limit. element : line, transformer or bus, or
-    "source". shadow_price : saved per hour by relaxing the limit by one unit [EUR/h per A, W, var or pu]. unmet : what
-    is missing at the end, in the limit's unit.
+    "source". phase : on three-phase networks, of a conductor's current or a voltage. shadow_price : saved per hour by
+    relaxing the limit by one unit [EUR/h per A, W, var or pu]. unmet : what is missing at the end, in the limit's unit.
+    would_serve : what would have met it; null where nothing is missing, or nothing would.
     """
 
     request: RequestId | None
     kind: LimitKind
     element: Identifier
+    phase: Phase | None = None
     period: Count
     before: Real
     after: Real
@@ -44,6 +59,7 @@ class LimitResult(Message):
     unit: Unit
     shadow_price: NonNegative
     unmet: NonNegative
+    would_serve: Need | None = None
 
 
 class Verification(Message):
@@ -59,6 +75,30 @@ class Verification(Message):
     iterations: Count
 
 
+class Budget(Message):
+    """What clearing costs the DSO: what sellers get, and the rounding of it, to the last ten-thousandth.
+
+    congestion_rent_eur : what consumption would pay at the nodal prices for limits that bind; nobody is charged it.
+    """
+
+    dso_pays_eur: Money
+    sellers_get_eur: Money
+    rounding_eur: Money
+    congestion_rent_eur: Money
+
+
+class Coordination(Message):
+    """How a request at the source (a TSO's) and the DSO's limits were cleared together, and what priority cost.
+
+    cost_eur, joint_cost_eur : with this rule, and without priorities.
+    """
+
+    rule: Literal["joint", "dso_first", "tso_first"]
+    cost_eur: Money
+    joint_cost_eur: Money
+    priority_cost_eur: Money
+
+
 class SolverRecord(Message):
     """Versions used and seconds spent."""
 
@@ -67,7 +107,11 @@ class SolverRecord(Message):
 
 
 class Result(Message):
-    """The outcome of one clearing; lists and objects in the order of ids."""
+    """The outcome of one clearing; lists and objects in the order of ids.
+
+    pricing : the rule that payments follow. shadow_pricing_eur : what sellers would get for the same acceptance under
+    the other rules.
+    """
 
     format: Literal["flexmarket-result/1"] = "flexmarket-result/1"
     case: str
@@ -77,5 +121,18 @@ class Result(Message):
     offers: tuple[OfferResult, ...]
     prices_eur_per_mwh: dict[BusId, PriceParts | dict[Phase, PriceParts]]
     limits: tuple[LimitResult, ...]
+    pricing: PricingRule = "dlmp"
+    budget: Budget | None = None
+    shadow_pricing_eur: dict[PricingRule, Money] = Field(default_factory=dict)
+    coordination: Coordination | None = None
     verification: Verification
     solver: SolverRecord
+
+    def places(self) -> Iterator[tuple[str, PriceParts]]:
+        """Every place that has a price, by name: a bus, or a bus and its phase."""
+        for bus, price in self.prices_eur_per_mwh.items():
+            if isinstance(price, PriceParts):
+                yield bus, price
+            else:
+                for phase, parts in price.items():
+                    yield f"{bus} phase {phase}", parts

@@ -39,9 +39,9 @@ class Stress:
     whole: bool = False
 
 
-LOCAL: Final = Stress(congested=22, low=20, flexible=0.3)
+LOCAL: Final = Stress(congested=22, low=24, flexible=0.45)
 WIDE: Final = Stress(congested=32, low=28, flexible=0.6, whole=True)
-SCARCE: Final = Stress(congested=40, low=34, flexible=0.4, whole=True)  # some limits stay unmet
+SCARCE: Final = Stress(congested=36, low=34, flexible=0.45, whole=True)  # some limits stay unmet
 
 
 def market(

@@ -51,7 +51,7 @@ class Timed:
     repeats: int
 
     def __str__(self) -> str:
-        return f"{self.seconds:.2f}" if self.seconds >= 1 else f"{self.seconds:.3f}"
+        return f"{self.seconds:.3g}" if self.seconds < 100 else f"{self.seconds:.0f}"
 
 
 def best_of(call: Callable[[], T], *, budget_s: float = 6.0, most: int = 7) -> tuple[Timed, T]:

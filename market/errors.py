@@ -218,12 +218,14 @@ class LimitCannotBeMet(ClearingError):
 
     _most = 10
 
-    def __init__(self, missing: tuple[MissingLimit, ...]) -> None:
-        """Keep all, say the first few."""
+    def __init__(self, missing: tuple[MissingLimit, ...], conflict: tuple[str, ...] = ()) -> None:
+        """Keep all, say the first few. conflict : limits that cannot hold together, any one fewer of which can."""
         more = len(missing) - self._most
         lines = [str(each) for each in missing[: self._most]] + ([f"and {more} more"] if more > 0 else [])
+        if len(conflict) > 1:
+            lines.append("these cannot all hold: " + "; ".join(conflict))
         super().__init__("\n".join(lines))
-        self.missing = missing
+        self.missing, self.conflict = missing, conflict
 
 
 class SolverFailed(ClearingError):

@@ -1,1 +1,118 @@
-"""x"""
+"""The market engine: from (network, baseline, requests, offers) to awards and nodal prices that are exact in AC.
+
+`clear` is the whole of it, and reads like the story: problem_of (contract to arrays), decide (the AC optimum, integers
+included), nodal_prices, whole_watts, payments, and verify, without which nothing leaves.
+"""
+
+import hashlib
+from decimal import Decimal
+from importlib.metadata import version
+
+import numpy as np
+
+from api_spec.award import OfferResult
+from api_spec.case import Case
+from api_spec.result import Result, SolverRecord, Status, Verification
+from market.clearing.awards import Awards, whole_watts
+from market.clearing.blocks import decide
+from market.clearing.coordination import coordinated
+from market.clearing.dispatch import Dispatch, dispatch_at
+from market.clearing.loop import Laps, Optimum
+from market.clearing.model import build_model
+from market.clearing.options import DEFAULT, Options
+from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
+from market.clearing.payments import RULES, Payments, budget, in_money, payments
+from market.clearing.prices import nodal_prices, published
+from market.clearing.problem import ClearingProblem, problem_of
+from market.clearing.reasons import Reasons
+from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
+from market.network.model import BASE_VA
+
+__all__ = ["Options", "build_model", "clear", "decide", "problem_of", "verify"]
+
+
+def clear(case: Case, options: Options = DEFAULT) -> Result:
+    """Clear a case: the least-cost acceptance that satisfies AC power flow and limits, and the prices that support it.
+
+    Raises PowerFlowDiverged (the baseline has no AC solution), LimitCannotBeMet (a limit without maximum price),
+    SolverFailed, ResultRefused (by `verify`).
+    """
+    laps = Laps()
+    problem = problem_of(case)
+    laps.lap("problem")
+    optimum, coordination = coordinated(problem, options, laps)
+    refuse_the_impossible(problem, optimum)
+    laps.lap("coordination")
+    point, shadow = optimum.linearisation, optimum.shadow
+    prices = nodal_prices(problem, optimum)
+    rows = point.rows(shadow > 0)
+    limit_price = point.nodal(rows, shadow[rows.period, rows.limit]) - point.energy_price - point.losses_price
+    awards = whole_watts(problem, optimum.dispatch.accepted_mw, limit_price)
+    after = dispatch_at(problem, awards.change)
+    paid = {rule: payments(problem, awards, prices, rule, options.zones) for rule in RULES}
+    own = paid[options.pricing]
+    reasons = Reasons(problem, prices, point, shadow)
+    limits = limit_results(problem, optimum, after)
+    result = Result.model_construct(
+        format="flexmarket-result/1",
+        case=case.name,
+        input_sha256=hashlib.sha256(case.canonical_json().encode()).hexdigest(),
+        status=_status(awards, unmet=any(limit.unmet > 0 for limit in limits)),
+        cost_eur=in_money(_cost_eur(problem, optimum, awards, after)),
+        offers=_offer_results(problem, awards, own, reasons),
+        prices_eur_per_mwh=published(problem, prices),
+        limits=limits,
+        pricing=options.pricing,
+        budget=budget(problem, own, prices, after.points(problem).p_w),
+        shadow_pricing_eur={rule: paid[rule].total for rule in RULES if rule != options.pricing},
+        coordination=coordination,
+        verification=Verification(engine=ENGINE, max_violation_pu=0, mismatch_w=0, iterations=optimum.iterations),
+        solver=SolverRecord(versions={}, seconds={}),
+    )
+    laps.lap("outcome")
+    if coordination is None or coordination.rule == "joint":
+        gap = duality_gap_eur(problem, awards.power_w, prices, optimum.energy_price)
+        check_gap(gap, float(paid["dlmp"].total) + abs(float(result.cost_eur)))
+    verification = verify(case, result, problem=problem)
+    laps.lap("verification")
+    return result.model_copy(update={"verification": verification, "solver": _record(laps)})
+
+
+def _offer_results(
+    problem: ClearingProblem, awards: Awards, paid: Payments, reasons: Reasons
+) -> tuple[OfferResult, ...]:
+    """What every offer is told, in the order of ids."""
+    able = [offer.q_var_min is not None or offer.q_var_max is not None for offer in problem.offers]
+    power, nothing = awards.power_w.any(axis=1).tolist(), (0,) * problem.periods
+    return tuple(
+        OfferResult.model_construct(
+            id=offer.id,
+            power_w=tuple(awards.power_w[number].tolist()) if power[number] else nothing,
+            q_var=tuple(awards.q_var[number].tolist()) if able[number] else None,
+            payment_eur=paid.payment[number],
+            uplift_eur=paid.uplift[number],
+            reason=reasons.of(number, awards),
+        )
+        for number, offer in enumerate(problem.offers)
+    )
+
+
+def _cost_eur(problem: ClearingProblem, optimum: Optimum, awards: Awards, after: Dispatch) -> Decimal:
+    """The objective at the published dispatch: energy, losses, offers, and unmet limits at their price."""
+    unmet = np.where(unmet_limits(problem, after), after.excess, 0.0)
+    offered = sum(awards.asked) / 1e6 / BASE_VA
+    return Decimal(repr((offered + float(after.cost.sum()) + float((optimum.shadow * unmet).sum())) * problem.hours))
+
+
+def _status(awards: Awards, *, unmet: bool) -> Status:
+    if unmet:
+        return "partly_cleared"
+    return "cleared" if awards.power_w.any() or awards.q_var.any() else "nothing_needed"
+
+
+def _record(laps: Laps) -> SolverRecord:
+    parts = ("flexmarket", "highspy", "numpy", "power-grid-model", "pyomo", "scipy")
+    return SolverRecord(
+        versions={part: version(part) for part in parts},
+        seconds={part: round(seconds, 4) for part, seconds in sorted(laps.seconds.items())},
+    )

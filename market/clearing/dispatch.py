@@ -60,6 +60,12 @@ def dispatches(problem: ClearingProblem, accepted_mw: Sequence[FloatArray], like
     return found
 
 
+def dispatch_at(problem: ClearingProblem, change: FloatArray) -> Dispatch:
+    """The AC state of a given change : (period, 2 places) [MW, Mvar], solved from nothing; cost without offers."""
+    points = problem.flow.solve(*problem.consumption(change))
+    return _dispatch(problem, np.zeros(len(problem.columns)), change, points, np.arange(problem.periods))
+
+
 def _dispatch(
     problem: ClearingProblem, accepted_mw: FloatArray, change: FloatArray, points: OperatingPoints, period: IntArray
 ) -> Dispatch:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from market.clearing.dispatch import Dispatch, baseline_dispatch, combined, disp
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.newton import Newton, newton_step
 from market.clearing.pricing import InPlay, Multipliers, Step
+from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.errors import PowerFlowDiverged, SolverFailed
@@ -24,32 +26,13 @@ _NOISE: Final = 1e-11  # of the cost: what the power flow's own tolerance can mo
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
-@dataclass(frozen=True)
-class Options:
-    """When the loop is content.
-
-    price_tolerance : largest error of the optimality conditions, relative to the ask there (of at least 1 EUR/MWh).
-    accepted_tolerance : the same where no further progress is possible in floating point. excess_tolerance : largest
-    excess of a limit, relative to its scale.
-    """
-
-    price_tolerance: float = 1e-6
-    accepted_tolerance: float = 5e-5
-    excess_tolerance: float = 1e-7
-    most_iterations: int = 100
-    time_limit_s: float = 300.0
-
-
-DEFAULT: Final = Options()
-
-
 @dataclass(frozen=True, eq=False)
 class Optimum:
     """Where the loop ended.
 
     limits : between which values columns could move. entered : (period, limit) limits that were looked at. shadow :
-    (period, limit) what one relative unit of a limit saves [EUR/h]. reduced_cost : (column,) [EUR/h per MW]. seconds :
-    spent in each part.
+    (period, limit) what one relative unit of a limit saves [EUR/h]. energy_price : (envelope, period) as in
+    Multipliers.
     """
 
     dispatch: Dispatch
@@ -57,9 +40,18 @@ class Optimum:
     limits: Bounds
     entered: BoolArray
     shadow: FloatArray
-    reduced_cost: FloatArray
+    energy_price: FloatArray
     iterations: int
-    seconds: dict[str, float]
+
+    @property
+    def cost_eur_per_h(self) -> float:
+        """True cost, all periods together, unmet limits at their price."""
+        rows = self.linearisation.rows(self.entered)
+        return float(_merit(self.linearisation.problem, rows, self.dispatch).sum())
+
+    def cost_eur(self, problem: ClearingProblem) -> Decimal:
+        """The same over the periods' length [EUR]."""
+        return Decimal(repr(self.cost_eur_per_h * problem.hours))
 
 
 @dataclass
@@ -107,7 +99,7 @@ def optimise(
     entered = dispatch.excess > options.excess_tolerance
     if start:
         entered |= start.entered
-    state = _Prices(np.zeros_like(dispatch.excess), np.zeros(len(problem.columns)))
+    state = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
     radius = np.full(groups.max() + 1, problem.unit_mw)
     working = np.ones(len(radius), dtype=np.bool_)
     best, patience, hint = dispatch, np.full(len(radius), _PATIENCE), None
@@ -117,8 +109,8 @@ def optimise(
         last = iteration == options.most_iterations or laps.total_s > options.time_limit_s
         if hint is not None:
             rows = point.rows(entered & working[groups][:, None])
-            found = optimality(point, rows, hint.on(rows), limits, options)
-            working &= ~state.keep(problem, rows, hint.on(rows), found, working & (found.error <= 1.0))
+            error = optimality_error(point, rows, hint.on(rows), limits, options)
+            working &= ~state.keep(problem, rows, hint.on(rows), working & (error <= 1.0))
             laps.lap("sensitivities")
         if working.any():
             rows = point.rows(entered & working[groups][:, None])
@@ -134,12 +126,11 @@ def optimise(
                 tolerance=options.price_tolerance / 2,
             )
             laps.lap("solve")
-            found = optimality(point, rows, step.multipliers, limits, options)
-            stuck = radius < _SMALLEST * problem.unit_mw
-            done = _finished(found.error, stuck, working, options, last=last)
-            working &= ~state.keep(problem, rows, step.multipliers, found, working & done)
+            error = optimality_error(point, rows, step.multipliers, limits, options)
+            done = _finished(error, radius < _SMALLEST * problem.unit_mw, working, options, last=last)
+            working &= ~state.keep(problem, rows, step.multipliers, working & done)
         if not working.any():
-            return Optimum(dispatch, point, limits, entered, state.shadow, state.reduced_cost, iteration, laps.seconds)
+            return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
         search = _Search(point, rows, step, best, in_play.columns, options)
         dispatch, best, radius, patience = search.next(radius, working, patience)
         hint = search.hint
@@ -165,30 +156,19 @@ class _Hint:
 
 
 @dataclass(frozen=True, eq=False)
-class _Optimality:
-    """How far a point is from optimal with some multipliers. error : (group,), 1 = the tolerance. reduced_cost :
-    (column,) [EUR/h per MW].
-    """
-
-    error: FloatArray
-    reduced_cost: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class _Prices:
-    """What supports the groups that are done. shadow : (period, limit). reduced_cost : (column,)."""
+    """What supports the groups that are done. shadow : (period, limit). energy_price : (envelope, period)."""
 
     shadow: FloatArray
-    reduced_cost: FloatArray
+    energy_price: FloatArray
 
-    def keep(
-        self, problem: ClearingProblem, rows: Rows, multipliers: Multipliers, found: _Optimality, done: BoolArray
-    ) -> BoolArray:
+    def keep(self, problem: ClearingProblem, rows: Rows, multipliers: Multipliers, done: BoolArray) -> BoolArray:
         """Keep the prices of groups that are done now; returns them."""
         own = done[problem.couplings[rows.period]]
         self.shadow[rows.period[own], rows.limit[own]] = multipliers.shadow[own]
-        columns = done[problem.group_of_column]
-        self.reduced_cost[columns] = found.reduced_cost[columns]
+        at = multipliers.energies[done[problem.couplings[multipliers.energies[:, 1]]]]
+        chosen = done[problem.couplings[multipliers.energies[:, 1]]]
+        self.energy_price[at[:, 0], at[:, 1]] = multipliers.energy_price[chosen]
         return done
 
 
@@ -200,10 +180,10 @@ def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bou
     )
 
 
-def optimality(
+def optimality_error(
     point: Linearisation, rows: Rows, multipliers: Multipliers, limits: Bounds, options: Options
-) -> _Optimality:
-    """Breach of the optimality conditions at the present dispatch.
+) -> FloatArray:
+    """(group,) worst breach of the optimality conditions at the present dispatch; 1 = the tolerance.
 
     Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards. Feasibility
     and complementarity: a limit with a shadow price is tight, none is exceeded but at its slack price; a running energy
@@ -231,7 +211,7 @@ def optimality(
     unseen = point.dispatch.excess > options.excess_tolerance
     unseen[rows.period, rows.limit] = False
     np.maximum.at(error, groups, np.where(unseen.any(axis=1), np.inf, 0.0))
-    return _Optimality(error, reduced)
+    return error
 
 
 def _add_energy_error(

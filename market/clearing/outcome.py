@@ -5,16 +5,18 @@ from typing import Final
 
 import numpy as np
 
-from api_spec.result import LimitResult
-from market.clearing.linearisation import Dispatch, Linearisation
+from api_spec.result import LimitResult, Need
+from market.clearing.conflict import irreducible_conflict
+from market.clearing.dispatch import Dispatch
+from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.loop import Optimum
 from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import UNITS
 from market.errors import LimitCannotBeMet, MissingLimit
-from market.network.model import BASE_VA, BoolArray, FloatArray
+from market.network.model import BASE_VA, PHASES, BoolArray, FloatArray
 
 MET: Final = 5e-5
-"""A limit counts as met within this [pu for voltages, else relative to the limit]: what whole watts can cost."""
+"""A limit counts as met within this [pu for voltages and unbalance, else relative to the limit]: what whole watts cost."""
 
 
 def unmet_limits(problem: ClearingProblem, dispatch: Dispatch) -> BoolArray:
@@ -24,9 +26,9 @@ def unmet_limits(problem: ClearingProblem, dispatch: Dispatch) -> BoolArray:
 
 
 def in_tolerance_units(problem: ClearingProblem, excess: FloatArray) -> FloatArray:
-    """Excess in pu for voltages, else relative to the limit."""
-    voltage = np.array([kind == "voltage" for kind in problem.limits.kind], dtype=np.bool_)
-    measured: FloatArray = excess * np.where(voltage, problem.limits.scale, 1.0)
+    """Excess in pu for voltages and unbalance, else relative to the limit."""
+    per_unit = np.array([kind in ("voltage", "unbalance") for kind in problem.limits.kind], dtype=np.bool_)
+    measured: FloatArray = excess * np.where(per_unit, problem.limits.scale, 1.0)
     return measured
 
 
@@ -36,40 +38,70 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     after : the dispatch of whole watts that is published.
     """
     limits = problem.limits
-    before = limits.excess(problem.baseline)
+    before = limits.excess(problem.baseline, np.arange(problem.periods))
     unmet = unmet_limits(problem, after)
     asked = np.array([request is not None for request in limits.request], dtype=np.bool_)
     told = unmet | (optimum.shadow > 0) | ((in_tolerance_units(problem, before) > MET) & asked)
     parts: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for period, limit in np.argwhere(told):
-        parts[int(period), int(limits.whole[limit])].append(int(limit))
-    found = [_limit_result(problem, optimum, after, period, together) for (period, _), together in parts.items()]
+    for period, limit in np.argwhere(told).tolist():
+        parts[period, int(limits.whole[limit])].append(limit)
+    found = [
+        _limit_result(problem, optimum, after, unmet, period, together) for (period, _), together in parts.items()
+    ]
     return tuple(sorted(found, key=lambda each: (each.request is None, each.request or "", *_named(each))))
 
 
-def _named(limit: LimitResult) -> tuple[str, str, int, float]:
-    return limit.kind, limit.element, limit.period, limit.limit
+def _named(limit: LimitResult) -> tuple[str, str, str, int, float]:
+    return limit.kind, limit.element, limit.phase or "", limit.period, limit.limit
 
 
 def _limit_result(
-    problem: ClearingProblem, optimum: Optimum, after: Dispatch, period: int, together: list[int]
+    problem: ClearingProblem,
+    optimum: Optimum,
+    after: Dispatch,
+    unmet: BoolArray,
+    period: int,
+    together: list[int],
 ) -> LimitResult:
     """One limit in one period, told for the part of it that is worst after clearing."""
     limits = problem.limits
     limit = max(together, key=lambda part: float(after.excess[period, part]))
     shadow = sum(float(optimum.shadow[period, part]) for part in together)
-    unmet = bool(unmet_limits(problem, after)[period, limit])
+    missing = bool(unmet[period, limit])
     return LimitResult(
         request=limits.request[limit],
         kind=limits.kind[limit],
         element=limits.element[limit],
+        phase=limits.phase[limit],
         period=period,
         before=_plain(problem.baseline[period, limits.quantity[limit]]),
         after=_plain(after.values[period, limits.quantity[limit]]),
         limit=_plain(limits.bound[period, limit]),
-        unit=UNITS[problem.quantities.place(limits.quantity[limit])[0]],
+        unit=UNITS[problem.quantities.place(int(limits.quantity[limit]))[0]],
         shadow_price=_plain(shadow / limits.scale[limit]),
-        unmet=_plain(after.excess[period, limit] * limits.scale[limit]) if unmet else 0.0,
+        unmet=_plain(after.excess[period, limit] * limits.scale[limit]) if missing else 0.0,
+        would_serve=_need(problem, optimum.linearisation, period, limit) if missing else None,
+    )
+
+
+def _only(point: Linearisation, period: int, limit: int) -> Rows:
+    only = np.zeros_like(point.dispatch.excess, dtype=np.bool_)
+    only[period, limit] = True
+    return point.rows(only)
+
+
+def _need(problem: ClearingProblem, point: Linearisation, period: int, limit: int) -> Need | None:
+    """The change of consumption that would meet a limit, at the terminal that moves it most."""
+    row = _only(point, period, limit)
+    by_p = row.slope[0, : problem.grid.terminals]
+    steepest = int(np.abs(by_p).argmax())
+    if by_p[steepest] == 0:
+        return None
+    bus, phase = divmod(steepest, problem.grid.phases)
+    return Need(
+        bus=problem.grid.bus_ids[bus],
+        phase=PHASES[phase] if problem.grid.phases == 3 else None,
+        change_w=_plain(-float(row.excess[0]) / float(by_p[steepest]) * BASE_VA),
     )
 
 
@@ -78,30 +110,31 @@ def refuse_the_impossible(problem: ClearingProblem, optimum: Optimum) -> None:
     broken = unmet_limits(problem, optimum.dispatch) & np.isinf(problem.limits.max_price)
     if not broken.any():
         return
-    missing = [_missing(problem, optimum.linearisation, int(t), int(k)) for t, k in np.argwhere(broken)]
+    missing = [_missing(problem, optimum.linearisation, t, k) for t, k in np.argwhere(broken).tolist()]
     missing.sort(key=lambda each: (-each.needed_w, each.limit, each.start))
-    raise LimitCannotBeMet(tuple(missing))
+    raise LimitCannotBeMet(tuple(missing), irreducible_conflict(problem, optimum))
 
 
 def _missing(problem: ClearingProblem, point: Linearisation, period: int, limit: int) -> MissingLimit:
-    limits = problem.limits
-    only = np.zeros_like(point.dispatch.excess, dtype=np.bool_)
-    only[period, limit] = True
-    row = point.rows(only)
-    steepest = int(np.abs(row.by_p[0]).argmax())
-    slope = float(row.by_p[0, steepest])
-    family, _ = problem.quantities.place(limits.quantity[limit])
+    limits, need = problem.limits, _need(problem, point, period, limit)
     return MissingLimit(
         request=limits.request[limit],
-        limit=f"{limits.kind[limit]} limit of {limits.element[limit]}",
+        limit=limit_name(problem, limit),
         start=problem.case.market_period.starts()[period],
         value=float(point.dispatch.values[period, limits.quantity[limit]]),
         bound=float(limits.bound[period, limit]),
-        unit=UNITS[family],
-        bus=problem.grid.bus_ids[steepest],
-        needed_w=abs(float(row.excess[0]) / slope) * BASE_VA if slope != 0 else float("inf"),
-        less=slope > 0,
+        unit=UNITS[problem.quantities.place(int(limits.quantity[limit]))[0]],
+        bus=need.bus + (f" phase {need.phase}" if need.phase else "") if need else "",
+        needed_w=abs(need.change_w) if need else float("inf"),
+        less=need is not None and need.change_w < 0,
     )
+
+
+def limit_name(problem: ClearingProblem, limit: int) -> str:
+    """A limit as a person calls it."""
+    limits = problem.limits
+    phase = limits.phase[limit]
+    return f"{limits.kind[limit]} limit of {limits.element[limit]}" + (f" phase {phase}" if phase else "")
 
 
 def _plain(value: float) -> float:

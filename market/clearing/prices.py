@@ -1,11 +1,11 @@
-"""Duals to nodal prices: what one more MWh costs at every bus, and why.
+"""Duals to nodal prices: what one more MWh costs at every bus (and phase), and why.
 
     DLMP_it = lambda_t                                              energy
             + (lambda_t + losses_price_t) dLosses_t/dp_it           losses
-            + sum over limits k of mu_kt dg_kt/dp_it                congestion (currents, powers) or voltage
+            + sum over limits k of mu_kt dg_kt/dp_it                congestion (currents, powers), voltage or unbalance
 
 with mu >= 0 what relaxing limit k saves. Consumption is positive: a limit that more consumption strains adds a positive
-part. (clearing.md, "Price at terminal i, period t".)
+part. (clearing.md, "Price at terminal i, period t".) Published prices are whole millionths of EUR/MWh.
 """
 
 from collections.abc import Mapping
@@ -15,52 +15,83 @@ from typing import Final
 
 import numpy as np
 
+from api_spec.grid import Phase
 from api_spec.result import PriceParts
 from api_spec.units import PRICE_PLACES
 from market.clearing.loop import Optimum
 from market.clearing.problem import ClearingProblem
-from market.network.model import FloatArray
+from market.network.model import PHASES, FloatArray, IntArray
 
 PARTS: Final = ("energy", "losses", "congestion", "voltage", "unbalance")
-_QUANTUM: Final = Decimal(1).scaleb(-PRICE_PLACES)
+MICRO: Final = 10**PRICE_PLACES
+_PART_OF: Final[Mapping[str, str]] = {"voltage": "voltage", "unbalance": "unbalance"}
 
 
 @dataclass(frozen=True, eq=False)
 class NodalPrices:
-    """Parts of the nodal price, each (period, bus) [EUR/MWh]."""
+    """Parts of the nodal price, each (period, terminal) in whole millionths [1e-6 EUR/MWh]."""
 
-    parts: Mapping[str, FloatArray]
+    parts: Mapping[str, IntArray]
 
     @property
-    def total(self) -> FloatArray:
-        """(period, bus) the nodal price itself."""
-        return np.sum([self.parts[part] for part in PARTS], axis=0)  # type: ignore[no-any-return]
+    def total(self) -> IntArray:
+        """(period, terminal) the nodal price itself, the exact sum of its parts."""
+        total: IntArray = np.sum([self.parts[part] for part in PARTS], axis=0, dtype=np.intp)
+        return total
+
+    def at_places(self, problem: ClearingProblem) -> tuple[IntArray, IntArray]:
+        """(period, place) numerators and (place,) denominators: balanced power is paid the mean of three phases."""
+        total, phases = self.total, problem.places.phases
+        if phases == 1:
+            return total, np.ones(total.shape[1], dtype=np.intp)
+        balanced = total.reshape(len(total), -1, phases).sum(axis=2)
+        whole = np.concatenate([total, balanced], axis=1)
+        return whole, np.repeat([1, phases], [total.shape[1], balanced.shape[1]])
+
+    def eur_per_mwh(self, part: str = "total") -> FloatArray:
+        """(period, terminal) the price, or one part of it, as floats."""
+        value: FloatArray = (self.total if part == "total" else self.parts[part]) / MICRO
+        return value
 
 
 def nodal_prices(problem: ClearingProblem, optimum: Optimum) -> NodalPrices:
     """Prices at the optimum: marginal losses there, and the shadow prices of the limits that bind."""
-    energy = np.repeat(problem.energy_price[:, None], problem.grid.buses, axis=1)
-    weight = (problem.energy_price + problem.losses_price)[:, None]
-    congestion, voltage = np.zeros_like(energy), np.zeros_like(energy)
-    rows = optimum.linearisation.rows(optimum.shadow > 0)
-    for row, (period, limit) in enumerate(zip(rows.period, rows.limit, strict=True)):
-        part = voltage if problem.limits.kind[limit] == "voltage" else congestion
-        part[period] += optimum.shadow[period, limit] * rows.by_p[row]
-    losses = weight * optimum.linearisation.losses_by_p
-    parts = {"energy": energy, "losses": losses, "congestion": congestion, "voltage": voltage}
-    return NodalPrices({**parts, "unbalance": np.zeros_like(energy)})
+    point, shadow = optimum.linearisation, optimum.shadow
+    terminals = problem.grid.terminals
+    parts = {part: np.zeros((problem.periods, terminals)) for part in PARTS}
+    parts["energy"] += problem.energy_price[:, None]
+    parts["losses"] += point.losses_price[:, :terminals]
+    rows = point.rows(shadow > 0)
+    worth = shadow[rows.period, rows.limit][:, None] * rows.slope[:, :terminals]
+    kinds = [problem.limits.kind[limit] for limit in rows.limit.tolist()]
+    for row, (period, kind) in enumerate(zip(rows.period.tolist(), kinds, strict=True)):
+        parts[_PART_OF.get(kind, "congestion")][period] += worth[row]
+    return NodalPrices({part: np.rint(value * MICRO).astype(np.intp) for part, value in parts.items()})
 
 
-def published(problem: ClearingProblem, prices: NodalPrices) -> dict[str, PriceParts]:
-    """Prices of every bus as they are published: parts rounded to 1e-6 EUR/MWh, the total their exact sum."""
-    answer = {}
-    for at, bus in enumerate(problem.grid.bus_ids):
-        parts = {part: tuple(rounded(value) for value in prices.parts[part][:, at]) for part in PARTS}
-        total = tuple(sum(each, Decimal(0)) for each in zip(*parts.values(), strict=True))
-        answer[bus] = PriceParts(total=total, **parts)
-    return answer
+def published(problem: ClearingProblem, prices: NodalPrices) -> dict[str, PriceParts | dict[Phase, PriceParts]]:
+    """Prices of every bus, or of every phase of every bus, as they are published."""
+    columns = {part: _series(prices.parts[part]) for part in PARTS}
+    columns["total"] = _series(prices.total)
+    at = [
+        PriceParts.model_construct(**{part: columns[part][terminal] for part in columns})
+        for terminal in range(problem.grid.terminals)
+    ]
+    if problem.grid.phases == 1:
+        return dict(zip(problem.grid.bus_ids, at, strict=True))
+    return {
+        bus: {phase: at[number * len(PHASES) + k] for k, phase in enumerate(PHASES)}
+        for number, bus in enumerate(problem.grid.bus_ids)
+    }
 
 
-def rounded(price: float) -> Decimal:
-    """A price as a decimal with six places; never minus zero."""
-    return Decimal(repr(float(price))).quantize(_QUANTUM) + 0
+def _series(price: IntArray) -> list[tuple[Decimal, ...]]:
+    """Per terminal the prices of all periods; equal numbers are one object, for there are far fewer of them."""
+    values, back = np.unique(price.T, return_inverse=True)
+    decimals = [micro(value) for value in values.tolist()]
+    return [tuple([decimals[at] for at in row]) for row in back.reshape(price.T.shape).tolist()]
+
+
+def micro(value: int) -> Decimal:
+    """Millionths as a decimal with six places."""
+    return Decimal(value).scaleb(-PRICE_PLACES)

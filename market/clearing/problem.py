@@ -48,6 +48,11 @@ class ClearingProblem:
         return len(self.p_w)
 
     @cached_property
+    def offer_place(self) -> IntArray:
+        """(offer,) where its active power changes."""
+        return np.array([self.places.at(self.grid, offer) for offer in self.offers], dtype=np.intp)
+
+    @cached_property
     def jacobians(self) -> Jacobians:
         """The pattern of this grid's power-flow Jacobian."""
         return Jacobians(self.grid)

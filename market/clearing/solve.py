@@ -108,7 +108,7 @@ class Solver:
         status, found = self._highs.getIis()
         if status == highspy.HighsStatus.kError:
             return ()
-        return tuple(sorted(int(row) for row in found.row_index))
+        return tuple(sorted(int(row) for row in found.row_index_))
 
     def _pass(self, program: Program) -> None:
         shape = (len(program.row_low), len(program.cost))

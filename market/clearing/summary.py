@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from api_spec.case import Case
-from api_spec.result import PriceParts, Result
+from api_spec.result import Result
 
 
 def summary_table(case: Case, result: Result) -> Table:
@@ -25,6 +25,9 @@ def summary_table(case: Case, result: Result) -> Table:
             f"  {limit.kind} {limit.element}",
             f"{when:%Y-%m-%d %H:%M} UTC: {limit.after:.5g} {limit.unit}, limit {limit.limit:.5g} {limit.unit}",
         )
+    if result.coordination is not None and result.coordination.rule != "joint":
+        rule = result.coordination.rule.replace("_", " ").replace("dso", "DSO").replace("tso", "TSO")
+        table.add_row("priority", f"{rule}: costs {result.coordination.priority_cost_eur} EUR more than without")
     check = result.verification
     table.add_row("checked by", f"{check.engine}: worst violation {check.max_violation_pu:.1e}")
     return table
@@ -32,10 +35,7 @@ def summary_table(case: Case, result: Result) -> Table:
 
 def _highest_price(case: Case, result: Result) -> str:
     prices = [
-        (price, bus, period)
-        for bus, parts in result.prices_eur_per_mwh.items()
-        if isinstance(parts, PriceParts)
-        for period, price in enumerate(parts.total)
+        (price, place, period) for place, parts in result.places() for period, price in enumerate(parts.total)
     ]
-    price, bus, period = max(prices, key=lambda each: (each[0], each[1]))
-    return f"{price:.2f} EUR/MWh at {bus}, {case.market_period.starts()[period]:%Y-%m-%d %H:%M} UTC"
+    price, place, period = max(prices, key=lambda each: (each[0], each[1]))
+    return f"{price:.2f} EUR/MWh at {place}, {case.market_period.starts()[period]:%Y-%m-%d %H:%M} UTC"

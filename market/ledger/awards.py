@@ -19,8 +19,7 @@ def awards_of(case: Case, result: Result) -> tuple[Award, ...]:
 
 
 def _award(case: Case, result: Result, offer: FlexOffer, outcome: OfferResult) -> Award:
-    nodal = result.prices_eur_per_mwh[offer.bus]
-    assert isinstance(nodal, PriceParts), "only balanced networks are cleared"
+    nodal = _nodal_price(result, offer)
     hours = Decimal(repr(case.market_period.hours))
     energy_mwh = sum(abs(w) for w in outcome.power_w) * hours / 10**6
     uplift = outcome.uplift_eur / energy_mwh
@@ -33,8 +32,18 @@ def _award(case: Case, result: Result, offer: FlexOffer, outcome: OfferResult) -
         # Consuming less earns the nodal price, consuming more pays it; uplift is spread over all of the energy.
         price_eur_per_mwh=tuple(
             ((-price if w > 0 else price) + uplift).quantize(_PRICE) if w else Decimal(0)
-            for w, price in zip(outcome.power_w, nodal.total, strict=True)
+            for w, price in zip(outcome.power_w, nodal, strict=True)
         ),
         payment_eur=outcome.payment_eur,
         uplift_eur=outcome.uplift_eur,
     )
+
+
+def _nodal_price(result: Result, offer: FlexOffer) -> tuple[Decimal, ...]:
+    """The price that an offer's power is paid: of its phase, or the mean of three where it is balanced over them."""
+    at_bus = result.prices_eur_per_mwh[offer.bus]
+    if isinstance(at_bus, PriceParts):
+        return at_bus.total
+    if offer.phase is not None:
+        return at_bus[offer.phase].total
+    return tuple(sum(each, Decimal(0)) / 3 for each in zip(*(part.total for part in at_bus.values()), strict=True))

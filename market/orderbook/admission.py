@@ -48,6 +48,8 @@ def admit_baseline(nomination: BaselineNomination, auction: Auction, network: Ne
 
 
 def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | FlexRequest) -> None:
+    if message.kind == "block":
+        message = message.model_copy(update={"requires": None})  # told apart by the product's rules
     _check(auction, network, renamed=(f"/{part}/0", ""), **{part: (message,)})
 
 
@@ -67,11 +69,10 @@ def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **pa
 
 def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, str]]:
     if offer.kind == "block":
-        yield "/kind", "block offers are not cleared yet; curve and envelope offers are"
-        return
-    if offer.q_var_min is not None or offer.q_var_max is not None:
-        yield "/q_var_min", "reactive capability is not cleared yet"
-    if offer.kind == "curve":
+        if offer.requires is not None:
+            yield "/requires", "an auction's offers cannot require one another; a case file's can"
+        bounds, prices = [("/power_w", offer.power_w)], [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
+    elif offer.kind == "curve":
         parts = [(f"/steps/{at}", step.power_w, step.price_eur_per_mwh) for at, step in enumerate(offer.steps)]
         bounds = [(f"{place}/power_w", powers) for place, powers, _ in parts]
         prices = [(f"{place}/price_eur_per_mwh", price) for place, _, price in parts]

@@ -51,5 +51,12 @@ def case_of(
         baseline=(*forecast.injections, *nominated),
         energy_price_eur_per_mwh=auction.energy_price_eur_per_mwh,
         requests=tuple(sorted(requests, key=lambda request: request.id)),
-        offers=tuple(sorted(offers, key=lambda offer: offer.id)),
+        offers=tuple(sorted((_own_group(offer) for offer in offers), key=lambda offer: offer.id)),
     )
+
+
+def _own_group(offer: FlexOffer) -> FlexOffer:
+    """An exclusive group is its participant's own: nobody shuts out another by naming the same one."""
+    if offer.kind != "block" or offer.exclusive_group is None:
+        return offer
+    return offer.model_copy(update={"exclusive_group": f"{offer.participant}.{offer.exclusive_group}"})

@@ -5,8 +5,7 @@ from api_spec.award import Award
 from api_spec.flexibility import FlexOffer
 from api_spec.organisation import Organisation
 from api_spec.settlement import Statement, Transfer
-from api_spec.units import series
-from market.clearing.awards import most_offered_w
+from market.clearing.terms import lowest_ask, offered_range_w
 from market.errors import NotFound, NotPublished
 from market.store import UnitOfWork
 from market.store.auctions import Published
@@ -83,14 +82,12 @@ def _outcome(auction: str, work: UnitOfWork) -> Published:
 
 
 def _entry(offer: FlexOffer, accepted_w: tuple[int, ...]) -> BookEntry:
-    assert offer.kind != "block", "blocks are not admitted"
-    ranges = [most_offered_w(offer, period) for period in range(len(accepted_w))]
-    asks = [step.price_eur_per_mwh for step in offer.steps] if offer.kind == "curve" else [offer.price_eur_per_mwh]
+    low, high = (each.tolist() for each in offered_range_w(offer))
     return BookEntry(
         bus=offer.bus,
         phase=offer.phase,
         kind=offer.kind,
-        offered_w=tuple(low if -low >= high else high for low, high in ranges),
+        offered_w=tuple(least if -least >= most else most for least, most in zip(low, high, strict=True)),
         accepted_w=accepted_w,
-        lowest_ask_eur_per_mwh=min(min(series(ask, len(accepted_w))) for ask in asks),
+        lowest_ask_eur_per_mwh=lowest_ask(offer),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear, verify
-from market.errors import LimitCannotBeMet, NotSupported, PowerFlowDiverged, ResultRefused
+from market.errors import LimitCannotBeMet, PowerFlowDiverged, ResultRefused
 from tests.small_cases import Document, case, chain, curve, document, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
@@ -68,22 +68,6 @@ def test_equal_offers_at_one_place_share_pro_rata_whatever_their_order() -> None
 
     assert [offer.power_w for offer in shares[0]] == [(-30_001,), (-60_000,), (-10_000,)]
     assert shares[0] == shares[1]
-
-
-@pytest.mark.parametrize(
-    ("offer", "pointer"),
-    [
-        (
-            {"kind": "block", "power_w": [-1000], "price_eur_per_mwh": 5, "id": "o", "participant": "p", "bus": "far"},
-            "/offers/0/kind",
-        ),
-        ({**curve("o", "far", (-1000, 5.0)), "q_var_min": -5, "q_var_max": 5}, "/offers/0"),
-    ],
-)
-def test_kinds_that_are_not_cleared_yet_are_named(offer: Document, pointer: str) -> None:
-    with pytest.raises(NotSupported) as refusal:
-        clear(case(lines=chain("s", "far"), baseline=[load("far", 1e5)], offers=[offer]))
-    assert refusal.value.pointer == pointer
 
 
 def test_a_baseline_without_an_ac_solution_is_named_with_its_period() -> None:

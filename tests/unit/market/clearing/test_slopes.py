@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing.loop import Options, optimise
+from market.clearing.loop import optimise
+from market.clearing.options import Options
 from market.clearing.prices import nodal_prices
 from market.clearing.problem import problem_of
 from tests.small_cases import Document, bus, curve, document, line, load
@@ -123,9 +124,9 @@ def test_price_is_the_slope_of_the_optimal_cost(make: Callable[[], Document], at
     prices = nodal_prices(problem, optimum)
     position = problem.grid.bus_at[at]
 
-    assert abs(prices.parts[PART[make]][0, position]) > 0.5, "the case shows the part that it is there for"
+    assert abs(prices.eur_per_mwh(PART[make])[0, position]) > 0.5, "the case shows the part that it is there for"
     slope = (cost(base, at, STEP_W) - cost(base, at, -STEP_W)) / (2 * STEP_W / 1e6)
-    assert prices.total[0, position] == pytest.approx(slope, rel=1e-4, abs=1e-3)
+    assert prices.eur_per_mwh()[0, position] == pytest.approx(slope, rel=1e-4, abs=1e-3)
 
 
 def cost(base: Document, at: str, more_w: float) -> float:
@@ -144,12 +145,12 @@ def test_parts_add_up_and_the_source_pays_energy_only() -> None:
     problem = problem_of(Case.model_validate(congestion()))
     prices = nodal_prices(problem, optimise(problem, Options()))
 
-    assert prices.total[0, problem.grid.source] == pytest.approx(40.0)
-    assert prices.parts["energy"] == pytest.approx(40.0)
+    assert prices.eur_per_mwh()[0, problem.grid.source] == pytest.approx(40.0)
+    assert prices.eur_per_mwh("energy") == pytest.approx(40.0)
 
 
 def test_an_unmet_limit_adds_its_maximum_price_where_it_adds_most() -> None:
     problem = problem_of(Case.model_validate(unmet()))
     prices = nodal_prices(problem, optimise(problem, Options()))
 
-    assert prices.parts["congestion"].max() == pytest.approx(300.0, rel=1e-9)
+    assert prices.eur_per_mwh("congestion").max() == pytest.approx(300.0, rel=1e-8)

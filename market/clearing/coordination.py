@@ -1,0 +1,65 @@
+"""DSO and TSO on one network: a request for power at the source clears together with the DSO's limits.
+
+joint       all at once, the least cost of all
+dso_first   the DSO's requests are served first; what it took stays, the TSO is served with the rest
+tso_first   the TSO's request is served first; what it took stays, the DSO's requests are served with the rest
+
+In each of them the network's own limits hold (clearing does no harm). What priority cost is told beside the result.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from api_spec.flexibility import FlexRequest
+from api_spec.result import Coordination
+from market.clearing.blocks import decide
+from market.clearing.limits import NO_LIMIT
+from market.clearing.loop import Laps, Optimum
+from market.clearing.options import Options
+from market.clearing.payments import in_money
+from market.clearing.problem import ClearingProblem
+from market.clearing.program import Bounds
+
+
+def coordinated(
+    problem: ClearingProblem, options: Options, laps: Laps
+) -> tuple[Optimum, Coordination | None]:
+    """The optimum under the rule of `options`; with what it cost where both sides ask for something."""
+    tso = frozenset(request.id for request in problem.case.requests if _is_at_source(request))
+    others = frozenset(request.id for request in problem.case.requests) - tso
+    if not tso or not others:
+        return decide(problem, options, laps=laps), None
+    joint = decide(problem, options, laps=laps)
+    if options.coordination == "joint":
+        return joint, _told(problem, options, joint, joint)
+    first = tso if options.coordination == "tso_first" else others
+    reserved = decide(_asking_only(problem, first), options, laps=laps)
+    kept = Bounds(_kept_mw(problem, reserved), problem.columns.upper_mw)
+    found = decide(problem, options, limits=kept, laps=laps)
+    return found, _told(problem, options, found, joint)
+
+
+def _is_at_source(request: FlexRequest) -> bool:
+    return request.kind == "power" and request.buses == "source"
+
+
+def _asking_only(problem: ClearingProblem, requests: frozenset[str]) -> ClearingProblem:
+    """The problem with the limits of some requests, and the network's own."""
+    limits = problem.limits
+    asked = np.array([each is None or each in requests for each in limits.request], dtype=np.bool_)
+    bound = np.where(asked, limits.bound, limits.sense * NO_LIMIT)
+    return replace(problem, limits=replace(limits, bound=bound))
+
+
+def _kept_mw(problem: ClearingProblem, reserved: Optimum) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """(column,) what the first side took, and nobody may give back; blocks are decided as a whole."""
+    kept = np.where(reserved.dispatch.accepted_mw > 1e-9 * problem.unit_mw, reserved.dispatch.accepted_mw, 0.0)
+    return np.minimum(kept, problem.columns.upper_mw)
+
+
+def _told(problem: ClearingProblem, options: Options, found: Optimum, joint: Optimum) -> Coordination:
+    cost, least = (in_money(each.cost_eur(problem)) for each in (found, joint))
+    return Coordination(
+        rule=options.coordination, cost_eur=cost, joint_cost_eur=least, priority_cost_eur=cost - least
+    )

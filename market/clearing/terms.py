@@ -1,0 +1,50 @@
+"""An offer's own terms, read without any optimisation: what it allows, and what it asks for a given change."""
+
+from decimal import Decimal
+
+import numpy as np
+
+from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffer
+from api_spec.units import series
+from market.network.model import IntArray
+
+
+def offered_range_w(offer: FlexOffer) -> tuple[IntArray, IntArray]:
+    """(period,) least and greatest change of consumption that an offer allows in each period [W]."""
+    if isinstance(offer, EnvelopeOffer):
+        return np.array(offer.power_w_min, dtype=np.intp), np.array(offer.power_w_max, dtype=np.intp)
+    if isinstance(offer, BlockOffer):
+        power = np.array(offer.power_w, dtype=np.intp)
+        return np.minimum(power, 0), np.maximum(power, 0)
+    steps = np.array([step.power_w for step in offer.steps], dtype=np.intp)
+    return np.minimum(steps, 0).sum(axis=0), np.maximum(steps, 0).sum(axis=0)
+
+
+def asked_eur_per_h(offer: FlexOffer, power_w: tuple[int, ...], q_var: tuple[int, ...] | None) -> Decimal:
+    """What an offer asks for its accepted change, periods added up [W x EUR/MWh]: its cheapest steps first."""
+    count = len(power_w)
+    reactive = (offer.q_price_eur_per_mvarh or Decimal(0)) * sum(abs(each) for each in q_var or ())
+    if isinstance(offer, CurveOffer):
+        return reactive + sum((_curve_asks(offer, t, w) for t, w in enumerate(power_w) if w), Decimal(0))
+    prices = series(offer.price_eur_per_mwh, count)
+    return reactive + sum((price * abs(w) for price, w in zip(prices, power_w, strict=True) if w), Decimal(0))
+
+
+def _curve_asks(offer: CurveOffer, period: int, change_w: int) -> Decimal:
+    count = len(offer.steps[0].power_w)
+    steps = sorted((series(step.price_eur_per_mwh, count)[period], step.power_w[period]) for step in offer.steps)
+    left, total = abs(change_w), Decimal(0)
+    for price, w in steps:
+        if w * change_w > 0:
+            taken = min(left, abs(w))
+            total, left = total + price * taken, left - taken
+    return total
+
+
+def lowest_ask(offer: FlexOffer) -> Decimal:
+    """The lowest price that an offer asks for active power anywhere [EUR/MWh]."""
+    if isinstance(offer, CurveOffer):
+        count = len(offer.steps[0].power_w)
+        return min(min(series(step.price_eur_per_mwh, count)) for step in offer.steps)
+    price = offer.price_eur_per_mwh
+    return min(price) if isinstance(price, tuple) else price
