@@ -49,7 +49,8 @@ class Places:
         for each in (active, reactive):
             parts.append(each)
             if self.phases > 1:
-                parts.append(each.reshape(*each.shape[:-1], -1, self.phases).mean(axis=-1))
+                by_bus = each.reshape(*each.shape[:-1], self.terminals // self.phases, self.phases)
+                parts.append(by_bus.mean(axis=-1))
         return np.concatenate(parts, axis=-1)
 
     def to_terminals(self, change: FloatArray) -> tuple[FloatArray, FloatArray]:

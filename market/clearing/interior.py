@@ -5,12 +5,14 @@
                 energy_low <= G d <= energy_high  running energies
                 low <= d <= high
 
-Few limits and few directions of curvature stand against very many columns, so each Newton step is solved through the
-small system of the limits and directions (Woodbury's identity): with N = D + G' Omega G, which falls apart into
-envelopes, (N + C' K C)^-1 needs only (K^-1 + C N^-1 C')^-1, C = [A; W]. Predictor and corrector as Mehrotra, SIAM J.
-Optim. 2 (1992) 575-601.
+Small programmes solve each Newton step as a whole. In large ones few limits and few directions of curvature stand
+against very many columns, so that the small system of limits and directions is enough (Woodbury's identity): with
+N = D + G' Omega G, which falls apart into envelopes, (N + C' K C)^-1 needs only (K^-1 + C N^-1 C')^-1, C = [A; W]; that
+loses digits where columns come close to their optimum, so it stops earlier. Predictor and corrector as Mehrotra, SIAM
+J. Optim. 2 (1992) 575-601.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +24,15 @@ from market.network.model import FloatArray
 
 _ROUNDS: Final = 60
 _TOLERANCE: Final = 1e-9
+_ROUGH: Final = 3e-7
+_USEFUL: Final = 1e-4  # what still tells which bounds hold
+_STALLED: Final = 8  # rounds without progress
+_SHORT: Final = 0.1
+_REGULAR: Final = 1e-9  # least weight of a column: flat directions are walked slowly, not blindly
+_WHOLE: Final = 3_000  # unknowns of a Newton system that is solved as a whole
 _BACK: Final = 0.995  # of the way to the nearest bound
 _LEAST: Final = 1e-11
+_CORRECTED: Final = 100.0  # second-order corrections are trusted up to this many times the centrality aimed at
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +77,7 @@ class _Barrier:
 
     def target(self, mu: float, slack_step: FloatArray | float = 0.0, step: FloatArray | float = 0.0) -> FloatArray:
         """What (mu - second order) / slack is, the multiplier that is aimed at."""
-        aimed: FloatArray = (mu - slack_step * step) / self.slack
+        aimed: FloatArray = (mu - np.clip(slack_step * step, -_CORRECTED * mu, _CORRECTED * mu)) / self.slack
         return aimed
 
 
@@ -88,22 +97,25 @@ class _Method:
         self._c = problem.cost[k]
         self._a, self._w, self._g = (m[:, k] for m in (problem.limits, problem.curvature, problem.energies))
         self._both = sparse.vstack([self._a, self._w], format="csr")
+        self.whole = len(k) + self._both.shape[0] + self._g.shape[0] <= _WHOLE
         self._low, self._high = problem.low[k], problem.high[k]
-        width = np.minimum(self._high - self._low, 1.0)
-        self.d = np.clip(np.zeros(len(k)), self._low + 0.1 * width, self._high - 0.1 * width)
         scale = max(float(np.abs(self._c).max(initial=0.0)), 1e-3)
-        at = self._g @ self.d
-        room = np.maximum(problem.energy_high - problem.energy_low, 1e-6)
-        self.e = np.clip(at, problem.energy_low + 0.1 * room, problem.energy_high - 0.1 * room)
-        self.xl = _Barrier(self.d - self._low, np.full(len(k), scale))
-        self.xu = _Barrier(self._high - self.d, np.full(len(k), scale))
-        self.el = _Barrier(self.e - problem.energy_low, np.full(len(at), scale))
-        self.eu = _Barrier(problem.energy_high - self.e, np.full(len(at), scale))
-        shadow = np.minimum(0.5 * problem.price, scale / np.maximum(abs(self._a).max(axis=1).toarray().ravel(), 1e-9))
-        self.shadow = np.maximum(shadow, 1e-6 * problem.price)
-        over = problem.excess + self._a @ self.d
-        self.s = _Barrier(np.maximum(over, 0.0) + 0.1, problem.price - self.shadow)
-        self.t = _Barrier(np.maximum(-over, 0.0) + 0.1, self.shadow)
+        mu = 0.1 * scale  # what every slack times its multiplier is at first
+
+        def middle(low: FloatArray, high: FloatArray, near: FloatArray) -> FloatArray:
+            margin = np.minimum(0.25 * (high - low), 0.25)
+            inside: FloatArray = np.clip(near, low + margin, high - margin)
+            return inside
+
+        self.d = middle(self._low, self._high, np.zeros(len(k)))
+        self.e = middle(problem.energy_low, problem.energy_high, self._g @ self.d)
+        self.xl, self.xu = (_Barrier(each, mu / each) for each in (self.d - self._low, self._high - self.d))
+        room = self.e - problem.energy_low, problem.energy_high - self.e
+        self.el, self.eu = (_Barrier(each, mu / each) for each in room)
+        steepest = np.maximum(abs(self._a).max(axis=1).toarray().ravel(), 1e-9)
+        self.shadow = np.minimum(0.5 * problem.price, scale / steepest)
+        self.s = _Barrier(mu / (problem.price - self.shadow), problem.price - self.shadow)
+        self.t = _Barrier(mu / self.shadow, self.shadow)
         self.y = self.el.multiplier - self.eu.multiplier  # of energy: G d = e
         self._barriers = (self.xl, self.xu, self.el, self.eu, self.s, self.t)
 
@@ -112,21 +124,28 @@ class _Method:
         if len(self._free) == 0:
             return None
         scale = max(float(np.abs(self._c).max(initial=0.0)), 1.0)
+        enough = _TOLERANCE if self.whole else _ROUGH
+        best, worst, since = np.inf, np.inf, 0
         for _ in range(_ROUNDS):
-            gap = sum(float(each.slack @ each.multiplier) for each in self._barriers)
+            gap = sum(float(each.slack @ each.multiplier) for each in self._barriers) / count
             residuals = self._residuals()
-            dual, row, energy = residuals
-            if (
-                np.abs(dual).max(initial=0.0) < _TOLERANCE * scale
-                and max(np.abs(row).max(initial=0.0), np.abs(energy).max(initial=0.0)) < _TOLERANCE
-                and gap / count < _TOLERANCE * scale
-            ):
-                return self._optimum()
-            try:
-                self._step(residuals, gap / count)
-            except (linalg.LinAlgError, RuntimeError, ValueError):
+            dual, row, energy = (float(np.abs(each).max(initial=0.0)) for each in residuals)
+            if not np.isfinite(gap + dual + row + energy):
                 return None
-        return self._optimum() if gap / count < 1e-6 * scale else None
+            if gap < enough * scale and dual < 10 * enough * scale and max(row, energy) < enough:
+                return self._optimum()
+            worst = max(gap / scale, dual / scale, row, energy)
+            if worst < 0.5 * best:
+                best, since = worst, 0
+            else:
+                since += 1
+            if since > _STALLED:
+                break
+            try:
+                self._step(residuals, gap)
+            except (linalg.LinAlgError, RuntimeError):
+                break
+        return self._optimum() if worst < _USEFUL else None
 
     def _residuals(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of stationarity (k,), limits (r,) and energies (e,)."""
@@ -140,28 +159,35 @@ class _Method:
         system = self._factorised()
         nothing = [0.0] * len(self._barriers)
         predicted = self._direction(system, residuals, 0.0, nothing, nothing)
-        length = self._longest(predicted)
+        length = min(self._longest(predicted))
         after = sum(
-            float((each.slack + length[0] * ds) @ (each.multiplier + length[1] * dz))
+            float((each.slack + length * ds) @ (each.multiplier + length * dz))
             for each, ds, dz in zip(self._barriers, predicted[4], predicted[5], strict=True)
         ) / sum(len(each.slack) for each in self._barriers)
         centred = mu * min(1.0, (max(after, 0.0) / mu) ** 3)
         move = self._direction(system, residuals, centred, predicted[4], predicted[5])
-        primal, dual = (min(1.0, _BACK * each) for each in self._longest(move))
+        # One length for both: where the cost curves, stationarity ties multipliers to moves.
+        along = min(1.0, _BACK * min(self._longest(move)))
+        if along < _SHORT:
+            # Stuck in a corner: back towards the middle first.
+            move = self._direction(system, residuals, mu, nothing, nothing)
+            along = min(1.0, _BACK * min(self._longest(move)))
         d, e, shadow, y, slacks, multipliers = move
-        self.d, self.e = self.d + primal * d, self.e + primal * e
-        self.shadow, self.y = self.shadow + dual * shadow, self.y + dual * y
+        self.d, self.e = self.d + along * d, self.e + along * e
+        self.shadow, self.y = self.shadow + along * shadow, self.y + along * y
         for each, ds, dz in zip(self._barriers, slacks, multipliers, strict=True):
-            each.slack = np.maximum(each.slack + primal * ds, 1e-300)
-            each.multiplier = np.maximum(each.multiplier + dual * dz, 1e-300)
+            each.slack = each.slack + along * ds
+            each.multiplier = each.multiplier + along * dz
 
-    def _factorised(self) -> "_System":
+    def _factorised(self) -> "_Whole | _Reduced":
         slack = self.t.slack / self.t.multiplier + self.s.slack / self.s.multiplier
-        return _System(self.xl.weight + self.xu.weight, self.el.weight + self.eu.weight, slack, self)
+        kind = _Whole if self.whole else _Reduced
+        weights = self.xl.weight + self.xu.weight, self.el.weight + self.eu.weight
+        return kind(*weights, np.concatenate([slack, np.ones(self._w.shape[0])]), self._both, self._g)
 
     def _direction(
         self,
-        system: "_System",
+        system: "_Whole | _Reduced",
         residuals: tuple[FloatArray, FloatArray, FloatArray],
         mu: float,
         slack_steps: list[FloatArray] | list[float],
@@ -178,9 +204,8 @@ class _Method:
         push = -row + (s - self.s.multiplier) * self.s.slack / self.s.multiplier
         push -= (t - self.t.multiplier) * self.t.slack / self.t.multiplier
         push += self._dual_slack() * self.s.slack / self.s.multiplier
-        d, shadow = system.solve(right, push, pull, energy)
-        e = self._g @ d + energy
-        y = pull - system.energy_weight * e
+        d, shadow, y = system.solve(right, push, pull, energy)
+        e = (pull - y) / (self.el.weight + self.eu.weight)
         dt_slack = (t - self.t.multiplier - shadow) * self.t.slack / self.t.multiplier
         ds_multiplier = -shadow - self._dual_slack()
         ds_slack = (s - self.s.multiplier - ds_multiplier) * self.s.slack / self.s.multiplier
@@ -222,64 +247,87 @@ class _Method:
         return Optimum(move, self.shadow, self.y, reduced)
 
 
-class _System:
-    """The Newton system, factorised: columns and energies are eliminated, limits and curvature remain."""
+class _Whole:
+    """The Newton system as it stands, factorised: symmetric and quasi-definite."""
 
-    def __init__(self, weight: FloatArray, energy_weight: FloatArray, slack: FloatArray, method: _Method) -> None:
-        self._method, self.energy_weight = method, energy_weight
-        self._inverse = 1.0 / np.maximum(weight, 1e-9)
-        both, g = method._both, method._g
-        scaled = both * self._inverse[None, :]
-        rest = np.concatenate([slack, np.ones(method._w.shape[0])])
-        schur = (scaled @ both.T).tocsc() + sparse.diags_array(rest, format="csc")
-        self._energy = None
-        if g.shape[0]:
-            scaled_energy = g * self._inverse[None, :]
-            inner = (scaled_energy @ g.T).tocsc() + sparse.diags_array(1.0 / energy_weight, format="csc")
-            self._cross = (scaled_energy @ both.T).tocsc()
-            if inner.nnz == g.shape[0]:
-                reciprocal = 1.0 / inner.diagonal()
-                self._energy = lambda right: (right.T * reciprocal).T
-                schur = schur - self._cross.T @ (self._cross * reciprocal[:, None])
-            else:
-                factors = splu(inner.tocsc())
-                self._energy = factors.solve
-                schur = schur - sparse.csc_array(self._cross.T @ factors.solve(self._cross.toarray()))
-        self._schur = _factors(schur)
-
-    def _inner(self, right: FloatArray) -> FloatArray:
-        """N^-1 right, with N = D + G' Omega G."""
-        answer: FloatArray = self._inverse * right
-        if self._energy is not None:
-            g = self._method._g
-            answer = answer - self._inverse * (g.T @ self._energy(g @ answer))
-        return answer
+    def __init__(
+        self,
+        weight: FloatArray,
+        energy_weight: FloatArray,
+        rest: FloatArray,
+        both: sparse.csr_array,
+        energies: sparse.csr_array,
+    ) -> None:
+        self._energy_weight, self._rest = energy_weight, len(rest)
+        corner = -np.maximum(np.concatenate([rest, 1.0 / energy_weight]), _REGULAR)
+        across = sparse.vstack([both, energies], format="csr")
+        own = sparse.diags_array(np.maximum(weight, _REGULAR))
+        matrix = sparse.block_array([[own, across.T], [across, sparse.diags_array(corner)]], format="csc")
+        self._factors = splu(matrix)
 
     def solve(
         self, right: FloatArray, push: FloatArray, pull: FloatArray, energy: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Moves of columns and of shadow prices.
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,).
 
-        N d + W'W d + A' shadow = right + G'(pull - weight energy);  A d - slack shadow = push.
+        D d + W'W d + A' shadow - G' y = right;  A d - slack shadow = push;  G d + y / weight = pull / weight - energy.
         """
-        method = self._method
-        full = right + method._g.T @ (pull - self.energy_weight * energy)
-        rows = len(push)
-        d, multiplier = self._once(full, np.concatenate([push, np.zeros(method._w.shape[0])]))
-        return d, multiplier[:rows]
-
-    def _once(self, right: FloatArray, push: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """N d + C' m = right;  C d - rest m = push."""
-        both = self._method._both
-        m = self._schur(both @ self._inner(right) - push)
-        return self._inner(right - both.T @ m), m
+        k, rest = len(right), self._rest
+        directions = np.zeros(rest - len(push))
+        answer = self._factors.solve(np.concatenate([right, push, directions, pull / self._energy_weight - energy]))
+        return answer[:k], answer[k : k + len(push)], -answer[k + rest :]
 
 
-def _factors(schur: sparse.csc_array):  # type: ignore[no-untyped-def]
-    """A solver of a symmetric positive definite matrix."""
+class _Reduced:
+    """The same, with columns and energies eliminated: limits and directions of curvature remain."""
+
+    def __init__(
+        self,
+        weight: FloatArray,
+        energy_weight: FloatArray,
+        rest: FloatArray,
+        both: sparse.csr_array,
+        energies: sparse.csr_array,
+    ) -> None:
+        self._energy_weight, self._both, self._g = energy_weight, both, energies
+        self._inverse = 1.0 / np.maximum(weight, _REGULAR)
+        scaled = both * self._inverse[None, :]
+        schur = (scaled @ both.T).tocsc() + sparse.diags_array(rest, format="csc")
+        self._energy = None
+        if energies.shape[0]:
+            scaled_energy = energies * self._inverse[None, :]
+            inner = (scaled_energy @ energies.T).tocsc() + sparse.diags_array(1.0 / energy_weight, format="csc")
+            cross = (scaled_energy @ both.T).tocsc()
+            self._energy = splu(inner.tocsc()).solve
+            if inner.nnz == energies.shape[0]:
+                schur = schur - cross.T @ (cross * (1.0 / inner.diagonal())[:, None])
+            else:
+                schur = schur - sparse.csc_array(cross.T @ self._energy(cross.toarray()))
+        self._schur = _factors(schur)
+
+    def _inner(self, right: FloatArray, at: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """Moves of columns and of energy prices alone: D d - G' y = right;  G d + y / weight = at."""
+        free = self._inverse * right
+        if self._energy is None:
+            return free, np.zeros(0)
+        y = self._energy(at - self._g @ free)
+        return free + self._inverse * (self._g.T @ y), y
+
+    def solve(
+        self, right: FloatArray, push: FloatArray, pull: FloatArray, energy: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """As _Whole.solve."""
+        at = pull / self._energy_weight - energy
+        aim = np.concatenate([push, np.zeros(self._both.shape[0] - len(push))])
+        m = self._schur(self._both @ self._inner(right, at)[0] - aim)
+        d, y = self._inner(right - self._both.T @ m, at)
+        return d, m[: len(push)], y
+
+
+def _factors(schur: sparse.csc_array) -> Callable[[FloatArray], FloatArray]:
+    """A solver of a symmetric matrix, positive definite but for rounding."""
     size = schur.shape[0]
-    if schur.nnz > 0.1 * size * size or size < 50:
-        factors = linalg.cho_factor(schur.toarray() + 0.0, lower=True, check_finite=False)
-        return lambda right: linalg.cho_solve(factors, right, check_finite=False)
-    lu = splu(schur.tocsc())
-    return lu.solve
+    if schur.nnz > 0.1 * size * size:
+        factors = linalg.lu_factor(schur.toarray(), check_finite=False)
+        return lambda right: linalg.lu_solve(factors, right, check_finite=False)
+    return splu(schur.tocsc()).solve  # type: ignore[no-any-return]

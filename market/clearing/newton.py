@@ -33,7 +33,7 @@ _REGULAR: Final = 1e-9
 _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
 _POLISH: Final = 8
-_LARGEST_FACTOR: Final = 1_500  # directions of curvature in all periods together
+_LARGEST_FACTOR: Final = 600  # directions of curvature in all periods together
 _REFINEMENTS: Final = 2
 
 StateArray = npt.NDArray[np.int8]
@@ -112,7 +112,7 @@ class _ActiveSet:
             return found
         inner = interior.minimise(self._quadratic())
         if inner is None:
-            return found
+            return None
         self._learn(inner)
         better, settled = self._settle(_POLISH)
         return better if settled else self._inner_step(inner)
