@@ -23,6 +23,7 @@ _SHORTER: Final = (0.5, 0.2, 0.05)
 _PATIENCE: Final = 4
 """Steps of a group in a row that may not improve."""
 _NOISE: Final = 1e-11  # of the cost: what the power flow's own tolerance can move it by
+_ROUNDING: Final = 1e-7  # of running energies, relative to the largest column
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
@@ -103,6 +104,7 @@ def optimise(
     radius = np.full(groups.max() + 1, problem.unit_mw)
     working = np.ones(len(radius), dtype=np.bool_)
     best, patience, hint = dispatch, np.full(len(radius), _PATIENCE), None
+    idle = np.zeros(len(radius), dtype=np.bool_)
     laps.lap("power_flow")
     for iteration in range(1, options.most_iterations + 1):
         point = Linearisation(problem, dispatch)
@@ -110,6 +112,7 @@ def optimise(
         if hint is not None:
             rows = point.rows(entered & working[groups][:, None])
             error = optimality_error(point, rows, hint.on(rows), limits, options)
+            in_play.welcome(hint.on(rows), point, rows, working[problem.group_of_column], options.price_tolerance)
             working &= ~state.keep(problem, rows, hint.on(rows), working & (error <= 1.0))
             laps.lap("sensitivities")
         if working.any():
@@ -127,12 +130,13 @@ def optimise(
             )
             laps.lap("solve")
             error = optimality_error(point, rows, step.multipliers, limits, options)
-            done = _finished(error, radius < _SMALLEST * problem.unit_mw, working, options, last=last)
+            stuck = (radius < _SMALLEST * problem.unit_mw) | idle
+            done = _finished(error, stuck, radius < _SMALLEST * problem.unit_mw, working, options, last=last)
             working &= ~state.keep(problem, rows, step.multipliers, working & done)
         if not working.any():
             return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
-        search = _Search(point, rows, step, best, in_play.columns, options)
-        dispatch, best, radius, patience = search.next(radius, working, patience)
+        search = _Search(point, rows, step, reach, best, in_play.columns, hint, options)
+        dispatch, best, radius, patience, idle = search.next(radius, working, patience)
         hint = search.hint
         entered |= search.entered
         laps.lap("search")
@@ -227,14 +231,19 @@ def _add_energy_error(
     np.maximum.at(error, problem.couplings[at[:, 1]], loose / options.price_tolerance)
 
 
-def _finished(error: FloatArray, stuck: BoolArray, working: BoolArray, options: Options, *, last: bool) -> BoolArray:
-    """Groups that are done; SolverFailed where one can go no further and is not good enough."""
+def _finished(
+    error: FloatArray, stuck: BoolArray, smallest: BoolArray, working: BoolArray, options: Options, *, last: bool
+) -> BoolArray:
+    """Groups that are done; SolverFailed where one can go no further and is not good enough.
+
+    stuck : no step improved. smallest : nor can any shorter one.
+    """
     good_enough = error <= options.accepted_tolerance / options.price_tolerance
-    hopeless = working & ~good_enough & (stuck | last)
+    hopeless = working & ~good_enough & (smallest | last)
     if hopeless.any():
         worst = float(error[hopeless].max() * options.price_tolerance)
         raise SolverFailed(f"no optimum found: the optimality conditions are still {worst:.1e} apart")
-    done: BoolArray = (error <= 1.0) | stuck | (last & good_enough)
+    done: BoolArray = (error <= 1.0) | (good_enough & (stuck | last))
     return done
 
 
@@ -260,24 +269,26 @@ class _Search:
         point: Linearisation,
         rows: Rows,
         step: Step,
+        reach: Bounds,
         best: Dispatch,
         in_play: BoolArray,
+        hint: "_Hint | None",
         options: Options,
     ) -> None:
         self._problem, self._point, self._rows = point.problem, point, rows
         self._here, self._step, self._limits, self._options = point.dispatch, step, step.limits, options
-        self._best, self._in_play = best, in_play
+        self._best, self._in_play, self._reach = best, in_play, reach
         self._linear = step.accepted_mw - point.dispatch.accepted_mw
         self._newton: Newton | None = None
         self._trials: list[_Trial] = []
-        self.hint: _Hint | None = None
+        self.hint = hint
         self.entered = np.zeros_like(point.dispatch.excess, dtype=np.bool_)
 
     def next(
         self, radius: FloatArray, working: BoolArray, patience: IntArray
-    ) -> tuple[Dispatch, Dispatch, FloatArray, IntArray]:
-        """For each group where to go on from, the best so far, its next trust region and how often it may yet not
-        improve.
+    ) -> tuple[Dispatch, Dispatch, FloatArray, IntArray, BoolArray]:
+        """For each group where to go on from, the best so far, its next trust region, how often it may yet not improve,
+        and whether it found nothing better from the best.
         """
         rows = self._rows
         self._try(self._shares(self._linear, _FIRST, second_order=False))
@@ -301,7 +312,8 @@ class _Search:
         onward = combined(self._problem, choices, np.where(daring, 2, found)[groups])
         patience = np.where(better, np.minimum(patience + 1, _PATIENCE), np.maximum(patience - 1, 0))
         self._remember_hint(rows)
-        return onward, best, self._next_radius(radius, waiting, better, chosen), patience
+        idle = waiting & ~better & self._is_best
+        return onward, best, self._next_radius(radius, waiting, better, chosen), patience, idle
 
     def _remember_hint(self, rows: Rows) -> None:
         if self._newton is not None:
@@ -356,7 +368,9 @@ class _Search:
 
     def _try_second_order(self, rows: Rows, columns: BoolArray) -> None:
         """The second-order step of some columns, and the same moved back onto limits that curvature took it from."""
-        newton = newton_step(self._point, rows, self._step, np.flatnonzero(columns & self._in_play))
+        chosen = np.flatnonzero(columns & self._in_play)
+        guess = self._step.multipliers if self.hint is None else self.hint.on(rows)
+        newton = newton_step(self._point, rows, self._step, self._reach, chosen, guess.shadow)
         if newton is None:
             return
         self._newton = newton
@@ -371,20 +385,19 @@ class _Search:
             self._try([(self._within(move), 1.0, True)])
 
     def _within(self, move: FloatArray) -> FloatArray:
-        """The move, cut at the columns' bounds; where envelopes tie periods together, shortened as a whole instead."""
+        """The move, cut at the columns' bounds, and shortened as a whole where a running energy would leave its own."""
         problem, x, limits = self._problem, self._here.accepted_mw, self._limits
-        moved = move != 0
-        owners = np.unique(problem.envelopes.of_column[moved])
+        reached = np.clip(x + move, limits.low_mw, limits.high_mw)
+        owners = np.unique(problem.envelopes.of_column[move != 0])
         owners = owners[owners != NONE]
         if len(owners) == 0:
-            return np.clip(x + move, limits.low_mw, limits.high_mw)
+            return reached
         # Where a bound holds already, rounding must not keep the move from following it.
-        small = 1e-9 * problem.unit_mw
-        share = _longest(x[moved], move[moved], limits.low_mw[moved] - small, limits.high_mw[moved] + small)
+        small = _ROUNDING * problem.unit_mw
         fleets = problem.envelopes
-        here, there = fleets.running(x, owners), fleets.running(x + move, owners)
-        share = min(share, _longest(here, there - here, fleets.low[owners] - small, fleets.high[owners] + small))
-        return np.clip(x + share * move, limits.low_mw, limits.high_mw)
+        here, there = fleets.running(x, owners), fleets.running(reached, owners)
+        share = _longest(here, there - here, fleets.low[owners] - small, fleets.high[owners] + small)
+        return x + share * (reached - x)
 
     def _better(self, working: BoolArray) -> tuple[BoolArray, IntArray]:
         """(group,) whether a trial improves, and which is best."""

@@ -23,6 +23,7 @@ from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
 from market.clearing.problem import ClearingProblem
+from market.clearing.program import Bounds
 from market.network.model import BoolArray, FloatArray, IntArray
 
 LARGEST: Final = 200_000
@@ -43,31 +44,39 @@ StateArray = npt.NDArray[np.int8]
 class Newton:
     """The second-order step.
 
-    moves : (column,) [MW]. binding_at : periods and limits held at their bounds. multipliers : that go with it.
+    moves : (column,) [MW]. binding_at : periods and limits held at their bounds. multipliers : that go with it. free :
+    columns that are not at a bound. equal : (binding and held, free) what stays as it is.
     """
 
     moves: FloatArray
     binding_at: tuple[IntArray, IntArray]
     multipliers: Multipliers
-    _free: IntArray
-    _system: "_Conditions | None"
+    free: IntArray
+    equal: sparse.csr_array
 
     def correct(self, excess: FloatArray) -> FloatArray:
         """(column,) smallest further move [MW] that takes away what binding limits exceed, excess : (binding,)."""
-        assert self._system is not None, "asked only where some limit is held"
-        right = np.zeros(self._system.size)
-        right[len(self._free) : len(self._free) + len(excess)] = -excess
         move = np.zeros(len(self.moves))
-        move[self._free] = self._system.solve(right)[: len(self._free)]
+        system = _Conditions(sparse.eye_array(len(self.free), format="csr"), self.equal)
+        right = np.zeros(len(self.free) + self.equal.shape[0])
+        right[len(self.free) : len(self.free) + len(excess)] = -excess
+        answer = system.solve(right)
+        if answer is not None:
+            move[self.free] = answer[: len(self.free)]
         return move
 
 
-def newton_step(point: Linearisation, rows: Rows, step: Step, chosen: IntArray) -> Newton | None:
-    """The second-order step of some columns in play, chosen : (k,), whole groups; None where there is none."""
+def newton_step(
+    point: Linearisation, rows: Rows, step: Step, reach: Bounds, chosen: IntArray, shadow: FloatArray
+) -> Newton | None:
+    """The second-order step of some columns in play within reach, chosen : (k,), whole groups; None if there is none.
+
+    shadow : (row,) the best guess of shadow prices, for the curvature of limits [EUR/h per relative unit].
+    """
     if len(chosen) == 0 or len(chosen) > LARGEST:
         return None
-    curvature = Curvature.of(point, rows, step.multipliers.shadow, chosen)
-    return _ActiveSet(point, rows, step, chosen, curvature).solve()
+    curvature = Curvature.of(point, rows, shadow, chosen)
+    return _ActiveSet(point, rows, step, reach, chosen, curvature).solve()
 
 
 class _ActiveSet:
@@ -78,13 +87,19 @@ class _ActiveSet:
     """
 
     def __init__(
-        self, point: Linearisation, rows: Rows, step: Step, chosen: IntArray, curvature: "Curvature"
+        self,
+        point: Linearisation,
+        rows: Rows,
+        step: Step,
+        reach: Bounds,
+        chosen: IntArray,
+        curvature: "Curvature",
     ) -> None:
         problem, x = point.problem, point.dispatch.accepted_mw
         self._rows, self._chosen, self._curvature, self._columns = rows, chosen, curvature, len(x)
         self._unit = problem.unit_mw
         self._small = _SMALL * problem.unit_mw
-        self._down, self._up = step.limits.low_mw[chosen] - x[chosen], step.limits.high_mw[chosen] - x[chosen]
+        self._down, self._up = reach.low_mw[chosen] - x[chosen], reach.high_mw[chosen] - x[chosen]
         self._gradient = point.column_cost[chosen]
         groups = np.unique(problem.group_of_column[chosen])
         self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups))
@@ -99,8 +114,9 @@ class _ActiveSet:
         here = problem.envelopes.running(x, owners)[row, period]
         self._energy_down = problem.envelopes.low[owners[row], period] - here
         self._energy_up = problem.envelopes.high[owners[row], period] - here
-        there = step.accepted_mw[chosen] - x[chosen]
-        self.column = _at_bounds(there, self._down, self._up, self._small)
+        # What only the trust region stops in the linear programme is free at first.
+        there, limits = step.accepted_mw[chosen], step.limits
+        self.column = _at_bounds(there, limits.low_mw[chosen], limits.high_mw[chosen], self._small)
         left = step.unmet[rows.unmet[self._own]] > 0
         self.row = np.where(step.multipliers.shadow[self._own] > 0, np.where(left, 2, 1), 0).astype(np.int8)
         self.energy = -np.sign(step.multipliers.energy_at(self._energies, problem)).astype(np.int8)
@@ -115,7 +131,10 @@ class _ActiveSet:
             return None
         self._learn(inner)
         better, settled = self._settle(_POLISH)
-        return better if settled else self._inner_step(inner)
+        if settled:
+            return better
+        self._learn(inner)
+        return self._inner_step(inner)
 
     def _settle(self, rounds: int) -> tuple[Newton | None, bool]:
         """Solve and correct the guess until it does not change; with the last step, and whether it settled."""
@@ -162,13 +181,20 @@ class _ActiveSet:
         self.energy = np.where(low, -1, np.where(high, 1, 0)).astype(np.int8)
 
     def _inner_step(self, inner: interior.Optimum) -> Newton:
-        """The interior optimum itself, where it is too large to polish."""
+        """The interior optimum itself, where its active set does not settle or is too large to."""
+        move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, inner.move * self._unit))
+        shadow = np.where(self.row == 2, self._price, np.where(self.row == 1, inner.shadow * self._unit, 0.0))
+        return self._newton(move, shadow, np.where(self.energy != 0, inner.energy_price, 0.0))
+
+    def _newton(self, move: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> Newton:
+        free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
         moves = np.zeros(self._columns)
-        moves[self._chosen] = inner.move * self._unit
+        moves[self._chosen] = move
         full = np.zeros(len(self._rows))
-        full[self._own] = inner.shadow * self._unit
-        nowhere = np.zeros(0, dtype=np.intp)
-        return Newton(moves, (nowhere, nowhere), Multipliers(full, self._energies, inner.energy_price), nowhere, None)
+        full[self._own] = np.maximum(shadow, 0.0)
+        at = self._rows.period[self._own[binding]], self._rows.limit[self._own[binding]]
+        equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")[:, free]
+        return Newton(moves, at, Multipliers(full, self._energies, energy_price), self._chosen[free], equal)
 
     def _equality_step(self) -> tuple[Newton, FloatArray, FloatArray, FloatArray, FloatArray] | None:
         """The optimum while the guess holds, with reduced costs (k,), shadow prices (r,) and energy prices (e,)."""
@@ -179,9 +205,8 @@ class _ActiveSet:
         gap = np.concatenate([-self._excess[binding], bound]) - equal @ move
         shadow = np.where(self.row == 2, self._price, 0.0)
         slope = self._gradient + self._slopes.T @ shadow + self._curvature.times(move)
-        system = _Conditions(self._curvature.among(free), equal[:, free])
-        answer = system.solve(np.concatenate([-slope[free], gap]))
-        if not np.isfinite(answer).all():
+        answer = _Conditions(self._curvature.among(free), equal[:, free]).solve(np.concatenate([-slope[free], gap]))
+        if answer is None:
             return None
         move[free] = answer[: len(free)]
         shadow[binding] = answer[len(free) : len(free) + len(binding)]
@@ -189,13 +214,7 @@ class _ActiveSet:
         energy_price[held] = -answer[len(free) + len(binding) :]
         reduced = self._gradient + self._curvature.times(move) + self._slopes.T @ shadow
         reduced -= self._energy_slopes.T @ energy_price
-        moves = np.zeros(self._columns)
-        moves[self._chosen] = move
-        full = np.zeros(len(self._rows))
-        full[self._own] = np.maximum(shadow, 0.0)
-        at = self._rows.period[self._own[binding]], self._rows.limit[self._own[binding]]
-        multipliers = Multipliers(full, self._energies, energy_price)
-        return Newton(moves, at, multipliers, self._chosen[free], system), move, reduced, shadow, energy_price
+        return self._newton(move, shadow, energy_price), move, reduced, shadow, energy_price
 
     def _update(
         self, move: FloatArray, reduced: FloatArray, shadow: FloatArray, energy_price: FloatArray
@@ -243,16 +262,19 @@ class _Conditions:
         self._matrix = sparse.block_array([[hessian, equal.T], [equal, nothing]], format="csc")
         steepest = max(float(np.abs(hessian.data).max(initial=0.0)), 1.0)
         shift = np.where(np.arange(self.size) < columns, _REGULAR * steepest, -_REGULAR / steepest)
-        self._factors = splu((self._matrix + sparse.diags_array(shift)).tocsc()) if self.size else None
+        try:
+            self._factors = splu((self._matrix + sparse.diags_array(shift)).tocsc()) if self.size else None
+        except RuntimeError:  # exactly singular
+            self._factors = None
 
-    def solve(self, right: FloatArray) -> FloatArray:
-        """(free and equality,) moves and multipliers."""
+    def solve(self, right: FloatArray) -> FloatArray | None:
+        """(free and equality,) moves and multipliers; None where there is no finite answer."""
         if self._factors is None:
-            return right
+            return right if self.size == 0 else None
         answer: FloatArray = self._factors.solve(right)
         for _ in range(_REFINEMENTS):
             answer += self._factors.solve(right - self._matrix @ answer)
-        return answer
+        return answer if np.isfinite(answer).all() else None
 
 
 def _row_slopes(problem: ClearingProblem, rows: Rows, which: IntArray, chosen: IntArray) -> sparse.csr_array:

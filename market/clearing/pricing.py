@@ -131,11 +131,22 @@ class InPlay:
                 accepted = point.dispatch.accepted_mw.copy()
                 accepted[program.chosen] = solution.accepted_mw
                 return Step(limits, accepted, solution.unmet, multipliers)
-            most = max(_AT_ONCE, len(chosen))
-            if len(attractive) > most:
-                attractive = attractive[np.argsort(reduced[attractive], kind="stable")[:most]]
-            self.columns[attractive] = True
+            self._enter(attractive, reduced)
         raise SolverFailed("column generation does not end")
+
+    def welcome(
+        self, multipliers: Multipliers, point: Linearisation, rows: Rows, working: BoolArray, tolerance: float
+    ) -> None:
+        """Bring into play what pays at these prices, the most worthwhile first."""
+        scale = np.maximum(np.abs(self.problem.columns.ask), 1.0) * tolerance
+        reduced = multipliers.reduced_cost(point, rows)
+        self._enter(np.flatnonzero(~self.columns & working & (reduced < -scale)), reduced)
+
+    def _enter(self, attractive: IntArray, reduced: FloatArray) -> None:
+        most = max(_AT_ONCE, int(self.columns.sum()))
+        if len(attractive) > most:
+            attractive = attractive[np.argsort(reduced[attractive], kind="stable")[:most]]
+        self.columns[attractive] = True
 
     def _cheapest_cover(self, point: Linearisation, rows: Rows) -> BoolArray:
         """The cheapest columns that together take away what each limit exceeds, some times over."""

@@ -97,9 +97,7 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
     block_low = np.zeros(0)
     if integer:
         block_low = _block_entries(problem, chosen, blocks, len(rows) + e, k + e + u, entries)
-    fleets = problem.envelopes
-    energy_low = fleets.low[energies[:, 0], energies[:, 1]] / unit
-    energy_high = fleets.high[energies[:, 0], energies[:, 1]] / unit
+    energy_low, energy_high = energy_bounds(point, energies)
     entry_row, entry_column, entry_value = entries.joined()
     low = bounds.low_mw[chosen] / unit
     if integer:
@@ -110,8 +108,8 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
         chosen=chosen,
         energies=energies,
         cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(len(blocks))]),
-        low=np.concatenate([low, energy_low, np.zeros(u + len(blocks))]),
-        high=np.concatenate([bounds.high_mw[chosen] / unit, energy_high, np.full(u, np.inf), np.ones(len(blocks))]),
+        low=np.concatenate([low, energy_low / unit, np.zeros(u + len(blocks))]),
+        high=np.concatenate([bounds.high_mw[chosen] / unit, energy_high / unit, np.full(u, np.inf), np.ones(len(blocks))]),
         integer=np.arange(k + e + u + len(blocks)) >= k + e + u,
         row_low=np.concatenate([row_low, block_low]),
         row_high=np.concatenate([row_high, np.full(len(block_low), np.inf)]),
@@ -138,6 +136,18 @@ def _limit_entries(point: Linearisation, rows: Rows, chosen: IntArray, entries: 
         at_zero[at] -= slope @ accepted[columns.column[inside]]
         entries.add(at[:, None], number[columns.column[inside]], slope * unit)
     return at_zero
+
+
+def energy_bounds(point: Linearisation, energies: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Bounds of running energies : (e, 2) envelope and period [MW times periods].
+
+    Where rounding has left the present one a little outside, that is its bound.
+    """
+    fleets = point.problem.envelopes
+    owners, back = np.unique(energies[:, 0], return_inverse=True)
+    here = fleets.running(point.dispatch.accepted_mw, owners)[back, energies[:, 1]]
+    at = energies[:, 0], energies[:, 1]
+    return np.minimum(fleets.low[at], here), np.maximum(fleets.high[at], here)
 
 
 def _running_energies(problem: ClearingProblem, chosen: IntArray) -> tuple[IntArray, IntArray]:
