@@ -12,7 +12,6 @@ loses digits where columns come close to their optimum, so it stops earlier. Pre
 J. Optim. 2 (1992) 575-601.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -291,19 +290,20 @@ class _Reduced:
     ) -> None:
         self._energy_weight, self._both, self._g = energy_weight, both, energies
         self._inverse = 1.0 / np.maximum(weight, _REGULAR)
-        scaled = both * self._inverse[None, :]
-        schur = (scaled @ both.T).tocsc() + sparse.diags_array(rest, format="csc")
+        schur = ((both * self._inverse[None, :]) @ both.T).toarray()
+        schur[np.diag_indices(len(rest))] += rest
         self._energy = None
         if energies.shape[0]:
-            scaled_energy = energies * self._inverse[None, :]
-            inner = (scaled_energy @ energies.T).tocsc() + sparse.diags_array(1.0 / energy_weight, format="csc")
-            cross = (scaled_energy @ both.T).tocsc()
+            scaled = energies * self._inverse[None, :]
+            inner = (scaled @ energies.T).tocsc() + sparse.diags_array(1.0 / energy_weight, format="csc")
             self._energy = splu(inner.tocsc()).solve
+            cross = (scaled @ both.T).toarray()
             if inner.nnz == energies.shape[0]:
-                schur = schur - cross.T @ (cross * (1.0 / inner.diagonal())[:, None])
+                cross *= np.sqrt(1.0 / inner.diagonal())[:, None]
+                schur -= cross.T @ cross
             else:
-                schur = schur - sparse.csc_array(cross.T @ self._energy(cross.toarray()))
-        self._schur = _factors(schur)
+                schur -= cross.T @ self._energy(cross)
+        self._schur = linalg.lu_factor(schur, check_finite=False)
 
     def _inner(self, right: FloatArray, at: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """Moves of columns and of energy prices alone: D d - G' y = right;  G d + y / weight = at."""
@@ -319,15 +319,6 @@ class _Reduced:
         """As _Whole.solve."""
         at = pull / self._energy_weight - energy
         aim = np.concatenate([push, np.zeros(self._both.shape[0] - len(push))])
-        m = self._schur(self._both @ self._inner(right, at)[0] - aim)
+        m = linalg.lu_solve(self._schur, self._both @ self._inner(right, at)[0] - aim, check_finite=False)
         d, y = self._inner(right - self._both.T @ m, at)
         return d, m[: len(push)], y
-
-
-def _factors(schur: sparse.csc_array) -> Callable[[FloatArray], FloatArray]:
-    """A solver of a symmetric matrix, positive definite but for rounding."""
-    size = schur.shape[0]
-    if schur.nnz > 0.1 * size * size:
-        factors = linalg.lu_factor(schur.toarray(), check_finite=False)
-        return lambda right: linalg.lu_solve(factors, right, check_finite=False)
-    return splu(schur.tocsc()).solve  # type: ignore[no-any-return]

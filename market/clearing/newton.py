@@ -28,13 +28,16 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 LARGEST: Final = 200_000
 """Columns of a second-order step; above it the linear programme goes on alone."""
-LARGEST_SYSTEM: Final = 3_000
+LARGEST_SYSTEM: Final = 1_500
 """Free columns of an active set; above it only the interior-point method goes on."""
 _REGULAR: Final = 1e-9
 _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
 _POLISH: Final = 8
-_LARGEST_FACTOR: Final = 600  # directions of curvature in all periods together
+_NEAR: Final = 0.02  # excess of limits that may come to bind
+_FEW: Final = 1_500  # columns up to which curvature is kept in full, and an active set is tried at once
+_LEAST_CURVED: Final = 1e-3  # of the largest curvature, among more columns than that
+_LARGEST_FACTOR: Final = 1_500  # directions of curvature in all periods together
 _REFINEMENTS: Final = 2
 
 StateArray = npt.NDArray[np.int8]
@@ -102,7 +105,8 @@ class _ActiveSet:
         self._down, self._up = reach.low_mw[chosen] - x[chosen], reach.high_mw[chosen] - x[chosen]
         self._gradient = point.column_cost[chosen]
         groups = np.unique(problem.group_of_column[chosen])
-        self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups))
+        near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
+        self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups) & near)
         self._slopes = _row_slopes(problem, rows, self._own, chosen)
         self._excess = rows.excess[self._own]
         self._price = rows.price[rows.unmet[self._own]]
@@ -123,9 +127,10 @@ class _ActiveSet:
 
     def solve(self) -> Newton | None:
         """The step, as good as it is found."""
-        found, settled = self._settle(_ROUNDS)
-        if settled:
-            return found
+        if len(self._chosen) <= _FEW:
+            found, settled = self._settle(_ROUNDS)
+            if settled:
+                return found
         inner = interior.minimise(self._quadratic())
         if inner is None:
             return None
@@ -343,11 +348,13 @@ class Curvature:
         spread = sparse.csr_array((columns.weight[entry], (back, number[columns.column[entry]])), shape=shape)
         blocks, factors = [], []
         periods = np.unique(period)
-        most = max(2, _LARGEST_FACTOR // max(len(periods), 1))
+        few = len(chosen) <= _FEW
+        most = max(2, (_LARGEST_FACTOR if few else _LARGEST_FACTOR // 10) // max(len(periods), 1))
+        least = 1e-7 if few else _LEAST_CURVED
         for each in periods.tolist():
             block = point.hessian(each, place[period == each], rows, shadow)
             blocks.append(block)
-            factors.append(_root(block, most))
+            factors.append(_root(block, most, least))
         if not blocks:
             return cls(spread, sparse.csr_array((0, 0)), spread)
         factor = sparse.block_diag(factors, format="csr") @ spread
@@ -364,9 +371,9 @@ class Curvature:
         return sparse.csr_array(own.T @ (self.by_place @ own))
 
 
-def _root(matrix: FloatArray, most: int) -> FloatArray:
-    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards."""
+def _root(matrix: FloatArray, most: int, least: float) -> FloatArray:
+    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards by `least` of it all."""
     values, vectors = np.linalg.eigh(matrix)
-    kept = np.flatnonzero(values > 1e-7 * max(float(np.abs(values).max(initial=0.0)), 1e-300))[-most:]
+    kept = np.flatnonzero(values > least * max(float(np.abs(values).max(initial=0.0)), 1e-300))[-most:]
     root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
     return root

@@ -73,14 +73,21 @@ class Multipliers:
 class Step:
     """What the linear programme around a point says, over all columns.
 
-    limits : how far columns may go at all. accepted_mw : (column,) where it wants them. unmet : (unmet,) relative, see
-    `Rows`. multipliers : its prices.
+    limits : how far columns may go at all. accepted_mw : (column,) where it wants them. excess : (row,) of limits there,
+    as far as they are linear. unmet : (unmet,) relative, see `Rows`. multipliers : its prices.
     """
 
     limits: Bounds
     accepted_mw: FloatArray
+    excess: FloatArray
     unmet: FloatArray
     multipliers: Multipliers
+
+
+def row_change(point: Linearisation, rows: Rows, move: FloatArray) -> FloatArray:
+    """(row,) linear change of every limit's excess for a move : (column,) [MW]."""
+    change = point.problem.change(move)
+    return np.asarray((rows.slope * change[rows.period]).sum(axis=1), dtype=np.float64)
 
 
 class InPlay:
@@ -130,7 +137,8 @@ class InPlay:
             if len(attractive) == 0:
                 accepted = point.dispatch.accepted_mw.copy()
                 accepted[program.chosen] = solution.accepted_mw
-                return Step(limits, accepted, solution.unmet, multipliers)
+                excess = rows.excess + row_change(point, rows, accepted - point.dispatch.accepted_mw)
+                return Step(limits, accepted, excess, solution.unmet, multipliers)
             self._enter(attractive, reduced)
         raise SolverFailed("column generation does not end")
 
