@@ -1,6 +1,6 @@
 """An interior-point method for the quadratic programme of one step, made for its shape.
 
-    minimise    c'd + |W d|^2 / 2 + price's       d : how columns move
+    minimise    c'd + |W d|^2 / 2 + near |d|^2 / 2 + price's       d : how columns move
     subject to  excess + A d <= s,  s >= 0        limits, left unmet at their price
                 energy_low <= G d <= energy_high  running energies
                 low <= d <= high
@@ -23,7 +23,7 @@ from market.network.model import FloatArray
 
 _ROUNDS: Final = 60
 _TOLERANCE: Final = 1e-9
-_ROUGH: Final = 3e-7
+_ROUGH: Final = 2e-10
 _USEFUL: Final = 1e-4  # what still tells which bounds hold
 _STALLED: Final = 8  # rounds without progress
 _SHORT: Final = 0.1
@@ -38,10 +38,11 @@ _CORRECTED: Final = 100.0  # second-order corrections are trusted up to this man
 class Quadratic:
     """The programme above, in units near one. limits : A (r, k). curvature : W (w, k). energies : G (e, k).
 
-    price : (r,). low, high, energy_low, energy_high hold 0 between them.
+    near : keeps where they are what neither cost nor curvature move. price : (r,). low, high, energy_low, energy_high hold 0 between them.
     """
 
     cost: FloatArray
+    near: float
     curvature: sparse.csr_array
     limits: sparse.csr_array
     excess: FloatArray
@@ -148,7 +149,7 @@ class _Method:
 
     def _residuals(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of stationarity (k,), limits (r,) and energies (e,)."""
-        curved = self._w.T @ (self._w @ self.d)
+        curved = self._w.T @ (self._w @ self.d) + self._p.near * self.d
         dual = self._c + curved + self._a.T @ self.shadow - self._g.T @ self.y - self.xl.multiplier + self.xu.multiplier
         row = self._p.excess + self._a @ self.d - self.s.slack + self.t.slack
         return dual, row, self._g @ self.d - self.e
@@ -181,7 +182,7 @@ class _Method:
     def _factorised(self) -> "_Whole | _Reduced":
         slack = self.t.slack / self.t.multiplier + self.s.slack / self.s.multiplier
         kind = _Whole if self.whole else _Reduced
-        weights = self.xl.weight + self.xu.weight, self.el.weight + self.eu.weight
+        weights = self.xl.weight + self.xu.weight + self._p.near, self.el.weight + self.eu.weight
         return kind(*weights, np.concatenate([slack, np.ones(self._w.shape[0])]), self._both, self._g)
 
     def _direction(
@@ -241,7 +242,7 @@ class _Method:
     def _optimum(self) -> Optimum:
         move = np.where(self._all.high - self._all.low > _LEAST, 0.0, self._all.low)
         move[self._free] = np.clip(self.d, self._low, self._high)
-        curved = self._all.curvature.T @ (self._all.curvature @ move)
+        curved = self._all.curvature.T @ (self._all.curvature @ move) + self._all.near * move
         reduced = self._all.cost + curved + self._all.limits.T @ self.shadow - self._all.energies.T @ self.y
         return Optimum(move, self.shadow, self.y, reduced)
 

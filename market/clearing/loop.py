@@ -12,7 +12,7 @@ from market.clearing.dispatch import Dispatch, baseline_dispatch, combined, disp
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.newton import Newton, newton_step
 from market.clearing.pricing import InPlay, Multipliers, Step
-from market.clearing.options import DEFAULT, Options
+from market.clearing.options import DEFAULT, LEAST_ASK, Options
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.errors import PowerFlowDiverged, SolverFailed
@@ -23,7 +23,7 @@ _SHORTER: Final = (0.5, 0.2, 0.05)
 _PATIENCE: Final = 4
 """Steps of a group in a row that may not improve."""
 _NOISE: Final = 1e-11  # of the cost: what the power flow's own tolerance can move it by
-_ROUNDING: Final = 1e-7  # of running energies, relative to the largest column
+_ROUNDING: Final = 1e-6  # of running energies, relative to the largest column
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
@@ -200,7 +200,7 @@ def optimality_error(
     reduced = multipliers.reduced_cost(point, rows)
     above, below = x > limits.low_mw + small, x < limits.high_mw - small
     inward = np.maximum(np.where(above, reduced, 0.0), np.where(below, -reduced, 0.0))
-    relative = inward / np.maximum(np.abs(problem.columns.ask), 1.0) / options.price_tolerance
+    relative = inward / np.maximum(np.abs(problem.columns.ask), LEAST_ASK) / options.price_tolerance
     np.maximum.at(error, problem.group_of_column, relative)
     if len(multipliers.energies):
         _add_energy_error(problem, multipliers, x, small, options, error)
@@ -228,7 +228,7 @@ def _add_energy_error(
     energy = fleets.running(x, owners)[back, at[:, 1]]
     low, high = (bound[at[:, 0], at[:, 1]] for bound in (fleets.low, fleets.high))
     loose = np.maximum(np.where(energy - low > small, price, 0.0), np.where(high - energy > small, -price, 0.0))
-    np.maximum.at(error, problem.couplings[at[:, 1]], loose / options.price_tolerance)
+    np.maximum.at(error, problem.couplings[at[:, 1]], loose / LEAST_ASK / options.price_tolerance)
 
 
 def _finished(
@@ -296,7 +296,7 @@ class _Search:
         if (working & ~better).any():
             self._try_second_order(rows, (working & ~better)[self._problem.group_of_column])
             better, chosen = self._better(working)
-        daring = working & ~better & (patience > 0) & self._spoiled_by_limits()
+        daring = working & ~better & (patience > 0) & self._spoiled_by_limits() & (self._newton is None)
         waiting = working & ~better & ~daring
         # Shorter steps start from the best: where it is not here, go back there first.
         shorter = (waiting & self._is_best)[self._problem.group_of_column]

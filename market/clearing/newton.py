@@ -34,6 +34,7 @@ _REGULAR: Final = 1e-9
 _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
 _POLISH: Final = 8
+_PROJECTIONS: Final = 8
 _NEAR: Final = 0.02  # excess of limits that may come to bind
 _FEW: Final = 1_500  # columns up to which curvature is kept in full, and an active set is tried at once
 _LEAST_CURVED: Final = 1e-3  # of the largest curvature, among more columns than that
@@ -158,9 +159,11 @@ class _ActiveSet:
     def _quadratic(self) -> interior.Quadratic:
         """The programme in units near one."""
         unit = self._unit
+        factor = self._curvature.factor * np.sqrt(unit)
         return interior.Quadratic(
             cost=self._gradient,
-            curvature=self._curvature.factor * np.sqrt(unit),
+            near=self._curvature.left_out * unit,
+            curvature=factor,
             limits=self._slopes * unit,
             excess=self._excess,
             price=self._price / unit,
@@ -187,9 +190,34 @@ class _ActiveSet:
 
     def _inner_step(self, inner: interior.Optimum) -> Newton:
         """The interior optimum itself, where its active set does not settle or is too large to."""
-        move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, inner.move * self._unit))
+        move = self._onto(inner.move * self._unit)
         shadow = np.where(self.row == 2, self._price, np.where(self.row == 1, inner.shadow * self._unit, 0.0))
         return self._newton(move, shadow, np.where(self.energy != 0, inner.energy_price, 0.0))
+
+    def _onto(self, move: FloatArray) -> FloatArray:
+        """The nearest move that keeps all bounds, and on which everything that is held stands exactly at its own."""
+        for _ in range(_PROJECTIONS):
+            move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, move))
+            free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
+            equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")
+            bound = np.where(self.energy[held] < 0, self._energy_down[held], self._energy_up[held])
+            gap = np.concatenate([-self._excess[binding], bound]) - equal @ move
+            identity = sparse.eye_array(len(free), format="csr")
+            answer = _Conditions(identity, equal[:, free]).solve(np.concatenate([np.zeros(len(free)), gap]))
+            if answer is None:
+                break
+            move = move.copy()
+            move[free] += answer[: len(free)]
+            energy = self._energy_slopes @ move
+            beyond = (move < self._down - self._small) & (self.column == 0)
+            above = (move > self._up + self._small) & (self.column == 0)
+            low = (energy < self._energy_down - self._small) & (self.energy == 0)
+            high = (energy > self._energy_up + self._small) & (self.energy == 0)
+            if not (beyond.any() or above.any() or low.any() or high.any()):
+                break
+            self.column = np.where(beyond, -1, np.where(above, 1, self.column)).astype(np.int8)
+            self.energy = np.where(low, -1, np.where(high, 1, self.energy)).astype(np.int8)
+        return move
 
     def _newton(self, move: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> Newton:
         free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
@@ -327,12 +355,14 @@ class Curvature:
     """Second derivative of the Lagrangian by accepted power [EUR/h per MW^2]: spread' by_place spread.
 
     spread : (y, k) what columns change at each place and time where some of them stand. by_place : (y, y), nothing
-    between periods. factor : (w, k) with factor'factor nearly the same, without what curves down.
+    between periods. factor : (w, k) with factor'factor nearly the same, without what curves down. left_out : the
+    largest upward curvature that factor leaves out.
     """
 
     spread: sparse.csr_array
     by_place: sparse.csr_array
     factor: sparse.csr_array
+    left_out: float
 
     @classmethod
     def of(cls, point: Linearisation, rows: Rows, shadow: FloatArray, chosen: IntArray) -> "Curvature":
@@ -346,19 +376,22 @@ class Curvature:
         period, place = np.divmod(where, width)
         shape = (len(where), len(chosen))
         spread = sparse.csr_array((columns.weight[entry], (back, number[columns.column[entry]])), shape=shape)
-        blocks, factors = [], []
+        blocks, factors, left_out = [], [], 0.0
         periods = np.unique(period)
         few = len(chosen) <= _FEW
-        most = max(2, (_LARGEST_FACTOR if few else _LARGEST_FACTOR // 10) // max(len(periods), 1))
+        most = max(2, (_LARGEST_FACTOR if few else _LARGEST_FACTOR // 4) // max(len(periods), 1))
         least = 1e-7 if few else _LEAST_CURVED
         for each in periods.tolist():
             block = point.hessian(each, place[period == each], rows, shadow)
             blocks.append(block)
-            factors.append(_root(block, most, least))
+            root, less = _root(block, most, least)
+            factors.append(root)
+            left_out = max(left_out, less)
         if not blocks:
-            return cls(spread, sparse.csr_array((0, 0)), spread)
+            return cls(spread, sparse.csr_array((0, 0)), spread, 0.0)
         factor = sparse.block_diag(factors, format="csr") @ spread
-        return cls(spread, sparse.csr_array(sparse.block_diag(blocks, format="csr")), sparse.csr_array(factor))
+        by_place = sparse.csr_array(sparse.block_diag(blocks, format="csr"))
+        return cls(spread, by_place, sparse.csr_array(factor), left_out)
 
     def times(self, move: FloatArray) -> FloatArray:
         """(k,) product with a move."""
@@ -371,9 +404,13 @@ class Curvature:
         return sparse.csr_array(own.T @ (self.by_place @ own))
 
 
-def _root(matrix: FloatArray, most: int, least: float) -> FloatArray:
-    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards by `least` of it all."""
+def _root(matrix: FloatArray, most: int, least: float) -> tuple[FloatArray, float]:
+    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards by `least` of it all;
+    and the largest curvature that is left out.
+    """
     values, vectors = np.linalg.eigh(matrix)
-    kept = np.flatnonzero(values > least * max(float(np.abs(values).max(initial=0.0)), 1e-300))[-most:]
+    upwards = np.flatnonzero(values > least * max(float(np.abs(values).max(initial=0.0)), 1e-300))
+    kept = upwards[-most:]
+    left_out = np.setdiff1d(np.arange(len(values)), kept)
     root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    return root
+    return root, max(float(values[left_out].max(initial=0.0)), 0.0)

@@ -7,19 +7,23 @@ from typing import Final, Literal
 from api_spec.result import PricingRule
 
 
+LEAST_ASK: Final = 20.0
+"""Errors of prices are measured against at least this [EUR/MWh], as in clearing.md."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of a clearing.
 
-    price_tolerance : largest error of the optimality conditions, relative to the ask there (of at least 1 EUR/MWh).
-    accepted_tolerance : the same where no further progress is possible in floating point. excess_tolerance : largest
+    price_tolerance : largest error of the optimality conditions, relative to the ask there (of at least LEAST_ASK).
+    accepted_tolerance : the same where no step improves any more. excess_tolerance : largest
     excess of a limit, relative to its scale. no_paradoxically_accepted : no block is accepted that the price does not
     cover. coordination : who comes first where a request at the source (a TSO's) meets the DSO's limits. pricing : the
     rule that payments follow. zones : zone of each bus for uniform prices; those without one share a zone.
     """
 
     price_tolerance: float = 1e-6
-    accepted_tolerance: float = 5e-5
+    accepted_tolerance: float = 1e-4
     excess_tolerance: float = 1e-7
     most_iterations: int = 100
     time_limit_s: float = 300.0

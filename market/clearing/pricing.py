@@ -10,6 +10,7 @@ import numpy as np
 
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.options import LEAST_ASK
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds, Program, program_of
 from market.clearing.solve import AT_LOW, BASIC, Solution, Solver
@@ -123,7 +124,7 @@ class InPlay:
         problem = self.problem
         if not (self.columns & working).any():
             self.columns |= self._cheapest_cover(point, rows) & working
-        scale = np.maximum(np.abs(problem.columns.ask), 1.0) * tolerance
+        scale = np.maximum(np.abs(problem.columns.ask), LEAST_ASK) * tolerance
         for _ in range(_ROUNDS):
             chosen = np.flatnonzero(self.columns & working)
             program = program_of(point, rows, reach, chosen)
@@ -146,7 +147,7 @@ class InPlay:
         self, multipliers: Multipliers, point: Linearisation, rows: Rows, working: BoolArray, tolerance: float
     ) -> None:
         """Bring into play what pays at these prices, the most worthwhile first."""
-        scale = np.maximum(np.abs(self.problem.columns.ask), 1.0) * tolerance
+        scale = np.maximum(np.abs(self.problem.columns.ask), LEAST_ASK) * tolerance
         reduced = multipliers.reduced_cost(point, rows)
         self._enter(np.flatnonzero(~self.columns & working & (reduced < -scale)), reduced)
 
