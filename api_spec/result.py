@@ -129,10 +129,15 @@ class Result(Message):
     solver: SolverRecord
 
     def places(self) -> Iterator[tuple[str, PriceParts]]:
-        """Every place that has a price, by name: a bus, or a bus and its phase."""
-        for bus, price in self.prices_eur_per_mwh.items():
-            if isinstance(price, PriceParts):
-                yield bus, price
-            else:
-                for phase, parts in price.items():
-                    yield f"{bus} phase {phase}", parts
+        """Every place that has a price, by name."""
+        return priced_places(self.prices_eur_per_mwh)
+
+
+def priced_places(prices: dict[BusId, PriceParts | dict[Phase, PriceParts]]) -> Iterator[tuple[str, PriceParts]]:
+    """Every place that has a price, by name: a bus, or a bus and its phase."""
+    for bus, price in prices.items():
+        if isinstance(price, PriceParts):
+            yield bus, price
+        else:
+            for phase, parts in price.items():
+                yield f"{bus} phase {phase}", parts

@@ -92,13 +92,10 @@ def congestion(
     baselines : at unity power factor, as the market clears them. The source's own voltage is given, so it is never a
     violation. Raises market.errors.PowerFlowDiverged where the network cannot carry the load at all.
     """
-    p_w = np.zeros((period.count, grid.buses))
-    q_var = np.zeros_like(p_w)
-    for each in load:
-        p_w[:, grid.bus_at[each.bus]] += each.p_w
-        q_var[:, grid.bus_at[each.bus]] += each.q_var
+    p_w, q_var = grid.consumption(load, period.count)
     for nominated in baselines:
-        p_w[:, grid.bus_at[nominated.bus]] += nominated.power_w
+        at = grid.connected(nominated.bus, None)
+        p_w[:, at] += np.array(nominated.power_w)[:, None] / len(at)
     points = operating_points(grid, p_w, q_var)
 
     usable = grid.rating_a * (1 - margins.current)
@@ -108,9 +105,13 @@ def congestion(
         if (points.current_a[:, at] > usable[at]).any()
     )
     low, high = grid.min_pu + margins.voltage_pu, grid.max_pu - margins.voltage_pu
-    outside = (points.voltage_pu < low) | (points.voltage_pu > high)
+    # Of the phases of a bus the one that is furthest outside its band counts.
+    by_phase = points.voltage_pu.reshape(period.count, grid.buses, grid.phases)
+    beyond = np.maximum(low[:, None] - by_phase, by_phase - high[:, None])
+    worst = np.take_along_axis(by_phase, beyond.argmax(axis=2)[..., None], axis=2)[..., 0]
+    outside = beyond.max(axis=2) > 0
     violations = tuple(
-        VoltageViolation(name, float(low[at]), float(high[at]), tuple(points.voltage_pu[:, at].tolist()))
+        VoltageViolation(name, float(low[at]), float(high[at]), tuple(worst[:, at].tolist()))
         for at, name in enumerate(grid.bus_ids)
         if at != grid.source and outside[:, at].any()
     )

@@ -76,7 +76,9 @@ class KnownLoad(Message):
                 f"not from {period.start.isoformat()} to {period.end.isoformat()}"
             )
         part = slice(first, first + period.count)
-        return tuple(Injection(bus=each.bus, p_w=each.p_w[part], q_var=each.q_var[part]) for each in self.load)
+        return tuple(
+            Injection(bus=each.bus, phase=each.phase, p_w=each.p_w[part], q_var=each.q_var[part]) for each in self.load
+        )
 
 
 def read_known_load(path: Path) -> KnownLoad:

@@ -83,7 +83,8 @@ def _offer_results(
 ) -> tuple[OfferResult, ...]:
     """What every offer is told, in the order of ids."""
     able = [offer.q_var_min is not None or offer.q_var_max is not None for offer in problem.offers]
-    power, nothing = awards.power_w.any(axis=1).tolist(), (0,) * problem.periods
+    power: list[bool] = np.asarray(awards.power_w.any(axis=1)).tolist()
+    nothing = (0,) * problem.periods
     return tuple(
         OfferResult.model_construct(
             id=offer.id,

@@ -1,4 +1,4 @@
-"""From offers to columns: what can be accepted, which change of consumption it brings where and when, at which price."""
+"""From offers to columns: what can be accepted, what it changes where and when, and at which price."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -90,7 +90,8 @@ class Columns:
 
     def total(self, per_entry: FloatArray) -> FloatArray:
         """(column,) sum over each column's entries."""
-        return np.bincount(self.column, per_entry, minlength=len(self))
+        total: FloatArray = np.bincount(self.column, per_entry, minlength=len(self)).astype(np.float64)
+        return total
 
     def worth(self, at_places: FloatArray) -> FloatArray:
         """(column,) what one MW of each column changes, valued at_places : (period, 2 places)."""
@@ -159,9 +160,7 @@ class _Part:
     share_w: IntArray
 
 
-def columns_of(
-    offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod
-) -> tuple[Columns, Envelopes, Blocks]:
+def columns_of(offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod) -> tuple[Columns, Envelopes, Blocks]:
     """Columns of all offers. offers : in the order of ids; positions in it name them."""
     places, periods = Places.of(grid), period.count
     place = np.array([places.at(grid, offer) for offer in offers], dtype=np.intp)
@@ -277,7 +276,9 @@ def _joined(parts: Sequence[_Part]) -> tuple[Columns, list[int]]:
     starts = [0, *np.cumsum([len(part.upper_mw) for part in parts]).tolist()]
 
     def numbered(name: str) -> IntArray:
-        numbers: IntArray = np.concatenate([getattr(part, name) + start for part, start in zip(parts, starts)])
+        numbers: IntArray = np.concatenate(
+            [getattr(part, name) + start for part, start in zip(parts, starts, strict=False)]
+        )
         return numbers.astype(np.intp)
 
     def plain(name: str) -> npt.NDArray[np.generic]:

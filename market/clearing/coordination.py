@@ -22,9 +22,7 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 
 
-def coordinated(
-    problem: ClearingProblem, options: Options, laps: Laps
-) -> tuple[Optimum, Coordination | None]:
+def coordinated(problem: ClearingProblem, options: Options, laps: Laps) -> tuple[Optimum, Coordination | None]:
     """The optimum under the rule of `options`; with what it cost where both sides ask for something."""
     tso = frozenset(request.id for request in problem.case.requests if _is_at_source(request))
     others = frozenset(request.id for request in problem.case.requests) - tso
@@ -60,6 +58,4 @@ def _kept_mw(problem: ClearingProblem, reserved: Optimum) -> np.ndarray[tuple[in
 
 def _told(problem: ClearingProblem, options: Options, found: Optimum, joint: Optimum) -> Coordination:
     cost, least = (in_money(each.cost_eur(problem)) for each in (found, joint))
-    return Coordination(
-        rule=options.coordination, cost_eur=cost, joint_cost_eur=least, priority_cost_eur=cost - least
-    )
+    return Coordination(rule=options.coordination, cost_eur=cost, joint_cost_eur=least, priority_cost_eur=cost - least)

@@ -47,7 +47,10 @@ def dispatches(problem: ClearingProblem, accepted_mw: Sequence[FloatArray], like
     moved = [np.flatnonzero((change != like.change).any(axis=1)) for change in changes]
     period = np.concatenate(moved)
     if len(period) == 0:
-        return [_spliced(problem, each, change, like, like, moved[0]) for each, change in zip(accepted_mw, changes, strict=True)]
+        return [
+            _spliced(problem, each, change, like, like, moved[0])
+            for each, change in zip(accepted_mw, changes, strict=True)
+        ]
     stacked = np.concatenate([change[rows] for change, rows in zip(changes, moved, strict=True)])
     points = problem.flow.solve(*problem.consumption(stacked, period))
     found, start = [], 0
@@ -102,7 +105,7 @@ def _spliced(
 def combined(problem: ClearingProblem, choices: Sequence[Dispatch], pick: IntArray) -> Dispatch:
     """A dispatch put together from several, period by period. pick : (period,) number of the choice."""
     if (pick == pick[0]).all():
-        return choices[pick[0]]
+        return choices[int(pick[0])]
     entry_pick = pick[problem.columns.period]
     accepted = np.zeros(len(problem.columns))
     parts = {name: getattr(choices[0], name).copy() for name in ("change", "voltage", "values", "excess", "cost")}

@@ -12,6 +12,7 @@ loses digits where columns come close to their optimum, so it stops earlier. Pre
 J. Optim. 2 (1992) 575-601.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +39,8 @@ _CORRECTED: Final = 100.0  # second-order corrections are trusted up to this man
 class Quadratic:
     """The programme above, in units near one. limits : A (r, k). curvature : W (w, k). energies : G (e, k).
 
-    near : keeps where they are what neither cost nor curvature move. price : (r,). low, high, energy_low, energy_high hold 0 between them.
+    near : keeps where they are what neither cost nor curvature move. price : (r,). low to high, and
+    energy_low to energy_high, hold 0 between them.
     """
 
     cost: FloatArray
@@ -190,8 +192,8 @@ class _Method:
         system: "_Whole | _Reduced",
         residuals: tuple[FloatArray, FloatArray, FloatArray],
         mu: float,
-        slack_steps: list[FloatArray] | list[float],
-        steps: list[FloatArray] | list[float],
+        slack_steps: Sequence[FloatArray | float],
+        steps: Sequence[FloatArray | float],
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, list[FloatArray], list[FloatArray]]:
         """Newton direction towards centrality mu: of d, e, shadow, y, slacks and multipliers."""
         dual, row, energy = residuals

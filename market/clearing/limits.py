@@ -97,7 +97,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limit
     quantity = np.concatenate([np.zeros(0, dtype=np.intp), *(block.quantity for block in every)])
     kind = tuple(block.kind for block in every for _ in block.element)
     element = tuple(name for block in every for name in block.element)
-    request = tuple(block.request and block.request.id for block in every for _ in block.element)
+    request = tuple(block.request.id if block.request else None for block in every for _ in block.element)
     phase = tuple(each for block in every for each in block.phase)
     names = list(zip(request, kind, element, phase, sense.tolist(), strict=True))
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -119,7 +119,9 @@ def _requested(request: FlexRequest, case: Case, quantities: Quantities, baselin
     grid, count = quantities.grid, case.market_period.count
     if isinstance(request, CongestionRequest):
         found = [
-            _block(request, quantities.position(end, _conductors(grid, branch)), request.limit_a, request.element, count)
+            _block(
+                request, quantities.position(end, _conductors(grid, branch)), request.limit_a, request.element, count
+            )
             for branch in [grid.branch_at[request.element]]
             for end in _rated_ends(grid, branch)
         ]
@@ -140,7 +142,9 @@ def _requested(request: FlexRequest, case: Case, quantities: Quantities, baselin
     elif isinstance(request, VoltageRequest):
         at = quantities.grid.terminals_of(_selected(request.buses, grid))
         found = [
-            _block(request, quantities.position(Family.VOLTAGE, terminals), bound, grid.bus_ids[bus], count, upper=upper)
+            _block(
+                request, quantities.position(Family.VOLTAGE, terminals), bound, grid.bus_ids[bus], count, upper=upper
+            )
             for bus, terminals in zip(_selected(request.buses, grid).tolist(), at, strict=True)
             for bound, upper in ((request.min_pu, False), (request.max_pu, True))
         ]

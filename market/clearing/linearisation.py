@@ -65,8 +65,9 @@ class Linearisation:
 
     @cached_property
     def _source(self) -> tuple[FloatArray, FloatArray]:
-        """(period, terminal) derivative of source power by consumption that passes through voltages [W per W], [W per
-        var]; periods in which losses cost nothing are left out as 0.
+        """(period, terminal) derivatives of source power by consumption, through the voltages [W per W], [W per var].
+
+        Periods in which losses cost nothing are left out as 0.
         """
         problem = self.problem
         by_p, by_q = np.zeros_like(problem.p_w), np.zeros_like(problem.p_w)

@@ -11,8 +11,8 @@ from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, baseline_dispatch, combined, dispatches
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.newton import Newton, newton_step
-from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.options import DEFAULT, LEAST_ASK, Options
+from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.errors import PowerFlowDiverged, SolverFailed
@@ -287,8 +287,9 @@ class _Search:
     def next(
         self, radius: FloatArray, working: BoolArray, patience: IntArray
     ) -> tuple[Dispatch, Dispatch, FloatArray, IntArray, BoolArray]:
-        """For each group where to go on from, the best so far, its next trust region, how often it may yet not improve,
-        and whether it found nothing better from the best.
+        """For each group where to go on from, and the best so far.
+
+        Also its next trust region, how often it may yet not improve, and whether nothing better was found.
         """
         rows = self._rows
         self._try(self._shares(self._linear, _FIRST, second_order=False))
@@ -356,9 +357,9 @@ class _Search:
                 for each in wanted:
                     self._try([each])
             return
-        for each, (_, fraction, second) in zip(found, wanted, strict=True):
-            self._trials.append(_Trial(each, fraction, second))
-            self.entered |= each.excess > self._options.excess_tolerance
+        for reached, (_, fraction, second) in zip(found, wanted, strict=True):
+            self._trials.append(_Trial(reached, fraction, second))
+            self.entered |= reached.excess > self._options.excess_tolerance
         self._rows = self._point.rows(self._rows_so_far())
 
     def _rows_so_far(self) -> BoolArray:
@@ -411,9 +412,7 @@ class _Search:
         chosen: IntArray = merits.argmin(axis=0)
         return (merits.min(axis=0) < now) & working, chosen
 
-    def _next_radius(
-        self, radius: FloatArray, waiting: BoolArray, better: BoolArray, chosen: IntArray
-    ) -> FloatArray:
+    def _next_radius(self, radius: FloatArray, waiting: BoolArray, better: BoolArray, chosen: IntArray) -> FloatArray:
         """(group,) shorter where nothing improves, as far as it went where something does."""
         radius, of_column = radius.copy(), self._problem.group_of_column
 
@@ -445,7 +444,7 @@ def _longest(start: FloatArray, move: FloatArray, low: FloatArray, high: FloatAr
 
 def _merit(problem: ClearingProblem, rows: Rows, dispatch: Dispatch) -> FloatArray:
     """(group,) true cost of a dispatch, unmet limits at their price [EUR/h]."""
-    merit = np.bincount(problem.couplings, dispatch.cost)
+    merit: FloatArray = np.bincount(problem.couplings, dispatch.cost).astype(np.float64)
     period = np.zeros(len(rows.price), dtype=np.intp)
     period[rows.unmet] = rows.period
     np.add.at(merit, problem.couplings[period], rows.price * _unmet(rows, dispatch))

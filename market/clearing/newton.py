@@ -24,7 +24,7 @@ from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.network.model import BoolArray, FloatArray, IntArray
+from market.network.model import FloatArray, IntArray
 
 LARGEST: Final = 200_000
 """Columns of a second-order step; above it the linear programme goes on alone."""
@@ -179,7 +179,9 @@ class _ActiveSet:
         move, scale = inner.move * self._unit, max(float(np.abs(self._gradient).max(initial=0.0)), 1.0)
         priced = np.abs(inner.reduced) / scale
         low, high = (move - self._down) / self._unit < priced, (self._up - move) / self._unit < priced
-        self.column = np.where(low & (inner.reduced > 0), -1, np.where(high & (inner.reduced < 0), 1, 0)).astype(np.int8)
+        self.column = np.where(low & (inner.reduced > 0), -1, np.where(high & (inner.reduced < 0), 1, 0)).astype(
+            np.int8
+        )
         slack = -(self._excess + self._slopes @ move)
         share = inner.shadow * self._unit / self._price
         self.row = np.where(share > 1 - 1e-6, 2, np.where(share > np.maximum(slack, 0.0), 1, 0)).astype(np.int8)
@@ -249,9 +251,7 @@ class _ActiveSet:
         reduced -= self._energy_slopes.T @ energy_price
         return self._newton(move, shadow, energy_price), move, reduced, shadow, energy_price
 
-    def _update(
-        self, move: FloatArray, reduced: FloatArray, shadow: FloatArray, energy_price: FloatArray
-    ) -> bool:
+    def _update(self, move: FloatArray, reduced: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> bool:
         """Hold what is broken, let go of what is held against its will; whether that changed anything."""
         column, row, energy = self.column.copy(), self.row.copy(), self.energy.copy()
         free = column == 0
@@ -405,8 +405,9 @@ class Curvature:
 
 
 def _root(matrix: FloatArray, most: int, least: float) -> tuple[FloatArray, float]:
-    """(w, n) with root'root nearly the matrix: its `most` largest directions that curve upwards by `least` of it all;
-    and the largest curvature that is left out.
+    """A root (w, n) with root'root nearly the matrix, and the largest curvature that it leaves out.
+
+    Its directions are the `most` largest that curve upwards by at least `least` of the largest.
     """
     values, vectors = np.linalg.eigh(matrix)
     upwards = np.flatnonzero(values > least * max(float(np.abs(values).max(initial=0.0)), 1e-300))

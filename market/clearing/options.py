@@ -6,7 +6,6 @@ from typing import Final, Literal
 
 from api_spec.result import PricingRule
 
-
 LEAST_ASK: Final = 20.0
 """Errors of prices are measured against at least this [EUR/MWh], as in clearing.md."""
 

@@ -16,7 +16,7 @@ from market.errors import LimitCannotBeMet, MissingLimit
 from market.network.model import BASE_VA, PHASES, BoolArray, FloatArray
 
 MET: Final = 5e-5
-"""A limit counts as met within this [pu for voltages and unbalance, else relative to the limit]: what whole watts cost."""
+"""A limit counts as met within this [pu for voltages and unbalance, else relative to it]: what whole watts cost."""
 
 
 def unmet_limits(problem: ClearingProblem, dispatch: Dispatch) -> BoolArray:
@@ -45,9 +45,7 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     parts: dict[tuple[int, int], list[int]] = defaultdict(list)
     for period, limit in np.argwhere(told).tolist():
         parts[period, int(limits.whole[limit])].append(limit)
-    found = [
-        _limit_result(problem, optimum, after, unmet, period, together) for (period, _), together in parts.items()
-    ]
+    found = [_limit_result(problem, optimum, after, unmet, period, together) for (period, _), together in parts.items()]
     return tuple(sorted(found, key=lambda each: (each.request is None, each.request or "", *_named(each))))
 
 

@@ -17,7 +17,7 @@ from api_spec.units import MONEY_PLACES
 from market.clearing.awards import Awards
 from market.clearing.prices import MICRO, NodalPrices
 from market.clearing.problem import ClearingProblem
-from market.network.model import BASE_VA, IntArray
+from market.network.model import BASE_VA, FloatArray, IntArray
 
 RULES: Final[tuple[PricingRule, ...]] = ("dlmp", "pay_as_bid", "uniform")
 _CENT_OF_A_CENT: Final = Decimal(1).scaleb(-MONEY_PLACES)
@@ -103,7 +103,7 @@ def _uniform(problem: ClearingProblem, awards: Awards, zones: Mapping[str, str])
     return earned
 
 
-def budget(problem: ClearingProblem, paid: Payments, prices: NodalPrices, power_w: IntArray) -> Budget:
+def budget(problem: ClearingProblem, paid: Payments, prices: NodalPrices, power_w: FloatArray) -> Budget:
     """What the DSO pays is what sellers get, and the rounding of it; beside it the rent of the limits that bind.
 
     power_w : (period, terminal) consumption after clearing. The rent is what consumption pays for limits at the nodal

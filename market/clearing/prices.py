@@ -11,7 +11,7 @@ part. (clearing.md, "Price at terminal i, period t".) Published prices are whole
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def published(problem: ClearingProblem, prices: NodalPrices) -> dict[str, PriceP
     columns = {part: _series(prices.parts[part]) for part in PARTS}
     columns["total"] = _series(prices.total)
     at = [
-        PriceParts.model_construct(**{part: columns[part][terminal] for part in columns})
+        PriceParts.model_construct(_fields_set=None, **{part: columns[part][terminal] for part in columns})
         for terminal in range(problem.grid.terminals)
     ]
     if problem.grid.phases == 1:
@@ -89,7 +89,8 @@ def _series(price: IntArray) -> list[tuple[Decimal, ...]]:
     """Per terminal the prices of all periods; equal numbers are one object, for there are far fewer of them."""
     values, back = np.unique(price.T, return_inverse=True)
     decimals = [micro(value) for value in values.tolist()]
-    return [tuple([decimals[at] for at in row]) for row in back.reshape(price.T.shape).tolist()]
+    rows = cast(list[list[int]], back.reshape(price.T.shape).tolist())
+    return [tuple([decimals[at] for at in row]) for row in rows]
 
 
 def micro(value: int) -> Decimal:

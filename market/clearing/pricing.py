@@ -74,8 +74,8 @@ class Multipliers:
 class Step:
     """What the linear programme around a point says, over all columns.
 
-    limits : how far columns may go at all. accepted_mw : (column,) where it wants them. excess : (row,) of limits there,
-    as far as they are linear. unmet : (unmet,) relative, see `Rows`. multipliers : its prices.
+    limits : how far columns may go at all. accepted_mw : (column,) where it wants them. excess : (row,) of limits
+    there, as far as they are linear. unmet : (unmet,) relative, see `Rows`. multipliers : its prices.
     """
 
     limits: Bounds

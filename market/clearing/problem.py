@@ -90,7 +90,8 @@ class ClearingProblem:
         columns, width = self.columns, 2 * self.places.count
         at = columns.period * width + columns.place
         flat = np.bincount(at, columns.weight * accepted_mw[columns.column], minlength=self.periods * width)
-        return flat.reshape(self.periods, width)
+        change: FloatArray = flat.astype(np.float64).reshape(self.periods, width)
+        return change
 
     def consumption(self, change: FloatArray, period: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """(row, terminal) consumption [W], [var] with change : (row, 2 places), rows being all periods or `period`."""
@@ -102,7 +103,8 @@ class ClearingProblem:
         """(period,) what accepted offers cost [EUR/h]."""
         columns = self.columns
         cost = np.abs(columns.weight) * (columns.ask * accepted_mw)[columns.column]
-        return np.bincount(columns.period, cost, minlength=self.periods)
+        offered: FloatArray = np.bincount(columns.period, cost, minlength=self.periods).astype(np.float64)
+        return offered
 
     @cached_property
     def column_cost(self) -> FloatArray:

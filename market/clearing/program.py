@@ -31,8 +31,8 @@ class Bounds:
 class Program:
     """minimise cost'x subject to row_low <= A x <= row_high, low <= x <= high; A by columns.
 
-    chosen : (k,) columns in play, the first k variables. energies : (e, 2) envelope and period of the next e. rows : the
-    first of the programme's rows. Powers are in units of the problem's unit_mw, limits relative to their scale; the
+    chosen : (k,) columns in play, the first k variables. energies : (e, 2) envelope and period of the next e. rows :
+    the first of the programme's rows. Powers are in units of the problem's unit_mw, limits relative to their scale; the
     objective is in EUR/h per unit.
     """
 
@@ -109,7 +109,9 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
         energies=energies,
         cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(len(blocks))]),
         low=np.concatenate([low, energy_low / unit, np.zeros(u + len(blocks))]),
-        high=np.concatenate([bounds.high_mw[chosen] / unit, energy_high / unit, np.full(u, np.inf), np.ones(len(blocks))]),
+        high=np.concatenate(
+            [bounds.high_mw[chosen] / unit, energy_high / unit, np.full(u, np.inf), np.ones(len(blocks))]
+        ),
         integer=np.arange(k + e + u + len(blocks)) >= k + e + u,
         row_low=np.concatenate([row_low, block_low]),
         row_high=np.concatenate([row_high, np.full(len(block_low), np.inf)]),
@@ -151,8 +153,9 @@ def energy_bounds(point: Linearisation, energies: IntArray) -> tuple[FloatArray,
 
 
 def _running_energies(problem: ClearingProblem, chosen: IntArray) -> tuple[IntArray, IntArray]:
-    """(e, 2) envelope and period of every bound that counts for some column in play, in order, and where each
-    envelope's begin : (envelope + 1,).
+    """Every bound that counts for some column in play, in order : (e, 2) envelope and period.
+
+    Also where each envelope's begin : (envelope + 1,).
     """
     owners = problem.envelopes.of_column[chosen]
     owners = np.unique(owners[owners != NONE])
@@ -206,8 +209,9 @@ def _entry_of(problem: ClearingProblem, single: IntArray) -> IntArray:
 def _block_entries(
     problem: ClearingProblem, chosen: IntArray, blocks: IntArray, row: int, column: int, entries: _Entries
 ) -> FloatArray:
-    """Rules of blocks, each as sum >= low: x between min_activation and all of it if accepted, none otherwise; one of a
-    group; never without what is required. Returns (rule,) low.
+    """Rules of blocks, each as sum >= low. Returns (rule,) low.
+
+    x between min_activation and all of it if accepted, none otherwise; one of a group; never without what is required.
     """
     own, unit = problem.blocks, problem.unit_mw
     number = np.full(len(problem.columns), NONE, dtype=np.intp)

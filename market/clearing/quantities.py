@@ -6,7 +6,7 @@ power there [var], voltage magnitudes at terminals [pu], voltage unbalance facto
 source [W], change of consumption offered at groups of terminals [W].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -52,9 +52,10 @@ class Quantities:
     grid: Grid
     groups: tuple[IntArray, ...] = ()
 
-    def position(self, family: Family, at: int | IntArray = 0) -> IntArray:
-        """Where the quantity of a conductor (branch times phases + phase), branch, terminal, bus or group stands."""
-        return self._starts[family] + np.asarray(at, dtype=np.intp)
+    def position(self, family: Family, at: IntArray | Sequence[int]) -> IntArray:
+        """Where quantities of conductors (branch times phases + phase), branches, terminals, buses or groups stand."""
+        positions: IntArray = self._starts[family] + np.asarray(at, dtype=np.intp)
+        return positions
 
     def place(self, quantity: int) -> tuple[Family, int]:
         """Family and number of the quantity at a position."""
@@ -169,13 +170,15 @@ class Quantities:
             terminals, y, amps = self._end(family, np.array([branch]))
             row = y[0, phase]
             current = _Magnitude.of(row @ voltage[terminals[0]], row @ response[terminals[0]])
-            return float(amps[0]) * current.second
+            second: FloatArray = float(amps[0]) * current.second
+            return second
         if family in (Family.ACTIVE, Family.REACTIVE):
             terminals, y, _ = self._end(Family.CURRENT_FROM, np.array([at]))
             current_response = y[0] @ response[terminals[0]]
             near = response[terminals[0, : grid.phases]]
             half = (_turn(family) * (BASE_VA / grid.phases) * near.T @ current_response.conj()).real
-            return half + half.T
+            total: FloatArray = half + half.T
+            return total
         if family is Family.UNBALANCE:
             terminals = grid.terminals_of(np.array([at]))
             sequences = (TO_SEQUENCE[1], TO_SEQUENCE[2])
@@ -185,8 +188,9 @@ class Quantities:
         return np.zeros((response.shape[1], response.shape[1]))
 
     def _end(self, family: Family, branch: IntArray) -> tuple[IntArray, ComplexArray, FloatArray]:
-        """Of branches : (k,) the terminals of both ends (k, 2 P), the admittances that make the currents at one of
-        them (k, P, 2 P), and their base [A] (k,).
+        """What makes the currents at one end of branches : (k,).
+
+        Terminals of both ends (k, 2 P), admittances (k, P, 2 P) and base [A] (k,).
         """
         grid = self.grid
         ends = grid.terminals_of(grid.from_bus[branch]), grid.terminals_of(grid.to_bus[branch])
@@ -227,7 +231,5 @@ def _curvature_of_ratio(above: _Magnitude, below: _Magnitude) -> FloatArray:
     """Second derivative of above / below."""
     ratio, cross = above.value / below.value, np.outer(above.first, below.first)
     squared = 2 * ratio * np.outer(below.first, below.first)
-    second: FloatArray = (
-        above.second - ratio * below.second - (cross + cross.T - squared) / below.value
-    ) / below.value
+    second: FloatArray = (above.second - ratio * below.second - (cross + cross.T - squared) / below.value) / below.value
     return second

@@ -1,6 +1,7 @@
-"""Why an offer was not accepted, or not all of it: the price at its place, what would have cleared, which limits bind."""
+"""Why an offer was not accepted, or not all of it: the price at its place, what would have cleared, what binds."""
 
 from decimal import Decimal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,15 +14,14 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.terms import lowest_ask, offered_range_w
 from market.network.model import FloatArray, IntArray
 
-_MOST_LIMITS = 5
+_MOST_LIMITS: Final = 5
+Code: TypeAlias = Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
 
 
 class Reasons:
     """Explains the outcome of every offer of one clearing. What offers at one place share is worked out once."""
 
-    def __init__(
-        self, problem: ClearingProblem, prices: NodalPrices, point: Linearisation, shadow: FloatArray
-    ) -> None:
+    def __init__(self, problem: ClearingProblem, prices: NodalPrices, point: Linearisation, shadow: FloatArray) -> None:
         """Shadow : (period, limit) what one relative unit of a limit saves [EUR/h]."""
         self._problem, self._shadow = problem, shadow
         self._rows = point.rows(shadow > 0)
@@ -56,7 +56,7 @@ class Reasons:
 
     def _said(
         self, offer: FlexOffer, power_w: IntArray, worth: Decimal, when: str, profit: Decimal
-    ) -> tuple[str, str]:
+    ) -> tuple[Code, str]:
         at_best = f"the most it could have earned at {offer.bus} was {worth:.2f} EUR/MWh at {when} UTC"
         if power_w.any():
             return "partly_needed", f"more was not needed at its price; {at_best}"

@@ -1,7 +1,8 @@
 """The only caller of the solver: HiGHS, one thread, pinned options."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import highspy
 import numpy as np
@@ -11,7 +12,7 @@ from market.clearing.program import Program
 from market.errors import SolverFailed
 from market.network.model import FloatArray
 
-_OPTIONS: Final = {
+_OPTIONS: Final[Mapping[str, bool | float | str]] = {
     "threads": 1,
     "random_seed": 0,
     "solver": "simplex",
@@ -39,9 +40,9 @@ class Solution:
     """Solution of one programme, in the problem's units.
 
     accepted_mw, reduced_cost : (k,) of the columns in play [MW], [EUR/h per MW]. energy, energy_price : (e,) running
-    energy [MW times periods] and the reduced cost of its bound. unmet : (unmet,) relative, see `Rows`. shadow : (row,) what relaxing a limit by one
-    relative unit saves [EUR/h], not negative. accepted : (block,) 0 or 1, for programmes with integers. column_basis,
-    row_basis : statuses to start a like programme from.
+    energy [MW times periods] and the reduced cost of its bound. unmet : (unmet,) relative, see `Rows`. shadow : (row,)
+    what relaxing a limit by one relative unit saves [EUR/h], not negative. accepted : (block,) 0 or 1, for programmes
+    with integers. column_basis, row_basis : statuses to start a like programme from.
     """
 
     accepted_mw: FloatArray
@@ -55,12 +56,13 @@ class Solution:
     row_basis: list[int]
 
 
-class _Silent(highspy.Highs):  # type: ignore[misc]
+class _Silent(highspy.Highs):
     """HiGHS without its banner, which it prints while it is being made unless it is told before."""
 
     def enableCallbacks(self) -> None:  # noqa: N802
+        """Silence it, then do what it does."""
         self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 class Solver:
@@ -68,7 +70,7 @@ class Solver:
 
     def __init__(self) -> None:
         """Set the options that results depend on."""
-        self._highs = _Silent()
+        self._highs: Any = _Silent()  # type: ignore[no-untyped-call]
         for name, value in _OPTIONS.items():
             self._highs.setOptionValue(name, value)
 

@@ -34,8 +34,6 @@ def summary_table(case: Case, result: Result) -> Table:
 
 
 def _highest_price(case: Case, result: Result) -> str:
-    prices = [
-        (price, place, period) for place, parts in result.places() for period, price in enumerate(parts.total)
-    ]
+    prices = [(price, place, period) for place, parts in result.places() for period, price in enumerate(parts.total)]
     price, place, period = max(prices, key=lambda each: (each[0], each[1]))
     return f"{price:.2f} EUR/MWh at {place}, {case.market_period.starts()[period]:%Y-%m-%d %H:%M} UTC"

@@ -139,7 +139,9 @@ def _violation(problem: ClearingProblem, result: Result, after: Dispatch) -> flo
     """Worst excess that is not reported as unmet."""
     limits = problem.limits
     excess = in_tolerance_units(problem, after.excess)
-    unmet = {(each.request, each.kind, each.element, each.phase, each.period) for each in result.limits if each.unmet > 0}
+    unmet = {
+        (each.request, each.kind, each.element, each.phase, each.period) for each in result.limits if each.unmet > 0
+    }
     worst = 0.0
     for period, limit in np.argwhere(excess > 0).tolist():
         key = (limits.request[limit], limits.kind[limit], limits.element[limit], limits.phase[limit], period)
@@ -228,8 +230,8 @@ def _check_acceptance(problem: ClearingProblem, power_w: IntArray, prices: Nodal
             o, t = found[0].tolist()
             p = price[t, problem.offer_place[o]] / parts[problem.offer_place[o]] / MICRO
             raise ResultRefused(
-                f"{problem.offers[o].id}: {taken[o, t]} W accepted in period {t} where a price of {p:.4f} EUR/MWh takes "
-                f"{surely[up, o, t]} to {possibly[up, o, t]} W"
+                f"{problem.offers[o].id}: {taken[o, t]} W accepted in period {t} where a price of {p:.4f} EUR/MWh "
+                f"takes {surely[up, o, t]} to {possibly[up, o, t]} W"
             )
 
 

@@ -6,7 +6,7 @@ sequence the other way; what its zero sequence finds depends on the windings.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ def two_ports(
     """
     ports = tuple(np.zeros((len(elements), phases, phases), dtype=np.complex128) for _ in range(4))
     for at, (element, nominal_v) in enumerate(zip(elements, nominal_from_v.tolist(), strict=True)):
+        own: Any
         if isinstance(element, Line):
             series, shunt = _line(element, base_va / nominal_v**2, phases)
             own = (series + shunt / 2, -series, -series, series + shunt / 2)
@@ -56,7 +57,8 @@ def series_ohm(line: Line, phases: int) -> ComplexArray:
 
 def _line(line: Line, base_s: float, phases: int) -> tuple[ComplexArray, ComplexArray]:
     """Series and total shunt admittance [pu]; the shunt is the same on every phase and joins none."""
-    return np.linalg.inv(series_ohm(line, phases)) / base_s, 1j * line.b_s / base_s * np.eye(phases)
+    series = np.linalg.inv(series_ohm(line, phases)) / base_s
+    return series.astype(np.complex128), (1j * line.b_s / base_s * np.eye(phases)).astype(np.complex128)
 
 
 def _transformer_sequence(transformer: Transformer, base_va: float, clock: int) -> tuple[complex, ...]:

@@ -105,6 +105,13 @@ class Grid:
         return self.buses * self.phases
 
     @cached_property
+    def terminal_names(self) -> tuple[str, ...]:
+        """(terminal,) the bus, on three-phase networks with its phase."""
+        if self.phases == 1:
+            return self.bus_ids
+        return tuple(f"{bus} phase {phase}" for bus in self.bus_ids for phase in PHASES)
+
+    @cached_property
     def bus_at(self) -> dict[str, int]:
         """Position of every bus id."""
         return {bus: at for at, bus in enumerate(self.bus_ids)}
@@ -117,7 +124,8 @@ class Grid:
     @cached_property
     def source_terminals(self) -> IntArray:
         """(phase,) terminals of the source."""
-        return self.terminals_of(np.array([self.source]))[0]
+        terminals: IntArray = self.terminals_of(np.array([self.source]))[0]
+        return terminals
 
     @cached_property
     def free_terminals(self) -> IntArray:
@@ -171,7 +179,7 @@ class Grid:
 
     def connected(self, bus: str, phase: wire.Phase | None) -> IntArray:
         """Terminals that something at a bus is connected to: one phase, or all."""
-        terminals = self.terminals_of(np.array([self.bus_at[bus]]))[0]
+        terminals: IntArray = self.terminals_of(np.array([self.bus_at[bus]]))[0]
         return terminals if phase is None else terminals[[PHASES.index(phase)]]
 
 

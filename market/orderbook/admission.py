@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from api_spec.auction import Auction
 from api_spec.case import Case, Injection
 from api_spec.defects import Defect, defects_of
-from api_spec.flexibility import FlexOffer, FlexRequest
+from api_spec.flexibility import FlexOffer, FlexRequest, PriceSeries
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, Forecast
 from api_spec.units import Message, series
@@ -71,7 +71,8 @@ def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, 
     if offer.kind == "block":
         if offer.requires is not None:
             yield "/requires", "an auction's offers cannot require one another; a case file's can"
-        bounds, prices = [("/power_w", offer.power_w)], [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
+        bounds = [("/power_w", offer.power_w)]
+        prices: list[tuple[str, PriceSeries]] = [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
     elif offer.kind == "curve":
         parts = [(f"/steps/{at}", step.power_w, step.price_eur_per_mwh) for at, step in enumerate(offer.steps)]
         bounds = [(f"{place}/power_w", powers) for place, powers, _ in parts]

@@ -24,9 +24,10 @@ import numpy as np
 import pyarrow as pa
 
 from api_spec.award import Award
+from api_spec.grid import Phase
 from api_spec.metering import BusPower, Reading
 from api_spec.period import MarketPeriod
-from api_spec.result import PriceParts
+from api_spec.result import PriceParts, priced_places
 from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network import Grid, OperatingPoints, operating_points
@@ -52,17 +53,20 @@ class Flows:
     def of(cls, outcome: Outcome) -> Self:
         """Power flows of a finished run."""
         grid, count = Grid.of(outcome.case.network), outcome.case.market_period.count
-        p_w, q_var, awarded, nominated, drawn = (np.zeros((count, grid.buses)) for _ in range(5))
-        for each in outcome.case.baseline:
-            p_w[:, grid.bus_at[each.bus]] += each.p_w
-            q_var[:, grid.bus_at[each.bus]] += each.q_var
+        p_w, q_var = grid.consumption(outcome.case.baseline, count)
+        awarded, nominated, drawn = (np.zeros_like(p_w) for _ in range(3))
+
+        def add(to: FloatArray, bus: str, phase: Phase | None, power_w: Sequence[float] | FloatArray) -> None:
+            at = grid.connected(bus, phase)
+            to[:, at] += np.asarray(power_w, dtype=np.float64)[:, None] / len(at)
+
         for fleet in outcome.fleets.values():
             for award in fleet.awards:
-                awarded[:, grid.bus_at[award.bus]] += award.power_w
+                add(awarded, award.bus, award.phase, award.power_w)
             for own in fleet.baseline.buses if fleet.baseline else ():
-                nominated[:, grid.bus_at[own.bus]] += own.power_w
+                add(nominated, own.bus, None, own.power_w)
         for bus, power_w in outcome.drawn_w.items():
-            drawn[:, grid.bus_at[bus]] += power_w
+            add(drawn, bus, None, power_w)
         before, after, actual = (
             operating_points(grid, each, q_var) for each in (p_w, p_w + awarded, p_w - nominated + drawn)
         )
@@ -111,11 +115,14 @@ class Results:
     def _voltages(self) -> pa.Table:
         grid, flows = self.flows.grid, self.flows
         voltage = {f"{name}_pu": getattr(flows, name).voltage_pu.T for name in ("before", "after", "actual")}
-        band = {"min_pu": grid.min_pu[:, None], "max_pu": grid.max_pu[:, None]}
-        return self._tidy("bus", grid.bus_ids, {**voltage, **band})
+        band = {
+            "min_pu": np.repeat(grid.min_pu, grid.phases)[:, None],
+            "max_pu": np.repeat(grid.max_pu, grid.phases)[:, None],
+        }
+        return self._tidy("bus", grid.terminal_names, {**voltage, **band})
 
     def _prices(self) -> pa.Table:
-        prices = sorted(self._outcome.result.prices_eur_per_mwh.items())
+        prices = sorted(priced_places(self._outcome.result.prices_eur_per_mwh))
         columns = {
             part: np.array([[float(price) for price in getattr(parts, part)] for _, parts in prices]) for part in _PARTS
         }

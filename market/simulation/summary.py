@@ -8,7 +8,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from api_spec.result import PriceParts
+from api_spec.result import priced_places
 from market.figures.run_folder import SummaryRow
 from market.ledger.transfers import balances
 from market.network import OperatingPoints
@@ -59,17 +59,17 @@ def _worst_loading(outcome: Outcome, flows: OperatingPoints) -> str:
 
 def _lowest_voltage(outcome: Outcome, flows: OperatingPoints) -> str:
     period, bus = np.unravel_index(np.argmin(flows.voltage_pu), flows.voltage_pu.shape)
-    return f"{flows.voltage_pu[period, bus]:.4f} pu, {flows.grid.bus_ids[bus]}, {_clock(outcome, int(period))}"
+    name = flows.grid.terminal_names[int(bus)]
+    return f"{flows.voltage_pu[period, bus]:.4f} pu, {name}, {_clock(outcome, int(period))}"
 
 
 def _highest_price(outcome: Outcome) -> str:
-    price, bus, period = max(
-        (price, bus, period)
-        for bus, parts in outcome.result.prices_eur_per_mwh.items()
-        if isinstance(parts, PriceParts)
+    price, place, period = max(
+        (price, place, period)
+        for place, parts in priced_places(outcome.result.prices_eur_per_mwh)
         for period, price in enumerate(parts.total)
     )
-    return f"{price:.2f} EUR/MWh, {bus}, {_clock(outcome, period)}"
+    return f"{price:.2f} EUR/MWh, {place}, {_clock(outcome, period)}"
 
 
 def _delivered(outcome: Outcome) -> str:
