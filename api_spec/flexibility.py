@@ -184,6 +184,7 @@ class CurveStep(Message):
 class OfferTerms(Message):
     """What every offer carries: where it changes consumption, and its reactive capability [var] if it has one.
 
+    q_var_min <= 0 <= q_var_max : whatever active power is accepted; q_price_eur_per_mvarh : asked per Mvarh of |change|.
     phase : on three-phase networks, the phase it is connected to; absent = balanced over the three.
     """
 
@@ -192,6 +193,18 @@ class OfferTerms(Message):
     q_var_min: VarSeries | None = None
     q_var_max: VarSeries | None = None
     q_price_eur_per_mvarh: EurPerMwh | None = None
+
+    @model_validator(mode="after")
+    def _holds_no_change(self) -> Self:
+        found: list[tuple[Place, str]] = []
+        for name, sign, reason in (("q_var_min", 1, "positive"), ("q_var_max", -1, "negative")):
+            bounds = getattr(self, name)
+            for at, var in enumerate(bounds if isinstance(bounds, tuple) else (bounds,)):
+                if var is not None and var * sign > 0:
+                    place: Place = (name, at) if isinstance(bounds, tuple) else (name,)
+                    found.append((place, f"must not be {reason}: no change is always allowed"))
+        refuse("OfferTerms", found)
+        return self
 
 
 class CurveTerms(OfferTerms):

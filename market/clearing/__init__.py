@@ -25,6 +25,7 @@ from market.clearing.payments import RULES, Payments, budget, in_money, payments
 from market.clearing.prices import nodal_prices, published
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.reasons import Reasons
+from market.clearing.supporting import with_middle_prices
 from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
 from market.network.model import BASE_VA
 
@@ -42,7 +43,7 @@ def clear(case: Case, options: Options = DEFAULT) -> Result:
     laps.lap("problem")
     optimum, coordination = coordinated(problem, options, laps)
     refuse_the_impossible(problem, optimum)
-    laps.lap("coordination")
+    optimum = with_middle_prices(problem, optimum)
     point, shadow = optimum.linearisation, optimum.shadow
     prices = nodal_prices(problem, optimum)
     rows = point.rows(shadow > 0)

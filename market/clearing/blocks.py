@@ -1,11 +1,13 @@
 """Offers that are accepted as a whole: integers decided in the loop, then fixed, so that prices are those of an LP.
 
 The relaxed optimum is found first. Around it a mixed-integer programme decides which blocks are accepted; with that
-fixed the AC optimum is found again, and around that the integers are decided once more, until the decision stays. The
-cheapest decision that was met is taken.
+fixed the AC optimum is found. Around the best decision so far the next one is looked for, all that were met excluded,
+until none promises to be better: where cost and limits are convex, the linear programme promises too much, never too
+little (outer approximation with integer cuts, Duran and Grossmann, Math. Programming 36 (1986) 307-339).
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +19,10 @@ from market.clearing.solve import Solver
 from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray
 
-_DECISIONS = 8
-_EXCLUSIONS = 20
-_LOSS_EUR_PER_H = 1e-6
+_DECISIONS: Final = 30
+_EXCLUSIONS: Final = 20
+_WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
+_LOSS_EUR_PER_H: Final = 1e-6
 
 
 def decide(
@@ -69,21 +72,20 @@ def _best_decision(
     excluded: tuple[BoolArray, ...],
     laps: Laps,
 ) -> _Decision:
-    """The cheapest of the decisions that were met. excluded : sets of blocks that may not all be accepted."""
+    """The cheapest decision. excluded : sets of blocks that may not all be accepted."""
     best: _Decision | None = None
-    met: set[bytes] = set()
-    around = relaxed
+    met: list[BoolArray] = []
     for _ in range(_DECISIONS):
-        accepted = _decided(problem, options, limits, around, excluded, laps)
-        if accepted.tobytes() in met:
+        around = relaxed if best is None else best.optimum
+        accepted, promised = _decided(problem, options, limits, around, excluded, tuple(met), laps)
+        if accepted is None or (best is not None and promised >= best.cost - _WORTHWHILE * max(abs(best.cost), 1.0)):
             break
-        met.add(accepted.tobytes())
+        met.append(accepted)
         optimum = optimise(problem, options, limits=fixed(problem, limits, accepted), start=around, laps=laps)
-        found = _Decision(accepted, optimum, optimum.cost_eur_per_h)
-        if best is None or found.cost < best.cost:
-            best = found
-        around = optimum
-    assert best is not None, "the first decision is new"
+        if best is None or optimum.cost_eur_per_h < best.cost:
+            best = _Decision(accepted, optimum, optimum.cost_eur_per_h)
+    if best is None:
+        raise SolverFailed("infeasible: no set of blocks keeps the rules")
     return best
 
 
@@ -102,30 +104,53 @@ def _decided(
     limits: Bounds,
     around: Optimum,
     excluded: tuple[BoolArray, ...],
+    met: tuple[BoolArray, ...],
     laps: Laps,
-) -> BoolArray:
-    """(block,) what the mixed-integer programme around an optimum accepts."""
-    rows = around.linearisation.rows(around.entered)
-    chosen = np.arange(len(problem.columns))
-    program = program_of(around.linearisation, rows, limits, chosen, integer=True)
+) -> tuple[BoolArray | None, float]:
+    """What the mixed-integer programme around an optimum accepts : (block,), and the cost that it promises [EUR/h].
+
+    None where nothing is left to decide. met : decisions that are not to be made again.
+    """
+    point, dispatch = around.linearisation, around.dispatch
+    rows = point.rows(around.entered)
+    program = program_of(point, rows, limits, np.arange(len(problem.columns)), integer=True)
     for losing in excluded:
-        program = _without(program, losing)
-    left = options.time_limit_s - laps.total_s
-    return np.asarray(Solver().solve(program, time_limit_s=left).accepted > 0.5, dtype=np.bool_)
+        program = _without_all_of(program, losing)
+    for decision in met:
+        program = _other_than(program, decision)
+    try:
+        solution = Solver().solve(program, time_limit_s=options.time_limit_s - laps.total_s)
+    except SolverFailed as failure:
+        if met and failure.status == "infeasible":
+            return None, np.inf
+        raise
+    laps.lap("integers")
+    change = float(point.column_cost @ (solution.accepted_mw - dispatch.accepted_mw))
+    promised = float(dispatch.cost.sum()) + change + float(rows.price @ solution.unmet)
+    return np.asarray(solution.accepted > 0.5, dtype=np.bool_), promised
 
 
-def _without(program: Program, losing: BoolArray) -> Program:
+def _without_all_of(program: Program, losing: BoolArray) -> Program:
     """A programme in which the blocks of a set are not all accepted: sum of those <= their number - 1."""
-    first = len(program.cost) - len(losing)
-    columns = first + np.flatnonzero(losing)
+    return _with_row(program, np.where(losing, 1.0, 0.0), float(losing.sum()) - 1.0)
+
+
+def _other_than(program: Program, decision: BoolArray) -> Program:
+    """A programme that does not decide the same: sum over accepted - sum over rejected <= number accepted - 1."""
+    return _with_row(program, np.where(decision, 1.0, -1.0), float(decision.sum()) - 1.0)
+
+
+def _with_row(program: Program, weight: FloatArray, high: float) -> Program:
+    """A programme with one more row over its blocks, weight : (block,)."""
+    columns = len(program.cost) - len(weight) + np.flatnonzero(weight)
     row = len(program.row_low)
     return replace(
         program,
         row_low=np.append(program.row_low, -np.inf),
-        row_high=np.append(program.row_high, len(columns) - 1.0),
+        row_high=np.append(program.row_high, high),
         entry_row=np.concatenate([program.entry_row, np.full(len(columns), row)]),
         entry_column=np.concatenate([program.entry_column, columns]),
-        entry_value=np.concatenate([program.entry_value, np.ones(len(columns))]),
+        entry_value=np.concatenate([program.entry_value, weight[weight != 0]]),
     )
 
 

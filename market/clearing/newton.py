@@ -22,8 +22,8 @@ from market.clearing import interior
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
-from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
+from market.clearing.slopes import energy_slopes, row_slopes
 from market.network.model import FloatArray, IntArray
 
 LARGEST: Final = 200_000
@@ -108,14 +108,14 @@ class _ActiveSet:
         groups = np.unique(problem.group_of_column[chosen])
         near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
         self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups) & near)
-        self._slopes = _row_slopes(problem, rows, self._own, chosen)
+        self._slopes = row_slopes(problem, rows, self._own, chosen)
         self._excess = rows.excess[self._own]
         self._price = rows.price[rows.unmet[self._own]]
         owners = np.unique(problem.envelopes.of_column[chosen])
         owners = owners[owners != NONE]
         row, period = np.nonzero(problem.envelopes.kept[owners])
         self._energies = np.stack([owners[row], period], axis=1)
-        self._energy_slopes = _energy_slopes(problem, self._energies, chosen)
+        self._energy_slopes = energy_slopes(problem, self._energies, chosen)
         here = problem.envelopes.running(x, owners)[row, period]
         self._energy_down = problem.envelopes.low[owners[row], period] - here
         self._energy_up = problem.envelopes.high[owners[row], period] - here
@@ -308,46 +308,6 @@ class _Conditions:
         for _ in range(_REFINEMENTS):
             answer += self._factors.solve(right - self._matrix @ answer)
         return answer if np.isfinite(answer).all() else None
-
-
-def _row_slopes(problem: ClearingProblem, rows: Rows, which: IntArray, chosen: IntArray) -> sparse.csr_array:
-    """(which, chosen) derivative of each row's excess by accepted power [1/MW]."""
-    columns = problem.columns
-    number = np.full(len(columns), NONE, dtype=np.intp)
-    number[chosen] = np.arange(len(chosen))
-    entry = np.flatnonzero(number[columns.column] != NONE)
-    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for period in np.unique(rows.period[which]).tolist():
-        at = np.flatnonzero(rows.period[which] == period)
-        inside = entry[columns.period[entry] == period]
-        slope = rows.slope[np.ix_(which[at], columns.place[inside])] * columns.weight[inside]
-        grid = np.broadcast_arrays(at[:, None], number[columns.column[inside]], slope)
-        parts.append((grid[0].ravel(), grid[1].ravel(), grid[2].ravel()))
-    return _sparse(parts, (len(which), len(chosen)))
-
-
-def _sparse(parts: list[tuple[IntArray, IntArray, FloatArray]], shape: tuple[int, int]) -> sparse.csr_array:
-    if not parts:
-        return sparse.csr_array(shape)
-    row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return sparse.csr_array((value, (row, column)), shape=shape)
-
-
-def _energy_slopes(problem: ClearingProblem, energies: IntArray, chosen: IntArray) -> sparse.csr_array:
-    """(e, chosen) derivative of running energies : (e, 2) by accepted power, in periods."""
-    owner = problem.envelopes.of_column[chosen]
-    inside = np.flatnonzero(owner != NONE)
-    entry = np.searchsorted(problem.columns.column, chosen[inside])
-    period, sign = problem.columns.period[entry], problem.columns.weight[entry]
-    order = np.argsort(owner[inside], kind="stable")
-    begin = np.searchsorted(owner[inside][order], energies[:, 0], side="left")
-    end = np.searchsorted(owner[inside][order], energies[:, 0], side="right")
-    parts = []
-    for row, (start, stop) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
-        own = order[start:stop]
-        own = own[period[own] <= energies[row, 1]]
-        parts.append((np.full(len(own), row), inside[own], sign[own]))
-    return _sparse(parts, (len(energies), len(chosen)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,17 +112,32 @@ class Solver:
             return ()
         return tuple(sorted(int(row) for row in found.row_index_))
 
+    def extremes(
+        self,
+        weight: FloatArray,
+        matrix: sparse.csc_array,
+        row_low: FloatArray,
+        row_high: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+    ) -> tuple[FloatArray, FloatArray] | None:
+        """Points where weight'y is least and where it is most, with row_low <= matrix y <= row_high, low <= y <= high.
+
+        None where one of them is not found, or has no end.
+        """
+        ends = []
+        for sign in (1.0, -1.0):
+            self._highs.passModel(_lp(sign * weight, matrix, row_low, row_high, low, high))
+            self._highs.run()
+            if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+                return None
+            ends.append(np.array(self._highs.getSolution().col_value))
+        return ends[0], ends[1]
+
     def _pass(self, program: Program) -> None:
         shape = (len(program.row_low), len(program.cost))
         matrix = sparse.csc_array((program.entry_value, (program.entry_row, program.entry_column)), shape=shape)
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = shape[1], shape[0]
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.low, program.high
-        lp.row_lower_, lp.row_upper_ = program.row_low, program.row_high
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = matrix.indptr
-        lp.a_matrix_.index_ = matrix.indices
-        lp.a_matrix_.value_ = matrix.data
+        lp = _lp(program.cost, matrix, program.row_low, program.row_high, program.low, program.high)
         if program.integer.any():
             kinds = {True: highspy.HighsVarType.kInteger, False: highspy.HighsVarType.kContinuous}
             lp.integrality_ = [kinds[each] for each in program.integer.tolist()]
@@ -147,6 +162,24 @@ class Solver:
             column_basis=[int(each) for each in basis.col_status],
             row_basis=[int(each) for each in basis.row_status],
         )
+
+
+def _lp(
+    cost: FloatArray,
+    matrix: sparse.csc_array,
+    row_low: FloatArray,
+    row_high: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> highspy.HighsLp:
+    """A linear programme as HiGHS takes it."""
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = matrix.shape
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, low, high
+    lp.row_lower_, lp.row_upper_ = row_low, row_high
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+    return lp
 
 
 def _nothing() -> Solution:

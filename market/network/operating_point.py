@@ -94,7 +94,7 @@ class OperatingPoints:
 
     @cached_property
     def current_a(self) -> FloatArray:
-        """(period, branch) current held against ratings [A]: the worst conductor's, at the from side of transformers."""
+        """(period, branch) current held against ratings [A]: the worst conductor's; transformers' at the from side."""
         grid = self.grid
         at_from: FloatArray = np.abs(self.current_from).max(axis=2) * grid.amps_from
         at_to: FloatArray = np.abs(self.current_to).max(axis=2) * grid.amps_to

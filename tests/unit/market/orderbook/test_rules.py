@@ -29,6 +29,14 @@ AUCTION = Auction(
 NETWORK = Network.model_validate(
     {"name": "small", "phases": 1, "source": {"bus": "s"}, "buses": [bus("s"), bus("far")], "lines": chain("s", "far")}
 )
+BLOCK = {
+    "id": "o",
+    "participant": "a",
+    "bus": "far",
+    "kind": "block",
+    "power_w": [-900, 0],
+    "price_eur_per_mwh": 1,
+}
 ENVELOPE = {
     "id": "o",
     "participant": "agg",
@@ -65,19 +73,16 @@ def test_offers_that_fit_are_admitted(terms: Document) -> None:
         (curve("o", "far", (-900, 80.0), (-499, 90.0), count=2), "/steps/1/power_w", "500 W or more"),
         (curve("o", "far", (-900, 800.01), count=2), "/steps/0/price_eur_per_mwh", "price cap is 800"),
         ({**curve("o", "far", (-900, 80.0), count=2), "phase": "a"}, "/phase", "no phases"),
-        ({**curve("o", "far", (-900, 80.0), count=2), "q_var_max": 3}, "/q_var_min", "not cleared yet"),
         ({**ENVELOPE, "power_w_max": [0, 100]}, "/power_w_max", "500 W or more"),
         (
-            {
-                "id": "o",
-                "participant": "a",
-                "bus": "far",
-                "kind": "block",
-                "power_w": [-900, 0],
-                "price_eur_per_mwh": 1,
-            },
-            "/kind",
-            "block offers are not cleared yet",
+            {**BLOCK, "requires": "another"},
+            "/requires",
+            "cannot require one another",
+        ),
+        (
+            {**BLOCK, "power_w": [-400, 0]},
+            "/power_w",
+            "500 W or more",
         ),
     ],
 )
