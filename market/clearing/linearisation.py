@@ -49,7 +49,8 @@ class Linearisation:
         self.problem = problem
         self.dispatch = dispatch
         self._jacobians: dict[int, Jacobian] = {}
-        self._gradients: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
+        self._gradients: dict[int, tuple[IntArray, FloatArray, FloatArray]] = {}
+        self._rows: dict[bytes, Rows] = {}
 
     def jacobian(self, period: int) -> Jacobian:
         """The factorised power-flow Jacobian of a period."""
@@ -103,23 +104,28 @@ class Linearisation:
 
     def rows(self, entered: BoolArray) -> Rows:
         """Limits that have entered, linearised. entered : (period, limit)."""
+        name = np.packbits(entered).tobytes()
+        if name not in self._rows:
+            self._rows[name] = self._linearised(*np.nonzero(entered))
+        return self._rows[name]
+
+    def _linearised(self, period: IntArray, limit: IntArray) -> Rows:
         problem, limits = self.problem, self.problem.limits
-        period, limit = np.nonzero(entered)
         by_p = np.zeros((len(period), problem.grid.terminals))
         by_q = np.zeros_like(by_p)
+        first = np.searchsorted(period, np.arange(problem.periods + 1))
         for each in np.unique(period).tolist():
-            at = np.flatnonzero(period == each)
-            self._meet(each, limits.quantity[limit[at]])
-            for row in at.tolist():
-                by_p[row], by_q[row] = self._gradients[each, int(limits.quantity[limit[row]])]
+            at = slice(first[each], first[each + 1])
+            by_p[at], by_q[at] = self._gradients_of(each, limits.quantity[limit[at]])
         relative = (limits.sense[limit] / limits.scale[limit])[:, None]
-        by_p, by_q = by_p * relative, by_q * relative
-        direct = problem.quantities.direct(limits.quantity[limit]).T * relative
+        by_p *= relative
+        by_q *= relative
+        direct = problem.quantities.direct(limits.quantity[limit]) * relative
         slope = problem.places.from_terminals(by_p + direct, by_q)
-        shared, unmet = np.unique(np.stack([period, limits.whole[limit]]), axis=1, return_inverse=True)
-        unmet = unmet.reshape(-1)
-        steepest, most = np.zeros(shared.shape[1]), np.zeros(shared.shape[1])
-        hard = np.zeros(shared.shape[1], dtype=np.bool_)
+        width = int(limits.whole.max(initial=0)) + 1
+        shared, unmet = np.unique(period * width + limits.whole[limit], return_inverse=True)
+        steepest, most = np.zeros(len(shared)), np.zeros(len(shared))
+        hard = np.zeros(len(shared), dtype=np.bool_)
         np.maximum.at(steepest, unmet, np.abs(by_p + direct).max(axis=1, initial=0.0))
         hard[unmet] = np.isinf(limits.max_price[limit])
         most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
@@ -128,16 +134,20 @@ class Linearisation:
         excess = self.dispatch.excess[period, limit]
         return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard)
 
-    def _meet(self, period: int, quantities: IntArray) -> None:
-        """Know the gradients of some quantities."""
-        wanted = np.unique(quantities)
-        new = np.array([each for each in wanted.tolist() if (period, each) not in self._gradients], dtype=np.intp)
-        if len(new) == 0:
-            return
-        voltage = self.dispatch.voltage[period]
-        by_p, by_q = self.jacobian(period).adjoint(self.problem.quantities.gradients(new, voltage))
-        for at, quantity in enumerate(new.tolist()):
-            self._gradients[period, quantity] = by_p[:, at], by_q[:, at]
+    def _gradients_of(self, period: int, quantities: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(k, terminal) gradients of quantities : (k,) through the voltages; each is worked out once."""
+        none = np.zeros((0, self.problem.grid.terminals))
+        known, by_p, by_q = self._gradients.get(period, (np.zeros(0, dtype=np.intp), none, none))
+        new = np.setdiff1d(quantities, known)
+        if len(new):
+            voltage = self.dispatch.voltage[period]
+            p, q = self.jacobian(period).adjoint(self.problem.quantities.gradients(new, voltage))
+            order = np.argsort(np.concatenate([known, new]), kind="stable")
+            known = np.concatenate([known, new])[order]
+            by_p, by_q = np.concatenate([by_p, p.T])[order], np.concatenate([by_q, q.T])[order]
+            self._gradients[period] = known, by_p, by_q
+        at = np.searchsorted(known, quantities)
+        return by_p[at], by_q[at]
 
     def nodal(self, rows: Rows, shadow: FloatArray) -> FloatArray:
         """(period, 2 places) cost of consuming one more MWh (Mvarh) at every place [EUR/MWh], the DLMP.

@@ -149,14 +149,11 @@ class Quantities:
         return gradient
 
     def direct(self, wanted: IntArray) -> FloatArray:
-        """(terminal, k) derivative by consumption that does not pass through voltages [unit of the quantity per MW]."""
-        d = np.zeros((self.grid.terminals, len(wanted)))
-        for k, quantity in enumerate(wanted.tolist()):
-            family, at = self.place(quantity)
-            if family is Family.SOURCE:
-                d[self.grid.source_terminals, k] = BASE_VA
-            elif family is Family.OFFERED:
-                d[self.groups[at], k] = BASE_VA
+        """(k, terminal) derivative by consumption that does not pass through voltages [unit of the quantity per MW]."""
+        d = np.zeros((len(wanted), self.grid.terminals))
+        d[np.ix_(np.flatnonzero(wanted == self._starts[Family.SOURCE]), self.grid.source_terminals)] = BASE_VA
+        for k in np.flatnonzero(wanted >= self._starts[Family.OFFERED]).tolist():
+            d[k, self.groups[int(wanted[k] - self._starts[Family.OFFERED])]] = BASE_VA
         return d
 
     def curvature(self, quantity: int, voltage: ComplexArray, response: ComplexArray) -> FloatArray:

@@ -103,6 +103,7 @@ class Jacobian:
         second derivative of the function along consumption, less what its own curvature by the voltages adds.
         """
         weight = (by_p - 1j * by_q) / self.grid.phases
-        half = (response.T @ (weight[:, None] * (self.grid.admittance @ response).conj())).real
+        current = weight[:, None] * (self.grid.admittance @ response).conj()
+        half = response.real.T @ current.real - response.imag.T @ current.imag  # the real part of response' current
         total: FloatArray = half + half.T
         return total

@@ -3,7 +3,7 @@
 Where as many offers are partly accepted as limits bind, prices are unique. Where fewer are, as when demand ends exactly
 at a step of an offer, every price between two asks supports the same acceptance. Then the mean of the two extremes is
 published: of the multipliers for which all nodal prices together are lowest, and for which they are highest. With one
-such limit that is the midpoint of its supporting interval; it does not depend on solver, machine or order of lists. Where a
+such limit that is the midpoint of its supporting interval; it depends on no solver, machine or order of lists. Where a
 limit that is to be met at any price has no highest price, the lowest is published.
 """
 
