@@ -12,7 +12,8 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
-    access token. local_zone : whose clock the pages show.
+    access token. local_zone : whose clock the pages show. clearing_limit : a clearing that takes longer is stopped, and
+    its auction fails; absent = clearing runs in the market's own process and is not watched.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -24,3 +25,4 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=4_000_000, ge=1_000)
     token_ttl: timedelta = timedelta(minutes=15)
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")
+    clearing_limit: timedelta | None = timedelta(minutes=15)

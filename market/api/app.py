@@ -63,7 +63,9 @@ async def _watch_gates(world: World, *, every_s: float = 1.0) -> None:
         with _logged("looking for due auctions"):
             for auction in await asyncio.to_thread(due_auctions, now=world.clock.now(), engine=world.engine):
                 with _logged(f"clearing {auction}"):
-                    await asyncio.to_thread(clear_auction, auction, now=world.clock.now(), engine=world.engine)
+                    await asyncio.to_thread(
+                        clear_auction, auction, now=world.clock.now(), engine=world.engine, clear=world.clearing
+                    )
         await asyncio.sleep(every_s)
 
 

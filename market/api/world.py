@@ -10,6 +10,7 @@ from market.api.tokens import Tokens
 from market.clock import Clock
 from market.ids import NewId
 from market.settings import Settings
+from market.workflow.clearing import Clearing, clearing_within
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class World:
     engine: Engine
     tokens: Tokens
     new_id: NewId
+
+    @property
+    def clearing(self) -> Clearing:
+        """How auctions are cleared here."""
+        return clearing_within(self.settings.clearing_limit)
 
 
 def _world(request: Request) -> World:

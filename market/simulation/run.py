@@ -70,7 +70,7 @@ async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lam
 
     Raises BadScenario, and NothingHappened where no agent opened an auction or it could not be cleared.
     """
-    settings = Settings(token_ttl=_TOKEN_TTL)
+    settings = Settings(token_ttl=_TOKEN_TTL, clearing_limit=None)
     async with world_of(scenario, folder=folder, settings=settings) as world:
         await _until_gate(scenario, world, progress)
         progress("clearing", 0.1)

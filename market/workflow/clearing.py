@@ -1,7 +1,8 @@
 """From the gate to the published result. Each step can be repeated after a crash, and gives the same."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Final, TypeAlias
 
@@ -11,6 +12,7 @@ from api_spec.auction import Auction
 from api_spec.case import Case
 from api_spec.result import Result
 from market import clearing
+from market.clearing.watched import clear_within
 from market.errors import ClearingError
 from market.ledger.awards import awards_of
 from market.ledger.transfers import pending_transfers
@@ -42,6 +44,11 @@ def clear_auction(auction: str, *, now: datetime, engine: Engine, clear: Clearin
         except ClearingError as failure:
             return _failed(auction, failure, now=now, engine=engine)
         return _published(auction, case, result, now=now, engine=engine)
+
+
+def clearing_within(limit: timedelta | None) -> Clearing:
+    """Clearing that is stopped after `limit`, in a process of its own; without one, in this process."""
+    return clearing.clear if limit is None else partial(clear_within, limit=limit)
 
 
 def due_auctions(*, now: datetime, engine: Engine) -> list[str]:

@@ -1,0 +1,49 @@
+"""Clearing in a process of its own, which can be stopped: a solver that hangs takes nothing with it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+from api_spec.case import Case
+from api_spec.result import Result
+from market import clearing
+from market.errors import ClearingError, SolverFailed
+
+Clearing = Callable[[Case], Result]
+
+
+def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear) -> Result:
+    """Clear a case in another process, which is killed when it takes longer than `limit`.
+
+    clear : of a module, so that the process finds it. Raises SolverFailed where it hung or died, and ClearingError with
+    the same words where clearing itself raised one.
+    """
+    here, there = get_context("spawn").Pipe()
+    process = get_context("spawn").Process(target=_work, args=(there, clear), daemon=True)
+    process.start()
+    there.close()
+    try:
+        here.send(case.model_dump_json())
+        if not here.poll(limit.total_seconds()):
+            raise SolverFailed(f"hung: stopped after {limit.total_seconds():g} s")
+        cleared, text = here.recv()
+    except (EOFError, BrokenPipeError) as failure:
+        process.join()
+        raise SolverFailed(f"its process died with exit code {process.exitcode}") from failure
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    if not cleared:
+        raise ClearingError(text)
+    return Result.model_validate_json(text)
+
+
+def _work(connection: Connection, clear: Clearing) -> None:
+    """What the process does: one case in, one result or refusal out."""
+    case = Case.model_validate_json(connection.recv())
+    try:
+        connection.send((True, clear(case).model_dump_json()))
+    except ClearingError as failure:
+        connection.send((False, str(failure)))
