@@ -11,16 +11,16 @@ from typing import Final
 
 import numpy as np
 
+from market.clearing.columns import NONE
 from market.clearing.loop import Laps, Optimum, optimise
 from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
-from market.clearing.program import Bounds, Program, program_of
+from market.clearing.program import LEAST_REQUIRED_W, Bounds, Program, columns_of_offer, program_of
 from market.clearing.solve import Solver
 from market.errors import SolverFailed
-from market.network.model import BoolArray, FloatArray
+from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_DECISIONS: Final = 30
-_EXCLUSIONS: Final = 20
+_DECISIONS: Final = 60
 _WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
 _LOSS_EUR_PER_H: Final = 1e-6
 
@@ -34,25 +34,15 @@ def decide(
 ) -> Optimum:
     """The AC optimum with the rules of blocks.
 
-    limits : narrower bounds of columns than 0 to all of them. Raises SolverFailed, also where an exclusion of losing
-    blocks leaves no decision.
+    limits : narrower bounds of columns than 0 to all of them; a block whose bound is above 0 is accepted. Raises
+    SolverFailed, also where no decision keeps the rules.
     """
     laps = laps or Laps()
     limits = limits or Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
     relaxed = optimise(problem, options, limits=limits, laps=laps)
     if len(problem.blocks) == 0:
         return relaxed
-    found = _best_decision(problem, options, limits, relaxed, (), laps)
-    if not options.no_paradoxically_accepted:
-        return found.optimum
-    excluded: list[BoolArray] = []
-    for _ in range(_EXCLUSIONS):
-        losing = _losing(problem, found)
-        if not losing.any():
-            return found.optimum
-        excluded.append(losing)
-        found = _best_decision(problem, options, limits, relaxed, tuple(excluded), laps)
-    raise SolverFailed("no set of blocks was found in which none is accepted at a loss")
+    return _best_decision(problem, options, limits, relaxed, laps).optimum
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,37 +55,52 @@ class _Decision:
 
 
 def _best_decision(
-    problem: ClearingProblem,
-    options: Options,
-    limits: Bounds,
-    relaxed: Optimum,
-    excluded: tuple[BoolArray, ...],
-    laps: Laps,
+    problem: ClearingProblem, options: Options, limits: Bounds, relaxed: Optimum, laps: Laps
 ) -> _Decision:
-    """The cheapest decision. excluded : sets of blocks that may not all be accepted."""
+    """The cheapest decision; where options ask for it, of those in which no block is accepted at a loss."""
     best: _Decision | None = None
     met: list[BoolArray] = []
     for _ in range(_DECISIONS):
         around = relaxed if best is None else best.optimum
-        accepted, promised = _decided(problem, options, limits, around, excluded, tuple(met), laps)
-        if accepted is None or (best is not None and promised >= best.cost - _WORTHWHILE * max(abs(best.cost), 1.0)):
+        decided = _decided(problem, options, limits, around, tuple(met), laps)
+        if decided is None:
             break
-        met.append(accepted)
-        optimum = optimise(problem, options, limits=fixed(problem, limits, accepted), start=around, laps=laps)
-        if best is None or optimum.cost_eur_per_h < best.cost:
-            best = _Decision(accepted, optimum, optimum.cost_eur_per_h)
+        if best is not None and decided.promised >= best.cost - _WORTHWHILE * max(abs(best.cost), 1.0):
+            break
+        met.append(decided.accepted)
+        own = fixed(problem, limits, decided.accepted, decided.needed)
+        optimum = optimise(problem, options, limits=own, start=around, laps=laps)
+        found = _Decision(decided.accepted, optimum, optimum.cost_eur_per_h)
+        allowed = not (options.no_paradoxically_accepted and _losing(problem, found).any())
+        if allowed and (best is None or found.cost < best.cost):
+            best = found
     if best is None:
         raise SolverFailed("infeasible: no set of blocks keeps the rules")
     return best
 
 
-def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray) -> Bounds:
-    """Bounds with decided blocks: none of it, or from its least activation to all of it."""
+def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: IntArray) -> Bounds:
+    """Bounds with decided blocks: none of it, or from its least activation to all of it.
+
+    needed : columns of which something is accepted, because an accepted block requires their offer.
+    """
     low, high, blocks = limits.low_mw.copy(), limits.high_mw.copy(), problem.blocks
     upper = problem.columns.upper_mw[blocks.column]
-    low[blocks.column] = np.where(accepted, blocks.min_activation * upper, 0.0)
-    high[blocks.column] = np.where(accepted, upper, 0.0)
+    low[blocks.column] = np.where(accepted, np.maximum(low[blocks.column], blocks.min_activation * upper), 0.0)
+    high[blocks.column] = np.where(accepted, high[blocks.column], 0.0)
+    low[needed] = np.maximum(low[needed], np.minimum(LEAST_REQUIRED_W / BASE_VA, high[needed]))
     return Bounds(low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class _Decided:
+    """What a mixed-integer programme says. accepted : (block,). needed : columns that accepted blocks require something
+    of. promised : its cost [EUR/h].
+    """
+
+    accepted: BoolArray
+    needed: IntArray
+    promised: float
 
 
 def _decided(
@@ -103,36 +108,34 @@ def _decided(
     options: Options,
     limits: Bounds,
     around: Optimum,
-    excluded: tuple[BoolArray, ...],
     met: tuple[BoolArray, ...],
     laps: Laps,
-) -> tuple[BoolArray | None, float]:
-    """What the mixed-integer programme around an optimum accepts : (block,), and the cost that it promises [EUR/h].
-
-    None where nothing is left to decide. met : decisions that are not to be made again.
-    """
+) -> _Decided | None:
+    """The best decision around an optimum but those that were met; None where nothing is left to decide."""
     point, dispatch = around.linearisation, around.dispatch
     rows = point.rows(around.entered)
     program = program_of(point, rows, limits, np.arange(len(problem.columns)), integer=True)
-    for losing in excluded:
-        program = _without_all_of(program, losing)
     for decision in met:
         program = _other_than(program, decision)
     try:
         solution = Solver().solve(program, time_limit_s=options.time_limit_s - laps.total_s)
     except SolverFailed as failure:
         if met and failure.status == "infeasible":
-            return None, np.inf
+            return None
         raise
     laps.lap("integers")
     change = float(point.column_cost @ (solution.accepted_mw - dispatch.accepted_mw))
     promised = float(dispatch.cost.sum()) + change + float(rows.price @ solution.unmet)
-    return np.asarray(solution.accepted > 0.5, dtype=np.bool_), promised
+    accepted = np.asarray(solution.accepted > 0.5, dtype=np.bool_)
+    return _Decided(accepted, _needed(problem, accepted, solution.accepted_mw), promised)
 
 
-def _without_all_of(program: Program, losing: BoolArray) -> Program:
-    """A programme in which the blocks of a set are not all accepted: sum of those <= their number - 1."""
-    return _with_row(program, np.where(losing, 1.0, 0.0), float(losing.sum()) - 1.0)
+def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> IntArray:
+    """Of every divisible offer that an accepted block requires, the column that is used most."""
+    required = np.unique(problem.blocks.requires[accepted & (problem.blocks.requires != NONE)])
+    divisible = np.setdiff1d(required, problem.blocks.offer)
+    own = [columns_of_offer(problem, int(offer)) for offer in divisible]
+    return np.array([each[accepted_mw[each].argmax()] for each in own if len(each)], dtype=np.intp)
 
 
 def _other_than(program: Program, decision: BoolArray) -> Program:

@@ -81,8 +81,8 @@ class _Block:
         return PHASES * (len(self.element) // len(PHASES)) if self.by_phase else (None,) * len(self.element)
 
 
-def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limits:
-    """Limits of a case. baseline : (period, quantity) values without any offer.
+def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, *, typical_w: float) -> Limits:
+    """Limits of a case. baseline : (period, quantity) values without any offer. typical_w : of an offer, or a load.
 
     Requested limits stand as asked. Every other limit of the network is at `max(limit, baseline value)`: clearing does
     no harm (clearing.md).
@@ -105,7 +105,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray) -> Limit
         quantity=quantity,
         sense=sense,
         bound=bound,
-        scale=_scales(kind, bound, baseline[:, quantity]),
+        scale=_scales(kind, bound, baseline[:, quantity], typical_w),
         max_price=np.repeat([_max_price(block.request) for block in every], count),
         whole=np.array([numbers[name] for name in names], dtype=np.intp),
         kind=kind,
@@ -263,10 +263,12 @@ def groups_of(case: Case, grid: Grid) -> tuple[IntArray, ...]:
     )
 
 
-def _scales(kind: tuple[LimitKind, ...], bound: FloatArray, baseline: FloatArray) -> FloatArray:
-    """Voltages are measured in hundredths, all else relative to the bound (or, for a bound of 0, to the baseline)."""
+def _scales(kind: tuple[LimitKind, ...], bound: FloatArray, baseline: FloatArray, typical_w: float) -> FloatArray:
+    """Voltages are measured in hundredths, all else relative to the bound; for a bound of 0, to what is usual."""
     finite = np.where(np.isfinite(bound), np.abs(bound), 0.0).max(axis=0, initial=0.0)
     typical = np.maximum(np.maximum(finite, np.abs(baseline).max(axis=0, initial=0.0) / 100), 1e-3)
+    power = np.array([each in ("capacity", "reactive", "power") for each in kind], dtype=np.bool_)
+    typical = np.where(power & (finite == 0), np.maximum(typical, typical_w / 10), typical)
     voltage = np.array([each == "voltage" for each in kind], dtype=np.bool_)
     return np.where(voltage, _VOLTAGE_SCALE, typical)
 

@@ -12,6 +12,7 @@ from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
+_MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 HARD_PRICE: Final = 1e6
 """What a limit that is to be met at any price may add to a nodal price before it counts as impossible [EUR/MWh]."""
 
@@ -126,7 +127,9 @@ class Linearisation:
         shared, unmet = np.unique(period * width + limits.whole[limit], return_inverse=True)
         steepest, most = np.zeros(len(shared)), np.zeros(len(shared))
         hard = np.zeros(len(shared), dtype=np.bool_)
-        np.maximum.at(steepest, unmet, np.abs(by_p + direct).max(axis=1, initial=0.0))
+        active, reactive = (np.abs(each).max(axis=1, initial=0.0) for each in (by_p + direct, by_q))
+        # Where active power does not move a limit, its price is capped by what reactive power does to it.
+        np.maximum.at(steepest, unmet, np.where(active > _MOVES * reactive, active, reactive))
         hard[unmet] = np.isinf(limits.max_price[limit])
         most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.

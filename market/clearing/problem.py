@@ -134,13 +134,18 @@ def problem_of(case: Case) -> ClearingProblem:
         baseline_points=points,
         baseline=baseline,
         quantities=quantities,
-        limits=limits_of(case, quantities, baseline),
+        limits=limits_of(case, quantities, baseline, typical_w=_typical_w(columns, p_w)),
         offers=offers,
         places=Places.of(grid),
         columns=columns,
         envelopes=envelopes,
         blocks=blocks,
     )
+
+
+def _typical_w(columns: Columns, p_w: FloatArray) -> float:
+    """The largest that can be accepted anywhere, or is drawn."""
+    return max(float(columns.upper_mw.max(initial=0.0)) * BASE_VA, float(np.abs(p_w).max(initial=0.0)), 1.0)
 
 
 def _losses_price(case: Case) -> FloatArray:

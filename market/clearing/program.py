@@ -15,7 +15,7 @@ from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_LEAST_REQUIRED_W: Final = 1.0
+LEAST_REQUIRED_W: Final = 1.0
 """What must be accepted of an offer for those that require it."""
 
 
@@ -100,15 +100,15 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
     energy_low, energy_high = energy_bounds(point, energies)
     entry_row, entry_column, entry_value = entries.joined()
     low = bounds.low_mw[chosen] / unit
-    if integer:
-        low[np.isin(chosen, problem.blocks.column)] = 0.0
+    # A block that must be accepted to some part is accepted.
+    surely = bounds.low_mw[problem.blocks.column[blocks]] > 0
     return Program(
         problem=problem,
         rows=rows,
         chosen=chosen,
         energies=energies,
         cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(len(blocks))]),
-        low=np.concatenate([low, energy_low / unit, np.zeros(u + len(blocks))]),
+        low=np.concatenate([low, energy_low / unit, np.zeros(u), surely]),
         high=np.concatenate(
             [bounds.high_mw[chosen] / unit, energy_high / unit, np.full(u, np.inf), np.ones(len(blocks))]
         ),
@@ -231,7 +231,7 @@ def _block_entries(
         row += 1
     for block in np.flatnonzero(own.requires[blocks] != NONE).tolist():
         needed = np.intersect1d(columns_of_offer(problem, int(own.requires[blocks[block]])), chosen)
-        least = min(_LEAST_REQUIRED_W / BASE_VA, float(problem.columns.upper_mw[needed].max(initial=0.0)))
+        least = min(LEAST_REQUIRED_W / BASE_VA, float(problem.columns.upper_mw[needed].max(initial=0.0)))
         entries.add(row, number[needed], 1.0)
         entries.add(row, accepted[block], -max(least, 1e-12) / unit)
         low.append(np.zeros(1))
