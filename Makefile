@@ -46,7 +46,7 @@ lint: $(READY)
 	check() { echo "-- $$*"; $(BIN)/"$$@" || failed="$$failed $$1"; }; \
 	check ruff check .; \
 	check ruff format --check .; \
-	check mypy $(TYPED) bench; \
+	check mypy $(TYPED) bench examples; \
 	check lint-imports; \
 	test -z "$$failed" || { echo "lint failed:$$failed"; exit 1; }
 

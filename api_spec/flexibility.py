@@ -184,7 +184,7 @@ class CurveStep(Message):
 class OfferTerms(Message):
     """What every offer carries: where it changes consumption, and its reactive capability [var] if it has one.
 
-    q_var_min <= 0 <= q_var_max : whatever active power is accepted; q_price_eur_per_mvarh : asked per Mvarh of |change|.
+    q_var_min <= 0 <= q_var_max : whatever active power is accepted; q_price_eur_per_mvarh : per Mvarh of |change|.
     phase : on three-phase networks, the phase it is connected to; absent = balanced over the three.
     """
 

@@ -31,12 +31,14 @@ class PriceParts(Message):
 class Need(Message):
     """Where more flexibility would serve a limit that stays unmet: the place that moves it most.
 
-    change_w : change of consumption there that would meet it [W], consumption positive.
+    change_w : change of consumption there that would meet it [W], consumption positive; change_var : of reactive power
+    [var], where that is what moves it.
     """
 
     bus: BusId
     phase: Phase | None = None
-    change_w: Real
+    change_w: Real | None = None
+    change_var: Real | None = None
 
 
 class LimitResult(Message):

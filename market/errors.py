@@ -199,12 +199,14 @@ class MissingLimit:
     bus: str
     needed_w: float
     less: bool
+    reactive: bool = False
 
     def __str__(self) -> str:
         """One sentence: which limit, where, when, how much is missing, and what would have been needed."""
         asked = f' (request "{self.request}")' if self.request else ""
         way = "less" if self.less else "more"
-        needed = f"{self.needed_w / 1000:,.1f} kW {way} consumption at {self.bus} would meet it"
+        unit, what = ("kvar", "reactive consumption") if self.reactive else ("kW", "consumption")
+        needed = f"{self.needed_w / 1000:,.1f} {unit} {way} {what} at {self.bus} would meet it"
         if self.needed_w == float("inf"):
             needed = "no change of consumption would meet it"
         return (

@@ -4,6 +4,8 @@ from itertools import pairwise
 from typing import Any
 
 from api_spec.case import Case
+from api_spec.grid import Phase
+from api_spec.result import LimitResult, PriceParts, Result
 
 Document = dict[str, Any]
 
@@ -18,15 +20,53 @@ def line(name: str, start: str, end: str, **more: Any) -> Document:
     return {"id": name, "from": start, "to": end, "r_ohm": 1.0, "x_ohm": 1.0, **more}
 
 
-def load(at: str, *p_w: float, q_var: tuple[float, ...] | None = None) -> Document:
+def phase_line(name: str, start: str, end: str, *, r_ohm: float = 0.1, x_ohm: float = 0.0, **more: Any) -> Document:
+    """A line of three conductors that do not see each other: each is r_ohm + j x_ohm."""
+    r, x = ([[value if i == j else 0.0 for j in range(3)] for i in range(3)] for value in (r_ohm, x_ohm))
+    return {"id": name, "from": start, "to": end, "r_ohm": r, "x_ohm": x, **more}
+
+
+def load(at: str, *p_w: float, q_var: tuple[float, ...] | None = None, phase: Phase | None = None) -> Document:
     """Constant power per period."""
-    return {"bus": at, "p_w": list(p_w), "q_var": list(q_var or (0.0,) * len(p_w))}
+    return {"bus": at, "phase": phase, "p_w": list(p_w), "q_var": list(q_var or (0.0,) * len(p_w))}
 
 
-def curve(name: str, at: str, *steps: tuple[int, float], count: int = 1, participant: str = "agg") -> Document:
+def curve(
+    name: str, at: str, *steps: tuple[int, float], count: int = 1, participant: str = "agg", **more: Any
+) -> Document:
     """A curve offer of (power_w, price) steps, alike in every period."""
     terms = [{"power_w": [w] * count, "price_eur_per_mwh": price} for w, price in steps]
-    return {"id": name, "participant": participant, "bus": at, "kind": "curve", "steps": terms}
+    return {"id": name, "participant": participant, "bus": at, "kind": "curve", "steps": terms, **more}
+
+
+def block(name: str, at: str, power_w: tuple[int, ...], price: float, **more: Any) -> Document:
+    """A block offer; all of its profile or nothing unless `min_activation` is given."""
+    return {
+        "id": name,
+        "participant": "agg",
+        "bus": at,
+        "kind": "block",
+        "power_w": list(power_w),
+        "price_eur_per_mwh": price,
+        **more,
+    }
+
+
+def envelope(
+    name: str, at: str, power_w: tuple[list[int], list[int]], energy_wh: tuple[list[int], list[int]], price: float
+) -> Document:
+    """An envelope offer with (least, greatest) change of power and of running energy."""
+    return {
+        "id": name,
+        "participant": "agg",
+        "bus": at,
+        "kind": "envelope",
+        "power_w_min": power_w[0],
+        "power_w_max": power_w[1],
+        "energy_wh_min": energy_wh[0],
+        "energy_wh_max": energy_wh[1],
+        "price_eur_per_mwh": price,
+    }
 
 
 def chain(*buses: str) -> list[Document]:
@@ -45,6 +85,7 @@ def document(
     resolution: str = "PT1H",
     energy: list[float] | None = None,
     voltage_pu: float = 1.0,
+    phases: int = 1,
 ) -> Document:
     """A case file behind bus "s"; its buses are those that lines and transformers name."""
     named = sorted({end for each in [*lines, *(transformers or [])] for end in (each["from"], each["to"])})
@@ -58,7 +99,7 @@ def document(
         },
         "network": {
             "name": "small",
-            "phases": 1,
+            "phases": phases,
             "source": {"bus": "s", "voltage_pu": voltage_pu},
             "buses": buses or [bus(name) for name in named],
             "lines": lines,
@@ -74,3 +115,19 @@ def document(
 def case(**parts: Any) -> Case:
     """A valid case of such a document."""
     return Case.model_validate(document(**parts))
+
+
+def price(result: Result, at: str, phase: Phase | None = None) -> PriceParts:
+    """Nodal prices of a bus, or of one phase of a bus of a three-phase network."""
+    parts = result.prices_eur_per_mwh[at]
+    if isinstance(parts, PriceParts):
+        assert phase is None
+        return parts
+    assert phase is not None
+    return parts[phase]
+
+
+def limit(result: Result, request: str) -> LimitResult:
+    """The only limit of a request that the result tells about."""
+    (found,) = [each for each in result.limits if each.request == request]
+    return found

@@ -94,8 +94,9 @@ def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed:
 
 @dataclass(frozen=True, eq=False)
 class _Decided:
-    """What a mixed-integer programme says. accepted : (block,). needed : columns that accepted blocks require something
-    of. promised : its cost [EUR/h].
+    """What a mixed-integer programme says.
+
+    accepted : (block,). needed : columns of which accepted blocks require something. promised : its cost [EUR/h].
     """
 
     accepted: BoolArray

@@ -85,7 +85,9 @@ class _Barrier:
 
 def minimise(problem: Quadratic) -> Optimum | None:
     """The optimum, to about nine digits; None where the method does not get there."""
-    return _Method(problem).run()
+    # What overflows is seen and given up; there is nothing to warn of.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _Method(problem).run()
 
 
 class _Method:

@@ -108,7 +108,8 @@ def optimise(
     laps.lap("power_flow")
     for iteration in range(1, options.most_iterations + 1):
         point = Linearisation(problem, dispatch)
-        last = iteration == options.most_iterations or laps.total_s > options.time_limit_s
+        late = laps.total_s > options.time_limit_s
+        last = iteration == options.most_iterations or late
         if hint is not None:
             rows = point.rows(entered & working[groups][:, None])
             error = optimality_error(point, rows, hint.on(rows), limits, options)
@@ -131,7 +132,7 @@ def optimise(
             laps.lap("solve")
             error = optimality_error(point, rows, step.multipliers, limits, options)
             stuck = (radius < _SMALLEST * problem.unit_mw) | idle
-            done = _finished(error, stuck, radius < _SMALLEST * problem.unit_mw, working, options, last=last)
+            done = _finished(error, stuck, radius < _SMALLEST * problem.unit_mw, working, options, last=last, late=late)
             working &= ~state.keep(problem, rows, step.multipliers, working & done)
         if not working.any():
             return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
@@ -232,7 +233,14 @@ def _add_energy_error(
 
 
 def _finished(
-    error: FloatArray, stuck: BoolArray, smallest: BoolArray, working: BoolArray, options: Options, *, last: bool
+    error: FloatArray,
+    stuck: BoolArray,
+    smallest: BoolArray,
+    working: BoolArray,
+    options: Options,
+    *,
+    last: bool,
+    late: bool,
 ) -> BoolArray:
     """Groups that are done; SolverFailed where one can go no further and is not good enough.
 
@@ -242,7 +250,8 @@ def _finished(
     hopeless = working & ~good_enough & (smallest | last)
     if hopeless.any():
         worst = float(error[hopeless].max() * options.price_tolerance)
-        raise SolverFailed(f"no optimum found: the optimality conditions are still {worst:.1e} apart")
+        why = f"out of time after {options.time_limit_s:g} s" if late else "no optimum found"
+        raise SolverFailed(f"{why}: the optimality conditions are still {worst:.1e} apart")
     done: BoolArray = (error <= 1.0) | (good_enough & (stuck | last))
     return done
 

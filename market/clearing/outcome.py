@@ -12,11 +12,14 @@ from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.loop import Optimum
 from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import UNITS
-from market.errors import LimitCannotBeMet, MissingLimit
+from market.errors import LimitCannotBeMet, MissingLimit, PowerFlowDiverged
 from market.network.model import BASE_VA, PHASES, BoolArray, FloatArray
 
 MET: Final = 5e-5
 """A limit counts as met within this [pu for voltages and unbalance, else relative to it]: what whole watts cost."""
+
+
+_SECANTS: Final = 12
 
 
 def unmet_limits(problem: ClearingProblem, dispatch: Dispatch) -> BoolArray:
@@ -89,18 +92,53 @@ def _only(point: Linearisation, period: int, limit: int) -> Rows:
 
 
 def _need(problem: ClearingProblem, point: Linearisation, period: int, limit: int) -> Need | None:
-    """The change of consumption that would meet a limit, at the terminal that moves it most."""
-    row = _only(point, period, limit)
-    by_p = row.slope[0, : problem.grid.terminals]
-    steepest = int(np.abs(by_p).argmax())
-    if by_p[steepest] == 0:
+    """The change of consumption that would meet a limit, at the terminal that moves it most; found in AC power flow."""
+    grid, places = problem.grid, problem.places
+    slope = _only(point, period, limit).slope[0]
+    active, reactive = slope[: grid.terminals], slope[places.count : places.count + grid.terminals]
+    by_var = problem.limits.kind[limit] == "reactive"
+    by = reactive if by_var else active
+    steepest = int(np.abs(by).argmax())
+    if by[steepest] == 0:
         return None
-    bus, phase = divmod(steepest, problem.grid.phases)
+    change = _change_that_meets(problem, point, period, limit, steepest + (places.count if by_var else 0), by[steepest])
+    if change is None:
+        return None
+    bus, phase = divmod(steepest, grid.phases)
+    needed = _plain(change * BASE_VA)
     return Need(
-        bus=problem.grid.bus_ids[bus],
-        phase=PHASES[phase] if problem.grid.phases == 3 else None,
-        change_w=_plain(-float(row.excess[0]) / float(by_p[steepest]) * BASE_VA),
+        bus=grid.bus_ids[bus],
+        phase=PHASES[phase] if grid.phases == 3 else None,
+        change_w=None if by_var else needed,
+        change_var=needed if by_var else None,
     )
+
+
+def _change_that_meets(
+    problem: ClearingProblem, point: Linearisation, period: int, limit: int, place: int, slope: float
+) -> float | None:
+    """How much more change at a place meets a limit [MW or Mvar]; None where it has no end (secant method)."""
+    rows = np.array([period])
+    here = point.dispatch.change[rows]
+
+    def excess(more: float) -> float:
+        moved = here.copy()
+        moved[0, place] += more
+        points = problem.flow.solve(*problem.consumption(moved, rows))
+        values = problem.quantities.values(points, points.p_w - problem.p_w[rows])
+        return float(problem.limits.excess(values, rows)[0, limit])
+
+    last, beyond = 0.0, float(point.dispatch.excess[period, limit])
+    more = -beyond / slope
+    try:
+        for _ in range(_SECANTS):
+            now = excess(more)
+            if abs(now) <= MET / 10 or now == beyond:
+                break
+            last, beyond, more = more, now, more - now * (more - last) / (now - beyond)
+    except PowerFlowDiverged:
+        return None
+    return more if abs(now) <= MET else None
 
 
 def refuse_the_impossible(problem: ClearingProblem, optimum: Optimum) -> None:
@@ -123,9 +161,17 @@ def _missing(problem: ClearingProblem, point: Linearisation, period: int, limit:
         bound=float(limits.bound[period, limit]),
         unit=UNITS[problem.quantities.place(int(limits.quantity[limit]))[0]],
         bus=need.bus + (f" phase {need.phase}" if need.phase else "") if need else "",
-        needed_w=abs(need.change_w) if need else float("inf"),
-        less=need is not None and need.change_w < 0,
+        needed_w=_needed(need),
+        less=need is not None and (need.change_w or need.change_var or 0.0) < 0,
+        reactive=need is not None and need.change_var is not None,
     )
+
+
+def _needed(need: Need | None) -> float:
+    """Size of what would meet a limit [W or var]; endless where nothing would."""
+    if need is None:
+        return float("inf")
+    return abs(need.change_w if need.change_w is not None else need.change_var or 0.0)
 
 
 def limit_name(problem: ClearingProblem, limit: int) -> str:

@@ -46,6 +46,8 @@ class Reasons:
         place = int(self._problem.offer_place[number])
         worth, best, when = self._worth_at(place, low, high, offer)
         code, detail = self._said(offer, power_w, worth[best], when, self._profit(number, offer))
+        if awards.q_var[number].any():
+            detail = f"its reactive power is used; of its active power: {detail}"
         return Reason.model_construct(
             code=code,
             detail=detail,

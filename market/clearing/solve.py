@@ -88,6 +88,8 @@ class Solver:
         variables, rows = len(program.cost), len(program.row_low)
         if variables == 0:
             return _nothing()
+        if not np.isfinite(program.cost).all() or np.isnan(program.entry_value).any():
+            raise SolverFailed("numerically lost: a cost or slope is not a number")
         self._pass(program)
         if basis is not None:
             start = highspy.HighsBasis()
@@ -134,6 +136,33 @@ class Solver:
             ends.append(np.array(self._highs.getSolution().col_value))
         return ends[0], ends[1]
 
+    def most_even(
+        self,
+        weight: FloatArray,
+        matrix: sparse.csc_array,
+        rows: tuple[FloatArray, FloatArray],
+        bounds: tuple[FloatArray, FloatArray],
+        start: FloatArray,
+        total: float,
+    ) -> FloatArray | None:
+        """Of all y with weight'y = total, within rows (low, high) and bounds, the one of least max weight (start + y).
+
+        None where it is not found.
+        """
+        count = len(weight)
+        # One more variable z, not below any weight (start + y).
+        above = sparse.hstack([sparse.diags_array(weight), np.full((count, 1), -1.0)])
+        sums = sparse.csr_array(np.append(weight, 0.0)[None, :])
+        whole = sparse.vstack([sparse.hstack([matrix, np.zeros((matrix.shape[0], 1))]), sums, above], format="csc")
+        low = np.concatenate([rows[0], [total], np.full(count, -np.inf)])
+        high = np.concatenate([rows[1], [total], -weight * start])
+        down, up = np.append(bounds[0], -np.inf), np.append(bounds[1], np.inf)
+        self._highs.passModel(_lp(np.append(np.zeros(count), 1.0), whole, low, high, down, up))
+        self._highs.run()
+        if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        return np.array(self._highs.getSolution().col_value)[:count]
+
     def _pass(self, program: Program) -> None:
         shape = (len(program.row_low), len(program.cost))
         matrix = sparse.csc_array((program.entry_value, (program.entry_row, program.entry_column)), shape=shape)
@@ -141,7 +170,8 @@ class Solver:
         if program.integer.any():
             kinds = {True: highspy.HighsVarType.kInteger, False: highspy.HighsVarType.kContinuous}
             lp.integrality_ = [kinds[each] for each in program.integer.tolist()]
-        self._highs.passModel(lp)
+        if self._highs.passModel(lp) == highspy.HighsStatus.kError:
+            raise SolverFailed("refused by the solver: the programme is not valid")
 
     def _read(self, program: Program, rows: int, *, mixed: bool) -> Solution:
         unit, k = program.problem.unit_mw, len(program.chosen)

@@ -16,25 +16,24 @@ WINTER_DAY = MarketPeriod(start=datetime(2026, 1, 14, 23, tzinfo=UTC), resolutio
 
 def loaded(shipped: Feeder, period: MarketPeriod = WINTER_DAY) -> OperatingPoints:
     grid = Grid.of(shipped.network)
-    p_w = np.zeros((period.count, grid.buses))
-    q_var = np.zeros_like(p_w)
-    for each in shipped.injections(period):
-        p_w[:, grid.bus_at[each.bus]] += each.p_w
-        q_var[:, grid.bus_at[each.bus]] += each.q_var
-    return operating_points(grid, p_w, q_var)
+    return operating_points(grid, *grid.consumption(shipped.injections(period), period.count))
 
 
-def test_three_feeders_ship() -> None:
-    assert feeders() == ("baran-wu-33", "risoe", "simbench-lv-rural1")
+def test_five_feeders_ship_two_of_them_in_three_phases() -> None:
+    assert feeders() == ("baran-wu-33", "european-lv", "risoe", "risoe-three-phase", "simbench-lv-rural1")
+    assert [name for name in feeders() if feeder(name).network.phases == 3] == ["european-lv", "risoe-three-phase"]
 
 
 @pytest.mark.parametrize("name", feeders())
 def test_admittance_matrix_agrees_with_power_grid_model(name: str) -> None:
-    """At power-grid-model's voltages our matrix gives back the load of every bus but the source, within 1e-6 pu."""
+    """At power-grid-model's voltages our matrix gives back the load of every terminal but the source's, within 1e-6 pu.
+
+    1 pu is 1 MVA of a balanced network, and a third of it in each phase of a three-phase one.
+    """
     points = loaded(feeder(name))
     drawn = -points.voltage * (points.grid.admittance @ points.voltage.T).T.conj()
-    asked = (points.p_w + 1j * points.q_var) / 1e6
-    others = np.arange(points.grid.buses) != points.grid.source
+    asked = (points.p_w + 1j * points.q_var) / (1e6 / points.grid.phases)
+    others = np.setdiff1d(np.arange(points.grid.terminals), points.grid.source_terminals)
 
     assert np.abs(drawn - asked)[:, others].max() < 1e-6
 
@@ -92,5 +91,5 @@ def test_load_follows_local_time_of_day() -> None:
 
 
 def test_an_unknown_feeder_names_those_there_are() -> None:
-    with pytest.raises(UnknownFeeder, match='no feeder "risö"; shipped are baran-wu-33, risoe'):
+    with pytest.raises(UnknownFeeder, match='no feeder "risö"; shipped are baran-wu-33, european-lv, risoe'):
         feeder("risö")
