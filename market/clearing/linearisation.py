@@ -24,7 +24,8 @@ class Rows:
     period, limit : (row,) which. excess : (row,) at the dispatch. slope : (row, 2 places) derivative of excess by
     active and reactive consumption [1/MW, 1/Mvar]. by_p, by_q : (row, terminal) the part of it that passes through the
     voltages. unmet : (row,) which amount left unmet it shares with other parts of the same limit. price : (unmet,) what
-    one relative unit of it costs [EUR/h]. hard : (unmet,) whether it is to be met at any price.
+    one relative unit of it costs [EUR/h]; price_here : the same as seen from this point. hard : (unmet,) whether it is
+    to be met at any price.
     """
 
     period: IntArray
@@ -36,6 +37,7 @@ class Rows:
     unmet: IntArray
     price: FloatArray
     hard: BoolArray
+    price_here: FloatArray
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -45,10 +47,16 @@ class Rows:
 class Linearisation:
     """First (and, where asked for, second) derivatives of cost and limits at one dispatch."""
 
-    def __init__(self, problem: ClearingProblem, dispatch: Dispatch) -> None:
-        """Look at the market from `dispatch`; derivatives are computed when they are asked for."""
+    def __init__(self, problem: ClearingProblem, dispatch: Dispatch, slack_price: FloatArray | None = None) -> None:
+        """Look at the market from `dispatch`; derivatives are computed when they are asked for.
+
+        slack_price : (period, whole limit) what leaving it unmet costs [EUR/h per relative unit], nan = as seen from
+        here. What is seen is written into it, so that the next points keep to it.
+        """
         self.problem = problem
         self.dispatch = dispatch
+        wholes = int(problem.limits.whole.max(initial=-1)) + 1
+        self.slack_price = np.full((problem.periods, wholes), np.nan) if slack_price is None else slack_price
         self._jacobians: dict[int, Jacobian] = {}
         self._gradients: dict[int, tuple[IntArray, FloatArray, FloatArray]] = {}
         self._rows: dict[bytes, Rows] = {}
@@ -133,9 +141,13 @@ class Linearisation:
         hard[unmet] = np.isinf(limits.max_price[limit])
         most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.
-        price = np.divide(most, steepest, out=np.zeros_like(most), where=steepest > 0)
+        seen = np.divide(most, steepest, out=np.zeros_like(most), where=steepest > 0)
+        of_period, whole = np.divmod(shared, width)
+        kept = self.slack_price[of_period, whole]
+        price = np.where(np.isnan(kept), seen, kept)
+        self.slack_price[of_period, whole] = price
         excess = self.dispatch.excess[period, limit]
-        return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard)
+        return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard, seen)
 
     def _gradients_of(self, period: int, quantities: IntArray) -> tuple[FloatArray, FloatArray]:
         """(k, terminal) gradients of quantities : (k,) through the voltages; each is worked out once."""

@@ -23,6 +23,10 @@ _SHORTER: Final = (0.5, 0.2, 0.05)
 _PATIENCE: Final = 4
 """Steps of a group in a row that may not improve."""
 _NOISE: Final = 1e-11  # of the cost: what the power flow's own tolerance can move it by
+_SLACK_PRICE: Final = 1e-6  # relative
+_TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
+_MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
+_UPDATES: Final = 10
 _ROUNDING: Final = 1e-6  # of running energies, relative to the largest column
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
@@ -103,11 +107,12 @@ def optimise(
     state = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
     radius = np.full(groups.max() + 1, problem.unit_mw)
     working = np.ones(len(radius), dtype=np.bool_)
-    best, patience, hint = dispatch, np.full(len(radius), _PATIENCE), None
+    best, patience, hint, slack_price, updates = dispatch, np.full(len(radius), _PATIENCE), None, None, 0
     idle = np.zeros(len(radius), dtype=np.bool_)
     laps.lap("power_flow")
     for iteration in range(1, options.most_iterations + 1):
-        point = Linearisation(problem, dispatch)
+        point = Linearisation(problem, dispatch, slack_price)
+        slack_price = point.slack_price
         late = laps.total_s > options.time_limit_s
         last = iteration == options.most_iterations or late
         if hint is not None:
@@ -135,7 +140,13 @@ def optimise(
             done = _finished(error, stuck, radius < _SMALLEST * problem.unit_mw, working, options, last=last, late=late)
             working &= ~state.keep(problem, rows, step.multipliers, working & done)
         if not working.any():
-            return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
+            # What is left unmet is priced as seen from the optimum: once more where those prices have moved.
+            working = _with_moved_prices(point, entered)
+            updates += 1
+            if updates > _UPDATES or last or not working.any():
+                return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
+            best, hint, radius = dispatch, None, np.where(working, problem.unit_mw, radius)
+            continue
         search = _Search(point, rows, step, reach, best, in_play.columns, hint, options)
         dispatch, best, radius, patience, idle = search.next(radius, working, patience)
         hint = search.hint
@@ -177,6 +188,18 @@ class _Prices:
         return done
 
 
+def _with_moved_prices(point: Linearisation, entered: BoolArray) -> BoolArray:
+    """(group,) where the price of what stays unmet is another as seen from here; from now on it is that."""
+    problem = point.problem
+    rows = point.rows(entered)
+    moved = (_unmet(rows, point.dispatch) > _TIGHT) & (np.abs(rows.price - rows.price_here) > _MOVED * rows.price_here)
+    own = np.flatnonzero(moved[rows.unmet])
+    point.slack_price[rows.period[own], problem.limits.whole[rows.limit[own]]] = rows.price_here[rows.unmet[own]]
+    groups = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
+    groups[problem.couplings[rows.period[own]]] = True
+    return groups
+
+
 def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds, radius: FloatArray) -> Bounds:
     """Bounds of every column in this step; radius : (group,) [MW]."""
     reach = radius[problem.group_of_column]
@@ -207,11 +230,11 @@ def optimality_error(
         _add_energy_error(problem, multipliers, x, small, options, error)
     whole = np.zeros(len(rows.price))
     np.add.at(whole, rows.unmet, shadow)
-    unmet = _unmet(rows, point.dispatch) * (whole >= rows.price * (1 - 1e-9))
+    unmet = _unmet(rows, point.dispatch) * (whole >= rows.price * (1 - _SLACK_PRICE))
     exceeded = rows.excess - unmet[rows.unmet]
     untight = np.where(shadow > 1e-9 * rows.price[rows.unmet], -exceeded, 0.0)
     np.maximum.at(error, groups[rows.period], np.maximum(exceeded, untight) / options.excess_tolerance)
-    above_price = np.maximum(whole - rows.price * (1 + 1e-6), 0.0)[rows.unmet]
+    above_price = np.maximum(whole - rows.price * (1 + _SLACK_PRICE), 0.0)[rows.unmet]
     np.maximum.at(error, groups[rows.period], np.where(above_price > 0, np.inf, 0.0))
     unseen = point.dispatch.excess > options.excess_tolerance
     unseen[rows.period, rows.limit] = False

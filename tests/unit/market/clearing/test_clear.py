@@ -12,7 +12,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear, verify
 from market.errors import LimitCannotBeMet, PowerFlowDiverged, ResultRefused
-from tests.small_cases import Document, case, chain, curve, document, line, load
+from tests.small_cases import Document, case, curve, document, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 

@@ -227,7 +227,8 @@ def test_an_offer_of_the_change_that_would_serve_an_unmet_request_meets_it(make:
     assert told.unmet == pytest.approx(abs(missing_w), rel=1e-6)
     assert told.would_serve is not None
     assert (told.would_serve.bus, told.would_serve.phase) == ("far", None)
-    assert told.would_serve.change_w == pytest.approx(missing_w, rel=1e-6)
+    assert told.would_serve.change_w is not None
+    assert told.would_serve.change_w == pytest.approx(missing_w, rel=1e-4)
 
     served = clear(with_offer(base, told.would_serve.bus, told.would_serve.change_w, 150.0))
     short = clear(with_offer(base, told.would_serve.bus, 0.99 * told.would_serve.change_w, 150.0))
@@ -250,7 +251,29 @@ def test_what_would_serve_stands_where_it_moves_the_limit_most() -> None:
     told = limit(result, "r")
     assert told.unmet == pytest.approx(0.98 - told.after, abs=1e-8) and told.unmet > 1e-3
     assert told.would_serve is not None and told.would_serve.bus == "e"
-    assert told.would_serve.change_w < 0
+    assert told.would_serve.change_w is not None and told.would_serve.change_w < 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"kind": "voltage", "buses": ["far"], "min_pu": 0.98},
+        {"kind": "congestion", "element": "l1", "limit_a": 100.0},
+    ],
+    ids=["voltage", "current"],
+)
+def test_what_would_serve_a_limit_that_curves_serves_it_exactly(asked: Document) -> None:
+    """On a resistive line both curve, so that one linear step would fall short; the answer is that of AC power flow."""
+    base = document(
+        lines=[line("l1", "s", "far", r_ohm=2.0, x_ohm=0.0)],
+        baseline=[load("far", 3e6)],
+        requests=[{"id": "r", "max_price_eur_per_mwh": 200.0, **asked}],
+    )
+    told = limit(clear(Case.model_validate(base)), "r").would_serve
+    assert told is not None and told.change_w is not None
+
+    served = clear(with_offer(base, told.bus, 1.001 * told.change_w, 50.0))
+    assert (served.status, limit(served, "r").unmet) == ("cleared", 0)
 
 
 def test_on_three_phases_the_phase_is_named() -> None:

@@ -40,7 +40,7 @@ def test_another_process_gives_the_same_result() -> None:
 
 
 def test_a_refusal_comes_back_with_its_words() -> None:
-    with pytest.raises(ClearingError, match="400.0 kW less consumption at far would meet it"):
+    with pytest.raises(ClearingError, match=r"400\.0 kW less consumption at far would meet it"):
         clear_within(behind_a_limit(100_000), timedelta(seconds=60))
 
 
