@@ -162,10 +162,25 @@ def _phase_defects(line: Line, at: int, phases: int) -> Iterable[tuple[Place, st
             yield ("lines", at, name), "a balanced network takes one number here"
         if phases == 3 and isinstance(value, float):
             yield (("lines", at, name), "a three-phase network needs a 3x3 phase matrix here")
+        if isinstance(value, tuple) and any(value[i][j] != value[j][i] for i in range(3) for j in range(i)):
+            yield (("lines", at, name), "a phase matrix is symmetric: one phase acts on another as that on it")
     if phases == 3 and line.r1_ohm is not None:
         missing = [name for name in ("r0_ohm", "x0_ohm") if getattr(line, name) is None]
         for name in missing:
             yield (("lines", at, name), "a three-phase network needs the zero-sequence value")
+        if line.r0_ohm == 0 and line.x0_ohm == 0:
+            yield (("lines", at, "r0_ohm"), "has no zero-sequence impedance; merge its two buses instead")
+    if isinstance(line.r_ohm, tuple) and isinstance(line.x_ohm, tuple) and _singular(line.r_ohm, line.x_ohm):
+        yield ("lines", at), "has a phase matrix that cannot be inverted: some phases have no impedance of their own"
+
+
+def _singular(r_ohm: PhaseMatrix, x_ohm: PhaseMatrix) -> bool:
+    """Whether the determinant of r + jx is nothing beside its largest entry."""
+    (a, b, c), (d, e, f), (g, h, i) = (
+        tuple(complex(r, x) for r, x in zip(*rows, strict=True)) for rows in zip(r_ohm, x_ohm, strict=True)
+    )
+    largest = max(abs(each) for each in (a, b, c, d, e, f, g, h, i))
+    return abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) <= 1e-9 * largest**3
 
 
 def _unreached(network: Network) -> list[int]:
