@@ -54,7 +54,9 @@ def whole_watts(problem: ClearingProblem, accepted_mw: FloatArray, limit_price: 
     for table, chosen in ((power_w, ~reactive), (q_var, reactive)):
         np.add.at(table, (columns.share_offer[own][chosen], columns.period[entry][chosen]), signed[chosen])
     _add_blocks(problem, accepted_mw, limit_price, power_w)
-    return Awards(taken, power_w, q_var, _asked(problem, taken, single, power_w), _change(problem, power_w, q_var))
+    return Awards(
+        taken, power_w, q_var, _asked(problem, taken, single, power_w), problem.change_of_offers(power_w, q_var)
+    )
 
 
 def _round_running_energy(problem: ClearingProblem, exact_w: FloatArray, column_w: IntArray) -> None:
@@ -119,12 +121,3 @@ def _asked(problem: ClearingProblem, taken: IntArray, single: BoolArray, power_w
     for offer, column in zip(problem.blocks.offer.tolist(), problem.blocks.column.tolist(), strict=True):
         asked[offer] += int(price[column]) * int(np.abs(power_w[offer]).sum())
     return [int(each) for each in asked]
-
-
-def _change(problem: ClearingProblem, power_w: IntArray, q_var: IntArray) -> FloatArray:
-    width = problem.places.count
-    change = np.zeros((2 * width, problem.periods))
-    for start, table in ((0, power_w), (width, q_var)):
-        some = np.flatnonzero(table.any(axis=1))
-        np.add.at(change, start + problem.offer_place[some], table[some] / BASE_VA)
-    return np.ascontiguousarray(change.T)

@@ -37,7 +37,7 @@ def verify(case: Case, result: Result, *, problem: ClearingProblem | None = None
     problem = problem or problem_of(case)
     power_w, q_var = _accepted(problem, result)
     _check_offered(problem, power_w, q_var)
-    after = dispatch_at(problem, _change(problem, power_w, q_var))
+    after = dispatch_at(problem, problem.change_of_offers(power_w, q_var))
     violation = _violation(problem, result, after)
     prices = _prices(problem, result)
     if result.coordination is None or result.coordination.rule == "joint":
@@ -123,16 +123,6 @@ def _check_blocks(problem: ClearingProblem, power_w: IntArray) -> None:
     groups = blocks.group[accepted & (blocks.group != NONE)]
     if len(np.unique(groups)) < len(groups):
         raise ResultRefused("more than one block of an exclusive group is accepted")
-
-
-def _change(problem: ClearingProblem, power_w: IntArray, q_var: IntArray) -> FloatArray:
-    """(period, 2 places) accepted change [MW], [Mvar]."""
-    width = problem.places.count
-    change = np.zeros((2 * width, problem.periods))
-    for start, table in ((0, power_w), (width, q_var)):
-        some = np.flatnonzero(table.any(axis=1))
-        np.add.at(change, start + problem.offer_place[some], table[some] / BASE_VA)
-    return np.ascontiguousarray(change.T)
 
 
 def _violation(problem: ClearingProblem, result: Result, after: Dispatch) -> float:
