@@ -23,7 +23,6 @@ from market.errors import (
     BadNetworkFile,
     ClearingError,
     FlexmarketError,
-    NotSupported,
     ReaderUnavailable,
 )
 from market.figures.run_folder import REPORT
@@ -64,7 +63,7 @@ def clear(
     try:
         problem = read_case(case)
         result = clear_case(problem)
-    except (BadCaseFile, NotSupported) as failure:
+    except BadCaseFile as failure:
         _complain(case, failure, status=BAD_INPUT)
     except ClearingError as failure:
         _complain(case, failure, status=NOT_CLEARED)

@@ -163,16 +163,6 @@ class ClearingError(FlexmarketError):
     """A case could not be cleared; nothing of it is published."""
 
 
-class NotSupported(ClearingError):
-    """The case asks for something that this clearing does not do; `pointer` leads to it."""
-
-    def __init__(self, pointer: str, reason: str) -> None:
-        """Say where and what."""
-        super().__init__(f"{pointer}: {reason}")
-        self.pointer = pointer
-        self.reason = reason
-
-
 class PowerFlowDiverged(ClearingError):
     """The AC power flow of a period has no solution: the network cannot carry what is drawn."""
 

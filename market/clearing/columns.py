@@ -88,6 +88,14 @@ class Columns:
         """Number of columns."""
         return len(self.upper_mw)
 
+    def entries_of_shares(self) -> tuple[IntArray, IntArray]:
+        """Every share with every entry of its column: (n,) positions of the share, and of the entry."""
+        first, end = (np.searchsorted(self.column, self.share_column, side=side) for side in ("left", "right"))
+        count = end - first
+        share = np.repeat(np.arange(len(count)), count)
+        entry = np.arange(len(share)) - np.repeat(np.cumsum(count) - count, count) + first[share]
+        return share, entry
+
     def total(self, per_entry: FloatArray) -> FloatArray:
         """(column,) sum over each column's entries."""
         total: FloatArray = np.bincount(self.column, per_entry, minlength=len(self)).astype(np.float64)
@@ -145,21 +153,6 @@ class Blocks:
         return len(self.offer)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Columns on their way together. Every array (column,) or, for entries and shares, as in Columns."""
-
-    upper_mw: FloatArray
-    ask: FloatArray
-    column: IntArray
-    period: IntArray
-    place: IntArray
-    weight: FloatArray
-    share_column: IntArray
-    share_offer: IntArray
-    share_w: IntArray
-
-
 def columns_of(offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod) -> tuple[Columns, Envelopes, Blocks]:
     """Columns of all offers. offers : in the order of ids; positions in it name them."""
     places, periods = Places.of(grid), period.count
@@ -175,7 +168,7 @@ def columns_of(offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod) ->
     return columns, _envelopes(envelopes, less, more, columns, period.hours), _blocks(blocks, starts[2], by_id)
 
 
-def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: int) -> _Part:
+def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: int) -> Columns:
     """Steps of equal price, place, period and direction become one column."""
     steps = [(at, step) for at, offer in offers for step in offer.steps]
     power = _table((step.power_w for _, step in steps), len(steps), periods)
@@ -201,7 +194,7 @@ def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: 
 
 def _envelope_part(
     offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int
-) -> tuple[_Part, IntArray, IntArray]:
+) -> tuple[Columns, IntArray, IntArray]:
     """One column for each direction and period; with (envelope, period) their numbers within the part."""
     count = len(offers)
     low = _table((each.power_w_min for _, each in offers), count, periods)
@@ -218,7 +211,7 @@ def _envelope_part(
     return part, number[:, 0], number[:, 1]
 
 
-def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> _Part:
+def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Columns:
     """One column for each block, measured by the largest power of its profile."""
     profiles = [np.array(each.power_w, dtype=np.float64) for _, each in offers]
     largest = np.array([np.abs(each).max(initial=0.0) for each in profiles])
@@ -229,7 +222,7 @@ def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> _Part:
         if w != 0
     ]
     at = np.array([each for each, _ in offers], dtype=np.intp)
-    return _Part(
+    return Columns(
         upper_mw=largest / BASE_VA,
         ask=np.array([float(each.price_eur_per_mwh) for _, each in offers]),
         column=np.array([each[0] for each in entries], dtype=np.intp),
@@ -242,7 +235,7 @@ def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> _Part:
     )
 
 
-def _reactive_part(offers: Sequence[FlexOffer], place: IntArray, periods: int) -> _Part:
+def _reactive_part(offers: Sequence[FlexOffer], place: IntArray, periods: int) -> Columns:
     """Reactive capability: a column for each direction and period. place : (offer,) of reactive power."""
     able = [at for at, each in enumerate(offers) if each.q_var_min is not None or each.q_var_max is not None]
     low = _table((series(offers[at].q_var_min or 0, periods) for at in able), len(able), periods)
@@ -264,14 +257,14 @@ def _single(
     sign: IntArray,
     *,
     shares: tuple[IntArray, IntArray, IntArray],
-) -> _Part:
+) -> Columns:
     """Columns of one entry each."""
     upper_mw = upper_w.astype(np.float64) / BASE_VA
     numbers = np.arange(len(upper_mw))
-    return _Part(upper_mw, ask, numbers, period, place, sign.astype(np.float64), *shares)
+    return Columns(upper_mw, ask, numbers, period, place, sign.astype(np.float64), *shares)
 
 
-def _joined(parts: Sequence[_Part]) -> tuple[Columns, list[int]]:
+def _joined(parts: Sequence[Columns]) -> tuple[Columns, list[int]]:
     """Parts one after the other, and where each of them starts."""
     starts = [0, *np.cumsum([len(part.upper_mw) for part in parts]).tolist()]
 

@@ -88,10 +88,7 @@ def _uniform(problem: ClearingProblem, awards: Awards, zones: Mapping[str, str])
     zone = np.array([names.index(zones.get(offer.bus, "")) for offer in problem.offers], dtype=np.intp)
     ask = np.rint(columns.ask * MICRO).astype(np.intp)
     highest = np.full((2, len(names), problem.periods), np.iinfo(np.intp).min, dtype=np.intp)
-    # Each share with each entry of its column: where and when it changes consumption, and which way.
-    first, end = (np.searchsorted(columns.column, columns.share_column, side=side) for side in ("left", "right"))
-    share = np.repeat(np.arange(len(first)), end - first)
-    entry = np.arange(len(share)) - np.repeat(np.cumsum(end - first) - (end - first), end - first) + first[share]
+    share, entry = columns.entries_of_shares()
     used = np.flatnonzero((awards.taken[share] > 0) & (columns.place[entry] < problem.places.count))
     share, entry = share[used], entry[used]
     up, period = (columns.weight[entry] > 0).astype(np.intp), columns.period[entry]

@@ -88,9 +88,7 @@ def _check_offered(problem: ClearingProblem, power_w: IntArray, q_var: IntArray)
 def _offered(problem: ClearingProblem) -> list[tuple[IntArray, IntArray]]:
     """(offer, period) least and greatest change that is offered [W], then [var]."""
     columns = problem.columns
-    first, end = (np.searchsorted(columns.column, columns.share_column, side=side) for side in ("left", "right"))
-    share = np.repeat(np.arange(len(first)), end - first)
-    entry = np.arange(len(share)) - np.repeat(np.cumsum(end - first) - (end - first), end - first) + first[share]
+    share, entry = columns.entries_of_shares()
     change = np.rint(columns.weight[entry] * columns.share_w[share]).astype(np.intp)
     reactive = columns.place[entry] >= problem.places.count
     found = []
