@@ -1,329 +1,349 @@
-"""An interior-point method for the quadratic programme of one step, made for its shape.
+"""An interior-point method for the quadratic programme of one step, made for its shape (`quadratic.Quadratic`).
 
-    minimise    c'd + |W d|^2 / 2 + near |d|^2 / 2 + price's       d : how columns move
-    subject to  excess + A d <= s,  s >= 0        limits, left unmet at their price
-                energy_low <= G d <= energy_high  running energies
-                low <= d <= high
-
-Small programmes solve each Newton step as a whole. In large ones few limits and few directions of curvature stand
-against very many columns, so that the small system of limits and directions is enough (Woodbury's identity): with
-N = D + G' Omega G, which falls apart into envelopes, (N + C' K C)^-1 needs only (K^-1 + C N^-1 C')^-1, C = [A; W]; that
-loses digits where columns come close to their optimum, so it stops earlier. Predictor and corrector as Mehrotra, SIAM
-J. Optim. 2 (1992) 575-601.
+The curvature couples the cells of one time only, and columns answer to prices place by place (`cells.Response`): what
+remains is a small dense system of limits and of the few directions that curve most. What these leave out of the
+curvature is taken in by conjugate gradients among cells, with that system as preconditioner (Gould, Hribar and Nocedal,
+SIAM J. Sci. Comput. 23 (2001) 1376-1395). Predictor and corrector as Mehrotra, SIAM J. Optim. 2 (1992) 575-601; further
+correctors as Gondzio, Comput. Optim. Appl. 6 (1996) 137-156.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
 from typing import Final
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.sparse.linalg import splu
+from scipy import linalg
 
-from market.network.model import FloatArray
+from market.clearing.cells import Response
+from market.clearing.columns import NONE
+from market.clearing.quadratic import Quadratic
+from market.network.model import FloatArray, IntArray
 
 _ROUNDS: Final = 60
-_TOLERANCE: Final = 1e-9
-_ROUGH: Final = 2e-10
-_USEFUL: Final = 1e-4  # what still tells which bounds hold
 _STALLED: Final = 8  # rounds without progress
 _SHORT: Final = 0.1
-_REGULAR: Final = 1e-9  # least weight of a column: flat directions are walked slowly, not blindly
-_WHOLE: Final = 3_000  # unknowns of a Newton system that is solved as a whole
 _BACK: Final = 0.995  # of the way to the nearest bound
-_LEAST: Final = 1e-11
+_FIRMEST: Final = 1e-6  # least stiffness of a column: flat directions are walked slowly, not blindly
+_MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
+_NEWCOMER: Final = 1e-4  # least room of a limit that enters on the way, relative to its scale
 _CORRECTED: Final = 100.0  # second-order corrections are trusted up to this many times the centrality aimed at
+_CORRECTORS: Final = 2
+_WORTH: Final = 1.1  # how much longer a step must become by a further corrector
+_SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
+_CONJUGATE: Final = 60
+_ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the curvature
 
 
-@dataclass(frozen=True, eq=False)
-class Quadratic:
-    """The programme above, in units near one. limits : A (r, k). curvature : W (w, k). energies : G (e, k).
-
-    near : keeps where they are what neither cost nor curvature move. price : (r,). low to high, and
-    energy_low to energy_high, hold 0 between them.
-    """
-
-    cost: FloatArray
-    near: float
-    curvature: sparse.csr_array
-    limits: sparse.csr_array
-    excess: FloatArray
-    price: FloatArray
-    energies: sparse.csr_array
-    energy_low: FloatArray
-    energy_high: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Optimum:
-    """move : (k,). shadow : (r,) between 0 and price. energy_price : (e,) as in Multipliers. reduced : (k,) of move."""
-
-    move: FloatArray
-    shadow: FloatArray
-    energy_price: FloatArray
-    reduced: FloatArray
-
-
-class _Barrier:
-    """Pairs of a positive slack and its multiplier, (n,) each."""
-
-    def __init__(self, slack: FloatArray, multiplier: FloatArray) -> None:
-        self.slack, self.multiplier = slack, multiplier
-
-    @property
-    def weight(self) -> FloatArray:
-        weight: FloatArray = self.multiplier / self.slack
-        return weight
-
-    def target(self, mu: float, slack_step: FloatArray | float = 0.0, step: FloatArray | float = 0.0) -> FloatArray:
-        """What (mu - second order) / slack is, the multiplier that is aimed at."""
-        aimed: FloatArray = (mu - np.clip(slack_step * step, -_CORRECTED * mu, _CORRECTED * mu)) / self.slack
-        return aimed
-
-
-def minimise(problem: Quadratic) -> Optimum | None:
-    """The optimum, to about nine digits; None where the method does not get there."""
-    # What overflows is seen and given up; there is nothing to warn of.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _Method(problem).run()
-
-
-class _Method:
-    """Iterates of one programme. Columns that cannot move are left out."""
-
-    def __init__(self, problem: Quadratic) -> None:
-        self._all = problem
-        self._free = np.flatnonzero(problem.high - problem.low > _LEAST)
-        self._p = problem
-        k = self._free
-        self._c = problem.cost[k]
-        self._a, self._w, self._g = (m[:, k] for m in (problem.limits, problem.curvature, problem.energies))
-        self._both = sparse.vstack([self._a, self._w], format="csr")
-        self.whole = len(k) + self._both.shape[0] + self._g.shape[0] <= _WHOLE
-        self._low, self._high = problem.low[k], problem.high[k]
-        scale = max(float(np.abs(self._c).max(initial=0.0)), 1e-3)
-        mu = 0.1 * scale  # what every slack times its multiplier is at first
-
-        def middle(low: FloatArray, high: FloatArray, near: FloatArray) -> FloatArray:
-            margin = np.minimum(0.25 * (high - low), 0.25)
-            inside: FloatArray = np.clip(near, low + margin, high - margin)
-            return inside
-
-        self.d = middle(self._low, self._high, np.zeros(len(k)))
-        self.e = middle(problem.energy_low, problem.energy_high, self._g @ self.d)
-        self.xl, self.xu = (_Barrier(each, mu / each) for each in (self.d - self._low, self._high - self.d))
-        room = self.e - problem.energy_low, problem.energy_high - self.e
-        self.el, self.eu = (_Barrier(each, mu / each) for each in room)
-        steepest = np.maximum(abs(self._a).max(axis=1).toarray().ravel(), 1e-9)
-        self.shadow = np.minimum(0.5 * problem.price, scale / steepest)
-        self.s = _Barrier(mu / (problem.price - self.shadow), problem.price - self.shadow)
-        self.t = _Barrier(mu / self.shadow, self.shadow)
-        self.y = self.el.multiplier - self.eu.multiplier  # of energy: G d = e
-        self._barriers = (self.xl, self.xu, self.el, self.eu, self.s, self.t)
-
-    def run(self) -> Optimum | None:
-        count = sum(len(each.slack) for each in self._barriers)
-        if len(self._free) == 0:
-            return None
-        scale = max(float(np.abs(self._c).max(initial=0.0)), 1.0)
-        enough = _TOLERANCE if self.whole else _ROUGH
-        best, worst, since = np.inf, np.inf, 0
-        for _ in range(_ROUNDS):
-            gap = sum(float(each.slack @ each.multiplier) for each in self._barriers) / count
-            residuals = self._residuals()
-            dual, row, energy = (float(np.abs(each).max(initial=0.0)) for each in residuals)
-            if not np.isfinite(gap + dual + row + energy):
-                return None
-            if gap < enough * scale and dual < 10 * enough * scale and max(row, energy) < enough:
-                return self._optimum()
-            worst = max(gap / scale, dual / scale, row, energy)
-            if worst < 0.5 * best:
-                best, since = worst, 0
-            else:
-                since += 1
-            if since > _STALLED:
-                break
-            try:
-                self._step(residuals, gap)
-            except (linalg.LinAlgError, RuntimeError):
-                break
-        return self._optimum() if worst < _USEFUL else None
-
-    def _residuals(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Of stationarity (k,), limits (r,) and energies (e,)."""
-        curved = self._w.T @ (self._w @ self.d) + self._p.near * self.d
-        dual = self._c + curved + self._a.T @ self.shadow - self._g.T @ self.y - self.xl.multiplier + self.xu.multiplier
-        row = self._p.excess + self._a @ self.d - self.s.slack + self.t.slack
-        return dual, row, self._g @ self.d - self.e
-
-    def _step(self, residuals: tuple[FloatArray, FloatArray, FloatArray], mu: float) -> None:
-        """One predictor and corrector."""
-        system = self._factorised()
-        nothing = [0.0] * len(self._barriers)
-        predicted = self._direction(system, residuals, 0.0, nothing, nothing)
-        length = min(self._longest(predicted))
-        after = sum(
-            float((each.slack + length * ds) @ (each.multiplier + length * dz))
-            for each, ds, dz in zip(self._barriers, predicted[4], predicted[5], strict=True)
-        ) / sum(len(each.slack) for each in self._barriers)
-        centred = mu * min(1.0, (max(after, 0.0) / mu) ** 3)
-        move = self._direction(system, residuals, centred, predicted[4], predicted[5])
-        # One length for both: where the cost curves, stationarity ties multipliers to moves.
-        along = min(1.0, _BACK * min(self._longest(move)))
-        if along < _SHORT:
-            # Stuck in a corner: back towards the middle first.
-            move = self._direction(system, residuals, mu, nothing, nothing)
-            along = min(1.0, _BACK * min(self._longest(move)))
-        d, e, shadow, y, slacks, multipliers = move
-        self.d, self.e = self.d + along * d, self.e + along * e
-        self.shadow, self.y = self.shadow + along * shadow, self.y + along * y
-        for each, ds, dz in zip(self._barriers, slacks, multipliers, strict=True):
-            each.slack = each.slack + along * ds
-            each.multiplier = each.multiplier + along * dz
-
-    def _factorised(self) -> "_Whole | _Reduced":
-        slack = self.t.slack / self.t.multiplier + self.s.slack / self.s.multiplier
-        kind = _Whole if self.whole else _Reduced
-        weights = self.xl.weight + self.xu.weight + self._p.near, self.el.weight + self.eu.weight
-        return kind(*weights, np.concatenate([slack, np.ones(self._w.shape[0])]), self._both, self._g)
-
-    def _direction(
-        self,
-        system: "_Whole | _Reduced",
-        residuals: tuple[FloatArray, FloatArray, FloatArray],
-        mu: float,
-        slack_steps: Sequence[FloatArray | float],
-        steps: Sequence[FloatArray | float],
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, list[FloatArray], list[FloatArray]]:
-        """Newton direction towards centrality mu: of d, e, shadow, y, slacks and multipliers."""
-        dual, row, energy = residuals
-        xl, xu, el, eu, s, t = (
-            each.target(mu, ds, dz) for each, ds, dz in zip(self._barriers, slack_steps, steps, strict=True)
-        )
-        right = -dual - (self.xl.multiplier - xl) + (self.xu.multiplier - xu)
-        # Energies: weight x move of e + y's move = pull. Limits: A d - slack x move of shadow = push.
-        pull = el - eu - self.y
-        push = -row + (s - self.s.multiplier) * self.s.slack / self.s.multiplier
-        push -= (t - self.t.multiplier) * self.t.slack / self.t.multiplier
-        push += self._dual_slack() * self.s.slack / self.s.multiplier
-        d, shadow, y = system.solve(right, push, pull, energy)
-        e = (pull - y) / (self.el.weight + self.eu.weight)
-        dt_slack = (t - self.t.multiplier - shadow) * self.t.slack / self.t.multiplier
-        ds_multiplier = -shadow - self._dual_slack()
-        ds_slack = (s - self.s.multiplier - ds_multiplier) * self.s.slack / self.s.multiplier
-        slacks = [d, -d, e, -e, ds_slack, dt_slack]
-        multipliers = [
-            xl - self.xl.multiplier - self.xl.weight * d,
-            xu - self.xu.multiplier + self.xu.weight * d,
-            el - self.el.multiplier - self.el.weight * e,
-            eu - self.eu.multiplier + self.eu.weight * e,
-            ds_multiplier,
-            shadow,
-        ]
-        return d, e, shadow, y, slacks, multipliers
-
-    def _dual_slack(self) -> FloatArray:
-        """How far shadow price and multiplier of what is unmet are from adding up to the price."""
-        apart: FloatArray = self.shadow + self.s.multiplier - self._p.price
-        return apart
-
-    def _longest(
-        self, move: tuple[FloatArray, FloatArray, FloatArray, FloatArray, list[FloatArray], list[FloatArray]]
-    ) -> tuple[float, float]:
-        """Longest steps of slacks and of multipliers that keep them positive."""
-        lengths = []
-        for steps, of in ((move[4], "slack"), (move[5], "multiplier")):
-            longest = 1.0 / _BACK
-            for each, step in zip(self._barriers, steps, strict=True):
-                falling = step < 0
-                if falling.any():
-                    longest = min(longest, float((getattr(each, of)[falling] / -step[falling]).min()))
-            lengths.append(min(longest, 1.0 / _BACK))
-        return lengths[0], lengths[1]
-
-    def _optimum(self) -> Optimum:
-        move = np.where(self._all.high - self._all.low > _LEAST, 0.0, self._all.low)
-        move[self._free] = np.clip(self.d, self._low, self._high)
-        curved = self._all.curvature.T @ (self._all.curvature @ move) + self._all.near * move
-        reduced = self._all.cost + curved + self._all.limits.T @ self.shadow - self._all.energies.T @ self.y
-        return Optimum(move, self.shadow, self.y, reduced)
-
-
-class _Whole:
-    """The Newton system as it stands, factorised: symmetric and quasi-definite."""
+class System:
+    """The Newton system at one iterate, factorised."""
 
     def __init__(
-        self,
-        weight: FloatArray,
-        energy_weight: FloatArray,
-        rest: FloatArray,
-        both: sparse.csr_array,
-        energies: sparse.csr_array,
+        self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray, *, exact: bool
     ) -> None:
-        self._energy_weight, self._rest = energy_weight, len(rest)
-        corner = -np.maximum(np.concatenate([rest, 1.0 / energy_weight]), _REGULAR)
-        across = sparse.vstack([both, energies], format="csr")
-        own = sparse.diags_array(np.maximum(weight, _REGULAR))
-        matrix = sparse.block_array([[own, across.T], [across, sparse.diags_array(corner)]], format="csc")
-        self._factors = splu(matrix)
+        """Limits with slack : (r,), and unmet : (w,), give way for one unit of price. exact : with all curvature."""
+        self._model, self._response, self._exact = model, response, exact
+        self._rest = model.main[1]
+        times = model.cells.shape[1]
+        stiff = np.eye(times) + response.matrix * self._rest[:, None, :]
+        inner = np.linalg.solve(stiff, response.matrix)
+        self._inner = (inner + inner.transpose(0, 2, 1)) / 2
+        self._slopes, self._time, own, self._rows = model.across
+        size = len(own)
+        matrix = np.empty((size, size))
+        first = np.searchsorted(self._time, np.arange(times + 1)).tolist()
+        for time, (start, end) in enumerate(itertools.pairwise(first)):
+            answer = self._inner[:, time, self._time[start:]] * self._slopes[:, start:]
+            matrix[start:end, start:] = self._slopes[:, start:end].T @ answer
+        self._first = first
+        matrix[np.arange(size), np.arange(size)] += own
+        one, other = model.sharing
+        np.add.at(matrix, (self._rows[one], self._rows[other]), unmet[model.unmet[one]])
+        matrix[self._rows, self._rows] += slack
+        self._factors = _factorised(matrix)
 
     def solve(
-        self, right: FloatArray, push: FloatArray, pull: FloatArray, energy: FloatArray
+        self, push: FloatArray, room: FloatArray, energy: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,).
 
-        D d + W'W d + A' shadow - G' y = right;  A d - slack shadow = push;  G d + y / weight = pull / weight - energy.
+        move / looseness + S'H S move + S'A' shadow - G'y = push;  A S move - slack shadow = room;  G move + slack y =
+        energy.
         """
-        k, rest = len(right), self._rest
-        directions = np.zeros(rest - len(push))
-        answer = self._factors.solve(np.concatenate([right, push, directions, pull / self._energy_weight - energy]))
-        return answer[:k], answer[k : k + len(push)], -answer[k + rest :]
+        cells = self._model.cells
+        moved, _ = self._response.move(push, energy)
+        change = cells.spread(moved)
+        change -= self._times(self._rest * change)
+        right = self._onto(change)
+        right[self._rows] -= room
+        prices, change = self._balanced(right, change)
+        price = self._nodal(prices) + self._rest * change
+        if self._exact:
+            pull = self._rest_of_curvature(change)
+            more, further = self._balanced(self._onto(self._times(pull)), self._times(pull))
+            prices, change = prices + more, change + further
+            price = self._nodal(prices) + self._rest * change - pull
+        move, y = self._response.move(push - cells.worth(price), energy)
+        return move, prices[self._rows], y
+
+    def _balanced(self, right: FloatArray, change: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Prices of directions and limits (n,), and the change of cells that is left of `change` at these prices."""
+        prices: FloatArray = linalg.cho_solve(self._factors, right, check_finite=False)
+        return prices, change - self._times(self._nodal(prices))
+
+    def _times(self, price: FloatArray) -> FloatArray:
+        """(place, time) what cells answer to a price."""
+        answer: FloatArray = (self._inner @ price[:, :, None])[:, :, 0]
+        return answer
+
+    def _onto(self, change: FloatArray) -> FloatArray:
+        """(n,) how far a change of cells goes along directions and limits."""
+        along: FloatArray = (self._slopes * change[:, self._time]).sum(axis=0)
+        return along
+
+    def _nodal(self, prices: FloatArray) -> FloatArray:
+        """(place, time) prices : (n,) of directions and limits, in cells."""
+        at = np.zeros(self._model.cells.shape)
+        for time, (start, end) in enumerate(itertools.pairwise(self._first)):
+            at[:, time] = self._slopes[:, start:end] @ prices[start:end]
+        return at
+
+    def _left_out(self, change: FloatArray) -> FloatArray:
+        """(place, time) what the curvature is more than its main directions and the diagonal beside them."""
+        roots = self._model.main[0]
+        along = roots.transpose(0, 2, 1) @ change.T[:, :, None]
+        seen = (roots @ along)[:, :, 0].T + self._rest * change
+        return self._model.curved(change) - seen
+
+    def _rest_of_curvature(self, change: FloatArray) -> FloatArray:
+        """(place, time) the push on cells that makes up for what the factorised system leaves out of the curvature.
+
+        Preconditioned conjugate gradients: with Z what cells answer to a push, and E what is left out, (Z^-1 + E) u =
+        Z^-1 change, in steps s with p = Z s. Ends early where something curves down.
+        """
+        total = np.zeros_like(change)
+        residual = -self._left_out(change)
+        answer = self._answer(residual)
+        size = begin = float((residual * answer).sum())
+        step, direction = residual, answer
+        for _ in range(_CONJUGATE):
+            if not size > _ACCURACY**2 * begin or begin <= 0:
+                break
+            product = step + self._left_out(direction)
+            curved = float((direction * product).sum())
+            if curved <= 0:
+                break
+            length = size / curved
+            total = total + length * step
+            residual = residual - length * product
+            answer = self._answer(residual)
+            before, size = size, float((residual * answer).sum())
+            step, direction = residual + size / before * step, answer + size / before * direction
+        return total
+
+    def _answer(self, push: FloatArray) -> FloatArray:
+        """(place, time) what cells change for a push, limits and main directions considered."""
+        change = self._times(push)
+        return self._balanced(self._onto(change), change)[1]
 
 
-class _Reduced:
-    """The same, with columns and energies eliminated: limits and directions of curvature remain."""
+def _factorised(matrix: FloatArray) -> tuple[FloatArray, bool]:
+    """Cholesky factors of a symmetric matrix, its upper half given; where rounding left it indefinite, of one near it.
 
-    def __init__(
-        self,
-        weight: FloatArray,
-        energy_weight: FloatArray,
-        rest: FloatArray,
-        both: sparse.csr_array,
-        energies: sparse.csr_array,
-    ) -> None:
-        self._energy_weight, self._both, self._g = energy_weight, both, energies
-        self._inverse = 1.0 / np.maximum(weight, _REGULAR)
-        schur = ((both * self._inverse[None, :]) @ both.T).toarray()
-        schur[np.diag_indices(len(rest))] += rest
-        self._energy = None
-        if energies.shape[0]:
-            scaled = energies * self._inverse[None, :]
-            inner = (scaled @ energies.T).tocsc() + sparse.diags_array(1.0 / energy_weight, format="csc")
-            self._energy = splu(inner.tocsc()).solve
-            cross = (scaled @ both.T).toarray()
-            if inner.nnz == energies.shape[0]:
-                cross *= np.sqrt(1.0 / inner.diagonal())[:, None]
-                schur -= cross.T @ cross
-            else:
-                schur -= cross.T @ self._energy(cross)
-        self._schur = linalg.lu_factor(schur, check_finite=False)
+    Raises LinAlgError.
+    """
+    diagonal = matrix.diagonal().copy()
+    own = np.arange(len(diagonal))
+    for shift in _SHIFTS:
+        try:
+            factors: tuple[FloatArray, bool] = linalg.cho_factor(matrix, check_finite=False)
+        except linalg.LinAlgError:
+            matrix[own, own] = diagonal * (1 + shift)
+        else:
+            return factors
+    raise linalg.LinAlgError("the system is not positive definite")
 
-    def _inner(self, right: FloatArray, at: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        """Moves of columns and of energy prices alone: D d - G' y = right;  G d + y / weight = at."""
-        free = self._inverse * right
-        if self._energy is None:
-            return free, np.zeros(0)
-        y = self._energy(at - self._g @ free)
-        return free + self._inverse * (self._g.T @ y), y
 
-    def solve(
-        self, right: FloatArray, push: FloatArray, pull: FloatArray, energy: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """As _Whole.solve."""
-        at = pull / self._energy_weight - energy
-        aim = np.concatenate([push, np.zeros(self._both.shape[0] - len(push))])
-        m = linalg.lu_solve(self._schur, self._both @ self._inner(right, at)[0] - aim, check_finite=False)
-        d, y = self._inner(right - self._both.T @ m, at)
-        return d, m[: len(push)], y
+class CentralPath:
+    """A point near the central path of a programme, and the way along it to the optimum.
+
+    x : (k,). energy : (e,) of it, once G x has been brought there. energy_price : (e,) as in Multipliers. slack,
+    multiplier : pairs of a positive slack and its multiplier, for columns and energies (from below, from above), for
+    what is left unmet : (w,), and for limits : (r,), whose multiplier is the shadow price.
+    """
+
+    def __init__(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
+        """Where every slack times its multiplier is `centrality` times the largest cost, at about these prices."""
+        self.model = model
+        mu = centrality * self._scale
+        crowded = model.shared(shadow) / (_MOST_PRICE * model.price)
+        shadow = np.maximum(shadow / np.maximum(crowded, 1.0)[model.unmet], mu)
+        reduced = model.cost + model.cells.worth(model.nodal(shadow)) - model.cells.energy_worth(energy_price)
+        self.x = _centre(model.low, model.high, reduced, mu)
+        self.energy = _centre(model.energy_low, model.energy_high, energy_price, mu)
+        self.energy_price = energy_price.copy()
+        unmet = mu / np.maximum(model.price - model.shared(shadow), mu)
+        self.slack = np.concatenate([*self._rooms(), unmet, mu / shadow])
+        self.multiplier = mu / self.slack
+
+    def _rooms(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        m = self.model
+        return self.x - m.low, m.high - self.x, self.energy - m.energy_low, m.energy_high - self.energy
+
+    @property
+    def _scale(self) -> float:
+        return max(float(np.abs(self.model.cost).max(initial=0.0)), 1.0)
+
+    @property
+    def shadow(self) -> FloatArray:
+        """(r,) prices of limits."""
+        return self._parts(self.multiplier)[5]
+
+    @property
+    def unmet(self) -> tuple[FloatArray, FloatArray]:
+        """(w,) what is left unmet, and what is missing of its price."""
+        return self._parts(self.slack)[4], self._parts(self.multiplier)[4]
+
+    @property
+    def reduced(self) -> FloatArray:
+        """(k,) what one unit of each column costs."""
+        low, high, *_ = self._parts(self.multiplier)
+        return low - high
+
+    @property
+    def gap(self) -> float:
+        """Mean product of slacks and multipliers, relative to the largest cost."""
+        return float(self.slack @ self.multiplier) / len(self.slack) / self._scale
+
+    def _parts(self, values: FloatArray) -> list[FloatArray]:
+        """Of columns from below and above, of energies from below and above, of the unmet, of limits."""
+        m = self.model
+        ends = np.cumsum([len(m.at)] * 2 + [len(m.energy_low)] * 2 + [len(m.price)])
+        return np.split(values, ends)
+
+    def renew(self, model: Quadratic, known: IntArray, known_unmet: IntArray) -> None:
+        """Go on with another model of the same columns; known : (r,), known_unmet : (w,) where its limits stood.
+
+        NONE for a limit that is new.
+        """
+        mu = self.gap * self._scale
+        slack, multiplier = self._parts(self.slack), self._parts(self.multiplier)
+        room = np.maximum(-model.excess, _NEWCOMER)
+        self.model = model
+        slack[5] = np.where(known == NONE, room, np.append(slack[5], 1.0)[known])
+        multiplier[5] = np.where(known == NONE, mu / room, np.append(multiplier[5], 1.0)[known])
+        multiplier[4] = np.where(known_unmet == NONE, model.price, np.append(multiplier[4], 1.0)[known_unmet])
+        slack[4] = np.where(known_unmet == NONE, mu / model.price, np.append(slack[4], 1.0)[known_unmet])
+        self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
+
+    def errors(self) -> tuple[float, float]:
+        """How far the conditions are from holding: prices, relative to the largest cost, and limits and energies."""
+        dual, room, price, energy = (float(np.abs(each).max(initial=0.0)) for each in self._residuals())
+        return max(dual, price) / self._scale, max(room, energy)
+
+    def follow(self, target: float, *, exact: bool) -> bool:
+        """Go on until the gap is below target, and errors are too; whether that was reached."""
+        best, since = np.inf, 0
+        for _ in range(_ROUNDS):
+            gap, (dual, primal) = self.gap, self.errors()
+            worst = max(gap, dual / 10, primal)
+            if not np.isfinite(worst):
+                return False
+            if worst <= target:
+                return True
+            best, since = (worst, 0) if worst < 0.5 * best else (best, since + 1)
+            if since > _STALLED:
+                return False
+            try:
+                self._step(exact=exact)
+            except (linalg.LinAlgError, np.linalg.LinAlgError):
+                return False
+        return False
+
+    def _residuals(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Of stationarity (k,), limits (r,), prices of what is unmet (w,) and energies (e,)."""
+        m, cells = self.model, self.model.cells
+        _, _, _, _, unmet, room = self._parts(self.slack)
+        low, high, _, _, unmet_price, shadow = self._parts(self.multiplier)
+        change = cells.spread(self.x - m.at)
+        price = m.curved(change) + m.nodal(shadow)
+        dual = m.cost + cells.worth(price) - cells.energy_worth(self.energy_price) - low + high
+        excess = m.excess + m.excess_of(change) - unmet[m.unmet] + room
+        return dual, excess, m.price - m.shared(shadow) - unmet_price, cells.energy(self.x) - self.energy
+
+    def _step(self, *, exact: bool) -> None:
+        """One predictor, one corrector, and further ones while they pay."""
+        stiffness = self.multiplier / self.slack
+        low, high, below, above, unmet, limit = self._parts(stiffness)
+        response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST), 1 / (below + above))
+        system = System(self.model, response, 1 / limit, 1 / unmet, exact=exact)
+        residuals, products = self._residuals(), self.slack * self.multiplier
+        mu = float(products.mean())
+        predicted = self._direction(system, residuals, np.zeros(len(products)))
+        length = min(self._longest(predicted), 1.0)
+        after = float((self.slack + length * predicted[3]) @ (self.multiplier + length * predicted[4])) / len(products)
+        centred = mu * min(1.0, (max(after, 0.0) / mu) ** 3)
+        second_order = np.clip(predicted[3] * predicted[4], -_CORRECTED * centred, _CORRECTED * centred)
+        aim = centred - second_order
+        move = self._direction(system, residuals, aim)
+        length = self._longest(move)
+        for _ in range(_CORRECTORS):
+            # Products that would end far from the middle are asked to come nearer to it.
+            trial = min(1.0, 1.1 * length + 0.1)
+            products = (self.slack + trial * move[3]) * (self.multiplier + trial * move[4])
+            further = np.clip(np.clip(products, 0.1 * centred, 10 * centred) - products, -10 * centred, None)
+            other = self._direction(system, residuals, aim + further)
+            reached = self._longest(other)
+            if reached < min(_WORTH * length, 1.0):
+                break
+            aim, move, length = aim + further, other, reached
+            if length >= 1.0:
+                break
+        along = min(1.0, _BACK * length)
+        if along < _SHORT:
+            # Stuck in a corner: back towards the middle first.
+            move = self._direction(system, residuals, np.full(len(products), mu))
+            along = min(1.0, _BACK * self._longest(move))
+        # One length for both: where the cost curves, stationarity ties multipliers to moves.
+        x, energy, y, slack, multiplier = move
+        self.x, self.energy, self.energy_price = (
+            self.x + along * x,
+            self.energy + along * energy,
+            self.energy_price + along * y,
+        )
+        self.slack, self.multiplier = self.slack + along * slack, self.multiplier + along * multiplier
+
+    def _direction(
+        self, system: System, residuals: tuple[FloatArray, FloatArray, FloatArray, FloatArray], aim: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Newton's direction to where slacks times multipliers are `aim`: of x, energy and its price, and of both."""
+        m = self.model
+        dual, excess, price, energy = residuals
+        wanted = aim / self.slack - self.multiplier
+        low, high, below, above, unmet, room = self._parts(wanted)
+        stiffness = self.multiplier / self.slack
+        _, _, from_below, from_above, of_unmet, of_room = self._parts(stiffness)
+        held = from_below + from_above
+        _, _, energy_below, energy_above, _, _ = self._parts(self.multiplier)
+        pull = below - above + energy_below - energy_above - self.energy_price
+        push = -dual + low - high
+        gap = -excess + ((unmet - price) / of_unmet)[m.unmet] - room / of_room
+        x, shadow, y = system.solve(push, gap, pull / held - energy)
+        moved = (pull - y) / held
+        unmet_price = price - m.shared(shadow)
+        parts = [x, -x, moved, -moved, (unmet - unmet_price) / of_unmet, (room - shadow) / of_room]
+        slack = np.concatenate(parts)
+        return x, moved, y, slack, wanted - stiffness * slack
+
+    def _longest(self, move: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]) -> float:
+        """The longest step that keeps slacks and multipliers positive; at most what full steps are cut to."""
+        longest = 1.0 / _BACK
+        for value, step in ((self.slack, move[3]), (self.multiplier, move[4])):
+            longest = min(longest, -1.0 / min(float((step / value).min(initial=0.0)), -_BACK))
+        return longest
+
+
+def _centre(low: FloatArray, high: FloatArray, price: FloatArray, mu: float) -> FloatArray:
+    """Where between low and high mu / (x - low) - mu / (high - x) is the price."""
+    width = high - low
+    root = np.sqrt((price * width) ** 2 + 4 * mu**2)
+    above = 2 * mu * width / (price * width + 2 * mu + root)
+    return low + np.clip(above, 1e-9 * width, (1 - 1e-9) * width)

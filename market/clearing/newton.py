@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from market.clearing import interior
+from market.clearing import interior_old as interior
 from market.clearing.columns import NONE
 from market.clearing.curvature import FEW, Curvature
 from market.clearing.linearisation import Linearisation, Rows

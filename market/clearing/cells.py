@@ -1,0 +1,246 @@
+"""Chosen columns by where and when they change power and which envelopes tie them: the shape of a step's algebra.
+
+A cell is a place at a time. Columns reach the network through the cells they stand in, so that curvature and limits
+are matters between the cells of one time; envelopes and blocks tie cells of one place. What lies in between, however
+many columns there are, is a square matrix over times for every place (`Response`).
+"""
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from market.clearing.columns import NONE
+from market.clearing.problem import ClearingProblem
+from market.network.model import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Columns `chosen` : (k,) in the cells where they stand.
+
+    places : (b,), times : (t,) the periods, both ascending; a cell is place * t + time. column, cell, weight : (n,)
+    entries, in the order of columns. fleets : (f,) envelopes in the order of their places, place_of : (f,) of each.
+    energies : (e, 2) envelope and period of the running energies that chosen columns move, ascending; fleet, last :
+    (e,) their fleet and the last time that they count.
+    """
+
+    chosen: IntArray
+    places: IntArray
+    times: IntArray
+    column: IntArray
+    cell: IntArray
+    weight: FloatArray
+    fleets: IntArray
+    place_of: IntArray
+    energies: IntArray
+    fleet: IntArray
+    last: IntArray
+    fleet_of: IntArray
+
+    @classmethod
+    def of(cls, problem: ClearingProblem, chosen: IntArray) -> "Cells":
+        """Of some columns."""
+        columns, envelopes = problem.columns, problem.envelopes
+        number = np.full(len(columns), NONE, dtype=np.intp)
+        number[chosen] = np.arange(len(chosen))
+        entry = np.flatnonzero(number[columns.column] != NONE)
+        places, place = np.unique(columns.place[entry], return_inverse=True)
+        times, time = np.unique(columns.period[entry], return_inverse=True)
+        column = number[columns.column[entry]]
+        fleets, place_of, fleet_of = _by_place(envelopes.of_column[chosen], column, place)
+        row, period = np.nonzero(envelopes.kept[fleets])
+        last = np.searchsorted(times, period, side="right") - 1
+        first = np.full(len(fleets), len(times))
+        inside = np.flatnonzero(fleet_of[column] != NONE)
+        np.minimum.at(first, fleet_of[column[inside]], time[inside])
+        moved = np.flatnonzero(last >= first[row])
+        moved = moved[np.lexsort((period[moved], fleets[row[moved]]))]
+        return cls(
+            chosen=chosen,
+            places=places,
+            times=times,
+            column=column,
+            cell=place * len(times) + time,
+            weight=columns.weight[entry],
+            fleets=fleets,
+            place_of=place_of,
+            energies=np.stack([fleets[row[moved]], period[moved]], axis=1),
+            fleet=row[moved],
+            last=last[moved],
+            fleet_of=fleet_of,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Places and times."""
+        return len(self.places), len(self.times)
+
+    def spread(self, move: FloatArray) -> FloatArray:
+        """(place, time) what a move of columns : (k,) changes."""
+        changed = np.bincount(self.cell, self.weight * move[self.column], minlength=len(self.places) * len(self.times))
+        return changed.astype(np.float64).reshape(self.shape)
+
+    def worth(self, price: FloatArray) -> FloatArray:
+        """(k,) what one unit of each column changes, valued at price : (place, time)."""
+        worth: FloatArray = np.bincount(
+            self.column, self.weight * price.ravel()[self.cell], minlength=len(self.chosen)
+        ).astype(np.float64)
+        return worth
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """(cell, k) the same as a matrix."""
+        shape = (len(self.places) * len(self.times), len(self.chosen))
+        return sparse.csr_array((self.weight, (self.cell, self.column)), shape=shape)
+
+    @cached_property
+    def tied(self) -> IntArray:
+        """(tied,) entries of columns that belong to an envelope."""
+        return np.flatnonzero(self.fleet_of[self.column] != NONE)
+
+    @cached_property
+    def _slot(self) -> IntArray:
+        """(tied,) the envelope and time of an entry."""
+        times = len(self.times)
+        slot: IntArray = self.fleet_of[self.column[self.tied]] * times + self.cell[self.tied] % times
+        return slot
+
+    def by_fleet(self, per_entry: FloatArray) -> FloatArray:
+        """(fleet, time) sum of per_entry : (tied,) over the columns of each fleet."""
+        total = np.bincount(self._slot, per_entry, minlength=len(self.fleets) * len(self.times))
+        return total.astype(np.float64).reshape(len(self.fleets), len(self.times))
+
+    def energy(self, move: FloatArray) -> FloatArray:
+        """(e,) how a move of columns : (k,) changes running energies, in periods."""
+        entry = self.tied
+        change = self.by_fleet(self.weight[entry] * move[self.column[entry]])
+        running: FloatArray = np.cumsum(change, axis=1)[self.fleet, self.last]
+        return running
+
+    def energy_worth(self, price: FloatArray) -> FloatArray:
+        """(k,) what one unit of each column changes of running energies, valued at price : (e,)."""
+        to_come = np.zeros((len(self.fleets), len(self.times)))
+        np.add.at(to_come, (self.fleet, self.last), price)
+        to_come = np.cumsum(to_come[:, ::-1], axis=1)[:, ::-1]
+        worth, entry = np.zeros(len(self.chosen)), self.tied
+        worth[self.column[entry]] = self.weight[entry] * to_come.ravel()[self._slot]
+        return worth
+
+    def diagonal(self, looseness: FloatArray) -> FloatArray:
+        """(place, time) response of columns that neither envelope nor block ties; looseness : (k,)."""
+        single = np.bincount(self.column, minlength=len(self.chosen)) == 1
+        entry = np.flatnonzero(single[self.column] & (self.fleet_of[self.column] == NONE))
+        weighted = self.weight[entry] ** 2 * looseness[self.column[entry]]
+        total = np.bincount(self.cell[entry], weighted, minlength=len(self.places) * len(self.times))
+        return total.astype(np.float64).reshape(self.shape)
+
+    @cached_property
+    def ties(self) -> list[tuple[IntArray, IntArray]]:
+        """Fleets (m,) of as many energies each, in the order of their places, with those energies (m, n)."""
+        count = np.bincount(self.fleet, minlength=len(self.fleets))
+        order = np.argsort(self.fleet, kind="stable")
+        first = np.cumsum(count) - count
+        ties = []
+        for each in np.unique(count[count > 0]).tolist():
+            fleets = np.flatnonzero(count == each)
+            ties.append((fleets, order[first[fleets][:, None] + np.arange(each)]))
+        return ties
+
+    @cached_property
+    def profiles(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Columns of several entries: their numbers (p,), places (p,) and weights (p, time)."""
+        several = np.flatnonzero(np.bincount(self.column, minlength=len(self.chosen)) > 1)
+        number = np.full(len(self.chosen), NONE, dtype=np.intp)
+        number[several] = np.arange(len(several))
+        entry = np.flatnonzero(number[self.column] != NONE)
+        place, time = np.divmod(self.cell[entry], len(self.times))
+        weights = np.zeros((len(several), len(self.times)))
+        weights[number[self.column[entry]], time] = self.weight[entry]
+        where = np.zeros(len(several), dtype=np.intp)
+        where[number[self.column[entry]]] = place
+        return several, where, weights
+
+
+def _by_place(owner: IntArray, column: IntArray, place: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Envelopes in the order of their places, the place of each : (f,), and the fleet of each column : (k,) or NONE."""
+    fleets, fleet_of = np.unique(owner, return_inverse=True)
+    if len(fleets) and fleets[0] == NONE:
+        fleets, fleet_of = fleets[1:], fleet_of - 1
+    place_of = np.zeros(len(fleets), dtype=np.intp)
+    inside = fleet_of[column] != NONE
+    place_of[fleet_of[column[inside]]] = place[inside]
+    order = np.argsort(place_of, kind="stable")
+    rank = np.empty(len(order) + 1, dtype=np.intp)
+    rank[order], rank[-1] = np.arange(len(order)), NONE
+    return fleets[order], place_of[order], rank[fleet_of]
+
+
+class Response:
+    """How columns answer to prices, once each has a looseness : (k,), what it moves for one unit of price.
+
+    matrix : (place, time, time) what every cell changes, downwards, for a price at every cell of its place. Running
+    energies tie the columns of an envelope: each gives way by its slack : (e,) for one unit of its own price.
+    """
+
+    def __init__(self, cells: Cells, looseness: FloatArray, slack: FloatArray) -> None:
+        """Of columns with this looseness, and running energies with this slack."""
+        self._cells, self._loose = cells, looseness
+        places, times = cells.shape
+        self.matrix = np.zeros((places, times, times))
+        own = np.arange(times)
+        self.matrix[:, own, own] = cells.diagonal(looseness)
+        of_fleet = cells.by_fleet(cells.weight[cells.tied] ** 2 * looseness[cells.column[cells.tied]])
+        self._inverse = [
+            self._tied(fleets, energies, of_fleet[fleets], slack[energies]) for fleets, energies in cells.ties
+        ]
+        free = np.ones(len(cells.fleets), dtype=np.bool_)
+        free[cells.fleet] = False
+        alone = np.zeros(cells.shape)
+        np.add.at(alone, cells.place_of[free], of_fleet[free])
+        self.matrix[:, own, own] += alone
+        for column, place, weights in zip(*cells.profiles, strict=True):
+            self.matrix[place] += looseness[column] * np.outer(weights, weights)
+
+    def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
+        """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) that ties them."""
+        cells, count = self._cells, energies.shape[1]
+        last, own = cells.last[energies], np.arange(loose.shape[1])
+        counted = own <= last[:, :, None]
+        together = np.minimum(last[:, :, None], last[:, None, :])
+        system = np.cumsum(loose, axis=1)[np.arange(len(fleets))[:, None, None], together]
+        system[:, np.arange(count), np.arange(count)] += slack
+        first = np.searchsorted(cells.place_of[fleets], np.arange(len(self.matrix) + 1)).tolist()
+        if count == 1:
+            # The diagonal as a sum of what is positive: no digits are lost where an energy is held fast.
+            total = system[:, 0]
+            bound = loose * counted[:, 0] / np.sqrt(total)
+            rest = np.where(counted[:, 0], loose * slack / total, loose)
+            for place, (start, end) in enumerate(itertools.pairwise(first)):
+                if start < end:
+                    product = bound[start:end].T @ bound[start:end]
+                    product[own, own] = 0.0
+                    self.matrix[place] -= product
+                    self.matrix[place, own, own] += product.sum(axis=1) + rest[start:end].sum(axis=0)
+            return 1.0 / system
+        inverse = np.linalg.inv(system)
+        reach = counted * loose[:, None, :]
+        answer = inverse @ reach
+        for place, (start, end) in enumerate(itertools.pairwise(first)):
+            if start < end:
+                width = (end - start) * count
+                product = reach[start:end].reshape(width, -1).T @ answer[start:end].reshape(width, -1)
+                self.matrix[place] -= (product + product.T) / 2
+                self.matrix[place, own, own] += loose[start:end].sum(axis=0)
+        return inverse
+
+    def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
+        cells = self._cells
+        lack = energy - cells.energy(self._loose * push)
+        y = np.zeros(len(lack))
+        for (_, energies), inverse in zip(cells.ties, self._inverse, strict=True):
+            y[energies] = (inverse @ lack[energies][:, :, None])[:, :, 0]
+        return self._loose * (push + cells.energy_worth(y)), y

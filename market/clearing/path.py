@@ -1,0 +1,240 @@
+"""The way to the optimum of books with very many columns: along the central path, with the market seen anew on the way.
+
+Where thousands of fleets could each serve any quarter-hour of an evening, prices level out until only curvature decides
+which one does, and a linear programme's corners are far from the optimum. The central path stays in between: its
+programme is followed a part of the way, the market is linearised again where it led, and so on until both agree, which
+is sequential quadratic programming with subproblems solved no better than they are true (inexact, Dembo, Eisenstat and
+Steihaug, SIAM J. Numer. Anal. 19 (1982) 400-408). At the end what is nearly at a bound is put there. Nothing is
+believed of it: the loop checks the optimality conditions at the point that is found, and goes on if they do not hold.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from market.clearing.cells import Cells, Response
+from market.clearing.columns import NONE
+from market.clearing.dispatch import Dispatch, dispatches
+from market.clearing.interior import CentralPath, System
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.options import LEAST_ASK, Options
+from market.clearing.pricing import Multipliers
+from market.clearing.problem import ClearingProblem
+from market.clearing.program import Bounds
+from market.clearing.quadratic import Quadratic
+from market.clearing.search import Hint
+from market.errors import PowerFlowDiverged
+from market.network.model import BoolArray, FloatArray, IntArray
+
+_STAGES: Final = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
+_LONGEST: Final = 14
+_CENTRALITY: Final = 0.1
+_NEAR: Final = 1e-3  # room below which a limit enters
+_FIRM: Final = 1e12  # ratio of what gives way to what does not
+_UNMET: Final = 1e-6  # of its price: what is missing where a limit is left unmet
+_ENOUGH: Final = 0.1  # of the tolerances: where the path ends
+_PROJECTIONS: Final = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Where the path ended, the limits it knows of : (period, limit), and the prices that go with it."""
+
+    dispatch: Dispatch
+    entered: BoolArray
+    hint: Hint
+
+
+def along_the_path(
+    problem: ClearingProblem,
+    dispatch: Dispatch,
+    limits: Bounds,
+    slack_price: FloatArray | None,
+    working: BoolArray,
+    options: Options,
+) -> Found | None:
+    """The optimum of the working groups : (group,), from a dispatch that need not be near; None where none is found.
+
+    slack_price : as for Linearisation. Worth its while from a few thousand columns on.
+    """
+    point = Linearisation(problem, dispatch, slack_price)
+    of_group = working[problem.couplings][:, None]
+    exceeded = (dispatch.excess > options.excess_tolerance) & of_group
+    chosen = _worthwhile(point, point.rows(exceeded), limits, working)
+    if len(chosen) == 0:
+        return None
+    walk = _Walk(problem, Cells.of(problem, chosen), limits, options)
+    return walk.to_the_end(point, _worst_of_each(problem, dispatch, exceeded), of_group)
+
+
+def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
+    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
+
+    Of an envelope that could earn both ways, or must pay back, all of its columns.
+    """
+    problem, columns = point.problem, point.problem.columns
+    by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
+    for way, sign in enumerate((-1.0, 1.0)):
+        np.maximum.at(by_unmet[way], rows.unmet, sign * rows.slope)
+    period = np.zeros(len(rows.price), dtype=np.intp)
+    period[rows.unmet] = rows.period
+    value = np.zeros((2, problem.periods, rows.slope.shape[1]))
+    for way in (0, 1):
+        np.add.at(value[way], period, rows.price[:, None] * np.maximum(by_unmet[way], 0.0))
+    up, down = (value[way][columns.period, columns.place] for way in (0, 1))
+    gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
+    movable = (limits.high_mw > limits.low_mw) & working[problem.group_of_column]
+    useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
+    owner = problem.envelopes.of_column
+    both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
+    first = np.searchsorted(columns.column, np.arange(len(columns)))
+    more = columns.weight[first] > 0
+    for way, side in enumerate((more, ~more)):
+        own = owner[movable & side]
+        both[way][own[own != NONE]] = True
+    earning = np.zeros(len(problem.envelopes), dtype=np.bool_)
+    own = owner[useful]
+    earning[own[own != NONE]] = True
+    whole = both.all(axis=0) & earning
+    return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
+
+
+def _worst_of_each(problem: ClearingProblem, dispatch: Dispatch, exceeded: BoolArray) -> BoolArray:
+    """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
+    names = {name: number for number, name in enumerate(dict.fromkeys(_names(problem)))}
+    kind = np.array([names[name] for name in _names(problem)], dtype=np.intp)
+    period, limit = np.nonzero(exceeded)
+    order = np.lexsort((-dispatch.excess[period, limit], kind[limit], period))
+    period, limit = period[order], limit[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
+    worst = np.zeros_like(exceeded)
+    worst[period[first], limit[first]] = True
+    return worst
+
+
+def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
+    """(limit,) what limits count as one: a request, in one phase; of the network's own each for itself."""
+    limits = problem.limits
+    return [
+        (kind, request or element, phase or "", str(sense))
+        for kind, request, element, phase, sense in zip(
+            limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
+        )
+    ]
+
+
+class _Walk:
+    """One way along the path."""
+
+    def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options) -> None:
+        self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
+        self._unit = problem.unit_mw
+        self._tolerance = options.price_tolerance * np.maximum(np.abs(problem.columns.ask[cells.chosen]), LEAST_ASK)
+
+    def to_the_end(self, point: Linearisation, entered: BoolArray, may_enter: BoolArray) -> Found | None:
+        """The optimum; entered, may_enter : (period, limit) what is looked at first, and what may be looked at."""
+        path, stage = None, 0
+        shadow = np.zeros_like(point.dispatch.excess)
+        for _ in range(_LONGEST):
+            rows = point.rows(entered)
+            own = np.flatnonzero(np.isin(rows.period, self._cells.times))
+            if len(own) == 0:
+                return None
+            seen = None if path is None else shadow[rows.period, rows.limit]
+            model = Quadratic.around(point, rows, own, self._cells, self._limits, seen)
+            if path is None:
+                path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
+            else:
+                path.renew(model, *self._known(rows, own))
+                if stage == len(_STAGES) and self._enough(path):
+                    return self._finished(point, path, rows, own)
+            self._remember(rows, own)
+            target = _STAGES[min(stage, len(_STAGES) - 1)]
+            if not path.follow(target, exact=stage > 0):
+                return None
+            shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
+            stage = min(stage + 1, len(_STAGES))
+            dispatch = self._dispatched(path.x, point)
+            if dispatch is None:
+                return None
+            point = Linearisation(self._problem, dispatch, point.slack_price)
+            entered = entered | ((dispatch.excess > -_NEAR) & may_enter)
+        return None
+
+    def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
+        """The AC state with x accepted of the columns of the cells; None where there is none."""
+        accepted = point.dispatch.accepted_mw.copy()
+        accepted[self._cells.chosen] = x * self._unit
+        try:
+            return dispatches(self._problem, [accepted], point.dispatch)[0]
+        except PowerFlowDiverged:
+            return None
+
+    def _remember(self, rows: Rows, own: IntArray) -> None:
+        """Where each limit, and what is left unmet of it, stands in the programme."""
+        limits = self._problem.limits
+        self._row_at = np.full((self._problem.periods, len(limits.quantity)), NONE, dtype=np.intp)
+        self._unmet_at = np.full((self._problem.periods, int(limits.whole.max()) + 1), NONE, dtype=np.intp)
+        period, limit = rows.period[own], rows.limit[own]
+        self._row_at[period, limit] = np.arange(len(own))
+        self._unmet_at[period, limits.whole[limit]] = np.unique(rows.unmet[own], return_inverse=True)[1]
+
+    def _known(self, rows: Rows, own: IntArray) -> tuple[IntArray, IntArray]:
+        """Where limits (r,) and what is left unmet of them (w,) stood in the programme before, or NONE."""
+        period, limit = rows.period[own], rows.limit[own]
+        first = np.unique(rows.unmet[own], return_index=True)[1]
+        return self._row_at[period, limit], self._unmet_at[period[first], self._problem.limits.whole[limit[first]]]
+
+    def _enough(self, path: CentralPath) -> bool:
+        """Whether the market, seen anew, agrees with where the path led."""
+        prices, amounts = path.errors()
+        return prices <= _ENOUGH * float(self._tolerance.min()) and amounts <= self._options.excess_tolerance
+
+    def _finished(self, point: Linearisation, path: CentralPath, rows: Rows, own: IntArray) -> Found | None:
+        """What is nearly at a bound put there, and what binds brought back onto its own bound."""
+        cells, model = self._cells, path.model
+        least = _ENOUGH * float(self._tolerance.min())
+        low = (path.reduced > self._tolerance / 2) & (path.x - model.low < model.high - path.x)
+        high = (path.reduced < -self._tolerance / 2) & ~low
+        x = np.where(low, model.low, np.where(high, model.high, path.x))
+        energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
+        energy = np.where(energy_price > 0, model.energy_low, model.energy_high)
+        shadow = np.where(path.shadow * np.abs(model.slope).max(axis=1) > least, path.shadow, 0.0)
+        left, missing = path.unmet
+        unmet = missing / model.price < np.minimum(left, _UNMET)
+        shadow *= np.where(unmet, model.price / np.maximum(model.shared(shadow), 1e-300), 1.0)[model.unmet]
+        binding, held = shadow > 0, energy_price != 0
+        stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
+        response = Response(cells, stiff, np.where(held, 1 / _FIRM, _FIRM))
+        system = System(
+            replace(model, curvature=np.zeros_like(model.curvature)),
+            response,
+            np.where(binding, 1 / _FIRM, _FIRM),
+            np.where(unmet, _FIRM, 1 / _FIRM),
+            exact=False,
+        )
+        for _ in range(_PROJECTIONS):
+            dispatch = self._dispatched(x, point)
+            if dispatch is None:
+                return None
+            excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
+            lack = np.where(held, energy - cells.energy(x), 0.0)
+            if max(np.abs(excess).max(), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
+                break
+            move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
+            x = np.clip(x + move, model.low, model.high)
+        table = np.zeros_like(dispatch.excess)
+        table[rows.period[own], rows.limit[own]] = shadow * self._unit
+        entered = np.zeros(table.shape, dtype=np.bool_)
+        entered[rows.period, rows.limit] = True
+        return Found(dispatch, entered, Hint(table, Multipliers(shadow, cells.energies, energy_price)))
+
+
+def _even(model: Quadratic) -> FloatArray:
+    """(r,) shadow prices to begin with: at each time together about what the dearest column costs."""
+    steepest = np.abs(model.slope).max(axis=1, initial=0.0)
+    many = np.bincount(model.time)[model.time]
+    shadow: FloatArray = np.abs(model.cost).max(initial=1.0) / np.maximum(steepest, 1e-9) / many
+    return shadow

@@ -1,0 +1,151 @@
+"""The market around one dispatch as a quadratic programme, by cells.
+
+minimise    c'(x - at) + (x - at)' S'H S (x - at) / 2 + price's     x : accepted power of columns, S x : of cells
+subject to  excess + A S (x - at) <= E s,  s >= 0                   limits, left unmet at their price
+            energy_low <= G x <= energy_high                        running energies
+            low <= x <= high
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from market.clearing.cells import Cells
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.program import Bounds
+from market.network.model import FloatArray, IntArray
+
+_DIRECTIONS: Final = 4  # of curvature at each time that count as main ones
+_WIDTH: Final = 1e-9  # least room of a running energy, relative to the largest column
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """The programme above, in units near one.
+
+    at, low, high, cost : (k,). curvature : H (time, place, place). slope : A (r, place), each row at its time : (r,),
+    ascending. excess : (r,) at `at`. unmet : (r,) what a row may leave unmet, at price : (w,). energy_low,
+    energy_high : (e,).
+    """
+
+    cells: Cells
+    at: FloatArray
+    cost: FloatArray
+    curvature: FloatArray
+    time: IntArray
+    slope: FloatArray
+    excess: FloatArray
+    unmet: IntArray
+    price: FloatArray
+    energy_low: FloatArray
+    energy_high: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def around(
+        cls, point: Linearisation, rows: Rows, own: IntArray, cells: Cells, bounds: Bounds, shadow: FloatArray | None
+    ) -> "Quadratic":
+        """Of the columns of cells and limits `own` : (r,) of rows; shadow : (row,) for their curvature, None for none.
+
+        Powers are measured by the largest column, prices in EUR/h per MW.
+        """
+        problem, unit, x = point.problem, point.problem.unit_mw, point.dispatch.accepted_mw
+        chosen, (places, times) = cells.chosen, cells.shape
+        curvature = np.zeros((times, places, places))
+        if shadow is not None:
+            for number, period in enumerate(cells.times.tolist()):
+                curvature[number] = point.hessian(period, cells.places, rows, shadow) * unit
+        at = x[chosen] / unit
+        running = problem.envelopes.running(x, cells.energies[:, 0])
+        others = running[np.arange(len(running)), cells.energies[:, 1]] / unit - cells.energy(at)
+        low, high = (
+            bound[cells.energies[:, 0], cells.energies[:, 1]] / unit - others
+            for bound in (problem.envelopes.low, problem.envelopes.high)
+        )
+        known, unmet = np.unique(rows.unmet[own], return_inverse=True)
+        return cls(
+            cells=cells,
+            at=at,
+            cost=point.column_cost[chosen],
+            curvature=curvature,
+            time=np.searchsorted(cells.times, rows.period[own]),
+            slope=rows.slope[np.ix_(own, cells.places)] * unit,
+            excess=rows.excess[own],
+            unmet=unmet,
+            price=rows.price[known] / unit,
+            energy_low=np.minimum(low, high - _WIDTH),
+            energy_high=np.maximum(high, low + _WIDTH),
+            low=bounds.low_mw[chosen] / unit,
+            high=bounds.high_mw[chosen] / unit,
+        )
+
+    def curved(self, change: FloatArray) -> FloatArray:
+        """(place, time) H times a change of cells : (place, time)."""
+        product: FloatArray = (self.curvature @ change.T[:, :, None])[:, :, 0].T
+        return product
+
+    def excess_of(self, change: FloatArray) -> FloatArray:
+        """(r,) how a change of cells changes what limits are exceeded by."""
+        moved: FloatArray = (self.slope * change.T[self.time]).sum(axis=1)
+        return moved
+
+    def nodal(self, shadow: FloatArray) -> FloatArray:
+        """(place, time) what shadow prices : (r,) are worth in cells."""
+        price = np.zeros(self.cells.shape[::-1])
+        np.add.at(price, self.time, self.slope * shadow[:, None])
+        return price.T
+
+    def shared(self, amount: FloatArray) -> FloatArray:
+        """(w,) sums of amount : (r,) over the rows that leave the same unmet."""
+        total: FloatArray = np.bincount(self.unmet, amount, minlength=len(self.price)).astype(np.float64)
+        return total
+
+    @cached_property
+    def sharing(self) -> tuple[IntArray, IntArray]:
+        """Every pair of rows that leave the same unmet, a row with itself included, once."""
+        order = np.argsort(self.unmet, kind="stable")
+        first, second = [], []
+        for apart in range(int(np.bincount(self.unmet).max(initial=0))):
+            one, other = order[: len(order) - apart], order[apart:]
+            same = self.unmet[one] == self.unmet[other]
+            first.append(one[same])
+            second.append(other[same])
+        return np.concatenate([*first, np.zeros(0, np.intp)]), np.concatenate([*second, np.zeros(0, np.intp)])
+
+    @cached_property
+    def main(self) -> tuple[FloatArray, FloatArray]:
+        """The directions that curve most (time, place, few), and on the diagonal what they leave out (place, time).
+
+        A pivoted Cholesky factorisation of every H, ended early.
+        """
+        times, places = self.curvature.shape[:2]
+        few = min(_DIRECTIONS, places)
+        roots, rest = np.zeros((times, places, few)), np.einsum("tii->ti", self.curvature).copy()
+        every = np.arange(times)
+        for number in range(few):
+            pivot = rest.argmax(axis=1)
+            size = rest[every, pivot]
+            column = self.curvature[every, :, pivot] - (roots @ roots[every, pivot][:, :, None])[:, :, 0]
+            root = column / np.sqrt(np.where(size > 0, size, np.inf))[:, None]
+            roots[:, :, number] = root
+            rest -= root**2
+        return roots, np.maximum(rest, 0.0).T
+
+    @cached_property
+    def across(self) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
+        """Main directions and limits beside one another: (place, n) their slopes, (n,) their times, ascending.
+
+        Then (n,) 1 for directions and 0 for limits, and (r,) where the limits stand.
+        """
+        roots, _ = self.main
+        few = roots.shape[2]
+        slopes = np.concatenate([roots.transpose(0, 2, 1).reshape(-1, roots.shape[1]), self.slope])
+        time = np.concatenate([np.repeat(np.arange(len(roots)), few), self.time])
+        order = np.argsort(time, kind="stable")
+        where = np.empty(len(order), dtype=np.intp)
+        where[order] = np.arange(len(order))
+        own = np.concatenate([np.ones(len(roots) * few), np.zeros(len(self.time))])
+        return np.ascontiguousarray(slopes[order].T), time[order], own[order], where[len(roots) * few :]
