@@ -14,6 +14,7 @@ from scipy import sparse
 
 from market.clearing.columns import NONE
 from market.clearing.problem import ClearingProblem
+from market.clearing.slopes import energy_slopes
 from market.network.model import FloatArray, IntArray
 
 
@@ -27,6 +28,7 @@ class Cells:
     (e,) their fleet and the last time that they count.
     """
 
+    problem: ClearingProblem
     chosen: IntArray
     places: IntArray
     times: IntArray
@@ -59,6 +61,7 @@ class Cells:
         moved = np.flatnonzero(last >= first[row])
         moved = moved[np.lexsort((period[moved], fleets[row[moved]]))]
         return cls(
+            problem=problem,
             chosen=chosen,
             places=places,
             times=times,
@@ -113,20 +116,20 @@ class Cells:
         total = np.bincount(self._slot, per_entry, minlength=len(self.fleets) * len(self.times))
         return total.astype(np.float64).reshape(len(self.fleets), len(self.times))
 
+    @cached_property
+    def _energies(self) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """(e, k) how running energies answer to columns, and the same the other way round."""
+        slopes = energy_slopes(self.problem, self.energies, self.chosen)
+        return slopes, sparse.csr_array(slopes.T)
+
     def energy(self, move: FloatArray) -> FloatArray:
         """(e,) how a move of columns : (k,) changes running energies, in periods."""
-        entry = self.tied
-        change = self.by_fleet(self.weight[entry] * move[self.column[entry]])
-        running: FloatArray = np.cumsum(change, axis=1)[self.fleet, self.last]
+        running: FloatArray = self._energies[0] @ move
         return running
 
     def energy_worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes of running energies, valued at price : (e,)."""
-        to_come = np.zeros((len(self.fleets), len(self.times)))
-        np.add.at(to_come, (self.fleet, self.last), price)
-        to_come = np.cumsum(to_come[:, ::-1], axis=1)[:, ::-1]
-        worth, entry = np.zeros(len(self.chosen)), self.tied
-        worth[self.column[entry]] = self.weight[entry] * to_come.ravel()[self._slot]
+        worth: FloatArray = self._energies[1] @ price
         return worth
 
     def diagonal(self, looseness: FloatArray) -> FloatArray:

@@ -36,11 +36,9 @@ _ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the 
 class System:
     """The Newton system at one iterate, factorised."""
 
-    def __init__(
-        self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray, *, exact: bool
-    ) -> None:
-        """Limits with slack : (r,), and unmet : (w,), give way for one unit of price. exact : with all curvature."""
-        self._model, self._response, self._exact = model, response, exact
+    def __init__(self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray) -> None:
+        """Limits with slack : (r,), and unmet : (w,), give way for one unit of price."""
+        self._model, self._response = model, response
         self._rest = model.main[1]
         times = model.cells.shape[1]
         stiff = np.eye(times) + response.matrix * self._rest[:, None, :]
@@ -61,9 +59,9 @@ class System:
         self._factors = _factorised(matrix)
 
     def solve(
-        self, push: FloatArray, room: FloatArray, energy: FloatArray
+        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool = False
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,).
+        """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,); exact : with all curvature.
 
         move / looseness + S'H S move + S'A' shadow - G'y = push;  A S move - slack shadow = room;  G move + slack y =
         energy.
@@ -76,7 +74,7 @@ class System:
         right[self._rows] -= room
         prices, change = self._balanced(right, change)
         price = self._nodal(prices) + self._rest * change
-        if self._exact:
+        if exact:
             pull = self._rest_of_curvature(change)
             more, further = self._balanced(self._onto(self._times(pull)), self._times(pull))
             prices, change = prices + more, change + further
@@ -101,9 +99,7 @@ class System:
 
     def _nodal(self, prices: FloatArray) -> FloatArray:
         """(place, time) prices : (n,) of directions and limits, in cells."""
-        at = np.zeros(self._model.cells.shape)
-        for time, (start, end) in enumerate(itertools.pairwise(self._first)):
-            at[:, time] = self._slopes[:, start:end] @ prices[start:end]
+        at: FloatArray = np.add.reduceat(self._slopes * prices, self._first[:-1], axis=1)  # none of them is empty
         return at
 
     def _left_out(self, change: FloatArray) -> FloatArray:
@@ -274,7 +270,7 @@ class CentralPath:
         stiffness = self.multiplier / self.slack
         low, high, below, above, unmet, limit = self._parts(stiffness)
         response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST), 1 / (below + above))
-        system = System(self.model, response, 1 / limit, 1 / unmet, exact=exact)
+        system = System(self.model, response, 1 / limit, 1 / unmet)
         residuals, products = self._residuals(), self.slack * self.multiplier
         mu = float(products.mean())
         predicted = self._direction(system, residuals, np.zeros(len(products)))
@@ -297,11 +293,14 @@ class CentralPath:
             aim, move, length = aim + further, other, reached
             if length >= 1.0:
                 break
-        along = min(1.0, _BACK * length)
-        if along < _SHORT:
+        if exact:
+            move = self._direction(system, residuals, aim, exact=True)
+            length = self._longest(move)
+        if length < _SHORT:
             # Stuck in a corner: back towards the middle first.
-            move = self._direction(system, residuals, np.full(len(products), mu))
-            along = min(1.0, _BACK * self._longest(move))
+            move = self._direction(system, residuals, np.full(len(products), mu), exact=exact)
+            length = self._longest(move)
+        along = min(1.0, _BACK * length)
         # One length for both: where the cost curves, stationarity ties multipliers to moves.
         x, energy, y, slack, multiplier = move
         self.x, self.energy, self.energy_price = (
@@ -312,7 +311,12 @@ class CentralPath:
         self.slack, self.multiplier = self.slack + along * slack, self.multiplier + along * multiplier
 
     def _direction(
-        self, system: System, residuals: tuple[FloatArray, FloatArray, FloatArray, FloatArray], aim: FloatArray
+        self,
+        system: System,
+        residuals: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+        aim: FloatArray,
+        *,
+        exact: bool = False,
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         """Newton's direction to where slacks times multipliers are `aim`: of x, energy and its price, and of both."""
         m = self.model
@@ -326,7 +330,7 @@ class CentralPath:
         pull = below - above + energy_below - energy_above - self.energy_price
         push = -dual + low - high
         gap = -excess + ((unmet - price) / of_unmet)[m.unmet] - room / of_room
-        x, shadow, y = system.solve(push, gap, pull / held - energy)
+        x, shadow, y = system.solve(push, gap, pull / held - energy, exact=exact)
         moved = (pull - y) / held
         unmet_price = price - m.shared(shadow)
         parts = [x, -x, moved, -moved, (unmet - unmet_price) / of_unmet, (room - shadow) / of_room]

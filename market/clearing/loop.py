@@ -10,6 +10,7 @@ import numpy as np
 from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import DEFAULT, LEAST_ASK, Options
+from market.clearing.path import along_the_path
 from market.clearing.pricing import InPlay, Multipliers
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
@@ -103,7 +104,17 @@ def optimise(
     best, patience, hint, slack_price, updates = dispatch, np.full(len(radius), PATIENCE), None, None, 0
     idle = np.zeros(len(radius), dtype=np.bool_)
     laps.lap("power_flow")
+    fresh = True
     for iteration in range(1, options.most_iterations + 1):
+        if fresh:
+            found = along_the_path(problem, dispatch, limits, slack_price, working, options)
+            if found is not None:
+                dispatch = best = found.dispatch
+                hint, slack_price = found.hint, found.slack_price
+                entered = (entered & ~working[groups][:, None]) | found.entered
+                in_play.columns |= dispatch.accepted_mw > limits.low_mw
+            fresh = False
+            laps.lap("path")
         point = Linearisation(problem, dispatch, slack_price)
         slack_price = point.slack_price
         late = laps.total_s > options.time_limit_s
@@ -139,6 +150,7 @@ def optimise(
             if updates > _UPDATES or last or not working.any():
                 return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
             best, hint, radius = dispatch, None, np.where(working, problem.unit_mw, radius)
+            fresh = True
             continue
         search = Search(point, rows, step, reach, best, in_play.columns, hint, options)
         dispatch, best, radius, patience, idle = search.next(radius, working, patience)

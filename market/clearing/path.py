@@ -27,6 +27,7 @@ from market.clearing.search import Hint
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 
+_MANY: Final = int(__import__("os").environ.get("MANY", "1500"))  # columns from which on it is worth its while
 _STAGES: Final = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
 _LONGEST: Final = 14
 _CENTRALITY: Final = 0.1
@@ -39,11 +40,15 @@ _PROJECTIONS: Final = 6
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Where the path ended, the limits it knows of : (period, limit), and the prices that go with it."""
+    """Where the path ended, the limits it knows of : (period, limit), and the prices that go with it.
+
+    slack_price : what leaving limits unmet cost on the way, as for Linearisation.
+    """
 
     dispatch: Dispatch
     entered: BoolArray
     hint: Hint
+    slack_price: FloatArray
 
 
 def along_the_path(
@@ -56,13 +61,15 @@ def along_the_path(
 ) -> Found | None:
     """The optimum of the working groups : (group,), from a dispatch that need not be near; None where none is found.
 
-    slack_price : as for Linearisation. Worth its while from a few thousand columns on.
+    slack_price : as for Linearisation. Books with few columns that matter are left to the linear programme.
     """
     point = Linearisation(problem, dispatch, slack_price)
     of_group = working[problem.couplings][:, None]
     exceeded = (dispatch.excess > options.excess_tolerance) & of_group
+    if len(problem.columns) < _MANY or not exceeded.any():
+        return None
     chosen = _worthwhile(point, point.rows(exceeded), limits, working)
-    if len(chosen) == 0:
+    if len(chosen) < _MANY:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options)
     return walk.to_the_end(point, _worst_of_each(problem, dispatch, exceeded), of_group)
@@ -213,7 +220,6 @@ class _Walk:
             response,
             np.where(binding, 1 / _FIRM, _FIRM),
             np.where(unmet, _FIRM, 1 / _FIRM),
-            exact=False,
         )
         for _ in range(_PROJECTIONS):
             dispatch = self._dispatched(x, point)
@@ -229,7 +235,9 @@ class _Walk:
         table[rows.period[own], rows.limit[own]] = shadow * self._unit
         entered = np.zeros(table.shape, dtype=np.bool_)
         entered[rows.period, rows.limit] = True
-        return Found(dispatch, entered, Hint(table, Multipliers(shadow, cells.energies, energy_price)))
+        return Found(
+            dispatch, entered, Hint(table, Multipliers(shadow, cells.energies, energy_price)), point.slack_price
+        )
 
 
 def _even(model: Quadratic) -> FloatArray:

@@ -34,16 +34,15 @@ def _sparse(parts: list[tuple[IntArray, IntArray, FloatArray]], shape: tuple[int
 
 def energy_slopes(problem: ClearingProblem, energies: IntArray, chosen: IntArray) -> sparse.csr_array:
     """(e, chosen) derivative of running energies : (e, 2) by accepted power, in periods."""
-    owner = problem.envelopes.of_column[chosen]
+    columns, owner = problem.columns, problem.envelopes.of_column[chosen]
     inside = np.flatnonzero(owner != NONE)
-    entry = np.searchsorted(problem.columns.column, chosen[inside])
-    period, sign = problem.columns.period[entry], problem.columns.weight[entry]
-    order = np.argsort(owner[inside], kind="stable")
-    begin = np.searchsorted(owner[inside][order], energies[:, 0], side="left")
-    end = np.searchsorted(owner[inside][order], energies[:, 0], side="right")
-    parts = []
-    for row, (start, stop) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
-        own = order[start:stop]
-        own = own[period[own] <= energies[row, 1]]
-        parts.append((np.full(len(own), row), inside[own], sign[own]))
-    return _sparse(parts, (len(energies), len(chosen)))
+    entry = np.searchsorted(columns.column, chosen[inside])
+    order = np.lexsort((columns.period[entry], owner[inside]))
+    inside, entry = inside[order], entry[order]
+    # The columns of an envelope up to a period stand in one piece.
+    stamp = owner[inside] * problem.periods + columns.period[entry]
+    first = np.searchsorted(owner[inside], energies[:, 0])
+    count = np.searchsorted(stamp, energies[:, 0] * problem.periods + energies[:, 1], side="right") - first
+    row = np.repeat(np.arange(len(energies)), count)
+    at = np.arange(len(row)) + np.repeat(first - np.cumsum(count) + count, count)
+    return sparse.csr_array((columns.weight[entry[at]], (row, inside[at])), shape=(len(energies), len(chosen)))
