@@ -19,12 +19,13 @@ from market.clearing.quadratic import Quadratic
 from market.network.model import FloatArray, IntArray
 
 _ROUNDS: Final = 60
-_STALLED: Final = 8  # rounds without progress
+_ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
+_STALLED: Final = 15  # rounds without progress
 _SHORT: Final = 0.1
-_BACK: Final = 0.995  # of the way to the nearest bound
+_BACK: Final = 0.9  # of the way to the nearest bound
 _FIRMEST: Final = 1e-6  # least stiffness of a column: flat directions are walked slowly, not blindly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
-_NEWCOMER: Final = 1e-4  # least room of a limit that enters on the way, relative to its scale
+_NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 100.0  # second-order corrections are trusted up to this many times the centrality aimed at
 _CORRECTORS: Final = 2
 _WORTH: Final = 1.1  # how much longer a step must become by a further corrector
@@ -169,7 +170,7 @@ class CentralPath:
     def __init__(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
         """Where every slack times its multiplier is `centrality` times the largest cost, at about these prices."""
         self.model = model
-        mu = centrality * self._scale
+        mu = centrality * self.scale
         crowded = model.shared(shadow) / (_MOST_PRICE * model.price)
         shadow = np.maximum(shadow / np.maximum(crowded, 1.0)[model.unmet], mu)
         reduced = model.cost + model.cells.worth(model.nodal(shadow)) - model.cells.energy_worth(energy_price)
@@ -185,13 +186,19 @@ class CentralPath:
         return self.x - m.low, m.high - self.x, self.energy - m.energy_low, m.energy_high - self.energy
 
     @property
-    def _scale(self) -> float:
+    def scale(self) -> float:
+        """The largest cost of a column [EUR/h per MW], which prices are measured by."""
         return max(float(np.abs(self.model.cost).max(initial=0.0)), 1.0)
 
     @property
     def shadow(self) -> FloatArray:
         """(r,) prices of limits."""
         return self._parts(self.multiplier)[5]
+
+    @property
+    def room(self) -> FloatArray:
+        """(r,) what is left before a limit binds, relative to its scale."""
+        return self._parts(self.slack)[5]
 
     @property
     def unmet(self) -> tuple[FloatArray, FloatArray]:
@@ -207,7 +214,7 @@ class CentralPath:
     @property
     def gap(self) -> float:
         """Mean product of slacks and multipliers, relative to the largest cost."""
-        return float(self.slack @ self.multiplier) / len(self.slack) / self._scale
+        return float(self.slack @ self.multiplier) / len(self.slack) / self.scale
 
     def _parts(self, values: FloatArray) -> list[FloatArray]:
         """Of columns from below and above, of energies from below and above, of the unmet, of limits."""
@@ -220,20 +227,25 @@ class CentralPath:
 
         NONE for a limit that is new.
         """
-        mu = self.gap * self._scale
+        mu = self.gap * self.scale
         slack, multiplier = self._parts(self.slack), self._parts(self.multiplier)
-        room = np.maximum(-model.excess, _NEWCOMER)
+        # What enters pushes no column by more than a part of the largest cost.
+        steepest = np.abs(model.slope).max(axis=1, initial=0.0)
+        room = np.maximum(-model.excess, self.gap * steepest / _NEWCOMER)
         self.model = model
         slack[5] = np.where(known == NONE, room, np.append(slack[5], 1.0)[known])
         multiplier[5] = np.where(known == NONE, mu / room, np.append(multiplier[5], 1.0)[known])
-        multiplier[4] = np.where(known_unmet == NONE, model.price, np.append(multiplier[4], 1.0)[known_unmet])
-        slack[4] = np.where(known_unmet == NONE, mu / model.price, np.append(slack[4], 1.0)[known_unmet])
+        missing = np.maximum(model.price - model.shared(multiplier[5]), (1 - _MOST_PRICE) * model.price)
+        multiplier[4] = np.where(known_unmet == NONE, missing, np.append(multiplier[4], 1.0)[known_unmet])
+        slack[4] = np.where(known_unmet == NONE, mu / missing, np.append(slack[4], 1.0)[known_unmet])
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 
     def errors(self) -> tuple[float, float]:
         """How far the conditions are from holding: prices, relative to the largest cost, and limits and energies."""
-        dual, room, price, energy = (float(np.abs(each).max(initial=0.0)) for each in self._residuals())
-        return max(dual, price) / self._scale, max(room, energy)
+        dual, room, price, energy = self._residuals()
+        of_prices = np.concatenate([dual / self.scale, price / self.model.price])
+        of_amounts = np.concatenate([room, energy])
+        return float(np.abs(of_prices).max()), float(np.abs(of_amounts).max())
 
     def follow(self, target: float, *, exact: bool) -> bool:
         """Go on until the gap is below target, and errors are too; whether that was reached."""
@@ -243,13 +255,13 @@ class CentralPath:
             worst = max(gap, dual / 10, primal)
             if not np.isfinite(worst):
                 return False
-            if worst <= target:
+            if gap <= target and worst <= max(target, _ROUNDING):
                 return True
             best, since = (worst, 0) if worst < 0.5 * best else (best, since + 1)
             if since > _STALLED:
                 return False
             try:
-                self._step(exact=exact)
+                self._step(target * self.scale, exact=exact)
             except (linalg.LinAlgError, np.linalg.LinAlgError):
                 return False
         return False
@@ -265,7 +277,7 @@ class CentralPath:
         excess = m.excess + m.excess_of(change) - unmet[m.unmet] + room
         return dual, excess, m.price - m.shared(shadow) - unmet_price, cells.energy(self.x) - self.energy
 
-    def _step(self, *, exact: bool) -> None:
+    def _step(self, least: float, *, exact: bool) -> None:
         """One predictor, one corrector, and further ones while they pay."""
         stiffness = self.multiplier / self.slack
         low, high, below, above, unmet, limit = self._parts(stiffness)
@@ -274,41 +286,34 @@ class CentralPath:
         residuals, products = self._residuals(), self.slack * self.multiplier
         mu = float(products.mean())
         predicted = self._direction(system, residuals, np.zeros(len(products)))
-        length = min(self._longest(predicted), 1.0)
-        after = float((self.slack + length * predicted[3]) @ (self.multiplier + length * predicted[4])) / len(products)
-        centred = mu * min(1.0, (max(after, 0.0) / mu) ** 3)
-        second_order = np.clip(predicted[3] * predicted[4], -_CORRECTED * centred, _CORRECTED * centred)
-        aim = centred - second_order
+        primal, dual = (min(length, 1.0) for length in self._longest(predicted))
+        after = float((self.slack + primal * predicted[3]) @ (self.multiplier + dual * predicted[4])) / len(products)
+        centred = max(mu * min(1.0, (max(after, 0.0) / mu) ** 3), least / 2)
+        aim = centred - np.clip(predicted[3] * predicted[4], -_CORRECTED * centred, _CORRECTED * centred)
         move = self._direction(system, residuals, aim)
-        length = self._longest(move)
+        lengths = self._longest(move)
         for _ in range(_CORRECTORS):
             # Products that would end far from the middle are asked to come nearer to it.
-            trial = min(1.0, 1.1 * length + 0.1)
-            products = (self.slack + trial * move[3]) * (self.multiplier + trial * move[4])
+            primal, dual = (min(1.0, 1.1 * length + 0.1) for length in lengths)
+            products = (self.slack + primal * move[3]) * (self.multiplier + dual * move[4])
             further = np.clip(np.clip(products, 0.1 * centred, 10 * centred) - products, -10 * centred, None)
             other = self._direction(system, residuals, aim + further)
             reached = self._longest(other)
-            if reached < min(_WORTH * length, 1.0):
+            if sum(reached) < _WORTH * sum(lengths):
                 break
-            aim, move, length = aim + further, other, reached
-            if length >= 1.0:
-                break
+            aim, move, lengths = aim + further, other, reached
         if exact:
             move = self._direction(system, residuals, aim, exact=True)
-            length = self._longest(move)
-        if length < _SHORT:
+            lengths = self._longest(move)
+        if min(lengths) < _SHORT:
             # Stuck in a corner: back towards the middle first.
             move = self._direction(system, residuals, np.full(len(products), mu), exact=exact)
-            length = self._longest(move)
-        along = min(1.0, _BACK * length)
-        # One length for both: where the cost curves, stationarity ties multipliers to moves.
-        x, energy, y, slack, multiplier = move
-        self.x, self.energy, self.energy_price = (
-            self.x + along * x,
-            self.energy + along * energy,
-            self.energy_price + along * y,
-        )
-        self.slack, self.multiplier = self.slack + along * slack, self.multiplier + along * multiplier
+            lengths = self._longest(move)
+        primal, dual = (min(1.0, _BACK * length) for length in lengths)
+        if __import__('os').environ.get('V'): print('        lengths',primal,dual,'centred',centred/mu,'min prod',(self.slack*self.multiplier).min()/mu,(self.slack*self.multiplier).max()/mu, [int(i.argmin()) for i in (move[3]/self.slack,move[4]/self.multiplier)], np.cumsum([len(self.x)]*2+[len(self.energy)]*2+[len(self.model.price)]))
+        x, energy, price, slack, multiplier = move
+        self.x, self.energy, self.slack = self.x + primal * x, self.energy + primal * energy, self.slack + primal * slack
+        self.energy_price, self.multiplier = self.energy_price + dual * price, self.multiplier + dual * multiplier
 
     def _direction(
         self,
@@ -337,12 +342,13 @@ class CentralPath:
         slack = np.concatenate(parts)
         return x, moved, y, slack, wanted - stiffness * slack
 
-    def _longest(self, move: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]) -> float:
-        """The longest step that keeps slacks and multipliers positive; at most what full steps are cut to."""
-        longest = 1.0 / _BACK
-        for value, step in ((self.slack, move[3]), (self.multiplier, move[4])):
-            longest = min(longest, -1.0 / min(float((step / value).min(initial=0.0)), -_BACK))
-        return longest
+    def _longest(self, move: tuple[FloatArray, ...]) -> tuple[float, float]:
+        """The longest steps that keep slacks and multipliers positive; at most what full steps are cut to."""
+        primal, dual = (
+            -1.0 / min(float((step / value).min(initial=0.0)), -_BACK)
+            for value, step in ((self.slack, move[3]), (self.multiplier, move[4]))
+        )
+        return primal, dual
 
 
 def _centre(low: FloatArray, high: FloatArray, price: FloatArray, mu: float) -> FloatArray:

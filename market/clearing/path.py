@@ -28,12 +28,11 @@ from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _MANY: Final = int(__import__("os").environ.get("MANY", "1500"))  # columns from which on it is worth its while
-_STAGES: Final = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
+_STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)
 _LONGEST: Final = 14
 _CENTRALITY: Final = 0.1
 _NEAR: Final = 1e-3  # room below which a limit enters
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
-_UNMET: Final = 1e-6  # of its price: what is missing where a limit is left unmet
 _ENOUGH: Final = 0.1  # of the tolerances: where the path ends
 _PROJECTIONS: Final = 6
 
@@ -208,9 +207,10 @@ class _Walk:
         x = np.where(low, model.low, np.where(high, model.high, path.x))
         energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
         energy = np.where(energy_price > 0, model.energy_low, model.energy_high)
-        shadow = np.where(path.shadow * np.abs(model.slope).max(axis=1) > least, path.shadow, 0.0)
+        worth = path.shadow * np.abs(model.slope).max(axis=1)
+        shadow = np.where((worth > least) & (worth / path.scale > path.room), path.shadow, 0.0)
         left, missing = path.unmet
-        unmet = missing / model.price < np.minimum(left, _UNMET)
+        unmet = (missing / model.price < left) & (left > self._options.excess_tolerance)
         shadow *= np.where(unmet, model.price / np.maximum(model.shared(shadow), 1e-300), 1.0)[model.unmet]
         binding, held = shadow > 0, energy_price != 0
         stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
@@ -230,6 +230,7 @@ class _Walk:
             if max(np.abs(excess).max(), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
                 break
             move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
+            if __import__('os').environ.get('V'): print('   proj',np.abs(excess).max(),np.abs(lack).max(initial=0),'bind',binding.sum(),'unmet',unmet.sum(),'held',held.sum(),'low',low.sum(),'high',high.sum(),'move',np.abs(move).max(),'clipped',((x+move<model.low)|(x+move>model.high)).sum())
             x = np.clip(x + move, model.low, model.high)
         table = np.zeros_like(dispatch.excess)
         table[rows.period[own], rows.limit[own]] = shadow * self._unit
