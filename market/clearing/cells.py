@@ -190,7 +190,7 @@ class Response:
 
     def __init__(self, cells: Cells, looseness: FloatArray, slack: FloatArray) -> None:
         """Of columns with this looseness, and running energies with this slack."""
-        self._cells, self._loose = cells, looseness
+        self._cells, self._loose, self.slack = cells, looseness, slack
         places, times = cells.shape
         self.matrix = np.zeros((places, times, times))
         own = np.arange(times)
@@ -206,6 +206,11 @@ class Response:
         self.matrix[:, own, own] += alone
         for column, place, weights in zip(*cells.profiles, strict=True):
             self.matrix[place] += looseness[column] * np.outer(weights, weights)
+
+    @property
+    def firmness(self) -> FloatArray:
+        """(k,) what one unit of each column pushes back with."""
+        return 1 / self._loose
 
     def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
         """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) that ties them."""

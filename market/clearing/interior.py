@@ -23,7 +23,7 @@ _ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
 _STALLED: Final = 15  # rounds without progress
 _SHORT: Final = 0.1
 _BACK: Final = 0.9  # of the way to the nearest bound
-_FIRMEST: Final = 1e-6  # least stiffness of a column: flat directions are walked slowly, not blindly
+_FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly, not blindly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 100.0  # second-order corrections are trusted up to this many times the centrality aimed at
@@ -39,7 +39,7 @@ class System:
 
     def __init__(self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray) -> None:
         """Limits with slack : (r,), and unmet : (w,), give way for one unit of price."""
-        self._model, self._response = model, response
+        self._model, self._response, self._slack, self._unmet = model, response, slack, unmet
         self._rest = model.main[1]
         times = model.cells.shape[1]
         stiff = np.eye(times) + response.matrix * self._rest[:, None, :]
@@ -65,8 +65,34 @@ class System:
         """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,); exact : with all curvature.
 
         move / looseness + S'H S move + S'A' shadow - G'y = push;  A S move - slack shadow = room;  G move + slack y =
-        energy.
+        energy. With all curvature the answer is refined once: where columns are very loose, rounding matters.
         """
+        answer = self._solved(push, room, energy, exact=exact)
+        if not exact:
+            return answer
+        more = self._solved(*self._missing(answer, push, room, energy), exact=False)
+        return answer[0] + more[0], answer[1] + more[1], answer[2] + more[2]
+
+    def _missing(
+        self,
+        answer: tuple[FloatArray, FloatArray, FloatArray],
+        push: FloatArray,
+        room: FloatArray,
+        energy: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """How far an answer is from solving the system with all curvature."""
+        model, cells = self._model, self._model.cells
+        move, shadow, y = answer
+        change = cells.spread(move)
+        pushed = move * self._response.firmness + cells.worth(model.curved(change) + model.nodal(shadow))
+        given = self._slack * shadow + (self._unmet * model.shared(shadow))[model.unmet]
+        reached = cells.energy(move) + self._response.slack * y
+        return push - pushed + cells.energy_worth(y), room - model.excess_of(change) + given, energy - reached
+
+    def _solved(
+        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """One solution of the factorised system, with all curvature by conjugate gradients."""
         cells = self._model.cells
         moved, _ = self._response.move(push, energy)
         change = cells.spread(moved)
@@ -170,7 +196,7 @@ class CentralPath:
     def __init__(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
         """Where every slack times its multiplier is `centrality` times the largest cost, at about these prices."""
         self.model = model
-        mu = centrality * self.scale
+        mu = centrality * max(float(np.abs(model.cost).max(initial=1.0)), 1.0)
         crowded = model.shared(shadow) / (_MOST_PRICE * model.price)
         shadow = np.maximum(shadow / np.maximum(crowded, 1.0)[model.unmet], mu)
         reduced = model.cost + model.cells.worth(model.nodal(shadow)) - model.cells.energy_worth(energy_price)
@@ -187,8 +213,9 @@ class CentralPath:
 
     @property
     def scale(self) -> float:
-        """The largest cost of a column [EUR/h per MW], which prices are measured by."""
-        return max(float(np.abs(self.model.cost).max(initial=0.0)), 1.0)
+        """The largest cost of a column or price of a cell [EUR/h per MW], which prices are measured by."""
+        nodal = self.model.nodal(self.shadow)
+        return max(float(np.abs(self.model.cost).max(initial=1.0)), float(np.abs(nodal).max(initial=0.0)))
 
     @property
     def shadow(self) -> FloatArray:
@@ -252,7 +279,7 @@ class CentralPath:
         best, since = np.inf, 0
         for _ in range(_ROUNDS):
             gap, (dual, primal) = self.gap, self.errors()
-            worst = max(gap, dual / 10, primal)
+            worst = max(gap, dual, primal)
             if not np.isfinite(worst):
                 return False
             if gap <= target and worst <= max(target, _ROUNDING):
@@ -281,7 +308,7 @@ class CentralPath:
         """One predictor, one corrector, and further ones while they pay."""
         stiffness = self.multiplier / self.slack
         low, high, below, above, unmet, limit = self._parts(stiffness)
-        response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST), 1 / (below + above))
+        response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST * self.scale), 1 / (below + above))
         system = System(self.model, response, 1 / limit, 1 / unmet)
         residuals, products = self._residuals(), self.slack * self.multiplier
         mu = float(products.mean())

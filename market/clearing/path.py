@@ -30,8 +30,9 @@ from market.network.model import BoolArray, FloatArray, IntArray
 _MANY: Final = int(__import__("os").environ.get("MANY", "1500"))  # columns from which on it is worth its while
 _STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)
 _LONGEST: Final = 14
-_CENTRALITY: Final = 0.1
+_CENTRALITY: Final = 3.0
 _NEAR: Final = 1e-3  # room below which a limit enters
+_FAR: Final = 0.02  # excess of what enters from which on the way begins anew
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
 _ENOUGH: Final = 0.1  # of the tolerances: where the path ends
 _PROJECTIONS: Final = 6
@@ -142,6 +143,7 @@ class _Walk:
     def to_the_end(self, point: Linearisation, entered: BoolArray, may_enter: BoolArray) -> Found | None:
         """The optimum; entered, may_enter : (period, limit) what is looked at first, and what may be looked at."""
         path, stage = None, 0
+        overlooked = (point.dispatch.excess > self._options.excess_tolerance) & may_enter
         shadow = np.zeros_like(point.dispatch.excess)
         for _ in range(_LONGEST):
             rows = point.rows(entered)
@@ -166,7 +168,12 @@ class _Walk:
             if dispatch is None:
                 return None
             point = Linearisation(self._problem, dispatch, point.slack_price)
-            entered = entered | ((dispatch.excess > -_NEAR) & may_enter)
+            new = (dispatch.excess > -_NEAR) & may_enter & ~entered
+            entered = entered | new
+            left, missing = path.unmet
+            if (missing < model.price / 2).any() and (dispatch.excess[new] > _FAR).any():
+                # What was overlooked changes too much to go on from here.
+                path, stage, entered = None, 0, entered | overlooked
         return None
 
     def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
@@ -196,7 +203,7 @@ class _Walk:
     def _enough(self, path: CentralPath) -> bool:
         """Whether the market, seen anew, agrees with where the path led."""
         prices, amounts = path.errors()
-        return prices <= _ENOUGH * float(self._tolerance.min()) and amounts <= self._options.excess_tolerance
+        return prices * path.scale <= float(self._tolerance.min()) / 2 and amounts <= self._options.excess_tolerance
 
     def _finished(self, point: Linearisation, path: CentralPath, rows: Rows, own: IntArray) -> Found | None:
         """What is nearly at a bound put there, and what binds brought back onto its own bound."""
