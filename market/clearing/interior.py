@@ -31,7 +31,7 @@ _CORRECTORS: Final = 4
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
 _CONJUGATE: Final = 60
-_ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the curvature
+_ACCURACY: Final = 1e-2  # to which conjugate gradients take in the rest of the curvature
 
 
 class System:
@@ -337,7 +337,6 @@ class CentralPath:
             move = self._direction(system, residuals, np.full(len(products), mu), exact=exact)
             lengths = self._longest(move)
         primal, dual = (min(1.0, _BACK * length) for length in lengths)
-        if __import__('os').environ.get('V'): print('        lengths',primal,dual,'centred',centred/mu,'min prod',(self.slack*self.multiplier).min()/mu,(self.slack*self.multiplier).max()/mu, [int(i.argmin()) for i in (move[3]/self.slack,move[4]/self.multiplier)], np.cumsum([len(self.x)]*2+[len(self.energy)]*2+[len(self.model.price)]))
         x, energy, price, slack, multiplier = move
         self.x, self.energy, self.slack = self.x + primal * x, self.energy + primal * energy, self.slack + primal * slack
         self.energy_price, self.multiplier = self.energy_price + dual * price, self.multiplier + dual * multiplier

@@ -22,6 +22,8 @@ _SLACK_PRICE: Final = 1e-6  # relative
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _UPDATES: Final = 10
+_MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
+_STRAYED: Final = (12, 40)  # rounds after which it is tried with any number of columns
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
@@ -106,8 +108,9 @@ def optimise(
     laps.lap("power_flow")
     fresh = True
     for iteration in range(1, options.most_iterations + 1):
-        if fresh:
-            found = along_the_path(problem, dispatch, limits, slack_price, working, options)
+        if fresh or iteration in _STRAYED:
+            least = _MANY if fresh else 1
+            found = along_the_path(problem, dispatch, limits, slack_price, working, options, least=least)
             if found is not None:
                 dispatch = best = found.dispatch
                 hint, slack_price = found.hint, found.slack_price

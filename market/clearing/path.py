@@ -27,7 +27,6 @@ from market.clearing.search import Hint
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 
-_MANY: Final = int(__import__("os").environ.get("MANY", "1500"))  # columns from which on it is worth its while
 _STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)
 _LONGEST: Final = 14
 _CENTRALITY: Final = 3.0
@@ -58,18 +57,20 @@ def along_the_path(
     slack_price: FloatArray | None,
     working: BoolArray,
     options: Options,
+    *,
+    least: int,
 ) -> Found | None:
     """The optimum of the working groups : (group,), from a dispatch that need not be near; None where none is found.
 
-    slack_price : as for Linearisation. Books with few columns that matter are left to the linear programme.
+    slack_price : as for Linearisation. least : with fewer columns that matter it is not tried.
     """
     point = Linearisation(problem, dispatch, slack_price)
     of_group = working[problem.couplings][:, None]
     exceeded = (dispatch.excess > options.excess_tolerance) & of_group
-    if len(problem.columns) < _MANY or not exceeded.any():
+    if not exceeded.any():
         return None
     chosen = _worthwhile(point, point.rows(exceeded), limits, working)
-    if len(chosen) < _MANY:
+    if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options)
     return walk.to_the_end(point, _worst_of_each(problem, dispatch, exceeded), of_group)
@@ -237,7 +238,6 @@ class _Walk:
             if max(np.abs(excess).max(), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
                 break
             move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
-            if __import__('os').environ.get('V'): print('   proj',np.abs(excess).max(),np.abs(lack).max(initial=0),'bind',binding.sum(),'unmet',unmet.sum(),'held',held.sum(),'low',low.sum(),'high',high.sum(),'move',np.abs(move).max(),'clipped',((x+move<model.low)|(x+move>model.high)).sum())
             x = np.clip(x + move, model.low, model.high)
         table = np.zeros_like(dispatch.excess)
         table[rows.period[own], rows.limit[own]] = shadow * self._unit
