@@ -132,6 +132,18 @@ class Cells:
         worth: FloatArray = self._energies[1] @ price
         return worth
 
+    def worth_of_fleets(self, price: FloatArray) -> FloatArray:
+        """(k,) what one unit of each column changes, valued at price : (fleet, time); nothing outside of envelopes."""
+        worth = np.zeros(len(self.chosen))
+        worth[self.column[self.tied]] = self.weight[self.tied] * price.ravel()[self._slot]
+        return worth
+
+    def segments(self, energies: IntArray) -> IntArray:
+        """(m, time) how many of the running energies of a fleet, energies : (m, n), are over by then."""
+        last, own = self.last[energies], np.arange(len(self.times))
+        over: IntArray = (own > last[:, :, None]).sum(axis=1)
+        return over
+
     def diagonal(self, looseness: FloatArray) -> FloatArray:
         """(place, time) response of columns that neither envelope nor block ties; looseness : (k,)."""
         single = np.bincount(self.column, minlength=len(self.chosen)) == 1
@@ -186,11 +198,17 @@ class Response:
 
     matrix : (place, time, time) what every cell changes, downwards, for a price at every cell of its place. Running
     energies tie the columns of an envelope: each gives way by its slack : (e,) for one unit of its own price.
+
+    Between two running energies that count, the columns of an envelope see one more price p. With a what they give way
+    by together and w the slacks, p solves a tridiagonal system of a_j + w_j + w_j-1 with -w_j beside it, whose inverse
+    is found by adding and multiplying what is positive only (Grassmann, Taksar and Heyman, Oper. Res. 33 (1985)
+    1107-1116). So is the matrix: no digits are lost where energies are held fast and columns are loose.
     """
 
     def __init__(self, cells: Cells, looseness: FloatArray, slack: FloatArray) -> None:
         """Of columns with this looseness, and running energies with this slack."""
         self._cells, self._loose, self.slack = cells, looseness, slack
+        self._yielding = np.zeros(len(slack), dtype=np.bool_)
         places, times = cells.shape
         self.matrix = np.zeros((places, times, times))
         own = np.arange(times)
@@ -213,42 +231,63 @@ class Response:
         return 1 / self._loose
 
     def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
-        """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) that ties them."""
-        cells, count = self._cells, energies.shape[1]
-        last, own = cells.last[energies], np.arange(loose.shape[1])
-        counted = own <= last[:, :, None]
-        together = np.minimum(last[:, :, None], last[:, None, :])
-        system = np.cumsum(loose, axis=1)[np.arange(len(fleets))[:, None, None], together]
-        system[:, np.arange(count), np.arange(count)] += slack
+        """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) of their systems."""
+        cells, own = self._cells, np.arange(loose.shape[1])
+        segment = cells.segments(energies)
+        self._yielding[energies] = slack > loose.sum(axis=1)[:, None]
+        parts = np.where(segment[:, None, :] == np.arange(energies.shape[1])[:, None], loose[:, None, :], 0.0)
+        inverse = _inverse(parts.sum(axis=2), slack)
+        answer = inverse @ parts
+        # What columns give way by when all see one price more: nothing where the last energy is held fast.
+        together = (parts * (slack[:, -1:] * inverse[:, :, -1])[:, :, None]).sum(axis=1)
+        together += np.where(segment == energies.shape[1], loose, 0.0)
         first = np.searchsorted(cells.place_of[fleets], np.arange(len(self.matrix) + 1)).tolist()
-        if count == 1:
-            # The diagonal as a sum of what is positive: no digits are lost where an energy is held fast.
-            total = system[:, 0]
-            bound = loose * counted[:, 0] / np.sqrt(total)
-            rest = np.where(counted[:, 0], loose * slack / total, loose)
-            for place, (start, end) in enumerate(itertools.pairwise(first)):
-                if start < end:
-                    product = bound[start:end].T @ bound[start:end]
-                    product[own, own] = 0.0
-                    self.matrix[place] -= product
-                    self.matrix[place, own, own] += product.sum(axis=1) + rest[start:end].sum(axis=0)
-            return 1.0 / system
-        inverse = np.linalg.inv(system)
-        reach = counted * loose[:, None, :]
-        answer = inverse @ reach
+        width = energies.shape[1]
         for place, (start, end) in enumerate(itertools.pairwise(first)):
             if start < end:
-                width = (end - start) * count
-                product = reach[start:end].reshape(width, -1).T @ answer[start:end].reshape(width, -1)
+                rows = slice(start, end)
+                product = parts[rows].reshape((end - start) * width, -1).T @ answer[rows].reshape(
+                    (end - start) * width, -1
+                )
+                product[own, own] = 0.0
                 self.matrix[place] -= (product + product.T) / 2
-                self.matrix[place, own, own] += loose[start:end].sum(axis=0)
+                self.matrix[place, own, own] += product.sum(axis=1) + together[rows].sum(axis=0)
         return inverse
 
     def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
         cells = self._cells
-        lack = energy - cells.energy(self._loose * push)
-        y = np.zeros(len(lack))
-        for (_, energies), inverse in zip(cells.ties, self._inverse, strict=True):
-            y[energies] = (inverse @ lack[energies][:, :, None])[:, :, 0]
-        return self._loose * (push + cells.energy_worth(y)), y
+        tied = cells.by_fleet(cells.weight[cells.tied] * (self._loose * push)[cells.column[cells.tied]])
+        price, y = np.zeros((len(cells.fleets), len(cells.times))), np.zeros(len(energy))
+        for (fleets, energies), inverse in zip(cells.ties, self._inverse, strict=True):
+            width, segment = energies.shape[1], cells.segments(energies)
+            lack = np.diff(energy[energies], axis=1, prepend=0.0)
+            for number in range(width):
+                lack[:, number] -= np.where(segment == number, tied[fleets], 0.0).sum(axis=1)
+            prices = np.concatenate([(inverse @ lack[:, :, None])[:, :, 0], np.zeros((len(fleets), 1))], axis=1)
+            y[energies] = prices[:, :-1] - prices[:, 1:]
+            price[fleets] = np.take_along_axis(prices, segment, axis=1)
+        move = self._loose * (push + cells.worth_of_fleets(price))
+        # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
+        return move, np.where(self._yielding, (energy - cells.energy(move)) / self.slack, y)
+
+
+def _inverse(alone: FloatArray, slack: FloatArray) -> FloatArray:
+    """(m, n, n) inverses of tridiagonal matrices: alone_j + slack_j + slack_j-1, and -slack_j beside it.
+
+    alone, slack : (m, n), positive; no differences are taken.
+    """
+    fleets, width = alone.shape
+    surplus, pivot = alone.copy(), np.empty_like(alone)
+    for number in range(width):
+        pivot[:, number] = surplus[:, number] + slack[:, number]
+        if number + 1 < width:
+            surplus[:, number + 1] += slack[:, number] * surplus[:, number] / pivot[:, number]
+    inverse = np.zeros((fleets, width, width))
+    inverse[:, np.arange(width), np.arange(width)] = 1.0
+    for number in range(1, width):
+        inverse[:, number] += inverse[:, number - 1] * (slack[:, number - 1] / pivot[:, number - 1])[:, None]
+    inverse /= pivot[:, :, None]
+    for number in reversed(range(width - 1)):
+        inverse[:, number] += inverse[:, number + 1] * (slack[:, number] / pivot[:, number])[:, None]
+    return inverse

@@ -23,7 +23,7 @@ _ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
 _STALLED: Final = 15  # rounds without progress
 _SHORT: Final = 0.1
 _BACK: Final = 0.9  # of the way to the nearest bound
-_FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly, not blindly
+_FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 10.0
@@ -173,8 +173,8 @@ def _factorised(matrix: FloatArray) -> tuple[FloatArray, bool]:
 
     Raises LinAlgError.
     """
+    own = np.arange(len(matrix))
     diagonal = matrix.diagonal().copy()
-    own = np.arange(len(diagonal))
     for shift in _SHIFTS:
         try:
             factors: tuple[FloatArray, bool] = linalg.cho_factor(matrix, check_finite=False)
@@ -272,7 +272,7 @@ class CentralPath:
         dual, room, price, energy = self._residuals()
         of_prices = np.concatenate([dual / self.scale, price / self.model.price])
         of_amounts = np.concatenate([room, energy])
-        return float(np.abs(of_prices).max()), float(np.abs(of_amounts).max())
+        return float(np.abs(of_prices).max()), float(np.abs(of_amounts).max(initial=0.0))
 
     def follow(self, target: float, *, exact: bool) -> bool:
         """Go on until the gap is below target, and errors are too; whether that was reached."""
@@ -338,8 +338,11 @@ class CentralPath:
             lengths = self._longest(move)
         primal, dual = (min(1.0, _BACK * length) for length in lengths)
         x, energy, price, slack, multiplier = move
-        self.x, self.energy, self.slack = self.x + primal * x, self.energy + primal * energy, self.slack + primal * slack
-        self.energy_price, self.multiplier = self.energy_price + dual * price, self.multiplier + dual * multiplier
+        self.x = self.x + primal * x
+        self.energy = self.energy + primal * energy
+        self.slack = self.slack + primal * slack
+        self.energy_price = self.energy_price + dual * price
+        self.multiplier = self.multiplier + dual * multiplier
 
     def _direction(
         self,

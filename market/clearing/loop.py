@@ -11,10 +11,10 @@ from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import DEFAULT, LEAST_ASK, Options
 from market.clearing.path import along_the_path
-from market.clearing.pricing import InPlay, Multipliers
+from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.clearing.search import PATIENCE, Search, merit, unmet_amounts
+from market.clearing.search import PATIENCE, Hint, Search, merit, unmet_amounts
 from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray
 
@@ -23,7 +23,7 @@ _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _UPDATES: Final = 10
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
-_STRAYED: Final = (12, 40)  # rounds after which it is tried with any number of columns
+_STRAYED: Final = (6, 15, 40)  # rounds after which it is tried with any number of columns
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
@@ -89,78 +89,158 @@ def optimise(
     Periods that no offer ties together are groups of their own: each has its trust region, and leaves the loop when it
     is done. Raises SolverFailed where the solver fails or the loop ends without an optimum.
     """
-    laps = laps or Laps()
     limits = limits or Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
-    in_play, groups = InPlay(problem), problem.couplings
-    dispatch = start.dispatch if start else baseline_dispatch(problem)
-    within = np.clip(dispatch.accepted_mw, limits.low_mw, limits.high_mw)
-    in_play.columns |= within > 0
-    if (within != dispatch.accepted_mw).any():
-        (dispatch,) = dispatches(problem, [within], dispatch)
-    entered = dispatch.excess > options.excess_tolerance
-    if start:
-        entered |= start.entered
-    state = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
-    radius = np.full(groups.max() + 1, problem.unit_mw)
-    working = np.ones(len(radius), dtype=np.bool_)
-    best, patience, hint, slack_price, updates = dispatch, np.full(len(radius), PATIENCE), None, None, 0
-    idle = np.zeros(len(radius), dtype=np.bool_)
-    laps.lap("power_flow")
-    fresh = True
-    for iteration in range(1, options.most_iterations + 1):
-        if fresh or iteration in _STRAYED:
-            least = _MANY if fresh else 1
-            found = along_the_path(problem, dispatch, limits, slack_price, working, options, least=least)
-            if found is not None:
-                dispatch = best = found.dispatch
-                hint, slack_price = found.hint, found.slack_price
-                entered = (entered & ~working[groups][:, None]) | found.entered
-                in_play.columns |= dispatch.accepted_mw > limits.low_mw
-            fresh = False
-            laps.lap("path")
-        point = Linearisation(problem, dispatch, slack_price)
-        slack_price = point.slack_price
-        late = laps.total_s > options.time_limit_s
-        last = iteration == options.most_iterations or late
-        if hint is not None:
-            rows = point.rows(entered & working[groups][:, None])
-            error = optimality_error(point, rows, hint.on(rows), limits, options)
-            in_play.welcome(hint.on(rows), point, rows, working[problem.group_of_column], options.price_tolerance)
-            working &= ~state.keep(problem, rows, hint.on(rows), working & (error <= 1.0))
-            laps.lap("sensitivities")
-        if working.any():
-            rows = point.rows(entered & working[groups][:, None])
-            reach = _trust_region(problem, dispatch.accepted_mw, limits, radius)
-            laps.lap("sensitivities")
-            step = in_play.solve(
+    return _Loop(problem, options, limits, start, laps or Laps()).run()
+
+
+class _Loop:
+    """The state between iterations.
+
+    dispatch, best : the present dispatch, and the best so far. hint : multipliers that may support it. entered :
+    (period, limit) limits that are looked at. working : (group,) what is not done. radius : (group,) of the trust
+    region [MW]. patience, idle : (group,) as `Search` left them.
+    """
+
+    def __init__(
+        self, problem: ClearingProblem, options: Options, limits: Bounds, start: Optimum | None, laps: Laps
+    ) -> None:
+        self.problem, self.options, self.limits, self.laps = problem, options, limits, laps
+        self.in_play = InPlay(problem)
+        dispatch = start.dispatch if start else baseline_dispatch(problem)
+        within = np.clip(dispatch.accepted_mw, limits.low_mw, limits.high_mw)
+        self.in_play.columns |= within > 0
+        if (within != dispatch.accepted_mw).any():
+            (dispatch,) = dispatches(problem, [within], dispatch)
+        self.dispatch = self.best = dispatch
+        self.entered = dispatch.excess > options.excess_tolerance
+        if start:
+            self.entered |= start.entered
+        groups = int(problem.couplings.max()) + 1
+        self.working = np.ones(groups, dtype=np.bool_)
+        self.idle = np.zeros(groups, dtype=np.bool_)
+        self.radius = np.full(groups, problem.unit_mw)
+        self.patience = np.full(groups, PATIENCE)
+        self.hint: Hint | None = None
+        self.slack_price: FloatArray | None = None
+        self.prices = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
+        self.updates = 0
+        laps.lap("power_flow")
+
+    @property
+    def _columns(self) -> BoolArray:
+        """(column,) those of working groups."""
+        return self.working[self.problem.group_of_column]
+
+    @property
+    def _late(self) -> bool:
+        return self.laps.total_s > self.options.time_limit_s
+
+    def run(self) -> Optimum:
+        """Go on until every group is done."""
+        self._follow_the_path(_MANY)
+        for iteration in range(1, self.options.most_iterations + 1):
+            last = iteration == self.options.most_iterations or self._late
+            if iteration in _STRAYED:
+                self._follow_the_path(1)
+            point = Linearisation(self.problem, self.dispatch, self.slack_price)
+            self.slack_price = point.slack_price
+            self._believe_the_hint(point)
+            if self.working.any():
+                rows = self._rows(point)
+                step = self._linear_step(point, rows)
+                if step is None:
+                    continue
+                self._finish(point, rows, step, last=last)
+            if self.working.any():
+                self._search(point, rows, step)
+                continue
+            # What is left unmet is priced as seen from the optimum: once more where those prices have moved.
+            self.working = _with_moved_prices(point, self.entered)
+            self.updates += 1
+            if self.updates > _UPDATES or last or not self.working.any():
+                prices = self.prices
+                return Optimum(
+                    self.dispatch, point, self.limits, self.entered, prices.shadow, prices.energy_price, iteration
+                )
+            self.best, self.hint = self.dispatch, None
+            self.radius = np.where(self.working, self.problem.unit_mw, self.radius)
+            self._follow_the_path(_MANY)
+        raise AssertionError("the last iteration returns or raises")
+
+    def _follow_the_path(self, least: int) -> bool:
+        """To where the central path leads, if `least` columns matter; whether it led anywhere."""
+        found = along_the_path(
+            self.problem,
+            self.dispatch,
+            self.limits,
+            self.slack_price,
+            self.working,
+            self.options,
+            least=least,
+            until=self.laps.began + self.options.time_limit_s,
+        )
+        if found is not None:
+            self.dispatch = self.best = found.dispatch
+            self.hint, self.slack_price = found.hint, found.slack_price
+            self.entered = (self.entered & ~self.working[self.problem.couplings][:, None]) | found.entered
+            self.in_play.columns |= found.dispatch.accepted_mw > self.limits.low_mw
+        self.laps.lap("path")
+        return found is not None
+
+    def _rows(self, point: Linearisation) -> Rows:
+        return point.rows(self.entered & self.working[self.problem.couplings][:, None])
+
+    def _believe_the_hint(self, point: Linearisation) -> None:
+        """Groups that the hint supports are done; elsewhere what pays at its prices comes into play."""
+        if self.hint is None:
+            return
+        rows, tolerance = self._rows(point), self.options.price_tolerance
+        multipliers = self.hint.on(rows)
+        error = optimality_error(point, rows, multipliers, self.limits, self.options)
+        self.in_play.welcome(multipliers, point, rows, self._columns, tolerance)
+        self.working &= ~self.prices.keep(self.problem, rows, multipliers, self.working & (error <= 1.0))
+        self.laps.lap("sensitivities")
+
+    @property
+    def _reach(self) -> Bounds:
+        return _trust_region(self.problem, self.dispatch.accepted_mw, self.limits, self.radius)
+
+    def _linear_step(self, point: Linearisation, rows: Rows) -> Step | None:
+        """The linear programme's answer; None where its solver failed, and the central path led on instead."""
+        self.laps.lap("sensitivities")
+        try:
+            return self.in_play.solve(
                 point,
                 rows,
-                limits,
-                reach,
-                working[problem.group_of_column],
-                time_limit_s=options.time_limit_s - laps.total_s,
-                tolerance=options.price_tolerance / 2,
+                self.limits,
+                self._reach,
+                self._columns,
+                time_limit_s=self.options.time_limit_s - self.laps.total_s,
+                tolerance=self.options.price_tolerance / 2,
             )
-            laps.lap("solve")
-            error = optimality_error(point, rows, step.multipliers, limits, options)
-            stuck = (radius < _SMALLEST * problem.unit_mw) | idle
-            done = _finished(error, stuck, radius < _SMALLEST * problem.unit_mw, working, options, last=last, late=late)
-            working &= ~state.keep(problem, rows, step.multipliers, working & done)
-        if not working.any():
-            # What is left unmet is priced as seen from the optimum: once more where those prices have moved.
-            working = _with_moved_prices(point, entered)
-            updates += 1
-            if updates > _UPDATES or last or not working.any():
-                return Optimum(dispatch, point, limits, entered, state.shadow, state.energy_price, iteration)
-            best, hint, radius = dispatch, None, np.where(working, problem.unit_mw, radius)
-            fresh = True
-            continue
-        search = Search(point, rows, step, reach, best, in_play.columns, hint, options)
-        dispatch, best, radius, patience, idle = search.next(radius, working, patience)
-        hint = search.hint
-        entered |= search.entered
-        laps.lap("search")
-    raise AssertionError("the last iteration returns or raises")
+        except SolverFailed:
+            if self._late or not self._follow_the_path(1):
+                raise
+            return None
+        finally:
+            self.laps.lap("solve")
+
+    def _finish(self, point: Linearisation, rows: Rows, step: Step, *, last: bool) -> None:
+        """Groups that are optimal, or good enough where they can go no further, are done."""
+        smallest = self.radius < _SMALLEST * self.problem.unit_mw
+        error = optimality_error(point, rows, step.multipliers, self.limits, self.options)
+        done = _finished(error, smallest | self.idle, smallest, self.working, self.options, last=last, late=self._late)
+        self.working &= ~self.prices.keep(self.problem, rows, step.multipliers, self.working & done)
+
+    def _search(self, point: Linearisation, rows: Rows, step: Step) -> None:
+        """To a better dispatch."""
+        search = Search(point, rows, step, self._reach, self.best, self.in_play.columns, self.hint, self.options)
+        self.dispatch, self.best, self.radius, self.patience, self.idle = search.next(
+            self.radius, self.working, self.patience
+        )
+        self.hint = search.hint
+        self.entered |= search.entered
+        self.laps.lap("search")
 
 
 @dataclass(frozen=True, eq=False)

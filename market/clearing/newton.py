@@ -2,9 +2,9 @@
 
 A quadratic programme around the point, with the exact Hessian of the Lagrangian, says how far to go. Its active set is
 found by the primal-dual active set strategy (a semismooth Newton method), which starts from what the linear programme
-says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888. Where it does not settle,
-an interior-point method finds the active set. Together with the linear programme it is sequential linear-quadratic
-programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
+says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888. Together with the linear
+programme it is sequential linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004)
+27-48.
 
     minimise    c'd + d'Hd/2 + sum price s      over columns in play
     subject to  excess + A d - s <= 0,  s >= 0;  low <= x + d <= high;  low <= running energy <= high
@@ -18,24 +18,19 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from market.clearing import interior_old as interior
 from market.clearing.columns import NONE
-from market.clearing.curvature import FEW, Curvature
+from market.clearing.curvature import Curvature
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
 from market.clearing.program import Bounds
 from market.clearing.slopes import energy_slopes, row_slopes
 from market.network.model import FloatArray, IntArray
 
-LARGEST: Final = 200_000
+LARGEST: Final = 1_500
 """Columns of a second-order step; above it the linear programme goes on alone."""
-LARGEST_SYSTEM: Final = 1_500
-"""Free columns of an active set; above it only the interior-point method goes on."""
 _REGULAR: Final = 1e-9
 _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
-_POLISH: Final = 8
-_PROJECTIONS: Final = 8
 _NEAR: Final = 0.02  # excess of limits that may come to bind
 _REFINEMENTS: Final = 2
 
@@ -125,99 +120,16 @@ class _ActiveSet:
         self.energy = -np.sign(step.multipliers.energy_at(self._energies, problem)).astype(np.int8)
 
     def solve(self) -> Newton | None:
-        """The step, as good as it is found."""
-        if len(self._chosen) <= FEW:
-            found, settled = self._settle(_ROUNDS)
-            if settled:
-                return found
-        inner = interior.minimise(self._quadratic())
-        if inner is None:
-            return None
-        self._learn(inner)
-        better, settled = self._settle(_POLISH)
-        if settled:
-            return better
-        self._learn(inner)
-        return self._inner_step(inner)
-
-    def _settle(self, rounds: int) -> tuple[Newton | None, bool]:
-        """Solve and correct the guess until it does not change; with the last step, and whether it settled."""
+        """The step; None where the guess does not settle."""
         found = None
-        for _ in range(rounds):
-            if (self.column == 0).sum() > LARGEST_SYSTEM:
-                return found, False
+        for _ in range(_ROUNDS):
             answer = self._equality_step()
             if answer is None:
-                return found, False
+                return None
             found, *prices = answer
             if not self._update(*prices):
-                return found, True
-        return found, False
-
-    def _quadratic(self) -> interior.Quadratic:
-        """The programme in units near one."""
-        unit = self._unit
-        factor = self._curvature.factor * np.sqrt(unit)
-        return interior.Quadratic(
-            cost=self._gradient,
-            near=self._curvature.left_out * unit,
-            curvature=factor,
-            limits=self._slopes * unit,
-            excess=self._excess,
-            price=self._price / unit,
-            energies=self._energy_slopes,
-            energy_low=self._energy_down / unit,
-            energy_high=self._energy_up / unit,
-            low=self._down / unit,
-            high=self._up / unit,
-        )
-
-    def _learn(self, inner: interior.Optimum) -> None:
-        """The active set of an interior optimum: what is nearer to its bound than its price is to nothing."""
-        move, scale = inner.move * self._unit, max(float(np.abs(self._gradient).max(initial=0.0)), 1.0)
-        priced = np.abs(inner.reduced) / scale
-        low, high = (move - self._down) / self._unit < priced, (self._up - move) / self._unit < priced
-        self.column = np.where(low & (inner.reduced > 0), -1, np.where(high & (inner.reduced < 0), 1, 0)).astype(
-            np.int8
-        )
-        slack = -(self._excess + self._slopes @ move)
-        share = inner.shadow * self._unit / self._price
-        self.row = np.where(share > 1 - 1e-6, 2, np.where(share > np.maximum(slack, 0.0), 1, 0)).astype(np.int8)
-        energy, priced = self._energy_slopes @ move, np.abs(inner.energy_price) / scale
-        low = ((energy - self._energy_down) / self._unit < priced) & (inner.energy_price > 0)
-        high = ((self._energy_up - energy) / self._unit < priced) & (inner.energy_price < 0)
-        self.energy = np.where(low, -1, np.where(high, 1, 0)).astype(np.int8)
-
-    def _inner_step(self, inner: interior.Optimum) -> Newton:
-        """The interior optimum itself, where its active set does not settle or is too large to."""
-        move = self._onto(inner.move * self._unit)
-        shadow = np.where(self.row == 2, self._price, np.where(self.row == 1, inner.shadow * self._unit, 0.0))
-        return self._newton(move, shadow, np.where(self.energy != 0, inner.energy_price, 0.0))
-
-    def _onto(self, move: FloatArray) -> FloatArray:
-        """The nearest move that keeps all bounds, and on which everything that is held stands exactly at its own."""
-        for _ in range(_PROJECTIONS):
-            move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, move))
-            free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
-            equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")
-            bound = np.where(self.energy[held] < 0, self._energy_down[held], self._energy_up[held])
-            gap = np.concatenate([-self._excess[binding], bound]) - equal @ move
-            identity = sparse.eye_array(len(free), format="csr")
-            answer = _Conditions(identity, equal[:, free]).solve(np.concatenate([np.zeros(len(free)), gap]))
-            if answer is None:
-                break
-            move = move.copy()
-            move[free] += answer[: len(free)]
-            energy = self._energy_slopes @ move
-            beyond = (move < self._down - self._small) & (self.column == 0)
-            above = (move > self._up + self._small) & (self.column == 0)
-            low = (energy < self._energy_down - self._small) & (self.energy == 0)
-            high = (energy > self._energy_up + self._small) & (self.energy == 0)
-            if not (beyond.any() or above.any() or low.any() or high.any()):
-                break
-            self.column = np.where(beyond, -1, np.where(above, 1, self.column)).astype(np.int8)
-            self.energy = np.where(low, -1, np.where(high, 1, self.energy)).astype(np.int8)
-        return move
+                return found
+        return None
 
     def _newton(self, move: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> Newton:
         free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))

@@ -8,6 +8,7 @@ Steihaug, SIAM J. Numer. Anal. 19 (1982) 400-408). At the end what is nearly at 
 believed of it: the loop checks the optimality conditions at the point that is found, and goes on if they do not hold.
 """
 
+import time
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,20 +60,20 @@ def along_the_path(
     options: Options,
     *,
     least: int,
+    until: float,
 ) -> Found | None:
     """The optimum of the working groups : (group,), from a dispatch that need not be near; None where none is found.
 
     slack_price : as for Linearisation. least : with fewer columns that matter it is not tried.
+    until : when to give up [s, perf_counter].
     """
     point = Linearisation(problem, dispatch, slack_price)
     of_group = working[problem.couplings][:, None]
     exceeded = (dispatch.excess > options.excess_tolerance) & of_group
-    if not exceeded.any():
-        return None
     chosen = _worthwhile(point, point.rows(exceeded), limits, working)
     if len(chosen) < least:
         return None
-    walk = _Walk(problem, Cells.of(problem, chosen), limits, options)
+    walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
     return walk.to_the_end(point, _worst_of_each(problem, dispatch, exceeded), of_group)
 
 
@@ -136,8 +137,9 @@ def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
 class _Walk:
     """One way along the path."""
 
-    def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options) -> None:
+    def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
+        self._until = until
         self._unit = problem.unit_mw
         self._tolerance = options.price_tolerance * np.maximum(np.abs(problem.columns.ask[cells.chosen]), LEAST_ASK)
 
@@ -149,7 +151,7 @@ class _Walk:
         for _ in range(_LONGEST):
             rows = point.rows(entered)
             own = np.flatnonzero(np.isin(rows.period, self._cells.times))
-            if len(own) == 0:
+            if time.perf_counter() > self._until:
                 return None
             seen = None if path is None else shadow[rows.period, rows.limit]
             model = Quadratic.around(point, rows, own, self._cells, self._limits, seen)
@@ -171,7 +173,7 @@ class _Walk:
             point = Linearisation(self._problem, dispatch, point.slack_price)
             new = (dispatch.excess > -_NEAR) & may_enter & ~entered
             entered = entered | new
-            left, missing = path.unmet
+            _, missing = path.unmet
             if (missing < model.price / 2).any() and (dispatch.excess[new] > _FAR).any():
                 # What was overlooked changes too much to go on from here.
                 path, stage, entered = None, 0, entered | overlooked
@@ -190,7 +192,7 @@ class _Walk:
         """Where each limit, and what is left unmet of it, stands in the programme."""
         limits = self._problem.limits
         self._row_at = np.full((self._problem.periods, len(limits.quantity)), NONE, dtype=np.intp)
-        self._unmet_at = np.full((self._problem.periods, int(limits.whole.max()) + 1), NONE, dtype=np.intp)
+        self._unmet_at = np.full((self._problem.periods, int(limits.whole.max(initial=-1)) + 1), NONE, dtype=np.intp)
         period, limit = rows.period[own], rows.limit[own]
         self._row_at[period, limit] = np.arange(len(own))
         self._unmet_at[period, limits.whole[limit]] = np.unique(rows.unmet[own], return_inverse=True)[1]
@@ -215,7 +217,7 @@ class _Walk:
         x = np.where(low, model.low, np.where(high, model.high, path.x))
         energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
         energy = np.where(energy_price > 0, model.energy_low, model.energy_high)
-        worth = path.shadow * np.abs(model.slope).max(axis=1)
+        worth = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0)
         shadow = np.where((worth > least) & (worth / path.scale > path.room), path.shadow, 0.0)
         left, missing = path.unmet
         unmet = (missing / model.price < left) & (left > self._options.excess_tolerance)
@@ -235,7 +237,7 @@ class _Walk:
                 return None
             excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
             lack = np.where(held, energy - cells.energy(x), 0.0)
-            if max(np.abs(excess).max(), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
+            if max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
                 break
             move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
             x = np.clip(x + move, model.low, model.high)

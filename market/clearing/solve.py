@@ -56,6 +56,13 @@ class Solution:
     row_basis: list[int]
 
 
+_AGAIN: Final = (
+    highspy.HighsModelStatus.kNotset,
+    highspy.HighsModelStatus.kSolveError,
+    highspy.HighsModelStatus.kUnknown,
+)
+
+
 class _Silent(highspy.Highs):
     """HiGHS without its banner, which it prints while it is being made unless it is told before."""
 
@@ -101,6 +108,10 @@ class Solver:
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit_s, 0.1))
         self._highs.run()
         status = self._highs.getModelStatus()
+        if status in _AGAIN and basis is not None:
+            self._highs.clearSolver()  # from nothing, where what it started from led it astray
+            self._highs.run()
+            status = self._highs.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverFailed(_STATUS.get(status, self._highs.modelStatusToString(status).lower()))
         return self._read(program, rows, mixed=bool(program.integer.any()))
