@@ -276,6 +276,11 @@ class CentralPath:
 
     def follow(self, target: float, *, exact: bool) -> bool:
         """Go on until the gap is below target, and errors are too; whether that was reached."""
+        # What overflows is seen and given up; there is nothing to warn of.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._followed(target, exact=exact)
+
+    def _followed(self, target: float, *, exact: bool) -> bool:
         best, since = np.inf, 0
         for _ in range(_ROUNDS):
             gap, (dual, primal) = self.gap, self.errors()

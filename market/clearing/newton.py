@@ -2,12 +2,9 @@
 
 A quadratic programme around the point, with the exact Hessian of the Lagrangian, says how far to go. Its active set is
 found by the primal-dual active set strategy (a semismooth Newton method), which starts from what the linear programme
-says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888. Together with the linear
-programme it is sequential linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004)
-27-48.
-
-    minimise    c'd + d'Hd/2 + sum price s      over columns in play
-    subject to  excess + A d - s <= 0,  s >= 0;  low <= x + d <= high;  low <= running energy <= high
+says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888; where it does not settle,
+it starts once more from where the central path ends. Together with the linear programme it is sequential
+linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
 """
 
 from dataclasses import dataclass
@@ -18,11 +15,12 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from market.clearing.columns import NONE
-from market.clearing.curvature import Curvature
+from market.clearing.cells import Cells
+from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
 from market.clearing.program import Bounds
+from market.clearing.quadratic import Quadratic
 from market.clearing.slopes import energy_slopes, row_slopes
 from market.network.model import FloatArray, IntArray
 
@@ -33,6 +31,8 @@ _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
 _NEAR: Final = 0.02  # excess of limits that may come to bind
 _REFINEMENTS: Final = 2
+_CENTRALITY: Final = 0.1
+_END: Final = 1e-11
 
 StateArray = npt.NDArray[np.int8]
 
@@ -72,123 +72,165 @@ def newton_step(
     """
     if len(chosen) == 0 or len(chosen) > LARGEST:
         return None
-    curvature = Curvature.of(point, rows, shadow, chosen)
-    return _ActiveSet(point, rows, step, reach, chosen, curvature).solve()
+    problem = point.problem
+    near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
+    cells = Cells.of(problem, chosen)
+    own = np.flatnonzero(near & np.isin(rows.period, cells.times))
+    model = Quadratic.around(point, rows, own, cells, reach, shadow)
+    active = _ActiveSet(model, row_slopes(problem, rows, own, chosen) * problem.unit_mw)
+    found = active.solve(_guess(model, step, rows, own, problem.unit_mw))
+    if found is None:
+        path = CentralPath(model, shadow[own] / problem.unit_mw, np.zeros(len(cells.energies)), _CENTRALITY)
+        found = active.solve(_learnt(model, path)) if path.follow(_END, exact=True) else None
+    return None if found is None else _newton(point, rows, own, active, found)
 
 
-class _ActiveSet:
-    """The quadratic programme of some columns, and a guess of what holds at its optimum.
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What holds.
 
     column : (k,) -1 at its lower bound, 0 free, 1 at its upper. row : (r,) 0 slack, 1 binding, 2 left unmet at its
     price. energy : (e,) as column, for running energies.
     """
 
-    def __init__(
-        self,
-        point: Linearisation,
-        rows: Rows,
-        step: Step,
-        reach: Bounds,
-        chosen: IntArray,
-        curvature: Curvature,
-    ) -> None:
-        problem, x = point.problem, point.dispatch.accepted_mw
-        self._rows, self._chosen, self._curvature, self._columns = rows, chosen, curvature, len(x)
-        self._unit = problem.unit_mw
-        self._small = _SMALL * problem.unit_mw
-        self._down, self._up = reach.low_mw[chosen] - x[chosen], reach.high_mw[chosen] - x[chosen]
-        self._gradient = point.column_cost[chosen]
-        groups = np.unique(problem.group_of_column[chosen])
-        near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
-        self._own = np.flatnonzero(np.isin(problem.couplings[rows.period], groups) & near)
-        self._slopes = row_slopes(problem, rows, self._own, chosen)
-        self._excess = rows.excess[self._own]
-        self._price = rows.price[rows.unmet[self._own]]
-        owners = np.unique(problem.envelopes.of_column[chosen])
-        owners = owners[owners != NONE]
-        row, period = np.nonzero(problem.envelopes.kept[owners])
-        self._energies = np.stack([owners[row], period], axis=1)
-        self._energy_slopes = energy_slopes(problem, self._energies, chosen)
-        here = problem.envelopes.running(x, owners)[row, period]
-        self._energy_down = problem.envelopes.low[owners[row], period] - here
-        self._energy_up = problem.envelopes.high[owners[row], period] - here
-        # What only the trust region stops in the linear programme is free at first.
-        there, limits = step.accepted_mw[chosen], step.limits
-        self.column = _at_bounds(there, limits.low_mw[chosen], limits.high_mw[chosen], self._small)
-        left = step.unmet[rows.unmet[self._own]] > 0
-        self.row = np.where(step.multipliers.shadow[self._own] > 0, np.where(left, 2, 1), 0).astype(np.int8)
-        self.energy = -np.sign(step.multipliers.energy_at(self._energies, problem)).astype(np.int8)
+    column: StateArray
+    row: StateArray
+    energy: StateArray
 
-    def solve(self) -> Newton | None:
-        """The step; None where the guess does not settle."""
-        found = None
+    @property
+    def free(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Free columns, binding limits and held energies."""
+        return np.flatnonzero(self.column == 0), np.flatnonzero(self.row == 1), np.flatnonzero(self.energy != 0)
+
+    def differs(self, other: "_State") -> bool:
+        """Whether anything holds in one that does not in the other."""
+        pairs = ((self.column, other.column), (self.row, other.row), (self.energy, other.energy))
+        return any(bool((one != two).any()) for one, two in pairs)
+
+
+def _guess(model: Quadratic, step: Step, rows: Rows, own: IntArray, unit_mw: float) -> _State:
+    """What holds at the linear programme's optimum; what only the trust region stops there is free at first."""
+    chosen, limits, small = model.cells.chosen, step.limits, _SMALL * unit_mw
+    there = step.accepted_mw[chosen]
+    low, high = there <= limits.low_mw[chosen] + small, there >= limits.high_mw[chosen] - small
+    left = step.unmet[rows.unmet[own]] > 0
+    row = np.where(step.multipliers.shadow[own] > 0, np.where(left, 2, 1), 0)
+    energy = -np.sign(step.multipliers.energy_at(model.cells.energies, model.cells.problem))
+    return _State(np.where(low, -1, np.where(high, 1, 0)).astype(np.int8), row.astype(np.int8), energy.astype(np.int8))
+
+
+def _learnt(model: Quadratic, path: CentralPath) -> _State:
+    """What holds at the end of the central path: what is nearer to its bound than its price is to nothing."""
+    priced, scale = np.abs(path.reduced) / path.scale, path.scale
+    low = (path.x - model.low < priced) & (path.reduced > 0)
+    high = (model.high - path.x < priced) & (path.reduced < 0)
+    left, missing = path.unmet
+    binding = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0) / scale > path.room
+    row = np.where((missing / model.price < left)[model.unmet], 2, 1) * binding
+    priced = np.abs(path.energy_price) / scale
+    down = (path.energy - model.energy_low < priced) & (path.energy_price > 0)
+    up = (model.energy_high - path.energy < priced) & (path.energy_price < 0)
+    return _State(
+        np.where(low, -1, np.where(high, 1, 0)).astype(np.int8),
+        row.astype(np.int8),
+        np.where(down, -1, np.where(up, 1, 0)).astype(np.int8),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """The optimum while a state holds. move : (k,). reduced : (k,). shadow : (r,). energy_price : (e,)."""
+
+    state: _State
+    move: FloatArray
+    reduced: FloatArray
+    shadow: FloatArray
+    energy_price: FloatArray
+
+
+class _ActiveSet:
+    """The quadratic programme, solved by guessing what holds at its optimum; in moves from the point."""
+
+    def __init__(self, model: Quadratic, slopes: sparse.csr_array) -> None:
+        """Of a model whose limits have these slopes : (r, k) by its columns."""
+        self.model, self.slopes = model, slopes
+        cells = model.cells
+        self.energy_slopes = energy_slopes(cells.problem, cells.energies, cells.chosen)
+        self._down, self._up = model.low - model.at, model.high - model.at
+        here = cells.energy(model.at)
+        self._energy_down, self._energy_up = model.energy_low - here, model.energy_high - here
+        self._price = model.price[model.unmet]
+
+    def solve(self, state: _State) -> _Answer | None:
+        """The optimum, from a guess that is corrected until it does not change; None where it does not settle."""
         for _ in range(_ROUNDS):
-            answer = self._equality_step()
+            answer = self._while_it_holds(state)
             if answer is None:
                 return None
-            found, *prices = answer
-            if not self._update(*prices):
-                return found
+            better = self._corrected(answer)
+            if not better.differs(state):
+                return answer
+            state = better
         return None
 
-    def _newton(self, move: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> Newton:
-        free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
-        moves = np.zeros(self._columns)
-        moves[self._chosen] = move
-        full = np.zeros(len(self._rows))
-        full[self._own] = np.maximum(shadow, 0.0)
-        at = self._rows.period[self._own[binding]], self._rows.limit[self._own[binding]]
-        equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")[:, free]
-        return Newton(moves, at, Multipliers(full, self._energies, energy_price), self._chosen[free], equal)
+    def equal(self, state: _State) -> sparse.csr_array:
+        """(binding and held, k) what stays as it is."""
+        _, binding, held = state.free
+        return sparse.vstack([self.slopes[binding], self.energy_slopes[held]], format="csr")
 
-    def _equality_step(self) -> tuple[Newton, FloatArray, FloatArray, FloatArray, FloatArray] | None:
-        """The optimum while the guess holds, with reduced costs (k,), shadow prices (r,) and energy prices (e,)."""
-        free, binding, held = (np.flatnonzero(each) for each in (self.column == 0, self.row == 1, self.energy != 0))
-        move = np.where(self.column < 0, self._down, np.where(self.column > 0, self._up, 0.0))
-        equal = sparse.vstack([self._slopes[binding], self._energy_slopes[held]], format="csr")
-        bound = np.where(self.energy[held] < 0, self._energy_down[held], self._energy_up[held])
-        gap = np.concatenate([-self._excess[binding], bound]) - equal @ move
-        shadow = np.where(self.row == 2, self._price, 0.0)
-        slope = self._gradient + self._slopes.T @ shadow + self._curvature.times(move)
-        answer = _Conditions(self._curvature.among(free), equal[:, free]).solve(np.concatenate([-slope[free], gap]))
+    def _while_it_holds(self, state: _State) -> _Answer | None:
+        free, binding, held = state.free
+        move = np.where(state.column < 0, self._down, np.where(state.column > 0, self._up, 0.0))
+        equal = self.equal(state)
+        bound = np.where(state.energy[held] < 0, self._energy_down[held], self._energy_up[held])
+        gap = np.concatenate([-self.model.excess[binding], bound]) - equal @ move
+        shadow = np.where(state.row == 2, self._price, 0.0)
+        slope = self.model.cost + self.slopes.T @ shadow + self.model.curved_by_columns(move)
+        conditions = _Conditions(self.model.curvature_among(free), equal[:, free])
+        answer = conditions.solve(np.concatenate([-slope[free], gap]))
         if answer is None:
             return None
         move[free] = answer[: len(free)]
         shadow[binding] = answer[len(free) : len(free) + len(binding)]
-        energy_price = np.zeros(len(self.energy))
+        energy_price = np.zeros(len(state.energy))
         energy_price[held] = -answer[len(free) + len(binding) :]
-        reduced = self._gradient + self._curvature.times(move) + self._slopes.T @ shadow
-        reduced -= self._energy_slopes.T @ energy_price
-        return self._newton(move, shadow, energy_price), move, reduced, shadow, energy_price
+        reduced = self.model.cost + self.model.curved_by_columns(move) + self.slopes.T @ shadow
+        return _Answer(state, move, reduced - self.energy_slopes.T @ energy_price, shadow, energy_price)
 
-    def _update(self, move: FloatArray, reduced: FloatArray, shadow: FloatArray, energy_price: FloatArray) -> bool:
-        """Hold what is broken, let go of what is held against its will; whether that changed anything."""
-        column, row, energy = self.column.copy(), self.row.copy(), self.energy.copy()
-        free = column == 0
-        column[free & (move < self._down - self._small)] = -1
-        column[free & (move > self._up + self._small)] = 1
-        excess = self._excess + self._slopes @ move
-        row[(row == 0) & (excess > 1e-9)] = 1
-        energy_move = self._energy_slopes @ move
-        loose = energy == 0
-        energy[loose & (energy_move < self._energy_down - self._small)] = -1
-        energy[loose & (energy_move > self._energy_up + self._small)] = 1
-        noise = 1e-9 * np.maximum(np.abs(self._gradient), 1.0)
-        column[(self.column < 0) & (reduced < -noise) & (self._up > self._down)] = 0
-        column[(self.column > 0) & (reduced > noise) & (self._up > self._down)] = 0
-        row[(self.row == 1) & (shadow < 0)] = 0
-        row[(self.row == 1) & (shadow > self._price)] = 2
-        row[(self.row == 2) & (excess < -1e-9)] = 1
-        energy[(self.energy < 0) & (energy_price < 0)] = 0
-        energy[(self.energy > 0) & (energy_price > 0)] = 0
-        changed = (column != self.column).any() or (row != self.row).any() or (energy != self.energy).any()
-        self.column, self.row, self.energy = column, row, energy
-        return bool(changed)
+    def _corrected(self, answer: _Answer) -> _State:
+        """The state with what is broken held, and what is held against its will let go."""
+        state, move = answer.state, answer.move
+        column, row, energy = state.column.copy(), state.row.copy(), state.energy.copy()
+        free, loose = column == 0, energy == 0
+        column[free & (move < self._down - _SMALL)] = -1
+        column[free & (move > self._up + _SMALL)] = 1
+        excess, energy_move = self.model.excess + self.slopes @ move, self.energy_slopes @ move
+        row[(row == 0) & (excess > _SMALL)] = 1
+        energy[loose & (energy_move < self._energy_down - _SMALL)] = -1
+        energy[loose & (energy_move > self._energy_up + _SMALL)] = 1
+        noise, movable = _SMALL * np.maximum(np.abs(self.model.cost), 1.0), self._up > self._down
+        column[(state.column < 0) & (answer.reduced < -noise) & movable] = 0
+        column[(state.column > 0) & (answer.reduced > noise) & movable] = 0
+        row[(state.row == 1) & (answer.shadow < 0)] = 0
+        row[(state.row == 1) & (answer.shadow > self._price)] = 2
+        row[(state.row == 2) & (excess < -_SMALL)] = 1
+        energy[(state.energy < 0) & (answer.energy_price < 0)] = 0
+        energy[(state.energy > 0) & (answer.energy_price > 0)] = 0
+        return _State(column, row, energy)
 
 
-def _at_bounds(move: FloatArray, down: FloatArray, up: FloatArray, small: float) -> StateArray:
-    state: StateArray = np.where(move <= down + small, -1, np.where(move >= up - small, 1, 0)).astype(np.int8)
-    return state
+def _newton(point: Linearisation, rows: Rows, own: IntArray, active: _ActiveSet, found: _Answer) -> Newton:
+    """The step in MW and EUR/h."""
+    cells, unit = active.model.cells, point.problem.unit_mw
+    free, binding, _ = found.state.free
+    moves, shadow = np.zeros(len(point.problem.columns)), np.zeros(len(rows))
+    moves[cells.chosen] = found.move * unit
+    shadow[own] = np.maximum(found.shadow, 0.0) * unit
+    at = rows.period[own[binding]], rows.limit[own[binding]]
+    # Binding limits are relative per unit of power there, running energies are in MW as well as in units.
+    held = np.concatenate([np.full(len(binding), 1 / unit), np.ones(int((found.state.energy != 0).sum()))])
+    equal = sparse.csr_array(sparse.diags_array(held) @ active.equal(found.state)[:, free])
+    return Newton(moves, at, Multipliers(shadow, cells.energies, found.energy_price), cells.chosen[free], equal)
 
 
 class _Conditions:

@@ -237,7 +237,10 @@ class _Walk:
                 return None
             excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
             lack = np.where(held, energy - cells.energy(x), 0.0)
-            if max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0)) < _ENOUGH * self._options.excess_tolerance:
+            if (
+                max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0))
+                < _ENOUGH * self._options.excess_tolerance
+            ):
                 break
             move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
             x = np.clip(x + move, model.low, model.high)

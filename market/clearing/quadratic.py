@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from scipy import sparse
 
 from market.clearing.cells import Cells
 from market.clearing.linearisation import Linearisation, Rows
@@ -86,6 +87,19 @@ class Quadratic:
         """(place, time) H times a change of cells : (place, time)."""
         product: FloatArray = (self.curvature @ change.T[:, :, None])[:, :, 0].T
         return product
+
+    def curved_by_columns(self, move: FloatArray) -> FloatArray:
+        """(k,) the curvature's product with a move of columns."""
+        return self.cells.worth(self.curved(self.cells.spread(move)))
+
+    def curvature_among(self, free: IntArray) -> sparse.csr_array:
+        """(free, free) second derivative by some columns."""
+        times, places = self.curvature.shape[:2]
+        time, one, other = np.nonzero(self.curvature)
+        where = (one * times + time, other * times + time)
+        by_cell = sparse.csr_array((self.curvature[time, one, other], where), shape=(places * times,) * 2)
+        own = self.cells.matrix[:, free]
+        return sparse.csr_array(own.T @ (by_cell @ own))
 
     def excess_of(self, change: FloatArray) -> FloatArray:
         """(r,) how a change of cells changes what limits are exceeded by."""
