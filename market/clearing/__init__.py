@@ -7,10 +7,8 @@ included), nodal_prices, whole_watts, payments, and verify, without which nothin
 import hashlib
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Final
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from api_spec.award import OfferResult
 from api_spec.case import Case
@@ -28,10 +26,9 @@ from market.clearing.prices import nodal_prices, published
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.reasons import Reasons
 from market.clearing.supporting import with_middle_prices
+from market.clearing.threads import one_thread
 from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
 from market.network.model import BASE_VA
-
-_BLAS: Final = ThreadpoolController()
 
 __all__ = ["Options", "build_model", "clear", "decide", "problem_of", "verify"]
 
@@ -42,8 +39,7 @@ def clear(case: Case, options: Options = DEFAULT) -> Result:
     Raises PowerFlowDiverged (the baseline has no AC solution), LimitCannotBeMet (a limit without maximum price),
     SolverFailed, ResultRefused (by `verify`).
     """
-    # Matrices here are small: more threads of BLAS only wait for one another.
-    with _BLAS.limit(limits=1, user_api="blas"):
+    with one_thread():
         return _cleared(case, options)
 
 

@@ -146,13 +146,8 @@ class _Loop:
             self.slack_price = point.slack_price
             self._believe_the_hint(point)
             if self.working.any():
-                rows = self._rows(point)
-                step = self._linear_step(point, rows)
-                if step is None:
-                    continue
-                self._finish(point, rows, step, last=last)
+                self._improve(point, last=last)
             if self.working.any():
-                self._search(point, rows, step)
                 continue
             # What is left unmet is priced as seen from the optimum: once more where those prices have moved.
             self.working = _with_moved_prices(point, self.entered)
@@ -204,6 +199,16 @@ class _Loop:
     @property
     def _reach(self) -> Bounds:
         return _trust_region(self.problem, self.dispatch.accepted_mw, self.limits, self.radius)
+
+    def _improve(self, point: Linearisation, *, last: bool) -> None:
+        """One step of the groups that are not done yet, unless the linear programme's prices support where they are."""
+        rows = self._rows(point)
+        step = self._linear_step(point, rows)
+        if step is None:
+            return
+        self._finish(point, rows, step, last=last)
+        if self.working.any():
+            self._search(point, rows, step)
 
     def _linear_step(self, point: Linearisation, rows: Rows) -> Step | None:
         """The linear programme's answer; None where its solver failed, and the central path led on instead."""

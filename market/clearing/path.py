@@ -231,19 +231,20 @@ class _Walk:
             np.where(binding, 1 / _FIRM, _FIRM),
             np.where(unmet, _FIRM, 1 / _FIRM),
         )
+        dispatch = self._dispatched(x, point)
         for _ in range(_PROJECTIONS):
-            dispatch = self._dispatched(x, point)
             if dispatch is None:
                 return None
             excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
             lack = np.where(held, energy - cells.energy(x), 0.0)
-            if (
-                max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0))
-                < _ENOUGH * self._options.excess_tolerance
-            ):
+            apart = max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0))
+            if apart < _ENOUGH * self._options.excess_tolerance:
                 break
             move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
             x = np.clip(x + move, model.low, model.high)
+            dispatch = self._dispatched(x, point)
+        if dispatch is None:
+            return None
         table = np.zeros_like(dispatch.excess)
         table[rows.period[own], rows.limit[own]] = shadow * self._unit
         entered = np.zeros(table.shape, dtype=np.bool_)

@@ -134,7 +134,8 @@ def test_a_losing_offer_that_asks_more_changes_nothing(document: Document) -> No
     again = cleared(raised)
 
     assert again.cost_eur == result.cost_eur
-    assert [offer.power_w for offer in again.offers] == [offer.power_w for offer in result.offers]
+    for ours, theirs in zip(again.offers, result.offers, strict=True):
+        assert ours.power_w == pytest.approx(theirs.power_w, abs=1), ours.id  # the last watt is rounding
     assert prices(again) == pytest.approx(prices(result), abs=1e-3)
 
 
