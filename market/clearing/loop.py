@@ -23,7 +23,7 @@ _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _UPDATES: Final = 10
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
-_STRAYED: Final = (10, 20, 45)  # rounds after which it is tried with any number of columns
+_STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
