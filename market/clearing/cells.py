@@ -83,15 +83,21 @@ class Cells:
 
     def spread(self, move: FloatArray) -> FloatArray:
         """(place, time) what a move of columns : (k,) changes."""
-        changed = np.bincount(self.cell, self.weight * move[self.column], minlength=len(self.places) * len(self.times))
-        return changed.astype(np.float64).reshape(self.shape)
+        moved = self.weight * (move if self._plain else move[self.column])
+        changed = np.bincount(self.cell, moved, minlength=len(self.places) * len(self.times))
+        return changed.astype(np.float64, copy=False).reshape(self.shape)
 
     def worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes, valued at price : (place, time)."""
-        worth: FloatArray = np.bincount(
-            self.column, self.weight * price.ravel()[self.cell], minlength=len(self.chosen)
-        ).astype(np.float64)
-        return worth
+        worth: FloatArray = self.weight * price.ravel()[self.cell]
+        if self._plain:
+            return worth
+        return np.bincount(self.column, worth, minlength=len(self.chosen)).astype(np.float64, copy=False)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether every column has one entry."""
+        return len(self.column) == len(self.chosen)
 
     @cached_property
     def matrix(self) -> sparse.csr_array:
@@ -127,22 +133,32 @@ class Cells:
         running: FloatArray = self._energies[0] @ move
         return running
 
+    def energy_range(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(e,) least and most that running energies can be, with columns between low and high : (k,)."""
+        slopes = self._energies[0]
+        up, down = slopes.maximum(0), slopes.minimum(0)
+        return up @ low + down @ high, up @ high + down @ low
+
     def energy_worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes of running energies, valued at price : (e,)."""
         worth: FloatArray = self._energies[1] @ price
         return worth
 
-    def worth_of_fleets(self, price: FloatArray) -> FloatArray:
-        """(k,) what one unit of each column changes, valued at price : (fleet, time); nothing outside of envelopes."""
-        worth = np.zeros(len(self.chosen))
-        worth[self.column[self.tied]] = self.weight[self.tied] * price.ravel()[self._slot]
-        return worth
-
-    def segments(self, energies: IntArray) -> IntArray:
-        """(m, time) how many of the running energies of a fleet, energies : (m, n), are over by then."""
-        last, own = self.last[energies], np.arange(len(self.times))
-        over: IntArray = (own > last[:, :, None]).sum(axis=1)
-        return over
+    @cached_property
+    def segments(self) -> tuple[IntArray, FloatArray]:
+        """(k,) the first running energy that each column counts for, or e where there is none, and its weight in it."""
+        number, weight = np.full(len(self.chosen), len(self.energies), dtype=np.intp), np.zeros(len(self.chosen))
+        entry, times = self.tied, len(self.times)
+        column = self.column[entry]
+        weight[column] = self.weight[entry]
+        order = np.argsort(self.fleet * times + self.last, kind="stable")
+        stamp = (self.fleet * times + self.last)[order]
+        fleet, time = self.fleet_of[column], self.cell[entry] % times
+        at = np.searchsorted(stamp, fleet * times + time)
+        found = at < len(stamp)
+        found[found] = self.fleet[order[at[found]]] == fleet[found]
+        number[column[found]] = order[at[found]]
+        return number, weight
 
     def diagonal(self, looseness: FloatArray) -> FloatArray:
         """(place, time) response of columns that neither envelope nor block ties; looseness : (k,)."""
@@ -232,17 +248,16 @@ class Response:
 
     def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
         """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) of their systems."""
-        cells, own = self._cells, np.arange(loose.shape[1])
-        segment = cells.segments(energies)
+        cells, own, width = self._cells, np.arange(loose.shape[1]), energies.shape[1]
+        segment = (own > cells.last[energies][:, :, None]).sum(axis=1)
         self._yielding[energies] = slack > loose.sum(axis=1)[:, None]
-        parts = np.where(segment[:, None, :] == np.arange(energies.shape[1])[:, None], loose[:, None, :], 0.0)
+        parts = np.where(segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
         inverse = _inverse(parts.sum(axis=2), slack)
         answer = inverse @ parts
         # What columns give way by when all see one price more: nothing where the last energy is held fast.
         together = (parts * (slack[:, -1:] * inverse[:, :, -1])[:, :, None]).sum(axis=1)
-        together += np.where(segment == energies.shape[1], loose, 0.0)
+        together += np.where(segment == width, loose, 0.0)
         first = np.searchsorted(cells.place_of[fleets], np.arange(len(self.matrix) + 1)).tolist()
-        width = energies.shape[1]
         for place, (start, end) in enumerate(itertools.pairwise(first)):
             if start < end:
                 rows = slice(start, end)
@@ -256,18 +271,16 @@ class Response:
 
     def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
-        cells = self._cells
-        tied = cells.by_fleet(cells.weight[cells.tied] * (self._loose * push)[cells.column[cells.tied]])
-        price, y = np.zeros((len(cells.fleets), len(cells.times))), np.zeros(len(energy))
-        for (fleets, energies), inverse in zip(cells.ties, self._inverse, strict=True):
-            width, segment = energies.shape[1], cells.segments(energies)
-            lack = np.diff(energy[energies], axis=1, prepend=0.0)
-            for number in range(width):
-                lack[:, number] -= np.where(segment == number, tied[fleets], 0.0).sum(axis=1)
-            prices = np.concatenate([(inverse @ lack[:, :, None])[:, :, 0], np.zeros((len(fleets), 1))], axis=1)
-            y[energies] = prices[:, :-1] - prices[:, 1:]
-            price[fleets] = np.take_along_axis(prices, segment, axis=1)
-        move = self._loose * (push + cells.worth_of_fleets(price))
+        cells, count = self._cells, len(energy)
+        segment, weight = cells.segments
+        pushed = np.bincount(segment, weight * self._loose * push, minlength=count + 1)[:count]
+        price, y = np.zeros(count + 1), np.zeros(count)
+        for (_, energies), inverse in zip(cells.ties, self._inverse, strict=True):
+            lack = np.diff(energy[energies], axis=1, prepend=0.0) - pushed[energies]
+            prices = (inverse @ lack[:, :, None])[:, :, 0]
+            price[energies] = prices
+            y[energies] = prices - np.append(prices[:, 1:], np.zeros((len(prices), 1)), axis=1)
+        move = self._loose * (push + weight * price[segment])
         # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
         return move, np.where(self._yielding, (energy - cells.energy(move)) / self.slack, y)
 

@@ -16,7 +16,7 @@ from scipy import linalg
 from market.clearing.cells import Response
 from market.clearing.columns import NONE
 from market.clearing.quadratic import Quadratic
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 _ROUNDS: Final = 60
 _ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
@@ -27,6 +27,8 @@ _FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: f
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 10.0
+_CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave none
+_CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _CORRECTORS: Final = 4
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
@@ -245,8 +247,7 @@ class CentralPath:
 
     def _parts(self, values: FloatArray) -> list[FloatArray]:
         """Of columns from below and above, of energies from below and above, of the unmet, of limits."""
-        m = self.model
-        ends = np.cumsum([len(m.at)] * 2 + [len(m.energy_low)] * 2 + [len(m.price)])
+        ends = np.cumsum([len(self.x)] * 2 + [len(self.energy)] * 2 + [len(self.model.price)])
         return np.split(values, ends)
 
     def renew(self, model: Quadratic, known: IntArray, known_unmet: IntArray) -> None:
@@ -265,6 +266,37 @@ class CentralPath:
         missing = np.maximum(model.price - model.shared(multiplier[5]), (1 - _MOST_PRICE) * model.price)
         multiplier[4] = np.where(known_unmet == NONE, missing, np.append(multiplier[4], 1.0)[known_unmet])
         slack[4] = np.where(known_unmet == NONE, mu / missing, np.append(slack[4], 1.0)[known_unmet])
+        self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
+
+    def settled(self) -> tuple[BoolArray, BoolArray]:
+        """(k,) columns at their lower or upper bound beyond doubt, all of an envelope only if no energy is held.
+
+        Where many are, the others are told apart sooner without them.
+        """
+        m, cells = self.model, self.model.cells
+        width, clear = m.high - m.low, _CLEAR * self.scale
+        low = (self.reduced > clear) & (self.x - m.low < _CLOSE * width)
+        high = (self.reduced < -clear) & (m.high - self.x < _CLOSE * width)
+        open_fleets = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
+        open_fleets[cells.fleet_of[~(low | high)]] = True
+        held = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
+        held[cells.fleet[np.abs(self.energy_price) > clear / 10]] = True
+        doubtful = (held & ~open_fleets)[cells.fleet_of] & (cells.fleet_of != NONE)
+        return low & ~doubtful, high & ~doubtful
+
+    def narrow(self, model: Quadratic, kept: BoolArray, energies: IntArray) -> None:
+        """Go on with fewer columns, kept : (k,), and these of the running energies, as in a model of them alone."""
+        slack, multiplier = self._parts(self.slack), self._parts(self.multiplier)
+        for parts in (slack, multiplier):
+            parts[:4] = [parts[0][kept], parts[1][kept], parts[2][energies], parts[3][energies]]
+        self.x, self.energy_price = self.x[kept], self.energy_price[energies]
+        # What the others stand for is part of the bounds from now on; products stay.
+        width = model.energy_high - model.energy_low
+        least, most = (np.minimum(each, width / 4) for each in slack[2:4])
+        self.energy = np.clip(model.cells.energy(self.x), model.energy_low + least, model.energy_high - most)
+        room = self.energy - model.energy_low, model.energy_high - self.energy
+        multiplier[2:4] = [slack[2] * multiplier[2] / room[0], slack[3] * multiplier[3] / room[1]]
+        slack[2:4] = room
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 
     def errors(self) -> tuple[float, float]:

@@ -33,6 +33,8 @@ _LONGEST: Final = 14
 _CENTRALITY: Final = 3.0
 _NEAR: Final = 1e-3  # room below which a limit enters
 _FAR: Final = 0.02  # excess of what enters from which on the way begins anew
+_NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
+_MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
 _ENOUGH: Final = 0.1  # of the tolerances: where the path ends
 _PROJECTIONS: Final = 6
@@ -140,8 +142,14 @@ class _Walk:
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
         self._until = until
+        self._kept: tuple[BoolArray, IntArray] | None = None
         self._unit = problem.unit_mw
-        self._tolerance = options.price_tolerance * np.maximum(np.abs(problem.columns.ask[cells.chosen]), LEAST_ASK)
+
+    @property
+    def _tolerance(self) -> FloatArray:
+        """(k,) of reduced costs [EUR/h per MW]."""
+        ask = np.abs(self._problem.columns.ask[self._cells.chosen])
+        return self._options.price_tolerance * np.maximum(ask, LEAST_ASK)
 
     def to_the_end(self, point: Linearisation, entered: BoolArray, may_enter: BoolArray) -> Found | None:
         """The optimum; entered, may_enter : (period, limit) what is looked at first, and what may be looked at."""
@@ -158,6 +166,9 @@ class _Walk:
             if path is None:
                 path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
             else:
+                if self._kept is not None:
+                    path.narrow(model, *self._kept)
+                    self._kept = None
                 path.renew(model, *self._known(rows, own))
                 if stage == len(_STAGES) and self._enough(path):
                     return self._finished(point, path, rows, own)
@@ -167,7 +178,7 @@ class _Walk:
                 return None
             shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
             stage = min(stage + 1, len(_STAGES))
-            dispatch = self._dispatched(path.x, point)
+            dispatch = self._narrowed(path, point) if stage == _NARROWED else self._dispatched(path.x, point)
             if dispatch is None:
                 return None
             point = Linearisation(self._problem, dispatch, point.slack_price)
@@ -178,6 +189,19 @@ class _Walk:
                 # What was overlooked changes too much to go on from here.
                 path, stage, entered = None, 0, entered | overlooked
         return None
+
+    def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
+        """As _dispatched, with columns that are at a bound beyond doubt left there from now on, if they are many."""
+        low, high = path.settled()
+        x = np.where(low, path.model.low, np.where(high, path.model.high, path.x))
+        kept = ~(low | high)
+        if kept.mean() > _MANY_LEFT or not kept.any():
+            return self._dispatched(path.x, point)
+        dispatch = self._dispatched(x, point)
+        narrower = Cells.of(self._problem, self._cells.chosen[kept])
+        stamps = [each[:, 0] * self._problem.periods + each[:, 1] for each in (self._cells.energies, narrower.energies)]
+        self._cells, self._kept = narrower, (kept, np.searchsorted(*stamps))
+        return dispatch
 
     def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
         """The AC state with x accepted of the columns of the cells; None where there is none."""

@@ -66,6 +66,12 @@ class Quadratic:
             bound[cells.energies[:, 0], cells.energies[:, 1]] / unit - others
             for bound in (problem.envelopes.low, problem.envelopes.high)
         )
+        bounds_of_columns = bounds.low_mw[chosen] / unit, bounds.high_mw[chosen] / unit
+        least, most = cells.energy_range(*bounds_of_columns)
+        # A bound that the columns' own bounds imply is out of the way: two that hold the same leave no middle.
+        away = most - least + 1.0
+        low = np.where(low <= least + _WIDTH, least - away, low)
+        high = np.where(high >= most - _WIDTH, most + away, high)
         known, unmet = np.unique(rows.unmet[own], return_inverse=True)
         return cls(
             cells=cells,
@@ -79,8 +85,8 @@ class Quadratic:
             price=rows.price[known] / unit,
             energy_low=np.minimum(low, high - _WIDTH),
             energy_high=np.maximum(high, low + _WIDTH),
-            low=bounds.low_mw[chosen] / unit,
-            high=bounds.high_mw[chosen] / unit,
+            low=bounds_of_columns[0],
+            high=bounds_of_columns[1],
         )
 
     def curved(self, change: FloatArray) -> FloatArray:

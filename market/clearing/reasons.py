@@ -39,9 +39,7 @@ class Reasons:
         """
         offer, power_w = self._problem.offers[number], awards.power_w[number]
         low, high = offered_range_w(offer)
-        offered = (low != 0) | (high != 0)
-        in_full = bool(((power_w != 0) & ((power_w == low) | (power_w == high)))[offered].all())
-        if in_full and isinstance(offer, CurveOffer | BlockOffer):
+        if isinstance(offer, CurveOffer | BlockOffer) and _in_full(power_w, low, high):
             return None
         place = int(self._problem.offer_place[number])
         worth, best, when = self._worth_at(place, low, high, offer)
@@ -124,3 +122,8 @@ class Reasons:
             ]
             self._binding[key] = tuple(dict.fromkeys(names))[:_MOST_LIMITS]
         return self._binding[key]
+
+
+def _in_full(power_w: IntArray, low: IntArray, high: IntArray) -> bool:
+    offered = (low != 0) | (high != 0)
+    return bool(((power_w != 0) & ((power_w == low) | (power_w == high)))[offered].all())
