@@ -27,13 +27,15 @@ _FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: f
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 10.0
+_LEAST_ROOM: Final = 1e-9
+_TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equally far
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave none
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _CORRECTORS: Final = 4
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
-_CONJUGATE: Final = 60
-_ACCURACY: Final = 1e-2  # to which conjugate gradients take in the rest of the curvature
+_CONJUGATE: Final = 200
+_ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the curvature
 
 
 class System:
@@ -197,6 +199,10 @@ class CentralPath:
 
     def __init__(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
         """Where every slack times its multiplier is `centrality` times the largest cost, at about these prices."""
+        with np.errstate(invalid="ignore"):  # what is not a number is found by `follow`
+            self._begin(model, shadow, energy_price, centrality)
+
+    def _begin(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
         self.model = model
         mu = centrality * max(float(np.abs(model.cost).max(initial=1.0)), 1.0)
         crowded = model.shared(shadow) / (_MOST_PRICE * model.price)
@@ -259,7 +265,7 @@ class CentralPath:
         slack, multiplier = self._parts(self.slack), self._parts(self.multiplier)
         # What enters pushes no column by more than a part of the largest cost.
         steepest = np.abs(model.slope).max(axis=1, initial=0.0)
-        room = np.maximum(-model.excess, self.gap * steepest / _NEWCOMER)
+        room = np.maximum(-model.excess, np.maximum(self.gap * steepest / _NEWCOMER, _LEAST_ROOM))
         self.model = model
         slack[5] = np.where(known == NONE, room, np.append(slack[5], 1.0)[known])
         multiplier[5] = np.where(known == NONE, mu / room, np.append(multiplier[5], 1.0)[known])
@@ -374,6 +380,9 @@ class CentralPath:
             move = self._direction(system, residuals, np.full(len(products), mu), exact=exact)
             lengths = self._longest(move)
         primal, dual = (min(1.0, _BACK * length) for length in lengths)
+        if least < _TOGETHER * self.scale:
+            # Near the end what curvature adds where one goes further than the other would stay in the way.
+            primal = dual = min(primal, dual)
         x, energy, price, slack, multiplier = move
         self.x = self.x + primal * x
         self.energy = self.energy + primal * energy

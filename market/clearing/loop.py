@@ -16,12 +16,12 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.search import PATIENCE, Hint, Search, merit, unmet_amounts
 from market.errors import SolverFailed
-from market.network.model import BoolArray, FloatArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 _SLACK_PRICE: Final = 1e-6  # relative
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
-_MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
-_UPDATES: Final = 10
+_MOVED: Final = 5e-6  # relative change of a slack price that is worth another round
+_SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
 _STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
@@ -123,7 +123,7 @@ class _Loop:
         self.hint: Hint | None = None
         self.slack_price: FloatArray | None = None
         self.prices = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
-        self.updates = 0
+        self.moved, self.on_the_path = np.inf, False
         laps.lap("power_flow")
 
     @property
@@ -149,17 +149,19 @@ class _Loop:
                 self._improve(point, last=last)
             if self.working.any():
                 continue
-            # What is left unmet is priced as seen from the optimum: once more where those prices have moved.
-            self.working = _with_moved_prices(point, self.entered)
-            self.updates += 1
-            if self.updates > _UPDATES or last or not self.working.any():
+            # What is left unmet is priced as seen from the optimum: once more where those prices have moved, while they
+            # come to rest.
+            moved = _MovedPrices.at(point, self.entered)
+            if last or moved.most > _SLOWER * self.moved or not moved.groups.any():
                 prices = self.prices
                 return Optimum(
                     self.dispatch, point, self.limits, self.entered, prices.shadow, prices.energy_price, iteration
                 )
+            moved.take()
+            self.working, self.moved = moved.groups, moved.most
             self.best, self.hint = self.dispatch, None
             self.radius = np.where(self.working, self.problem.unit_mw, self.radius)
-            self._follow_the_path(_MANY)
+            self._follow_the_path(1 if self.on_the_path else _MANY)
         raise AssertionError("the last iteration returns or raises")
 
     def _follow_the_path(self, least: int) -> bool:
@@ -175,6 +177,7 @@ class _Loop:
             until=self.laps.began + self.options.time_limit_s,
         )
         if found is not None:
+            self.on_the_path = True
             self.dispatch = self.best = found.dispatch
             self.hint, self.slack_price = found.hint, found.slack_price
             self.entered = (self.entered & ~self.working[self.problem.couplings][:, None]) | found.entered
@@ -265,18 +268,36 @@ class _Prices:
         return done
 
 
-def _with_moved_prices(point: Linearisation, entered: BoolArray) -> BoolArray:
-    """(group,) where the price of what stays unmet is another as seen from here; from now on it is that."""
-    problem = point.problem
-    rows = point.rows(entered)
-    moved = (unmet_amounts(rows, point.dispatch) > _TIGHT) & (
-        np.abs(rows.price - rows.price_here) > _MOVED * rows.price_here
-    )
-    own = np.flatnonzero(moved[rows.unmet])
-    point.slack_price[rows.period[own], problem.limits.whole[rows.limit[own]]] = rows.price_here[rows.unmet[own]]
-    groups = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
-    groups[problem.couplings[rows.period[own]]] = True
-    return groups
+@dataclass(frozen=True, eq=False)
+class _MovedPrices:
+    """Prices of what stays unmet that are others as seen from a point than those that led there.
+
+    groups : (group,) where there are any. most : relative change. own : (r,) rows of theirs.
+    """
+
+    point: Linearisation
+    rows: Rows
+    own: IntArray
+    groups: BoolArray
+    most: float
+
+    @classmethod
+    def at(cls, point: Linearisation, entered: BoolArray) -> "_MovedPrices":
+        """At a point, of limits that entered : (period, limit)."""
+        rows, problem = point.rows(entered), point.problem
+        change = np.abs(rows.price - rows.price_here)
+        moved = (unmet_amounts(rows, point.dispatch) > _TIGHT) & (change > _MOVED * rows.price_here)
+        own = np.flatnonzero(moved[rows.unmet])
+        groups = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
+        groups[problem.couplings[rows.period[own]]] = True
+        most = (change[moved] / rows.price_here[moved]).max(initial=0.0)
+        return cls(point, rows, own, groups, float(most))
+
+    def take(self) -> None:
+        """From now on they are as seen from the point."""
+        rows, own = self.rows, self.own
+        whole = self.point.problem.limits.whole[rows.limit[own]]
+        self.point.slack_price[rows.period[own], whole] = rows.price_here[rows.unmet[own]]
 
 
 def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds, radius: FloatArray) -> Bounds:
@@ -292,9 +313,9 @@ def optimality_error(
 ) -> FloatArray:
     """(group,) worst breach of the optimality conditions at the present dispatch; 1 = the tolerance.
 
-    Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards. Feasibility
-    and complementarity: a limit with a shadow price is tight, none is exceeded but at its slack price; a running energy
-    that is not at a bound has no price.
+    Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards; relative to
+    the ask, or to the price there where that is more. Feasibility and complementarity: a limit with a shadow price is
+    tight, none is exceeded but at its slack price; a running energy that is not at a bound has no price.
     """
     problem, x = point.problem, point.dispatch.accepted_mw
     groups, shadow = problem.couplings, multipliers.shadow
@@ -303,7 +324,8 @@ def optimality_error(
     reduced = multipliers.reduced_cost(point, rows)
     above, below = x > limits.low_mw + small, x < limits.high_mw - small
     inward = np.maximum(np.where(above, reduced, 0.0), np.where(below, -reduced, 0.0))
-    relative = inward / np.maximum(np.abs(problem.columns.ask), LEAST_ASK) / options.price_tolerance
+    worth = np.abs(problem.columns.worth(point.nodal(rows, shadow)))
+    relative = inward / np.maximum(np.maximum(np.abs(problem.columns.ask), worth), LEAST_ASK) / options.price_tolerance
     np.maximum.at(error, problem.group_of_column, relative)
     if len(multipliers.energies):
         _add_energy_error(problem, multipliers, x, small, options, error)

@@ -7,7 +7,7 @@ it starts once more from where the central path ends. Together with the linear p
 linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,7 @@ _SMALL: Final = 1e-9  # relative to the largest column
 _ROUNDS: Final = 12
 _NEAR: Final = 0.02  # excess of limits that may come to bind
 _REFINEMENTS: Final = 2
-_CENTRALITY: Final = 0.1
+_CENTRALITY: Final = 3.0
 _END: Final = 1e-11
 
 StateArray = npt.NDArray[np.int8]
@@ -80,7 +80,8 @@ def newton_step(
     active = _ActiveSet(model, row_slopes(problem, rows, own, chosen) * problem.unit_mw)
     found = active.solve(_guess(model, step, rows, own, problem.unit_mw))
     if found is None:
-        path = CentralPath(model, shadow[own] / problem.unit_mw, np.zeros(len(cells.energies)), _CENTRALITY)
+        roomy = replace(model, high=np.maximum(model.high, model.low + _SMALL))
+        path = CentralPath(roomy, shadow[own] / problem.unit_mw, np.zeros(len(cells.energies)), _CENTRALITY)
         found = active.solve(_learnt(model, path)) if path.follow(_END, exact=True) else None
     return None if found is None else _newton(point, rows, own, active, found)
 

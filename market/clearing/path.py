@@ -31,6 +31,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 _STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)
 _LONGEST: Final = 14
 _CENTRALITY: Final = 3.0
+_USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
 _NEAR: Final = 1e-3  # room below which a limit enters
 _FAR: Final = 0.02  # excess of what enters from which on the way begins anew
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
@@ -71,12 +72,14 @@ def along_the_path(
     """
     point = Linearisation(problem, dispatch, slack_price)
     of_group = working[problem.couplings][:, None]
-    exceeded = (dispatch.excess > options.excess_tolerance) & of_group
+    at_first = problem.limits.excess(problem.baseline, np.arange(problem.periods))
+    exceeded = (np.maximum(dispatch.excess, at_first) > options.excess_tolerance) & of_group
     chosen = _worthwhile(point, point.rows(exceeded), limits, working)
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
-    return walk.to_the_end(point, _worst_of_each(problem, dispatch, exceeded), of_group)
+    worst = _worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
+    return walk.to_the_end(point, worst, exceeded, of_group)
 
 
 def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
@@ -111,12 +114,12 @@ def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolA
     return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
 
 
-def _worst_of_each(problem: ClearingProblem, dispatch: Dispatch, exceeded: BoolArray) -> BoolArray:
+def _worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
     """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
     names = {name: number for number, name in enumerate(dict.fromkeys(_names(problem)))}
     kind = np.array([names[name] for name in _names(problem)], dtype=np.intp)
     period, limit = np.nonzero(exceeded)
-    order = np.lexsort((-dispatch.excess[period, limit], kind[limit], period))
+    order = np.lexsort((-excess[period, limit], kind[limit], period))
     period, limit = period[order], limit[order]
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
@@ -145,16 +148,17 @@ class _Walk:
         self._kept: tuple[BoolArray, IntArray] | None = None
         self._unit = problem.unit_mw
 
-    @property
-    def _tolerance(self) -> FloatArray:
+    def _tolerance(self, path: CentralPath) -> FloatArray:
         """(k,) of reduced costs [EUR/h per MW]."""
         ask = np.abs(self._problem.columns.ask[self._cells.chosen])
-        return self._options.price_tolerance * np.maximum(ask, LEAST_ASK)
+        worth = np.abs(self._cells.worth(path.model.nodal(path.shadow)))
+        return self._options.price_tolerance * np.maximum(np.maximum(ask, worth), LEAST_ASK)
 
-    def to_the_end(self, point: Linearisation, entered: BoolArray, may_enter: BoolArray) -> Found | None:
-        """The optimum; entered, may_enter : (period, limit) what is looked at first, and what may be looked at."""
+    def to_the_end(
+        self, point: Linearisation, entered: BoolArray, overlooked: BoolArray, may_enter: BoolArray
+    ) -> Found | None:
+        """The optimum. All (period, limit): entered is looked at first, overlooked also if it must be, and what may."""
         path, stage = None, 0
-        overlooked = (point.dispatch.excess > self._options.excess_tolerance) & may_enter
         shadow = np.zeros_like(point.dispatch.excess)
         for _ in range(_LONGEST):
             rows = point.rows(entered)
@@ -174,14 +178,16 @@ class _Walk:
                     return self._finished(point, path, rows, own)
             self._remember(rows, own)
             target = _STAGES[min(stage, len(_STAGES) - 1)]
-            if not path.follow(target, exact=stage > 0):
+            if not path.follow(target, exact=stage > 0) and path.gap > _USEFUL:
                 return None
             shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
             stage = min(stage + 1, len(_STAGES))
             dispatch = self._narrowed(path, point) if stage == _NARROWED else self._dispatched(path.x, point)
             if dispatch is None:
                 return None
-            point = Linearisation(self._problem, dispatch, point.slack_price)
+            # What leaving limits unmet costs is seen anew on the way: at its end, as from the optimum.
+            kept = point.slack_price if stage == len(_STAGES) else None
+            point = Linearisation(self._problem, dispatch, kept)
             new = (dispatch.excess > -_NEAR) & may_enter & ~entered
             entered = entered | new
             _, missing = path.unmet
@@ -230,14 +236,16 @@ class _Walk:
     def _enough(self, path: CentralPath) -> bool:
         """Whether the market, seen anew, agrees with where the path led."""
         prices, amounts = path.errors()
-        return prices * path.scale <= float(self._tolerance.min()) / 2 and amounts <= self._options.excess_tolerance
+        close = prices * path.scale <= float(self._tolerance(path).min()) / 2
+        return close and amounts <= self._options.excess_tolerance
 
     def _finished(self, point: Linearisation, path: CentralPath, rows: Rows, own: IntArray) -> Found | None:
         """What is nearly at a bound put there, and what binds brought back onto its own bound."""
         cells, model = self._cells, path.model
-        least = _ENOUGH * float(self._tolerance.min())
-        low = (path.reduced > self._tolerance / 2) & (path.x - model.low < model.high - path.x)
-        high = (path.reduced < -self._tolerance / 2) & ~low
+        tolerance = self._tolerance(path)
+        least = _ENOUGH * float(tolerance.min())
+        low = (path.reduced > tolerance / 2) & (path.x - model.low < model.high - path.x)
+        high = (path.reduced < -tolerance / 2) & ~low
         x = np.where(low, model.low, np.where(high, model.high, path.x))
         energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
         energy = np.where(energy_price > 0, model.energy_low, model.energy_high)

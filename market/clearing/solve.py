@@ -108,8 +108,10 @@ class Solver:
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit_s, 0.1))
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status in _AGAIN and basis is not None:
-            self._highs.clearSolver()  # from nothing, where what it started from led it astray
+        if status in _AGAIN:
+            # From nothing: what it started from may have led it astray, or threads that others in this process set up.
+            self._highs.clearSolver()
+            self._highs.resetGlobalScheduler(True)
             self._highs.run()
             status = self._highs.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:

@@ -1,0 +1,208 @@
+"""The way along the central path ends where the linear programmes end that it stands in for."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from api_spec.case import Case
+from market.clearing import loop
+from market.clearing.dispatch import baseline_dispatch
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.loop import Optimum, optimality_error, optimise
+from market.clearing.options import Options
+from market.clearing.path import Found, along_the_path
+from market.clearing.prices import nodal_prices
+from market.clearing.pricing import InPlay, Step
+from market.clearing.problem import ClearingProblem, problem_of
+from market.clearing.program import Bounds
+from market.clearing.search import unmet_amounts
+from market.errors import SolverFailed
+from tests.small_cases import Document, document, envelope, line, load
+
+OPTIONS: Final = Options()
+LINES: Final = (("s", "b1"), ("b1", "b2"), ("b2", "b3"), ("b1", "b4"), ("b4", "b5"), ("b2", "b6"))
+BUSES: Final = tuple(end for _, end in LINES)
+
+
+def evening(fleets: int, periods: int, *, offered_w: float, seed: int = 3) -> ClearingProblem:
+    """A feeder of six buses of 300 kW at the peak, two of its lines congested, and fleets that may charge less.
+
+    Each may for half of the evening, by some part of the energy that this could give. offered_w : of all together.
+    """
+    random = np.random.default_rng(seed)
+    shape = 3e5 * (1 - 0.2 * np.abs(np.linspace(-1, 1, periods)))
+    noise = random.uniform(0.95, 1.05, (len(BUSES), periods))
+    limit = {"kind": "congestion", "max_price_eur_per_mwh": 3000}
+    asked: Document = document(
+        lines=[line(f"l{k}", *ends, r_ohm=0.3, x_ohm=0.3) for k, ends in enumerate(LINES, start=1)],
+        baseline=[
+            load(bus, *(shape * own).round().tolist(), q_var=(5e4,) * periods)
+            for bus, own in zip(BUSES, noise, strict=True)
+        ],
+        offers=[_fleet(number, periods, offered_w / fleets, random) for number in range(fleets)],
+        requests=[
+            {"id": "c", "element": "l1", "limit_a": 92, **limit},
+            {"id": "d", "element": "l2", "limit_a": 44, **limit},
+        ],
+    )
+    return problem_of(Case.model_validate(asked))
+
+
+def _fleet(number: int, periods: int, mean_w: float, random: np.random.Generator) -> Document:
+    power = int(mean_w * random.uniform(0.5, 1.5))
+    energy = int(power * periods * random.uniform(0.2, 0.5))
+    first = int(random.integers(0, periods // 2))
+    least = [-power if first <= t < first + periods // 2 else 0 for t in range(periods)]
+    ask = round(float(random.uniform(20, 150)), 2)
+    nothing = [0] * periods
+    return envelope(f"f{number}", BUSES[number % len(BUSES)], (least, nothing), ([-energy] * periods, nothing), ask)
+
+
+AMPLE: Final = {"small": (100, 6, 1.2e6), "short": (100, 6, 5e5), "large": (200, 8, 1.2e6)}
+SCARCE: Final = {"little": (60, 4, 2e5), "less": (100, 4, 1.5e5)}
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where the path ended, and the market as seen from there."""
+
+    problem: ClearingProblem
+    found: Found
+    point: Linearisation
+    rows: Rows
+
+    @classmethod
+    def of(cls, problem: ClearingProblem) -> "End":
+        found = along(problem)
+        assert found is not None
+        point = Linearisation(problem, found.dispatch, found.slack_price)
+        return cls(problem, found, point, point.rows(found.entered))
+
+
+def everything(problem: ClearingProblem) -> Bounds:
+    return Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
+
+
+def along(problem: ClearingProblem, *, least: int = 1, seconds: float = 60.0) -> Found | None:
+    """From the baseline, with every group of periods."""
+    working = np.ones(int(problem.couplings.max()) + 1, dtype=np.bool_)
+    start, until = baseline_dispatch(problem), time.perf_counter() + seconds
+    return along_the_path(problem, start, everything(problem), None, working, OPTIONS, least=least, until=until)
+
+
+def no_path(*_: Any, **__: Any) -> None:
+    return None
+
+
+@pytest.mark.parametrize("size", [*AMPLE.values(), *SCARCE.values()], ids=[*AMPLE, *SCARCE])
+def test_the_path_ends_where_the_optimality_conditions_hold(size: tuple[int, int, float]) -> None:
+    fleets, periods, offered_w = size
+    end = End.of(evening(fleets, periods, offered_w=offered_w))
+
+    error = optimality_error(end.point, end.rows, end.found.hint.on(end.rows), everything(end.problem), OPTIONS)
+
+    assert error.max() <= 1.0
+
+
+@pytest.mark.parametrize("size", AMPLE.values(), ids=AMPLE)
+def test_where_limits_can_be_met_the_path_meets_them(size: tuple[int, int, float]) -> None:
+    fleets, periods, offered_w = size
+    end = End.of(evening(fleets, periods, offered_w=offered_w))
+
+    assert baseline_dispatch(end.problem).excess.max() > 0.1, "they were exceeded"
+    assert end.found.dispatch.excess.max() <= OPTIONS.excess_tolerance
+
+
+@pytest.mark.parametrize("size", [*AMPLE.values(), *SCARCE.values()], ids=[*AMPLE, *SCARCE])
+def test_cost_and_prices_are_those_of_the_linear_programmes(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int, float]
+) -> None:
+    """Once with no linear programme, and once with nothing else."""
+    fleets, periods, offered_w = size
+    problem = evening(fleets, periods, offered_w=offered_w)
+
+    with monkeypatch.context() as without_programmes:
+        without_programmes.setattr(loop, "_MANY", 1)
+        without_programmes.setattr(InPlay, "solve", failing)
+        one = optimise(problem, OPTIONS)
+    with monkeypatch.context() as without_path:
+        without_path.setattr(loop, "along_the_path", no_path)
+        other = optimise(problem, OPTIONS)
+
+    assert paid(problem, one) == pytest.approx(paid(problem, other), rel=1e-7)
+    prices, others = (nodal_prices(problem, each).eur_per_mwh() for each in (one, other))
+    assert prices == pytest.approx(others, rel=1e-5, abs=1e-5)
+
+
+def paid(problem: ClearingProblem, optimum: Optimum) -> float:
+    """Cost [EUR/h], without the price of what limits are exceeded by within their tolerance."""
+    excess = optimum.dispatch.excess
+    unmet = np.where(excess > 10 * OPTIONS.excess_tolerance, excess, 0.0)
+    return float(problem.offered(optimum.dispatch.accepted_mw).sum() + (optimum.shadow * unmet).sum())
+
+
+@pytest.mark.parametrize("size", SCARCE.values(), ids=SCARCE)
+def test_what_must_stay_unmet_costs_its_price_and_no_more(size: tuple[int, int, float]) -> None:
+    fleets, periods, offered_w = size
+    end = End.of(evening(fleets, periods, offered_w=offered_w))
+
+    left = unmet_amounts(end.rows, end.found.dispatch) > 1e-6
+    shadow = np.zeros(len(end.rows.price))
+    np.add.at(shadow, end.rows.unmet, end.found.hint.shadow[end.rows.period, end.rows.limit])
+
+    assert left.any()
+    assert shadow[left] == pytest.approx(end.rows.price[left], rel=1e-9)
+    assert (shadow <= end.rows.price * (1 + 1e-9)).all()
+
+
+def test_where_nothing_stays_unmet_the_loop_only_looks_whether_the_path_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleets, periods, offered_w = AMPLE["large"]
+    monkeypatch.setattr(loop, "_MANY", 1)
+
+    assert optimise(evening(fleets, periods, offered_w=offered_w), OPTIONS).iterations == 1
+
+
+def failing(*_: Any, **__: Any) -> Step:
+    raise SolverFailed("it was made to fail")
+
+
+def test_a_clearing_whose_solver_fails_once_goes_on_along_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2])
+    undisturbed = optimise(problem, OPTIONS)
+    solve, calls = InPlay.solve, list[int]()
+
+    def failing_once(self: InPlay, *args: Any, **more: Any) -> Step:
+        calls.append(len(calls))
+        return failing() if len(calls) == 1 else solve(self, *args, **more)
+
+    monkeypatch.setattr(InPlay, "solve", failing_once)
+    optimum = optimise(problem, OPTIONS)
+
+    assert calls == [0], "the path leads to the optimum: there is nothing left to solve"
+    assert paid(problem, optimum) == pytest.approx(paid(problem, undisturbed), rel=1e-7)
+
+
+def test_a_solver_that_fails_where_no_path_is_found_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2])
+    monkeypatch.setattr(InPlay, "solve", failing)
+    monkeypatch.setattr(loop, "along_the_path", no_path)
+
+    with pytest.raises(SolverFailed, match="it was made to fail"):
+        optimise(problem, OPTIONS)
+
+
+def test_with_fewer_columns_than_asked_for_no_path_is_tried() -> None:
+    problem = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2])
+
+    assert along(problem, least=len(problem.columns) + 1) is None
+
+
+def test_out_of_time_no_path_is_found() -> None:
+    problem = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2])
+
+    assert along(problem, seconds=0.0) is None
