@@ -199,7 +199,7 @@ class CentralPath:
 
     def __init__(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
         """Where every slack times its multiplier is `centrality` times the largest cost, at about these prices."""
-        with np.errstate(invalid="ignore"):  # what is not a number is found by `follow`
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not a number is found by `follow`
             self._begin(model, shadow, energy_price, centrality)
 
     def _begin(self, model: Quadratic, shadow: FloatArray, energy_price: FloatArray, centrality: float) -> None:
@@ -211,9 +211,15 @@ class CentralPath:
         self.x = _centre(model.low, model.high, reduced, mu)
         self.energy = _centre(model.energy_low, model.energy_high, energy_price, mu)
         self.energy_price = energy_price.copy()
-        unmet = mu / np.maximum(model.price - model.shared(shadow), mu)
-        self.slack = np.concatenate([*self._rooms(), unmet, mu / shadow])
+        missing = np.maximum(model.price - model.shared(shadow), mu)
+        excess = model.excess + model.excess_of(model.cells.spread(self.x - model.at))
+        # As much is left unmet at first as must be, so that limits far out of reach are not a long way off.
+        unmet = mu / missing
+        np.maximum.at(unmet, model.unmet, excess + mu / shadow)
+        self.slack = np.concatenate([*self._rooms(), unmet, unmet[model.unmet] - excess])
         self.multiplier = mu / self.slack
+        ends = self._parts(self.multiplier)
+        ends[4][:], ends[5][:] = missing, shadow
 
     def _rooms(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         m = self.model
@@ -322,9 +328,9 @@ class CentralPath:
         best, since = np.inf, 0
         for _ in range(_ROUNDS):
             gap, (dual, primal) = self.gap, self.errors()
-            worst = max(gap, dual, primal)
-            if not np.isfinite(worst):
+            if not np.isfinite(gap + dual + primal):
                 return False
+            worst = max(gap, dual, primal)
             if gap <= target and worst <= max(target, _ROUNDING):
                 return True
             best, since = (worst, 0) if worst < 0.5 * best else (best, since + 1)

@@ -20,7 +20,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 _SLACK_PRICE: Final = 1e-6  # relative
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
-_MOVED: Final = 5e-6  # relative change of a slack price that is worth another round
+_MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
 _STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
@@ -170,7 +170,7 @@ class _Loop:
             self.problem,
             self.dispatch,
             self.limits,
-            self.slack_price,
+            self.slack_price if np.isfinite(self.moved) else None,
             self.working,
             self.options,
             least=least,

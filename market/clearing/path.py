@@ -79,7 +79,7 @@ def along_the_path(
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
     worst = _worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
-    return walk.to_the_end(point, worst, exceeded, of_group)
+    return walk.to_the_end(point, worst, exceeded, of_group, given=slack_price is not None)
 
 
 def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
@@ -145,6 +145,7 @@ class _Walk:
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
         self._until = until
+        self._all, self._narrows = cells, True
         self._kept: tuple[BoolArray, IntArray] | None = None
         self._unit = problem.unit_mw
 
@@ -155,9 +156,12 @@ class _Walk:
         return self._options.price_tolerance * np.maximum(np.maximum(ask, worth), LEAST_ASK)
 
     def to_the_end(
-        self, point: Linearisation, entered: BoolArray, overlooked: BoolArray, may_enter: BoolArray
+        self, point: Linearisation, entered: BoolArray, overlooked: BoolArray, may_enter: BoolArray, *, given: bool
     ) -> Found | None:
-        """The optimum. All (period, limit): entered is looked at first, overlooked also if it must be, and what may."""
+        """The optimum. All (period, limit): entered is looked at first, overlooked also if it must be, and what may.
+
+        given : whether the point's prices of what is left unmet are to be kept.
+        """
         path, stage = None, 0
         shadow = np.zeros_like(point.dispatch.excess)
         for _ in range(_LONGEST):
@@ -179,21 +183,29 @@ class _Walk:
             self._remember(rows, own)
             target = _STAGES[min(stage, len(_STAGES) - 1)]
             if not path.follow(target, exact=stage > 0) and path.gap > _USEFUL:
-                return None
+                if self._cells is self._all:
+                    return None
+                # What was thought to be beyond doubt was not: once more, with all columns.
+                self._narrows = False
+                self._cells, self._kept, path, stage = self._all, None, None, 0
+                continue
             shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
             stage = min(stage + 1, len(_STAGES))
-            dispatch = self._narrowed(path, point) if stage == _NARROWED else self._dispatched(path.x, point)
+            dispatch = (
+                self._narrowed(path, point) if self._narrows and stage == _NARROWED else self._dispatched(path.x, point)
+            )
             if dispatch is None:
                 return None
-            # What leaving limits unmet costs is seen anew on the way: at its end, as from the optimum.
-            kept = point.slack_price if stage == len(_STAGES) else None
-            point = Linearisation(self._problem, dispatch, kept)
+            # What leaving limits unmet costs is seen anew on the way, unless it is given.
+            kept = given or stage == len(_STAGES)
+            point = Linearisation(self._problem, dispatch, point.slack_price if kept else None)
             new = (dispatch.excess > -_NEAR) & may_enter & ~entered
             entered = entered | new
             _, missing = path.unmet
             if (missing < model.price / 2).any() and (dispatch.excess[new] > _FAR).any():
                 # What was overlooked changes too much to go on from here.
-                path, stage, entered = None, 0, entered | overlooked
+                self._cells, self._kept, path, stage = self._all, None, None, 0
+                entered = entered | overlooked
         return None
 
     def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
@@ -205,8 +217,10 @@ class _Walk:
             return self._dispatched(path.x, point)
         dispatch = self._dispatched(x, point)
         narrower = Cells.of(self._problem, self._cells.chosen[kept])
-        stamps = [each[:, 0] * self._problem.periods + each[:, 1] for each in (self._cells.energies, narrower.energies)]
-        self._cells, self._kept = narrower, (kept, np.searchsorted(*stamps))
+        before, after = (
+            each.energies[:, 0] * self._problem.periods + each.energies[:, 1] for each in (self._cells, narrower)
+        )
+        self._cells, self._kept = narrower, (kept, np.searchsorted(before, after))
         return dispatch
 
     def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
