@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from api_spec.case import Case
-from api_spec.defects import Defect, defects_of
+from api_spec.defects import Defect, defects_of, unknown
 from api_spec.result import Result
-from market.errors import BadCaseFile
+from market.errors import BadCaseFile, BadZonesFile
 
 
 def read_case(path: Path) -> Case:
@@ -19,16 +19,24 @@ def read_case(path: Path) -> Case:
 
     Raises BadCaseFile with JSON pointers and reasons; a name that stands twice in one object is a defect, too.
     """
-    try:
-        document = json.loads(path.read_bytes(), object_pairs_hook=_each_name_once)
-    except OSError as failure:
-        raise BadCaseFile((Defect("", f"cannot be read: {failure.strerror}"),)) from failure
-    except (ValueError, RecursionError) as failure:
-        raise BadCaseFile((Defect("", f"is not JSON: {failure}"),)) from failure
+    document = _document(path, BadCaseFile)
     try:
         return Case.model_validate(document)
     except ValidationError as failure:
         raise BadCaseFile(defects_of(failure, document)) from failure
+
+
+def read_zones(path: Path, case: Case) -> dict[str, str]:
+    """Zone of each bus from a JSON object; buses that are not in it share a zone. Raises BadZonesFile."""
+    zones = _document(path, BadZonesFile)
+    if not isinstance(zones, dict):
+        raise BadZonesFile((Defect("", "must be an object that names a zone for each bus"),))
+    buses, where = case.network.bus_ids, f'on network "{case.network.name}"'
+    defects = [Defect(f"/{bus}", unknown("bus", bus, buses, where)) for bus in zones if bus not in buses]
+    defects += [Defect(f"/{bus}", "must be a text") for bus, zone in zones.items() if not isinstance(zone, str)]
+    if defects:
+        raise BadZonesFile(tuple(defects))
+    return zones
 
 
 def write_result(result: Result, path: Path) -> None:
@@ -46,6 +54,15 @@ def write_result(result: Result, path: Path) -> None:
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _document(path: Path, bad: type[BadCaseFile] | type[BadZonesFile]) -> Any:
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_each_name_once)
+    except OSError as failure:
+        raise bad((Defect("", f"cannot be read: {failure.strerror}"),)) from failure
+    except (ValueError, RecursionError) as failure:
+        raise bad((Defect("", f"is not JSON: {failure}"),)) from failure
 
 
 def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

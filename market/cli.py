@@ -11,16 +11,20 @@ import typer
 from rich.console import Console
 
 from api_spec.client import MarketError
+from api_spec.result import PricingRule
 from market.api.app import create_app
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
-from market.case_file import read_case, write_result
+from market.case_file import read_case, read_zones, write_result
+from market.clearing import Options as ClearingOptions
 from market.clearing import clear as clear_case
+from market.clearing.options import Priority
 from market.clearing.summary import summary_table
 from market.clock import SimulatedClock, SystemClock
 from market.errors import (
     AlreadyExists,
     BadCaseFile,
     BadNetworkFile,
+    BadZonesFile,
     ClearingError,
     FlexmarketError,
     ReaderUnavailable,
@@ -55,6 +59,16 @@ def flexmarket() -> None:
 def clear(
     case: Annotated[Path, typer.Argument(help="Case file (flexmarket-case/1).")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write.")] = None,
+    pricing: Annotated[PricingRule, typer.Option(help="How sellers are paid.")] = "dlmp",
+    zones: Annotated[
+        Path | None, typer.Option(help="JSON file: bus to zone, for uniform prices. Absent: one zone.")
+    ] = None,
+    coordination: Annotated[
+        Priority, typer.Option(help="Who comes first where a request at the source meets the DSO's limits.")
+    ] = "joint",
+    covered: Annotated[
+        bool, typer.Option("--no-paradoxically-accepted", help="Accept no block that the price does not cover.")
+    ] = False,
 ) -> None:
     """Clear a case file and print what came of it.
 
@@ -62,7 +76,15 @@ def clear(
     """
     try:
         problem = read_case(case)
-        result = clear_case(problem)
+        options = ClearingOptions(
+            pricing=pricing,
+            zones={} if zones is None else read_zones(zones, problem),
+            coordination=coordination,
+            no_paradoxically_accepted=covered,
+        )
+        result = clear_case(problem, options)
+    except BadZonesFile as failure:
+        _complain(zones or case, failure, status=BAD_INPUT)
     except BadCaseFile as failure:
         _complain(case, failure, status=BAD_INPUT)
     except ClearingError as failure:

@@ -69,13 +69,21 @@ class Forbidden(FlexmarketError):
         self.role, self.needed = role, needed
 
 
-class BadCaseFile(FlexmarketError):
-    """A case file that is not a valid case; one line for each defect: JSON pointer and reason."""
+class _BadFile(FlexmarketError):
+    """A file that is not what it should be; one line for each defect: JSON pointer and reason."""
 
     def __init__(self, defects: tuple[Defect, ...]) -> None:
         """Keep the defects."""
         super().__init__("\n".join(": ".join(part for part in each if part) for each in defects))
         self.defects = defects
+
+
+class BadCaseFile(_BadFile):
+    """A case file that is not a valid case."""
+
+
+class BadZonesFile(_BadFile):
+    """A file that does not name a zone for each of some buses."""
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from api_spec.result import PricingRule
 
+Priority: TypeAlias = Literal["joint", "dso_first", "tso_first"]
 LEAST_ASK: Final = 20.0
 """Errors of prices are measured against at least this [EUR/MWh], as in clearing.md."""
 
@@ -27,7 +28,7 @@ class Options:
     most_iterations: int = 100
     time_limit_s: float = 300.0
     no_paradoxically_accepted: bool = False
-    coordination: Literal["joint", "dso_first", "tso_first"] = "joint"
+    coordination: Priority = "joint"
     pricing: PricingRule = "dlmp"
     zones: Mapping[str, str] = field(default_factory=dict)
 

@@ -121,3 +121,40 @@ def test_an_impossible_case_says_what_is_missing_with_status_3_and_writes_nothin
     assert "capacity limit of l1" in answer.stderr
     assert "less consumption at far would meet it" in answer.stderr
     assert not out.exists()
+
+
+def test_the_options_of_a_clearing_are_the_command_s(tmp_path: Path, good: Document) -> None:
+    """Sellers ask 50 to 53 EUR/MWh: paid as bid they get less than at the price of the dearest that is needed."""
+    out = tmp_path / "result.json"
+    paid: dict[str, list[str]] = {}
+    for rule in ("dlmp", "pay_as_bid", "uniform"):
+        answer = run(tmp_path, json.dumps(good), "-o", str(out), "--pricing", rule)
+        assert answer.exit_code == 0, answer.output
+        result = ClearingResult.model_validate_json(out.read_text())
+        assert result.pricing == rule
+        paid[rule] = [str(offer.payment_eur) for offer in result.offers]
+
+    first = good["offers"][0]["steps"][0]
+    assert float(paid["pay_as_bid"][0]) == pytest.approx(0.4 * first["price_eur_per_mwh"], abs=1e-3)  # of 0.4 MWh
+    assert float(paid["dlmp"][0]) > float(paid["pay_as_bid"][0])
+
+
+@pytest.mark.parametrize(
+    ("zones", "reason"),
+    [
+        ('{"fra": "north"}', '/fra: no bus "fra" on network "small"'),
+        ('{"far": 3}', "/far: must be a text"),
+        ('["far"]', "must be an object that names a zone for each bus"),
+        ('{"far": ', "is not JSON"),
+        ('{"far": "a", "far": "b"}', 'the name "far" stands twice'),
+    ],
+)
+def test_wrong_zones_are_named(tmp_path: Path, good: Document, zones: str, reason: str) -> None:
+    file = tmp_path / "zones.json"
+    file.write_text(zones)
+
+    answer = run(tmp_path, json.dumps(good), "--pricing", "uniform", "--zones", str(file))
+
+    assert answer.exit_code == 2
+    assert "zones.json" in answer.stderr
+    assert reason in answer.stderr
