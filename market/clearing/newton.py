@@ -20,7 +20,7 @@ from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers, Step
 from market.clearing.program import Bounds
-from market.clearing.quadratic import Quadratic
+from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.slopes import energy_slopes, row_slopes
 from market.network.model import FloatArray, IntArray
 
@@ -76,7 +76,7 @@ def newton_step(
     near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
     cells = Cells.of(problem, chosen)
     own = np.flatnonzero(near & np.isin(rows.period, cells.times))
-    model = Quadratic.around(point, rows, own, cells, reach, shadow)
+    model = Quadratic.around(point, rows, own, cells, reach, curvature_at(point, rows, cells, shadow))
     active = _ActiveSet(model, row_slopes(problem, rows, own, chosen) * problem.unit_mw)
     found = active.solve(_guess(model, step, rows, own, problem.unit_mw))
     if found is None:

@@ -8,7 +8,7 @@ Steihaug, SIAM J. Numer. Anal. 19 (1982) 400-408). At the end what is nearly at 
 believed of it: the loop checks the optimality conditions at the point that is found, and goes on if they do not hold.
 """
 
-import time
+import time as clock
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from market.clearing.options import LEAST_ASK, Options
 from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.clearing.quadratic import Quadratic
+from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.search import Hint
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
@@ -33,7 +33,9 @@ _LONGEST: Final = 14
 _CENTRALITY: Final = 3.0
 _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
 _NEAR: Final = 1e-3  # room below which a limit enters
-_FAR: Final = 0.02  # excess of what enters from which on the way begins anew
+_EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
+_FAR: Final = 0.02  # excess of what enters from which on the way begins anew, where limits stay unmet
+_FURTHER: Final = 0.15  # the same where all are met
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
 _MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
@@ -147,6 +149,7 @@ class _Walk:
         self._until = until
         self._all, self._narrows = cells, True
         self._kept: tuple[BoolArray, IntArray] | None = None
+        self._curvature = np.zeros((0, 0, 0))
         self._unit = problem.unit_mw
 
     def _tolerance(self, path: CentralPath) -> FloatArray:
@@ -167,10 +170,13 @@ class _Walk:
         for _ in range(_LONGEST):
             rows = point.rows(entered)
             own = np.flatnonzero(np.isin(rows.period, self._cells.times))
-            if time.perf_counter() > self._until:
+            if clock.perf_counter() > self._until:
                 return None
-            seen = None if path is None else shadow[rows.period, rows.limit]
-            model = Quadratic.around(point, rows, own, self._cells, self._limits, seen)
+            if path is None:
+                self._curvature = np.zeros((self._cells.shape[1], *[self._cells.shape[0]] * 2))
+            elif stage < len(_STAGES):  # at the end it changes too little to be worked out again
+                self._curvature = curvature_at(point, rows, self._cells, shadow[rows.period, rows.limit])
+            model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature)
             if path is None:
                 path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
             else:
@@ -191,25 +197,36 @@ class _Walk:
                 continue
             shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
             stage = min(stage + 1, len(_STAGES))
-            dispatch = (
-                self._narrowed(path, point) if self._narrows and stage == _NARROWED else self._dispatched(path.x, point)
-            )
+            dispatch = self._narrowed(path, point) if stage == _NARROWED else self._dispatched(path.x, point)
             if dispatch is None:
                 return None
             # What leaving limits unmet costs is seen anew on the way, unless it is given.
             kept = given or stage == len(_STAGES)
             point = Linearisation(self._problem, dispatch, point.slack_price if kept else None)
-            new = (dispatch.excess > -_NEAR) & may_enter & ~entered
+            scarce = bool((path.unmet[1] < model.price / 2).any())
+            new, anew = self._entering(dispatch, may_enter & ~entered, stage, scarce=scarce)
             entered = entered | new
-            _, missing = path.unmet
-            if (missing < model.price / 2).any() and (dispatch.excess[new] > _FAR).any():
-                # What was overlooked changes too much to go on from here.
+            if anew:
                 self._cells, self._kept, path, stage = self._all, None, None, 0
-                entered = entered | overlooked
+                entered = entered | (overlooked if scarce else new)
         return None
+
+    def _entering(
+        self, dispatch: Dispatch, may_enter: BoolArray, stage: int, *, scarce: bool
+    ) -> tuple[BoolArray, bool]:
+        """(period, limit) what enters now, and whether it changes too much to go on from here.
+
+        scarce : whether limits stay unmet, so that what was overlooked may stay so, too.
+        """
+        new = (dispatch.excess > -_NEAR) & may_enter
+        if stage <= _EARLY:
+            new = _worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
+        return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
         """As _dispatched, with columns that are at a bound beyond doubt left there from now on, if they are many."""
+        if not self._narrows:
+            return self._dispatched(path.x, point)
         low, high = path.settled()
         x = np.where(low, path.model.low, np.where(high, path.model.high, path.x))
         kept = ~(low | high)
@@ -220,6 +237,11 @@ class _Walk:
         before, after = (
             each.energies[:, 0] * self._problem.periods + each.energies[:, 1] for each in (self._cells, narrower)
         )
+        place, time = (
+            np.searchsorted(wide, narrow)
+            for wide, narrow in ((self._cells.places, narrower.places), (self._cells.times, narrower.times))
+        )
+        self._curvature = self._curvature[np.ix_(time, place, place)]
         self._cells, self._kept = narrower, (kept, np.searchsorted(before, after))
         return dispatch
 

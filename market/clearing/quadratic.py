@@ -22,6 +22,15 @@ _DIRECTIONS: Final = 4  # of curvature at each time that count as main ones
 _WIDTH: Final = 1e-9  # least room of a running energy, relative to the largest column
 
 
+def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray) -> FloatArray:
+    """H (time, place, place) at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
+    places, times = cells.shape
+    curvature = np.zeros((times, places, places))
+    for number, period in enumerate(cells.times.tolist()):
+        curvature[number] = point.hessian(period, cells.places, rows, shadow) * point.problem.unit_mw
+    return curvature
+
+
 @dataclass(frozen=True, eq=False)
 class Quadratic:
     """The programme above, in units near one.
@@ -47,18 +56,14 @@ class Quadratic:
 
     @classmethod
     def around(
-        cls, point: Linearisation, rows: Rows, own: IntArray, cells: Cells, bounds: Bounds, shadow: FloatArray | None
+        cls, point: Linearisation, rows: Rows, own: IntArray, cells: Cells, bounds: Bounds, curvature: FloatArray
     ) -> "Quadratic":
-        """Of the columns of cells and limits `own` : (r,) of rows; shadow : (row,) for their curvature, None for none.
+        """Of the columns of cells and limits `own` : (r,) of rows, with this curvature (`curvature_at`).
 
         Powers are measured by the largest column, prices in EUR/h per MW.
         """
         problem, unit, x = point.problem, point.problem.unit_mw, point.dispatch.accepted_mw
-        chosen, (places, times) = cells.chosen, cells.shape
-        curvature = np.zeros((times, places, places))
-        if shadow is not None:
-            for number, period in enumerate(cells.times.tolist()):
-                curvature[number] = point.hessian(period, cells.places, rows, shadow) * unit
+        chosen = cells.chosen
         at = x[chosen] / unit
         running = problem.envelopes.running(x, cells.energies[:, 0])
         others = running[np.arange(len(running)), cells.energies[:, 1]] / unit - cells.energy(at)

@@ -52,7 +52,7 @@ def around_baseline(document: Document) -> Quadratic:
     cells = Cells.of(problem, np.arange(len(problem.columns)))
     bounds = Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
     own = np.flatnonzero(np.isin(rows.period, cells.times))
-    return Quadratic.around(point, rows, own, cells, bounds, None)
+    return Quadratic.around(point, rows, own, cells, bounds, np.zeros((cells.shape[1], *[cells.shape[0]] * 2)))
 
 
 def followed(model: Quadratic, centrality: float = 3.0) -> CentralPath:
