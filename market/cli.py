@@ -1,53 +1,24 @@
-"""The command line `flexmarket`: each command a thin function over the package that does the work."""
+"""The command line `flexmarket`: each command a thin function over the package that does the work.
 
-import asyncio
-import shutil
-import socket
-from datetime import datetime
+What serves and simulates is loaded when it is asked for: `flexmarket clear` starts more than a second sooner without.
+"""
+
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from api_spec.client import MarketError
 from api_spec.result import PricingRule
-from market.api.app import create_app
-from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.case_file import read_case, read_zones, write_result
 from market.clearing import Options as ClearingOptions
 from market.clearing import clear as clear_case
 from market.clearing.options import Priority
 from market.clearing.summary import summary_table
-from market.clock import SimulatedClock, SystemClock
-from market.errors import (
-    AlreadyExists,
-    BadCaseFile,
-    BadNetworkFile,
-    BadZonesFile,
-    ClearingError,
-    FlexmarketError,
-    ReaderUnavailable,
-)
-from market.figures.run_folder import REPORT
+from market.errors import BadCaseFile, BadNetworkFile, BadZonesFile, ClearingError, ReaderUnavailable
 from market.network.readers import read_network
-from market.settings import Settings
-from market.simulation import SCENARIOS
-from market.simulation.archive import archive
-from market.simulation.progress import progress_bar
-from market.simulation.run import simulate as run_scenario
-from market.simulation.scenario import BadScenario, read_scenario
-from market.simulation.summary import short_table
-from market.simulation.world import DATABASE
-from market.store import migrate, open_engine
-from market.workflow.identity import bootstrap_operator
-
-BAD_INPUT: Final = 2
-NOT_CLEARED: Final = 3
+from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A local flexibility market for distribution grids.")
-console = Console()
-stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.callback()
@@ -84,16 +55,16 @@ def clear(
         )
         result = clear_case(problem, options)
     except BadZonesFile as failure:
-        _complain(zones or case, failure, status=BAD_INPUT)
+        complain(zones or case, failure, status=BAD_INPUT)
     except BadCaseFile as failure:
-        _complain(case, failure, status=BAD_INPUT)
+        complain(case, failure, status=BAD_INPUT)
     except ClearingError as failure:
-        _complain(case, failure, status=NOT_CLEARED)
+        complain(case, failure, status=NOT_CLEARED)
     if output is not None:
         try:
             write_result(result, output)
         except OSError as failure:
-            _complain(output, failure, status=NOT_CLEARED)
+            complain(output, failure, status=NOT_CLEARED)
     console.print(summary_table(problem, result))
 
 
@@ -110,9 +81,9 @@ def read_network_file(
         read = read_network(file)
         output.write_text(read.network.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except (BadNetworkFile, ReaderUnavailable) as failure:
-        raise _stop(str(failure), status=BAD_INPUT) from failure
+        raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
-        raise _stop(f"{output}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
+        raise stop(f"{output}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
     network = read.network
     console.print(
         f"{len(network.buses)} buses, {len(network.lines)} lines, {len(network.transformers)} transformers: {output}",
@@ -126,13 +97,9 @@ def read_network_file(
 @app.command()
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
-    settings = Settings()
-    engine = open_engine(settings.database_url)
-    migrate(engine)
-    listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
-    console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
-    api = create_app(settings, clock=SystemClock(), engine=engine)
-    serve_until_stopped(api, listening)
+    from market import running
+
+    running.serve()
 
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; must not exist yet.", show_default="runs/...")]
@@ -143,7 +110,10 @@ Port = Annotated[int, typer.Option(help="Of the pages, on 127.0.0.1.", min=0, ma
 @app.command()
 def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
     """Run the demonstration: a winter day on a campus feeder, from the DSO's requests to settled statements."""
-    _simulate(SCENARIOS / "risoe-day.toml", out, port if serve else None)
+    from market import running
+    from market.simulation import SCENARIOS
+
+    running.simulate(SCENARIOS / "risoe-day.toml", out, port if serve else None)
 
 
 @app.command()
@@ -157,48 +127,9 @@ def simulate(
 
     Exit status: 0 settled, 1 the run could not be finished, 2 a bad scenario.
     """
-    _simulate(scenario, out, port if serve else None)
+    from market import running
 
-
-def _simulate(file: Path, out: Path | None, port: int | None) -> None:
-    """Run, archive and print; then serve the pages on `port`, if there is one."""
-    try:
-        scenario = read_scenario(file)
-    except BadScenario as failure:
-        raise _stop(str(failure), status=BAD_INPUT) from failure
-    # Before the day is run: a port that is taken should not cost a minute.
-    listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
-    folder = out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as failure:
-        raise _stop(f"{folder}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
-    try:
-        with progress_bar(console) as told:
-            outcome = asyncio.run(run_scenario(scenario, folder=folder, progress=told))
-            told("results and report", 0.98)
-            rows = archive(outcome, scenario_text=file.read_text(encoding="utf-8"), folder=folder)
-    except BadScenario as failure:
-        shutil.rmtree(folder)  # nothing has happened yet
-        raise _stop(f"{file}: {failure}", status=BAD_INPUT) from failure
-    except (FlexmarketError, MarketError) as failure:
-        raise _stop(str(failure), status=1) from failure
-    console.print(short_table(scenario.title, rows))
-    console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
-    if listening is not None:
-        console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        _serve_run(folder, outcome.auction.delivery.end, listening)
-
-
-def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
-    """Serve the pages of a finished run's market, whose time stands still at `ends`, until stopped."""
-    engine = open_engine(f"sqlite:///{folder / DATABASE}")
-    try:
-        settings = Settings(runs_dir=folder.parent)
-        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
-        serve_until_stopped(api, listening)
-    finally:
-        engine.dispose()
+    running.simulate(scenario, out, port if serve else None)
 
 
 operator = typer.Typer(no_args_is_help=True, help="The market's operator.")
@@ -208,35 +139,9 @@ app.add_typer(operator, name="operator")
 @operator.command("create")
 def create_operator(name: Annotated[str, typer.Argument(help="Name of the organisation.")] = "operator") -> None:
     """Register the first operator and print its credentials; the secret is shown only now."""
-    engine = open_engine(Settings().database_url)
-    migrate(engine)
-    try:
-        credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
-    except AlreadyExists as failure:
-        stderr.print("this market has an operator already; its credentials were shown when it was created")
-        raise typer.Exit(1) from failure
-    console.print_json(credentials.model_dump_json())
+    from market import running
 
-
-def _listen(host: str, port: int, advice: str) -> socket.socket:
-    try:
-        return listen(host, port)
-    except OSError as failure:
-        raise _stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
-
-
-def _address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://{host}:{port}"
-
-
-def _complain(path: Path, failure: Exception, *, status: int) -> NoReturn:
-    raise _stop("\n".join(f"{path}: {sentence}" for sentence in str(failure).splitlines()), status=status)
-
-
-def _stop(text: str, *, status: int) -> typer.Exit:
-    stderr.print(text)
-    return typer.Exit(status)
+    running.create_operator(name)
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ included), nodal_prices, whole_watts, payments, and verify, without which nothin
 
 import hashlib
 from decimal import Decimal
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +20,6 @@ from market.clearing.blocks import decide
 from market.clearing.coordination import coordinated
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.loop import Laps, Optimum
-from market.clearing.model import build_model
 from market.clearing.options import DEFAULT, Options
 from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
 from market.clearing.payments import RULES, Payments, budget, in_money, payments
@@ -30,7 +31,17 @@ from market.clearing.threads import one_thread
 from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
 from market.network.model import BASE_VA
 
+if TYPE_CHECKING:
+    from market.clearing.model import build_model
+
 __all__ = ["Options", "build_model", "clear", "decide", "problem_of", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """Pyomo is loaded when its model is asked for: a clearing does without it, and starts half a second sooner."""
+    if name == "build_model":
+        return import_module("market.clearing.model").build_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def clear(case: Case, options: Options = DEFAULT) -> Result:

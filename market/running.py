@@ -1,0 +1,102 @@
+"""A market that runs: served, simulated, or set up for the first time."""
+
+import asyncio
+import shutil
+import socket
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from api_spec.client import MarketError
+from market.api.app import create_app
+from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.clock import SimulatedClock, SystemClock
+from market.errors import AlreadyExists, FlexmarketError
+from market.figures.run_folder import REPORT
+from market.settings import Settings
+from market.simulation.archive import archive
+from market.simulation.progress import progress_bar
+from market.simulation.run import simulate as run_scenario
+from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.summary import short_table
+from market.simulation.world import DATABASE
+from market.store import migrate, open_engine
+from market.terminal import BAD_INPUT, console, stderr, stop
+from market.workflow.identity import bootstrap_operator
+
+
+def serve() -> None:
+    """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
+    settings = Settings()
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
+    console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
+    api = create_app(settings, clock=SystemClock(), engine=engine)
+    serve_until_stopped(api, listening)
+
+
+def simulate(file: Path, out: Path | None, port: int | None) -> None:
+    """Run, archive and print; then serve the pages on `port`, if there is one."""
+    try:
+        scenario = read_scenario(file)
+    except BadScenario as failure:
+        raise stop(str(failure), status=BAD_INPUT) from failure
+    # Before the day is run: a port that is taken should not cost a minute.
+    listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
+    folder = out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as failure:
+        raise stop(f"{folder}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
+    try:
+        with progress_bar(console) as told:
+            outcome = asyncio.run(run_scenario(scenario, folder=folder, progress=told))
+            told("results and report", 0.98)
+            rows = archive(outcome, scenario_text=file.read_text(encoding="utf-8"), folder=folder)
+    except BadScenario as failure:
+        shutil.rmtree(folder)  # nothing has happened yet
+        raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+    except (FlexmarketError, MarketError) as failure:
+        raise stop(str(failure), status=1) from failure
+    console.print(short_table(scenario.title, rows))
+    console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
+    if listening is not None:
+        console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        _serve_run(folder, outcome.auction.delivery.end, listening)
+
+
+def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
+    """Serve the pages of a finished run's market, whose time stands still at `ends`, until stopped."""
+    engine = open_engine(f"sqlite:///{folder / DATABASE}")
+    try:
+        settings = Settings(runs_dir=folder.parent)
+        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
+        serve_until_stopped(api, listening)
+    finally:
+        engine.dispose()
+
+
+def create_operator(name: str) -> None:
+    """Register the first operator and print its credentials."""
+    engine = open_engine(Settings().database_url)
+    migrate(engine)
+    try:
+        credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
+    except AlreadyExists as failure:
+        stderr.print("this market has an operator already; its credentials were shown when it was created")
+        raise typer.Exit(1) from failure
+    console.print_json(credentials.model_dump_json())
+
+
+def _listen(host: str, port: int, advice: str) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as failure:
+        raise stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{host}:{port}"
