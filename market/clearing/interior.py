@@ -31,6 +31,7 @@ _LEAST_ROOM: Final = 1e-9
 _TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equally far
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave no doubt
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
+_FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
 _CORRECTORS: Final = 4
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
@@ -281,7 +282,7 @@ class CentralPath:
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 
     def settled(self) -> tuple[BoolArray, BoolArray]:
-        """(k,) columns at their lower or upper bound beyond doubt, all of an envelope only if no energy is held.
+        """(k,) columns at their lower or upper bound beyond doubt, none of an envelope of which an energy is held.
 
         Where many are, the others are told apart sooner without them.
         """
@@ -289,11 +290,9 @@ class CentralPath:
         width, clear = m.high - m.low, _CLEAR * self.scale
         low = (self.reduced > clear) & (self.x - m.low < _CLOSE * width)
         high = (self.reduced < -clear) & (m.high - self.x < _CLOSE * width)
-        open_fleets = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
-        open_fleets[cells.fleet_of[~(low | high)]] = True
         held = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
-        held[cells.fleet[np.abs(self.energy_price) > clear / 10]] = True
-        doubtful = (held & ~open_fleets)[cells.fleet_of] & (cells.fleet_of != NONE)
+        held[cells.fleet[np.abs(self.energy_price) > _FREE * self.scale]] = True
+        doubtful = held[cells.fleet_of] & (cells.fleet_of != NONE)
         return low & ~doubtful, high & ~doubtful
 
     def narrow(self, model: Quadratic, kept: BoolArray, energies: IntArray) -> None:

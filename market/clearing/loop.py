@@ -23,6 +23,7 @@ _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
+_NEARLY: Final = 10.0  # times the tolerance: errors that are no reason to begin another way
 _STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
@@ -123,7 +124,7 @@ class _Loop:
         self.hint: Hint | None = None
         self.slack_price: FloatArray | None = None
         self.prices = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
-        self.moved, self.on_the_path = np.inf, False
+        self.moved, self.on_the_path, self.at_its_end = np.inf, False, False
         laps.lap("power_flow")
 
     @property
@@ -177,7 +178,7 @@ class _Loop:
             until=self.laps.began + self.options.time_limit_s,
         )
         if found is not None:
-            self.on_the_path = True
+            self.on_the_path = self.at_its_end = True
             self.dispatch = self.best = found.dispatch
             self.hint, self.slack_price = found.hint, found.slack_price
             self.entered = (self.entered & ~self.working[self.problem.couplings][:, None]) | found.entered
@@ -196,7 +197,10 @@ class _Loop:
         multipliers = self.hint.on(rows)
         error = optimality_error(point, rows, multipliers, self.limits, self.options)
         self.in_play.welcome(multipliers, point, rows, self._columns, tolerance)
-        self.working &= ~self.prices.keep(self.problem, rows, multipliers, self.working & (error <= 1.0))
+        # Where the path has just ended, a linear programme of all its columns would take longer than all else.
+        enough = _NEARLY if self.at_its_end else 1.0
+        self.at_its_end = False
+        self.working &= ~self.prices.keep(self.problem, rows, multipliers, self.working & (error <= enough))
         self.laps.lap("sensitivities")
 
     @property
