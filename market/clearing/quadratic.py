@@ -26,8 +26,11 @@ def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatAr
     """H (time, place, place) at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
     places, times = cells.shape
     curvature = np.zeros((times, places, places))
+    taken = np.bincount(cells.cell, minlength=places * times).reshape(places, times) > 0
     for number, period in enumerate(cells.times.tolist()):
-        curvature[number] = point.hessian(period, cells.places, rows, shadow) * point.problem.unit_mw
+        own = np.flatnonzero(taken[:, number])
+        hessian = point.hessian(period, cells.places[own], rows, shadow)
+        curvature[number][np.ix_(own, own)] = hessian * point.problem.unit_mw
     return curvature
 
 
