@@ -76,7 +76,8 @@ def along_the_path(
     of_group = working[problem.couplings][:, None]
     at_first = problem.limits.excess(problem.baseline, np.arange(problem.periods))
     exceeded = (np.maximum(dispatch.excess, at_first) > options.excess_tolerance) & of_group
-    if not point.energy_weight.any() and int(exceeded.any(axis=1)[problem.columns.period].sum()) < least:
+    concerned = np.flatnonzero(exceeded.any(axis=1))
+    if not point.energy_weight.any() and int(np.isin(problem.columns.period, concerned).sum()) < least:
         return None  # where energy costs nothing, only what is exceeded makes a change worth anything
     chosen = _worthwhile(point, point.rows(exceeded), limits, working)
     if len(chosen) < least:
