@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import loop
+from market.clearing import clear, loop
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.loop import Optimum, optimality_error, optimise
@@ -209,3 +209,14 @@ def test_out_of_time_no_path_is_found() -> None:
     problem = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2])
 
     assert along(problem, seconds=0.0) is None
+
+
+def test_the_order_of_lists_changes_no_byte_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_MANY", 1)
+    fleets, periods, offered_w = AMPLE["small"]
+    case = evening(fleets, periods, offered_w=offered_w).case
+    turned = case.model_copy(update={name: tuple(reversed(getattr(case, name))) for name in ("offers", "requests")})
+
+    one, other = (clear(each).model_dump_json(exclude={"solver", "input_sha256"}) for each in (case, turned))
+
+    assert one == other
