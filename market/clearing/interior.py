@@ -1,13 +1,9 @@
-"""An interior-point method for the quadratic programme of one step, made for its shape (`quadratic.Quadratic`).
+"""An interior-point method for the quadratic programme of one step (`quadratic.Quadratic`): along its central path.
 
-The curvature couples the cells of one time only, and columns answer to prices place by place (`cells.Response`): what
-remains is a small dense system of limits and of the few directions that curve most. What these leave out of the
-curvature is taken in by conjugate gradients among cells, with that system as preconditioner (Gould, Hribar and Nocedal,
-SIAM J. Sci. Comput. 23 (2001) 1376-1395). Predictor and corrector as Mehrotra, SIAM J. Optim. 2 (1992) 575-601; further
-correctors as Gondzio, Comput. Optim. Appl. 6 (1996) 137-156.
+Predictor and corrector as Mehrotra, SIAM J. Optim. 2 (1992) 575-601; further correctors as Gondzio, Comput. Optim.
+Appl. 6 (1996) 137-156.
 """
 
-import itertools
 from typing import Final
 
 import numpy as np
@@ -16,6 +12,7 @@ from scipy import linalg
 from market.clearing.cells import Response
 from market.clearing.columns import NONE
 from market.clearing.quadratic import Quadratic
+from market.clearing.system import System
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _ROUNDS: Final = 60
@@ -25,169 +22,15 @@ _SHORT: Final = 0.1
 _BACK: Final = 0.9  # of the way to the nearest bound
 _FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
+_LEAST_ROOM: Final = 1e-9  # of a limit, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 10.0  # second-order corrections are trusted up to this many times the centrality aimed at
-_LEAST_ROOM: Final = 1e-9
 _TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equally far
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave no doubt
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
 _CORRECTORS: Final = 4
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
-_SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
-_CONJUGATE: Final = 200
-_ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the curvature
-
-
-class System:
-    """The Newton system at one iterate, factorised."""
-
-    def __init__(self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray) -> None:
-        """Limits with slack : (r,), and unmet : (w,), give way for one unit of price."""
-        self._model, self._response, self._slack, self._unmet = model, response, slack, unmet
-        self._rest = model.main[1]
-        times = model.cells.shape[1]
-        stiff = np.eye(times) + response.matrix * self._rest[:, None, :]
-        inner = np.linalg.solve(stiff, response.matrix)
-        self._inner = (inner + inner.transpose(0, 2, 1)) / 2
-        self._slopes, self._time, own, self._rows = model.across
-        size = len(own)
-        matrix = np.empty((size, size))
-        first = np.searchsorted(self._time, np.arange(times + 1)).tolist()
-        for time, (start, end) in enumerate(itertools.pairwise(first)):
-            answer = self._inner[:, time, self._time[start:]] * self._slopes[:, start:]
-            matrix[start:end, start:] = self._slopes[:, start:end].T @ answer
-        self._first = first
-        matrix[np.arange(size), np.arange(size)] += own
-        one, other = model.sharing
-        np.add.at(matrix, (self._rows[one], self._rows[other]), unmet[model.unmet[one]])
-        matrix[self._rows, self._rows] += slack
-        self._factors = _factorised(matrix)
-
-    def solve(
-        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool = False
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,); exact : with all curvature.
-
-        move / looseness + S'H S move + S'A' shadow - G'y = push;  A S move - slack shadow = room;  G move + slack y =
-        energy. With all curvature the answer is refined once: where columns are very loose, rounding matters.
-        """
-        answer = self._solved(push, room, energy, exact=exact)
-        if not exact:
-            return answer
-        more = self._solved(*self._missing(answer, push, room, energy), exact=False)
-        return answer[0] + more[0], answer[1] + more[1], answer[2] + more[2]
-
-    def _missing(
-        self,
-        answer: tuple[FloatArray, FloatArray, FloatArray],
-        push: FloatArray,
-        room: FloatArray,
-        energy: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """How far an answer is from solving the system with all curvature."""
-        model, cells = self._model, self._model.cells
-        move, shadow, y = answer
-        change = cells.spread(move)
-        pushed = move * self._response.firmness + cells.worth(model.curved(change) + model.nodal(shadow))
-        given = self._slack * shadow + (self._unmet * model.shared(shadow))[model.unmet]
-        reached = cells.energy(move) + self._response.slack * y
-        return push - pushed + cells.energy_worth(y), room - model.excess_of(change) + given, energy - reached
-
-    def _solved(
-        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """One solution of the factorised system, with all curvature by conjugate gradients."""
-        cells = self._model.cells
-        moved, _ = self._response.move(push, energy)
-        change = cells.spread(moved)
-        change -= self._times(self._rest * change)
-        right = self._onto(change)
-        right[self._rows] -= room
-        prices, change = self._balanced(right, change)
-        price = self._nodal(prices) + self._rest * change
-        if exact:
-            pull = self._rest_of_curvature(change)
-            more, further = self._balanced(self._onto(self._times(pull)), self._times(pull))
-            prices, change = prices + more, change + further
-            price = self._nodal(prices) + self._rest * change - pull
-        move, y = self._response.move(push - cells.worth(price), energy)
-        return move, prices[self._rows], y
-
-    def _balanced(self, right: FloatArray, change: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Prices of directions and limits (n,), and the change of cells that is left of `change` at these prices."""
-        prices: FloatArray = linalg.cho_solve(self._factors, right, check_finite=False)
-        return prices, change - self._times(self._nodal(prices))
-
-    def _times(self, price: FloatArray) -> FloatArray:
-        """(place, time) what cells answer to a price."""
-        answer: FloatArray = (self._inner @ price[:, :, None])[:, :, 0]
-        return answer
-
-    def _onto(self, change: FloatArray) -> FloatArray:
-        """(n,) how far a change of cells goes along directions and limits."""
-        along: FloatArray = (self._slopes * change[:, self._time]).sum(axis=0)
-        return along
-
-    def _nodal(self, prices: FloatArray) -> FloatArray:
-        """(place, time) prices : (n,) of directions and limits, in cells."""
-        at: FloatArray = np.add.reduceat(self._slopes * prices, self._first[:-1], axis=1)  # none of them is empty
-        return at
-
-    def _left_out(self, change: FloatArray) -> FloatArray:
-        """(place, time) what the curvature is more than its main directions and the diagonal beside them."""
-        roots = self._model.main[0]
-        along = roots.transpose(0, 2, 1) @ change.T[:, :, None]
-        seen = (roots @ along)[:, :, 0].T + self._rest * change
-        return self._model.curved(change) - seen
-
-    def _rest_of_curvature(self, change: FloatArray) -> FloatArray:
-        """(place, time) the push on cells that makes up for what the factorised system leaves out of the curvature.
-
-        Preconditioned conjugate gradients: with Z what cells answer to a push, and E what is left out, (Z^-1 + E) u =
-        Z^-1 change, in steps s with p = Z s. Ends early where something curves down.
-        """
-        total = np.zeros_like(change)
-        residual = -self._left_out(change)
-        answer = self._answer(residual)
-        size = begin = float((residual * answer).sum())
-        step, direction = residual, answer
-        for _ in range(_CONJUGATE):
-            if not size > _ACCURACY**2 * begin or begin <= 0:
-                break
-            product = step + self._left_out(direction)
-            curved = float((direction * product).sum())
-            if curved <= 0:
-                break
-            length = size / curved
-            total = total + length * step
-            residual = residual - length * product
-            answer = self._answer(residual)
-            before, size = size, float((residual * answer).sum())
-            step, direction = residual + size / before * step, answer + size / before * direction
-        return total
-
-    def _answer(self, push: FloatArray) -> FloatArray:
-        """(place, time) what cells change for a push, limits and main directions considered."""
-        change = self._times(push)
-        return self._balanced(self._onto(change), change)[1]
-
-
-def _factorised(matrix: FloatArray) -> tuple[FloatArray, bool]:
-    """Cholesky factors of a symmetric matrix, its upper half given; where rounding left it indefinite, of one near it.
-
-    Raises LinAlgError.
-    """
-    own = np.arange(len(matrix))
-    diagonal = matrix.diagonal().copy()
-    for shift in _SHIFTS:
-        try:
-            factors: tuple[FloatArray, bool] = linalg.cho_factor(matrix, check_finite=False)
-        except linalg.LinAlgError:
-            matrix[own, own] = diagonal * (1 + shift)
-        else:
-            return factors
-    raise linalg.LinAlgError("the system is not positive definite")
 
 
 class CentralPath:

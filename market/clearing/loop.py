@@ -9,7 +9,8 @@ import numpy as np
 
 from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation, Rows
-from market.clearing.options import DEFAULT, LEAST_ASK, Options
+from market.clearing.optimality import optimality_error
+from market.clearing.options import DEFAULT, Options
 from market.clearing.path import along_the_path
 from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
@@ -18,7 +19,6 @@ from market.clearing.search import PATIENCE, Hint, Search, merit, unmet_amounts
 from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray, IntArray
 
-_SLACK_PRICE: Final = 1e-6  # relative
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
 _SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
@@ -310,54 +310,6 @@ def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bou
     return Bounds(
         low_mw=np.maximum(accepted_mw - reach, limits.low_mw), high_mw=np.minimum(accepted_mw + reach, limits.high_mw)
     )
-
-
-def optimality_error(
-    point: Linearisation, rows: Rows, multipliers: Multipliers, limits: Bounds, options: Options
-) -> FloatArray:
-    """(group,) worst breach of the optimality conditions at the present dispatch; 1 = the tolerance.
-
-    Stationarity: a partly accepted column has reduced cost 0, one at a bound has none that points inwards; relative to
-    the ask, or to the price there where that is more. Feasibility and complementarity: a limit with a shadow price is
-    tight, none is exceeded but at its slack price; a running energy that is not at a bound has no price.
-    """
-    problem, x = point.problem, point.dispatch.accepted_mw
-    groups, shadow = problem.couplings, multipliers.shadow
-    error = np.zeros(groups.max() + 1)
-    small = 1e-8 * problem.unit_mw
-    reduced = multipliers.reduced_cost(point, rows)
-    above, below = x > limits.low_mw + small, x < limits.high_mw - small
-    inward = np.maximum(np.where(above, reduced, 0.0), np.where(below, -reduced, 0.0))
-    worth = np.abs(problem.columns.worth(point.nodal(rows, shadow)))
-    relative = inward / np.maximum(np.maximum(np.abs(problem.columns.ask), worth), LEAST_ASK) / options.price_tolerance
-    np.maximum.at(error, problem.group_of_column, relative)
-    if len(multipliers.energies):
-        _add_energy_error(problem, multipliers, x, small, options, error)
-    whole = np.zeros(len(rows.price))
-    np.add.at(whole, rows.unmet, shadow)
-    unmet = unmet_amounts(rows, point.dispatch) * (whole >= rows.price * (1 - _SLACK_PRICE))
-    exceeded = rows.excess - unmet[rows.unmet]
-    untight = np.where(shadow > 1e-9 * rows.price[rows.unmet], -exceeded, 0.0)
-    np.maximum.at(error, groups[rows.period], np.maximum(exceeded, untight) / options.excess_tolerance)
-    above_price = np.maximum(whole - rows.price * (1 + _SLACK_PRICE), 0.0)[rows.unmet]
-    np.maximum.at(error, groups[rows.period], np.where(above_price > 0, np.inf, 0.0))
-    unseen = point.dispatch.excess > options.excess_tolerance
-    unseen[rows.period, rows.limit] = False
-    np.maximum.at(error, groups, np.where(unseen.any(axis=1), np.inf, 0.0))
-    return error
-
-
-def _add_energy_error(
-    problem: ClearingProblem, multipliers: Multipliers, x: FloatArray, small: float, options: Options, error: FloatArray
-) -> None:
-    """A running energy has a price at its bounds only, and of the sign that holds it there."""
-    fleets = problem.envelopes
-    at, price = multipliers.energies, multipliers.energy_price
-    owners, back = np.unique(at[:, 0], return_inverse=True)
-    energy = fleets.running(x, owners)[back, at[:, 1]]
-    low, high = (bound[at[:, 0], at[:, 1]] for bound in (fleets.low, fleets.high))
-    loose = np.maximum(np.where(energy - low > small, price, 0.0), np.where(high - energy > small, -price, 0.0))
-    np.maximum.at(error, problem.couplings[at[:, 1]], loose / LEAST_ASK / options.price_tolerance)
 
 
 def _finished(

@@ -17,7 +17,7 @@ import numpy as np
 from market.clearing.cells import Cells, Response
 from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, dispatches
-from market.clearing.interior import CentralPath, System
+from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import LEAST_ASK, Options
 from market.clearing.pricing import Multipliers
@@ -25,6 +25,7 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.search import Hint
+from market.clearing.system import System
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 

@@ -13,11 +13,12 @@ from api_spec.case import Case
 from market.clearing.cells import Cells, Response
 from market.clearing.columns import NONE
 from market.clearing.dispatch import baseline_dispatch
-from market.clearing.interior import CentralPath, System
+from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation
 from market.clearing.problem import problem_of
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic
+from market.clearing.system import System
 from market.network.model import FloatArray, IntArray
 from tests.random_markets import markets
 from tests.small_cases import Document, chain, curve, document, load

@@ -11,7 +11,8 @@ from api_spec.case import Case
 from market.clearing import clear, loop
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
-from market.clearing.loop import Optimum, optimality_error, optimise
+from market.clearing.loop import Optimum, optimise
+from market.clearing.optimality import optimality_error
 from market.clearing.options import Options
 from market.clearing.path import Found, along_the_path
 from market.clearing.prices import nodal_prices
