@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.optimality import optimality_error
@@ -133,12 +134,18 @@ class _Loop:
         return self.working[self.problem.group_of_column]
 
     @property
+    def _tied_by_energy(self) -> int:
+        """Columns that an energy ties over time; without them, a linear programme for each period is quick."""
+        return int((self.problem.envelopes.of_column != NONE).sum())
+
+    @property
     def _late(self) -> bool:
         return self.laps.total_s > self.options.time_limit_s
 
     def run(self) -> Optimum:
         """Go on until every group is done."""
-        self._follow_the_path(_MANY)
+        if self._tied_by_energy >= _MANY:
+            self._follow_the_path(_MANY)
         for iteration in range(1, self.options.most_iterations + 1):
             last = iteration == self.options.most_iterations or self._late
             if iteration in _STRAYED:
@@ -162,7 +169,8 @@ class _Loop:
             self.working, self.moved = moved.groups, moved.most
             self.best, self.hint = self.dispatch, None
             self.radius = np.where(self.working, self.problem.unit_mw, self.radius)
-            self._follow_the_path(1 if self.on_the_path else _MANY)
+            if self.on_the_path:
+                self._follow_the_path(1)
         raise AssertionError("the last iteration returns or raises")
 
     def _follow_the_path(self, least: int) -> bool:
