@@ -14,7 +14,8 @@ def summary_table(case: Case, result: Result) -> Table:
     accepted = [offer for offer in result.offers if any(offer.power_w)]
     paid = sum(offer.payment_eur + offer.uplift_eur for offer in result.offers)
     table.add_row("cost", f"{result.cost_eur} EUR")
-    table.add_row("offers accepted", f"{len(accepted)} of {len(result.offers)}, paid {paid} EUR")
+    rule = "" if result.pricing == "dlmp" else f" ({result.pricing.replace('_', ' ')})"
+    table.add_row("offers accepted", f"{len(accepted)} of {len(result.offers)}, paid {paid} EUR{rule}")
     table.add_row("highest price", _highest_price(case, result))
     unmet = [limit for limit in result.limits if limit.unmet > 0]
     binding = {(limit.kind, limit.element) for limit in result.limits if limit.shadow_price > 0}

@@ -132,6 +132,7 @@ def test_the_options_of_a_clearing_are_the_command_s(tmp_path: Path, good: Docum
         assert answer.exit_code == 0, answer.output
         result = ClearingResult.model_validate_json(out.read_text())
         assert result.pricing == rule
+        assert ("EUR (" in answer.output) == (rule != "dlmp")
         paid[rule] = [str(offer.payment_eur) for offer in result.offers]
 
     first = good["offers"][0]["steps"][0]
