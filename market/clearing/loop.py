@@ -22,6 +22,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
+_NEAR_REST: Final = 2e-5  # the same where every round is a long way
 _SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
 _MANY: Final = 1_500  # columns that matter, from which on the central path is tried first
 _NEARLY: Final = 10.0  # times the tolerance: errors that are no reason to begin another way
@@ -160,7 +161,8 @@ class _Loop:
             # What is left unmet is priced as seen from the optimum: once more where those prices have moved, while they
             # come to rest.
             moved = _MovedPrices.at(point, self.entered)
-            if last or moved.most > _SLOWER * self.moved or not moved.groups.any():
+            rest = _NEAR_REST if self._tied_by_energy >= _MANY else 0.0
+            if last or moved.most > _SLOWER * self.moved or moved.most <= rest or not moved.groups.any():
                 prices = self.prices
                 return Optimum(
                     self.dispatch, point, self.limits, self.entered, prices.shadow, prices.energy_price, iteration
