@@ -15,10 +15,10 @@ from market.clearing.quadratic import Quadratic
 from market.clearing.system import System
 from market.network.model import BoolArray, FloatArray, IntArray
 
-_ROUNDS: Final = 60
+_ROUNDS: Final = 60  # Newton steps at one stage
 _ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
 _STALLED: Final = 15  # rounds without progress
-_SHORT: Final = 0.1
+_SHORT: Final = 0.1  # a step that is stuck in a corner
 _BACK: Final = 0.9  # of the way to the nearest bound
 _FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
@@ -29,7 +29,7 @@ _TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equa
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave no doubt
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
-_CORRECTORS: Final = 4
+_CORRECTORS: Final = 4  # beyond the first
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 
 

@@ -101,7 +101,9 @@ class _Loop:
 
     dispatch, best : the present dispatch, and the best so far. hint : multipliers that may support it. entered :
     (period, limit) limits that are looked at. working : (group,) what is not done. radius : (group,) of the trust
-    region [MW]. patience, idle : (group,) as `Search` left them.
+    region [MW]. patience, idle : (group,) as `Search` left them. moved : by how much prices of what stays unmet last
+    moved [relative], inf before they did. on_the_path, at_its_end : whether the central path has led anywhere, and just
+    now.
     """
 
     def __init__(

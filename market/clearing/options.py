@@ -15,7 +15,8 @@ LEAST_ASK: Final = 20.0
 class Options:
     """Options of a clearing.
 
-    price_tolerance : largest error of the optimality conditions, relative to the ask there (of at least LEAST_ASK).
+    price_tolerance : largest error of the optimality conditions, relative to the ask, or to
+    the price there where that is more (of at least LEAST_ASK).
     accepted_tolerance : the same where no step improves any more. excess_tolerance : largest
     excess of a limit, relative to its scale. no_paradoxically_accepted : no block is accepted that the price does not
     cover. coordination : who comes first where a request at the source (a TSO's) meets the DSO's limits. pricing : the

@@ -29,9 +29,9 @@ from market.clearing.system import System
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 
-_STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)
-_LONGEST: Final = 14
-_CENTRALITY: Final = 3.0
+_STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)  # gaps at which the market is seen anew
+_LONGEST: Final = 14  # times that it is
+_CENTRALITY: Final = 3.0  # where the path begins, relative to the largest cost
 _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
 _NEAR: Final = 1e-3  # room below which a limit enters
 _EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
@@ -41,7 +41,7 @@ _NARROWED: Final = 3  # stages after which columns that are beyond doubt are lef
 _MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
 _ENOUGH: Final = 0.1  # of the tolerances: where the path ends
-_PROJECTIONS: Final = 6
+_PROJECTIONS: Final = 6  # onto what binds, at the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +122,9 @@ def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolA
 
 def _worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
     """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
-    names = {name: number for number, name in enumerate(dict.fromkeys(_names(problem)))}
-    kind = np.array([names[name] for name in _names(problem)], dtype=np.intp)
+    names = _names(problem)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    kind = np.array([numbers[name] for name in names], dtype=np.intp)
     period, limit = np.nonzero(exceeded)
     order = np.lexsort((-excess[period, limit], kind[limit], period))
     period, limit = period[order], limit[order]

@@ -1,7 +1,7 @@
 """Linear algebra on one thread while anything is being cleared.
 
-The matrices of a clearing are small: more threads of BLAS wait for one another (they made clearings up to three times
-slower on two shared cores), and sums would depend on how many there are.
+The matrices of a clearing are small: more threads of BLAS wait for one another (a clearing took twice as long on two
+shared cores), and sums would depend on how many there are.
 """
 
 from collections.abc import Iterator
