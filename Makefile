@@ -57,7 +57,7 @@ lock:
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet uv && \
 	"$$tools/bin/uv" pip compile --quiet --universal --generate-hashes --no-python-downloads \
-		--python "$$tools/bin/python" --extra grid --extra dev \
+		--python "$$tools/bin/python" --extra grid --extra postgres --extra dask --extra dev \
 		--custom-compile-command "make lock" $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
 
 clean:
