@@ -1,8 +1,8 @@
 """The market's calendar and its order book: auctions, and what stands in them."""
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from api_spec.award import OfferResult
 from api_spec.defects import refuse
@@ -10,23 +10,11 @@ from api_spec.flexibility import FlexOffer, FlexRequest, PowerSeries
 from api_spec.grid import Phase
 from api_spec.ids import AuctionId, BusId, NetworkId, OrganisationId
 from api_spec.period import Instant, MarketPeriod
+from api_spec.product import Product
 from api_spec.result import LimitResult, PriceParts, Status, Verification
 from api_spec.units import Count, EurPerMwh, Message, Money
 
 AuctionState: TypeAlias = Literal["open", "closed", "clearing", "published", "settled", "failed"]
-
-
-class Product(Message):
-    """What is traded and under which rules.
-
-    min_power_w : smallest step or envelope that may be offered. price_cap_eur_per_mwh : highest price that may be
-    asked. penalty_eur_per_mwh : paid back per MWh of awarded change that was not delivered (UFTP settlement rule).
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    min_power_w: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 1
-    price_cap_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)]
-    penalty_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)]
 
 
 class AuctionTerms(Message):

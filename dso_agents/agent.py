@@ -7,13 +7,14 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from api_spec.auction import Auction, AuctionTerms, Product
+from api_spec.auction import Auction, AuctionTerms
 from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
 from api_spec.metering import Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
+from api_spec.product import Product
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.congestion import Margins, congestion
 from dso_agents.forecast import ProfileSource, Uncertainty, forecast, read_known_load

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from api_spec.product import Priority
 from api_spec.result import PricingRule
 from market.case_file import read_case, read_zones, write_result
 from market.clearing import Options as ClearingOptions
 from market.clearing import clear as clear_case
-from market.clearing.options import Priority
 from market.clearing.summary import summary_table
 from market.errors import BadCaseFile, BadNetworkFile, BadZonesFile, ClearingError, ReaderUnavailable
 from market.network.readers import read_network

@@ -7,9 +7,10 @@ front of the transformer, helps nothing and is not accepted; 55 is accepted whol
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from api_spec.auction import Auction, BookEntry, Product, PublishedResult, RequestReceipt
+from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
 from api_spec.flexibility import CongestionRequest
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from api_spec.result import LimitResult, PriceParts, Verification
 
 START = datetime(2026, 1, 15, 17, tzinfo=UTC)

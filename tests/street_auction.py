@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from pydantic import TypeAdapter
 
-from api_spec.auction import AuctionTerms, Product
+from api_spec.auction import AuctionTerms
 from api_spec.case import Injection
 from api_spec.client import MarketClient
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
@@ -19,6 +19,7 @@ from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from tests.running_market import RunningMarket
 from tests.small_cases import Document, bus, line
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from api_spec.product import Priority
 from api_spec.result import PricingRule
 
-Priority: TypeAlias = Literal["joint", "dso_first", "tso_first"]
 LEAST_ASK: Final = 20.0
 """Errors of prices are measured against at least this [EUR/MWh], as in clearing.md."""
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from api_spec.auction import Product
 from api_spec.defects import defects_of, refuse
 from api_spec.period import Instant, MarketPeriod
+from api_spec.product import Product
 from api_spec.units import Message
 from market.errors import FlexmarketError
 

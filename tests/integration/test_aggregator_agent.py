@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from aggregator_agents.agent import EvAggregator
 from aggregator_agents.cli import app
-from api_spec.auction import AuctionTerms, Product
+from api_spec.auction import AuctionTerms
 from api_spec.client import MarketClient
 from api_spec.flexibility import AnyRequestTerms
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from market.settings import Settings
 from tests.running_market import RunningMarket, running_market
 from tests.unit.dso_agents.street import street

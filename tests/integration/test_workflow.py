@@ -12,13 +12,14 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
-from api_spec.auction import Auction, AuctionTerms, Product
+from api_spec.auction import Auction, AuctionTerms
 from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
 from api_spec.organisation import Organisation, OrganisationTerms
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from api_spec.result import Result
 from market.clearing import clear
 from market.clock import SimulatedClock

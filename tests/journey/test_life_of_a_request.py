@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api_spec.auction import AuctionTerms, Product
+from api_spec.auction import AuctionTerms
 from api_spec.case import Injection
 from api_spec.client import MarketClient, MarketRefused
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
@@ -17,6 +17,7 @@ from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTer
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.problem import ProblemType
+from api_spec.product import Product
 from market.ledger.transfers import balances
 from tests.running_market import running_market
 from tests.small_cases import bus, line

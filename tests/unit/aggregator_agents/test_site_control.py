@@ -16,10 +16,11 @@ from aggregator_agents.charging.station import ChargerSilent, PlugStatus
 from aggregator_agents.delivery import Order, SiteControl
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.planning import Valuation, plan
-from api_spec.auction import Auction, Product
+from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from tests.unit.aggregator_agents.places import FULL_W, HOUR, NOON, quarters, site, vehicle
 
 MINUTE = timedelta(minutes=1)

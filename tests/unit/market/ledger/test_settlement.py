@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_spec.auction import Auction, Product
+from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from market.errors import ReadingsMissing
 from market.ledger.delivery import Delivery, deliver, net
 from market.ledger.settlement import statements

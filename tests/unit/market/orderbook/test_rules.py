@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api_spec.auction import Auction, AuctionState, Product
+from api_spec.auction import Auction, AuctionState
 from api_spec.flexibility import FlexOffer, FlexRequest
 from api_spec.grid import Network
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from market.errors import BaselineMissing, GateClosed, GateStillOpen, NotAdmitted, WrongState
 from market.orderbook.admission import admit_offer, admit_request
 from market.orderbook.states import NEXT, moved, require_open

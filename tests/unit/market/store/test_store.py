@@ -12,12 +12,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from api_spec.auction import Auction, OfferReceipt, Product
+from api_spec.auction import Auction, OfferReceipt
 from api_spec.flexibility import CurveOffer
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower
 from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
+from api_spec.product import Product
 from api_spec.settlement import Transfer
 from market.errors import AlreadyExists, NotFound
 from market.orderbook.states import moved
