@@ -38,6 +38,10 @@ class World:
         """How auctions are cleared here."""
         return clearing_within(self.settings.clearing_limit)
 
+    def reading(self) -> UnitOfWork:
+        """A transaction that only reads."""
+        return UnitOfWork(self.engine, reading=True)
+
     def write(self, step: Callable[[UnitOfWork], T]) -> T:
         """Run a step in a transaction, and return what it returns once that is durable; Overloaded."""
         return self.writer.write(step)
