@@ -1,0 +1,88 @@
+"""Meter history of a place: what was drawn in every minute, from messages of any resolution."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Metered:
+    """One message of readings: mean power per step of `resolution` from `start` on [W], and when it came."""
+
+    participant: str
+    bus: str
+    start: datetime
+    resolution: timedelta
+    power_w: tuple[int, ...]
+    received_at: datetime
+
+
+@dataclass(frozen=True, eq=False)
+class MeterHistory:
+    """Mean power of one place minute by minute from `start` on, (minute,) [W]; NaN where nothing was metered."""
+
+    start: datetime
+    power_w: FloatArray
+
+    @classmethod
+    def of(cls, messages: Iterable[Metered], *, since: datetime, until: datetime) -> Self:
+        """The history between two whole minutes; what comes later in `messages` replaces what it repeats.
+
+        Messages that do not stand on whole minutes are left out.
+        """
+        minutes = np.full((until - since) // MINUTE, np.nan)
+        for each in messages:
+            offset, rest = divmod(each.start - since, MINUTE)
+            length, finer = divmod(each.resolution, MINUTE)
+            if rest or finer:
+                continue
+            drawn = np.repeat(np.asarray(each.power_w, dtype=np.float64), length)
+            first, last = max(offset, 0), min(offset + drawn.size, minutes.size)
+            if first < last:
+                minutes[first:last] = drawn[first - offset : last - offset]
+        return cls(since, minutes)
+
+    def means_w(self, starts: Sequence[datetime], length: timedelta) -> FloatArray:
+        """Mean power from each start over `length`, (start,) [W]; NaN where some minute of it was not metered."""
+        first = np.array([(each - self.start) // MINUTE for each in starts], dtype=np.int64)
+        minutes = first[:, None] + np.arange(max(1, -(-length // MINUTE)))
+        inside = (minutes >= 0) & (minutes < self.power_w.size)
+        if not self.power_w.size:
+            return np.full(len(starts), np.nan)
+        drawn = np.where(inside, self.power_w[np.clip(minutes, 0, self.power_w.size - 1)], np.nan)
+        mean: FloatArray = drawn.mean(axis=1)
+        return mean
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one place.
+
+    at_gate : its history as it stood when the gate closed, so that nobody who knows its awards can rewrite the days
+    that it is measured against. newest : its history as it stands now. event_days : local dates with an award.
+    """
+
+    participant: str
+    bus: str
+    at_gate: MeterHistory
+    newest: MeterHistory
+    event_days: frozenset[date] = frozenset()
+
+
+def histories(
+    messages: Iterable[Metered], *, since: datetime, until: datetime, received_by: datetime | None = None
+) -> dict[tuple[str, str], MeterHistory]:
+    """Histories per participant and bus. received_by : leave out what came later."""
+    own: dict[tuple[str, str], list[Metered]] = defaultdict(list)
+    for each in messages:
+        if received_by is None or each.received_at <= received_by:
+            own[each.participant, each.bus].append(each)
+    return {place: MeterHistory.of(those, since=since, until=until) for place, those in sorted(own.items())}
