@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api_spec.ids import AuctionId, BusId, OrganisationId
+from api_spec.ids import AuctionId, BusId, NetworkId, OrganisationId
 from api_spec.period import Duration, Instant
 from api_spec.units import Count, Fraction, Message, NonNegative, Real, WattHours
 
@@ -59,6 +59,7 @@ class Reliability(Message):
     deliveries : how many it is made from; without any it is 1.
     """
 
+    network: NetworkId
     participant: OrganisationId
     bus: BusId
     score: Fraction

@@ -4,15 +4,16 @@ Attributes of a service as the literature on electric vehicles providing it has 
 and ramp times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
+from api_spec.period import MarketPeriod
 from api_spec.quality import ServiceAttributes
-from market.ledger.baselines.history import FloatArray, MeterHistory
+from market.ledger.baselines.history import FloatArray, Metered, MeterHistory
 
 RESPONSE: Final = 0.1
 """Part of the order beyond which a response counts as begun; the ramp is counted from here to FULL."""
@@ -48,6 +49,21 @@ def energies(ordered_w: Sequence[int], delivered_w: Sequence[int], resolution: t
     ordered = sum(abs(each) for each in ordered_w) * seconds // 3600
     delivered = sum(min(abs(d), abs(f)) for d, f in zip(delivered_w, ordered_w, strict=True)) * seconds // 3600
     return Energies(ordered, delivered)
+
+
+def finest(messages: Iterable[Metered], delivery: MarketPeriod) -> tuple[MeterHistory, timedelta]:
+    """A place's readings of a delivery at the finest resolution that covers all of it, and that resolution.
+
+    messages : of one place, in the order they came. Where none covers it, what there is at the delivery's resolution.
+    """
+    known = list(messages)
+    since, until = delivery.start, delivery.end
+    steps = {each.resolution for each in known} & {delivery.resolution / k for k in range(2, 3601)}
+    for step in sorted(steps):
+        fine = MeterHistory.of((each for each in known if each.resolution <= step), since=since, until=until)
+        if fine.power_w.size and not np.isnan(fine.power_w).any():
+            return fine, step
+    return MeterHistory.of(known, since=since, until=until), delivery.resolution
 
 
 def attributes(order: Order, history: MeterHistory, step: timedelta) -> ServiceAttributes:

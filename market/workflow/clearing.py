@@ -19,6 +19,7 @@ from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow.quality import relied_on
 
 Clearing: TypeAlias = Callable[[Case], Result]
 
@@ -78,7 +79,7 @@ def _case(book: Auction, work: UnitOfWork) -> Case:
         forecast=work.auctions.forecast(book.id),
         baselines=work.orders.baselines(book.id),
         requests=[each.request for each in work.orders.requests(book.id)],
-        offers=[each.offer for each in work.orders.offers(book.id) if each.state == "active"],
+        offers=relied_on(book, [each.offer for each in work.orders.offers(book.id) if each.state == "active"], work),
     )
 
 

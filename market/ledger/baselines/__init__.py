@@ -8,42 +8,49 @@ from collections.abc import Sequence
 
 from api_spec.metering import Calendar
 from api_spec.product import BaselineMethod
-from market.ledger.baselines.history import Metered, MeterHistory, Record, histories
+from market.ledger.baselines.history import Metered, MeterHistory, Record, by_place
 from market.ledger.baselines.methods import (
     DAY_MATCHING,
     Computed,
     Event,
+    Member,
     control_group,
+    members,
     meter_before,
     meter_before_after,
     mid_8_of_10,
     ten_of_ten_adjusted,
+    undelivered,
+    usual_w,
 )
 
 __all__ = [
     "DAY_MATCHING",
     "Computed",
     "Event",
+    "Member",
     "MeterHistory",
     "Metered",
     "Record",
     "baseline_by",
+    "by_place",
     "control_group",
-    "histories",
+    "members",
     "meter_before",
     "meter_before_after",
     "mid_8_of_10",
     "ten_of_ten_adjusted",
+    "undelivered",
+    "usual_w",
 ]
 
 
 def baseline_by(
-    method: BaselineMethod, event: Event, own: Record, *, group: Sequence[Record], calendar: Calendar
+    method: BaselineMethod, event: Event, own: Record, *, group: Sequence[Member], calendar: Calendar
 ) -> Computed:
     """The baseline of one place by a method of the product catalogue other than "nominated".
 
-    group : records of other participants' places without an award in this delivery. Raises HistoryTooShort,
-    ReadingsMissing.
+    group : places without an award in this delivery, for "control_group". Raises HistoryTooShort, ReadingsMissing.
     """
     match method:
         case "mid_8_of_10":

@@ -13,7 +13,7 @@ from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
 from api_spec.product import BaselineMethod
 from market.errors import HistoryTooShort, ReadingsMissing
-from market.ledger.baselines import Event, Record, baseline_by
+from market.ledger.baselines import Event, Record, baseline_by, members
 from market.ledger.baselines.days import is_rest, local_date, on_day
 from market.ledger.baselines.history import FloatArray
 
@@ -51,10 +51,11 @@ def backtest(
         shifted = _moved(delivery, day, calendar)
         event = Event(shifted, ordered=(True,) * delivery.count, notified_at=shifted.start)
         free = [each for each in records if day not in each.event_days]
+        group = members(event, free, calendar) if method == "control_group" else ()
         for own in free:
             metered = own.newest.means_w(shifted.starts(), shifted.resolution)
             with suppress(HistoryTooShort, ReadingsMissing):
-                computed = baseline_by(method, event, own, group=free, calendar=calendar)
+                computed = baseline_by(method, event, own, group=group, calendar=calendar)
                 if not np.isnan(metered).any():
                     trials.append(Trial(own.participant, np.array(computed.power_w, dtype=np.float64), metered))
     return trials

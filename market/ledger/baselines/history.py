@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Final, Self, TypeAlias
 
 import numpy as np
@@ -52,14 +53,21 @@ class MeterHistory:
 
     def means_w(self, starts: Sequence[datetime], length: timedelta) -> FloatArray:
         """Mean power from each start over `length`, (start,) [W]; NaN where some minute of it was not metered."""
-        first = np.array([(each - self.start) // MINUTE for each in starts], dtype=np.int64)
-        minutes = first[:, None] + np.arange(max(1, -(-length // MINUTE)))
-        inside = (minutes >= 0) & (minutes < self.power_w.size)
         if not self.power_w.size:
             return np.full(len(starts), np.nan)
-        drawn = np.where(inside, self.power_w[np.clip(minutes, 0, self.power_w.size - 1)], np.nan)
-        mean: FloatArray = drawn.mean(axis=1)
-        return mean
+        count = max(1, -(-length // MINUTE))
+        first = np.array([(each - self.start) // MINUTE for each in starts], dtype=np.int64)
+        low, high = (np.clip(edge, 0, self.power_w.size) for edge in (first, first + count))
+        energy, metered = self._running
+        mean: FloatArray = (energy[high] - energy[low]) / count
+        return np.where(metered[high] - metered[low] == count, mean, np.nan)
+
+    @cached_property
+    def _running(self) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Running sums over the minutes, from 0: of power (whole watts, so they are exact) and of metered minutes."""
+        known = ~np.isnan(self.power_w)
+        energy = np.concatenate([[0.0], np.cumsum(np.where(known, self.power_w, 0.0))])
+        return energy, np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,9 @@ class Record:
     event_days: frozenset[date] = frozenset()
 
 
-def histories(
-    messages: Iterable[Metered], *, since: datetime, until: datetime, received_by: datetime | None = None
-) -> dict[tuple[str, str], MeterHistory]:
-    """Histories per participant and bus. received_by : leave out what came later."""
+def by_place(messages: Iterable[Metered]) -> dict[tuple[str, str], list[Metered]]:
+    """Messages per participant and bus, in the order they came."""
     own: dict[tuple[str, str], list[Metered]] = defaultdict(list)
     for each in messages:
-        if received_by is None or each.received_at <= received_by:
-            own[each.participant, each.bus].append(each)
-    return {place: MeterHistory.of(those, since=since, until=until) for place, those in sorted(own.items())}
+        own[each.participant, each.bus].append(each)
+    return dict(sorted(own.items()))

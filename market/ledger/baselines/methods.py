@@ -1,6 +1,6 @@
 """The methods: day matching with and without a same-day adjustment, the meter before (and after), a control group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -42,6 +42,17 @@ class Computed:
 
     power_w: tuple[int, ...]
     source: BaselineSource
+
+
+def usual_w(event: Event, own: Record, calendar: Calendar) -> tuple[FloatArray, set[date]]:
+    """Means of ten like days, (period,) [W], and which days. Raises HistoryTooShort."""
+    usual = np.empty(event.delivery.count)
+    used = set[date]()
+    for at, starts in _local_days(event, calendar):
+        found = _like(event, starts, own, calendar)
+        usual[at] = found.power_w.mean(axis=0)
+        used |= set(found.days)
+    return usual, used
 
 
 def mid_8_of_10(event: Event, own: Record, calendar: Calendar) -> Computed:
@@ -114,40 +125,53 @@ def meter_before_after(event: Event, own: Record) -> Computed:
     return Computed(_whole(power), BaselineSource())
 
 
-def control_group(event: Event, own: Record, group: Sequence[Record], calendar: Calendar) -> Computed:
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A place of a control group: what it drew in the delivery, and its like-day means, (period,) [W]."""
+
+    participant: str
+    metered_w: FloatArray
+    usual_w: FloatArray
+
+
+def members(event: Event, records: Iterable[Record], calendar: Calendar) -> tuple[Member, ...]:
+    """Those of some places without an award that were metered throughout the delivery and have like days."""
+    found = []
+    for each in records:
+        metered = each.newest.means_w(event.delivery.starts(), event.delivery.resolution)
+        if not np.isnan(metered).any():
+            with suppress(HistoryTooShort):
+                found.append(Member(each.participant, metered, usual_w(event, each, calendar)[0]))
+    return tuple(found)
+
+
+def control_group(event: Event, own: Record, group: Sequence[Member], calendar: Calendar) -> Computed:
     """The place's like-day mean times what others without an award drew per unit of their own like-day means.
 
-    B(t) = H(t) sum_g A_g(t) / sum_g H_g(t), H and H_g means of ten like days, A_g what was metered. A ratio of sums
-    weighs every member by its size and no small denominator can carry it away (ratio estimator: Cochran, Sampling
-    Techniques, ch. 6). With fewer than five places of three participants, or where they usually draw nothing, the ratio
-    is 1 and the source says how many there were.
+    B(t) = H(t) sum_g A_g(t) / sum_g H_g(t), H and H_g means of ten like days, A_g what was metered, over other
+    participants' places g. A ratio of sums weighs every place by its size, and no small denominator carries it away
+    (ratio estimator: Cochran, Sampling Techniques, ch. 6). With fewer than five places of three participants, or where
+    they usually draw nothing, the ratio is 1; the source says how many there were.
     """
-    usual, used = _usual(event, own, calendar)
-    drawn, expected, members = np.zeros_like(usual), np.zeros_like(usual), list[str]()
-    for other in (each for each in group if each.participant != own.participant):
-        metered = other.newest.means_w(event.delivery.starts(), event.delivery.resolution)
-        with suppress(HistoryTooShort):
-            theirs, _ = _usual(event, other, calendar)
-            if not np.isnan(metered).any():
-                drawn, expected = drawn + metered, expected + theirs
-                members.append(other.participant)
-    enough = len(members) >= LEAST_PLACES and len(set(members)) >= LEAST_PARTICIPANTS
+    usual, used = usual_w(event, own, calendar)
+    others = [each for each in group if each.participant != own.participant]
+    enough = len(others) >= LEAST_PLACES and len({each.participant for each in others}) >= LEAST_PARTICIPANTS
     ratio = np.ones_like(usual)
     if enough:
-        np.divide(drawn, expected, out=ratio, where=expected > 0)
-    source = BaselineSource(days=tuple(sorted(used)), group=len(members), group_used=enough)
+        drawn, expected = sum(each.metered_w for each in others), sum(each.usual_w for each in others)
+        np.divide(drawn, expected, out=ratio, where=np.asarray(expected) > 0)
+    source = BaselineSource(days=tuple(sorted(used)), group=len(others), group_used=enough)
     return Computed(_whole(usual * ratio), source)
 
 
-def _usual(event: Event, own: Record, calendar: Calendar) -> tuple[FloatArray, set[date]]:
-    """Means of ten like days, (period,) [W], and which days."""
-    usual = np.empty(event.delivery.count)
-    used = set[date]()
-    for at, starts in _local_days(event, calendar):
-        found = _like(event, starts, own, calendar)
-        usual[at] = found.power_w.mean(axis=0)
-        used |= set(found.days)
-    return usual, used
+def undelivered(event: Event, own: Record, nominated_w: Sequence[int], reason: str) -> Computed:
+    """What was metered, so that nothing counts as delivered: where no baseline can be worked out, nobody is paid.
+
+    nominated_w : stands in where nothing was metered.
+    """
+    metered = own.newest.means_w(event.delivery.starts(), event.delivery.resolution)
+    power = np.where(np.isnan(metered), np.asarray(nominated_w, dtype=np.float64), metered)
+    return Computed(_whole(power), BaselineSource(undelivered=reason))
 
 
 def _local_days(event: Event, calendar: Calendar) -> Iterator[tuple[slice, tuple[datetime, ...]]]:
