@@ -10,7 +10,7 @@ from api_spec.defects import Defect, unknown
 from api_spec.metering import Calendar, MeterReading, MeterReadingTerms
 from market.errors import NotAdmitted, NotFound
 from market.ledger.baselines import DAY_MATCHING, Event, MeterHistory, Record, by_place, usual_w
-from market.ledger.baselines.days import LOOK_BACK, local_date
+from market.ledger.baselines.days import LOOK_BACK, beginning, local_date
 from market.ledger.settlement import Place
 from market.store import UnitOfWork
 
@@ -75,7 +75,8 @@ def require_history(book: Auction, participant: str, bus: str, *, work: UnitOfWo
         return
     archive = archive_of(book, work=work, participant=participant)
 
-    event = Event(book.delivery, (True,) * book.delivery.count, notified_at=book.gate_closure)
+    week = beginning(book.delivery, timedelta(days=7))
+    event = Event(week, (True,) * week.count, notified_at=book.gate_closure)
     usual_w(event, archive.record((participant, bus)), archive.calendar)
 
 

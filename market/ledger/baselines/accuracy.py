@@ -14,7 +14,7 @@ from api_spec.period import MarketPeriod
 from api_spec.product import BaselineMethod
 from market.errors import HistoryTooShort, ReadingsMissing
 from market.ledger.baselines import Event, Record, baseline_by, members
-from market.ledger.baselines.days import is_rest, local_date, on_day
+from market.ledger.baselines.days import beginning, is_rest, local_date, on_day
 from market.ledger.baselines.history import FloatArray
 
 COMPUTED: Final[tuple[BaselineMethod, ...]] = (
@@ -42,10 +42,11 @@ def backtest(
 ) -> list[Trial]:
     """Try a computed method on the last days before a delivery that are like its first day.
 
-    Every record is tried as if all of the day's periods, at the delivery's wall-clock times, had been ordered at their
-    start, with all other participants' records as the control group. Days with an award, and days that the method
+    Every record is tried as if the delivery's first 24 hours, at their wall-clock times, had been ordered when they
+    began, with all other participants' records as the control group. Days with an award, and days that the method
     cannot be worked out for, are left out.
     """
+    delivery = beginning(delivery, timedelta(days=1))
     trials = []
     for day in _days_before(delivery, calendar, days):
         shifted = _moved(delivery, day, calendar)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from api_spec.metering import Calendar
+from api_spec.period import MarketPeriod
 from market.errors import HistoryTooShort
 from market.ledger.baselines.history import FloatArray, Record
 
@@ -25,6 +26,12 @@ class LikeDays:
 
     days: tuple[date, ...]
     power_w: FloatArray
+
+
+def beginning(delivery: MarketPeriod, span: timedelta) -> MarketPeriod:
+    """The first periods of a delivery, as many as begin within `span`."""
+    count = min(delivery.count, -(-span // delivery.resolution))
+    return MarketPeriod(start=delivery.start, resolution=delivery.resolution, count=count)
 
 
 def is_rest(day: date, calendar: Calendar) -> bool:

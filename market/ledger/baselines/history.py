@@ -41,11 +41,13 @@ class MeterHistory:
         """
         minutes = np.full((until - since) // MINUTE, np.nan)
         for each in messages:
-            offset, rest = divmod(each.start - since, MINUTE)
-            length, finer = divmod(each.resolution, MINUTE)
-            if rest or finer:
+            if (each.start - since) % MINUTE or each.resolution % MINUTE:
                 continue
-            drawn = np.repeat(np.asarray(each.power_w, dtype=np.float64), length)
+            # Only what lies inside is spread over its minutes: a message may be much longer.
+            begin, end = max(0, (since - each.start) // each.resolution), -((each.start - until) // each.resolution)
+            drawn = np.asarray(each.power_w[begin : max(begin, end)], dtype=np.float64)
+            drawn = np.repeat(drawn, each.resolution // MINUTE)
+            offset = (each.start + begin * each.resolution - since) // MINUTE
             first, last = max(offset, 0), min(offset + drawn.size, minutes.size)
             if first < last:
                 minutes[first:last] = drawn[first - offset : last - offset]
