@@ -16,8 +16,8 @@ from api_spec.product import BaselineMethod
 from api_spec.units import MONEY_PLACES
 from market.ledger.baselines.history import FloatArray
 
-LEAST: Final = 5
-"""Deliveries with an award, and as many without, below which nothing is said."""
+LEAST: Final = 7
+"""Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
 THRESHOLD: Final = 3.0
 """Of the rank-sum statistic: an honest participant is above it once in 740 reports."""
 MATERIAL: Final = 0.05

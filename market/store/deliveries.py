@@ -66,10 +66,15 @@ class Deliveries:
         return [DeliveryQuality.model_validate_json(document) for _, document in sorted(newest.items())]
 
     def last(
-        self, most: int, *, at: datetime, network: str | None = None, participant: str | None = None
+        self, most: int, *, before: datetime | None, network: str | None = None, participant: str | None = None
     ) -> dict[tuple[str, str, str], list[DeliveryQuality]]:
-        """The last deliveries per network, participant and bus as known at a time, newest first, at most so many."""
-        known = select(QualityRow).where(col(QualityRow.recorded_at) <= at)
+        """The last deliveries per network, participant and bus, newest first, at most so many.
+
+        before : as known before a time; None = as known now.
+        """
+        known = select(QualityRow)
+        if before is not None:
+            known = known.where(col(QualityRow.recorded_at) < before)
         if network is not None:
             known = known.where(QualityRow.network == network)
         if participant is not None:

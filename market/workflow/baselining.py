@@ -73,7 +73,7 @@ def baseline_accuracy(auction: str, *, now: datetime, work: UnitOfWork) -> list[
 
 
 def _worked_out(book: Auction, *, now: datetime, work: UnitOfWork) -> list[SettlementBaseline]:
-    archive = archive_of(book, work=work, gate=book.closed_at)
+    archive = archive_of(book, work=work, gate=book.gate_closure)
     ordered = _ordered(book, work)
     nominated = _by_place(work.orders.baselines(book.id))
 
@@ -113,14 +113,15 @@ def _computed(
     found = {}
     for place, periods in sorted(ordered.items()):
         own, event = archive.record(place), Event(book.delivery, periods, notified_at)
+        said = nominated.get(place, (0,) * book.delivery.count)
         try:
             found[place] = baseline_by(method, event, own, group=group, calendar=archive.calendar)
         except HistoryTooShort as failure:
-            found[place] = undelivered(event, own, nominated[place], str(failure))
+            found[place] = undelivered(event, own, said, str(failure))
         except ReadingsMissing as failure:
             if book.product.missing_readings == "wait" or now < book.delivery.end + book.product.readings_due:
                 raise
-            found[place] = undelivered(event, own, nominated[place], str(failure))
+            found[place] = undelivered(event, own, said, str(failure))
     return found
 
 

@@ -104,19 +104,19 @@ def archive(
 ) -> Archive:
     """Records of places on a network over a time span, MOST at most.
 
-    gate : when history had to be in to count for like days, and as of when the calendar counts; None = as all stands
-    now. participant : whose places; None = everybody's.
+    gate : before when history had to be in to count for like days, and the calendar be set; None = as all stands now.
+    participant : whose places; None = everybody's.
     """
     since, until = since.replace(second=0, microsecond=0), min(until, since + MOST)
     messages = work.meters.history(network, since=since, until=until, participant=participant)
-    clocks = work.meters.calendar(network, at=gate)
+    clocks = work.meters.calendar(network, before=gate)
     days = _event_days(network, since, clocks, work)
     return Archive(
         {
             place: Record(
                 *place,
                 at_gate=MeterHistory.of(
-                    (each for each in those if gate is None or each.received_at <= gate), since=since, until=until
+                    (each for each in those if gate is None or each.received_at < gate), since=since, until=until
                 ),
                 newest=MeterHistory.of(those, since=since, until=until),
                 event_days=frozenset(days[place]),

@@ -44,15 +44,17 @@ def visible_quality(auction: str, *, who: Organisation, work: UnitOfWork) -> lis
     return work.deliveries.quality(auction, participant=None if who.role == "operator" else who.id)
 
 
-def visible_reliability(*, who: Organisation, now: datetime, work: UnitOfWork) -> list[Reliability]:
+def visible_reliability(*, who: Organisation, work: UnitOfWork) -> list[Reliability]:
     """Scores of the reader's own places with a settled delivery; of all for an operator."""
-    found = work.deliveries.last(LAST, at=now, participant=None if who.role == "operator" else who.id)
+    found = work.deliveries.last(LAST, before=None, participant=None if who.role == "operator" else who.id)
     return [_reliability(place, deliveries) for place, deliveries in found.items()]
 
 
-def reliability_of(participant: str, bus: str, *, network: str, at: datetime, work: UnitOfWork) -> Reliability:
-    """The score of one place as known at a time; 1 from no deliveries where it has none."""
-    found = work.deliveries.last(LAST, at=at, network=network, participant=participant)
+def reliability_of(
+    participant: str, bus: str, *, network: str, work: UnitOfWork, before: datetime | None = None
+) -> Reliability:
+    """The score of one place, as known before a time or now; 1 from no deliveries where it has none."""
+    found = work.deliveries.last(LAST, before=before, network=network, participant=participant)
     place = (network, participant, bus)
     return _reliability(place, found.get(place, ()))
 
@@ -60,11 +62,11 @@ def reliability_of(participant: str, bus: str, *, network: str, at: datetime, wo
 def relied_on(book: Auction, offers: Sequence[FlexOffer], work: UnitOfWork) -> Sequence[FlexOffer]:
     """The offers as they enter clearing: at what they can be relied on for, where the product says so.
 
-    By scores as known when the gate closed, so that a clearing that is taken up again has the same input.
+    By scores as known before the gate closed, so that a clearing that is taken up again has the same input.
     """
     if not book.product.derate_by_reliability or book.closed_at is None:
         return offers
-    found = work.deliveries.last(LAST, at=book.closed_at, network=book.network)
+    found = work.deliveries.last(LAST, before=book.closed_at, network=book.network)
     return derated(
         offers, {(who, bus): _reliability((at, who, bus), found[at, who, bus]).score for at, who, bus in found}
     )

@@ -98,5 +98,5 @@ def delivery_quality(auction: str, who: Anyone, world: WorldOf, page: PageOf) ->
 def reliability(who: Anyone, world: WorldOf, page: PageOf) -> list[Reliability]:
     """Reliability of one's own places; of all for an operator."""
     with UnitOfWork(world.engine) as work:
-        found = quality.visible_reliability(who=who, now=world.clock.now(), work=work)
+        found = quality.visible_reliability(who=who, work=work)
     return page.of(found, lambda each: f"{each.network} {each.participant} {each.bus}")

@@ -91,16 +91,16 @@ def test_nothing_is_said_of_few_deliveries() -> None:
 
     found = finding("street", "a", "lot", [*few, *[delivery(10_000)] * 20])
 
-    assert (found.verdict, found.score, found.earned_eur) == ("too_few_deliveries", 0, 0)
+    assert (found.verdict, found.score, found.earned_eur) == ("too_few_deliveries", 0.0, Decimal(0))
 
 
 def test_honest_random_fleets_stay_below_the_threshold_and_an_inflating_one_does_not() -> None:
-    """Ten places, 200 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
+    """Ten places, 100 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
 
     The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them.
     """
     clean = caught = 0
-    for seed in range(200):
+    for seed in range(100):
         random = np.random.default_rng(seed)
 
         def fleet(inflation: float, random: np.random.Generator = random) -> str:
@@ -111,5 +111,5 @@ def test_honest_random_fleets_stay_below_the_threshold_and_an_inflating_one_does
         clean += all(fleet(0.0) != "conspicuous" for _ in range(10))
         caught += fleet(0.5) == "conspicuous"
 
-    assert clean >= 190
-    assert caught >= 190
+    assert clean >= 95
+    assert caught >= 95
