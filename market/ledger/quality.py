@@ -1,23 +1,14 @@
-"""Delivery quality: what of an ordered change arrived, how evenly and how fast.
-
-Attributes of a service as the literature on electric vehicles providing it has them: accuracy, precision, activation
-and ramp times.
-"""
+"""Delivery quality from the market's own readings: what of an ordered change arrived, how evenly and how fast."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 import numpy as np
 
 from api_spec.period import MarketPeriod
-from api_spec.quality import ServiceAttributes
-from market.ledger.baselines.history import FloatArray, Metered, MeterHistory
-
-RESPONSE: Final = 0.1
-"""Part of the order beyond which a response counts as begun; the ramp is counted from here to FULL."""
-FULL: Final = 0.9
+from api_spec.quality import ServiceAttributes, attributes_of
+from market.ledger.baselines.history import Metered, MeterHistory
 
 
 @dataclass(frozen=True)
@@ -69,71 +60,14 @@ def finest(messages: Iterable[Metered], delivery: MarketPeriod) -> tuple[MeterHi
 def attributes(order: Order, history: MeterHistory, step: timedelta) -> ServiceAttributes:
     """Attributes of a delivery from readings in steps of `step`, a divisor of the order's resolution.
 
-    The change is counted in the direction of the order: change = +-(metered - baseline). accuracy = sum of change over
-    sum of |order|, precision = standard deviation of (change - |order|) over mean |order|, both over steps with an
-    order and not capped. Times, of the first run of one order after nothing was ordered: steps that are as long as a
-    period say nothing of them. Steps that were not metered are left out; all is absent where nothing was.
+    Steps as long as a period say nothing of times. All is absent where nothing was metered.
     """
     fold = order.resolution // step
     starts = [order.start + k * step for k in range(len(order.ordered_w) * fold)]
-    ordered = np.repeat(np.array(order.ordered_w, dtype=np.float64), fold)
-    baseline = np.repeat(np.array(order.baseline_w, dtype=np.float64), fold)
-    change = np.where(ordered < 0, -1.0, 1.0) * (history.means_w(starts, step) - baseline)
-    inside = (ordered != 0) & ~np.isnan(change)
-    if not inside.any():
-        return ServiceAttributes()
-    size = np.abs(ordered[inside])
-    activation, up = (None, None) if fold == 1 else _into(ordered, baseline, history.means_w(starts, step), step)
-    down = None if fold == 1 else _out_of(ordered, baseline, history.means_w(starts, step), step)
-    return ServiceAttributes(
-        accuracy=round(float(np.clip(change[inside].sum() / size.sum(), -1000, 1000)), 6),
-        precision=round(float((change[inside] - size).std() / size.mean()), 6),
-        activation_s=activation,
-        ramp_up_w_per_s=up,
-        ramp_down_w_per_s=down,
+    change = history.means_w(starts, step) - np.repeat(np.array(order.baseline_w, dtype=np.float64), fold)
+    return attributes_of(
+        [float(w) for w in order.ordered_w for _ in range(fold)],
+        [None if np.isnan(each) else float(each) for each in change],
+        step_s=step.total_seconds(),
+        timed=fold > 1,
     )
-
-
-def _into(
-    ordered: FloatArray, baseline: FloatArray, metered: FloatArray, step: timedelta
-) -> tuple[float | None, float | None]:
-    """Activation time [s] and speed of the ramp into the first order [W/s]."""
-    first = int((ordered != 0).argmax())
-    size, share = abs(ordered[first]), _share(ordered[first], baseline, metered)
-    end = _end_of(ordered, first)
-    begun = _first(share[first:end] > RESPONSE)
-    full = _first(share[first:end] >= FULL)
-    if begun is None:
-        return None, None
-    seconds = step.total_seconds()
-    speed = None if full is None else (FULL - RESPONSE) * size / ((full - begun + 1) * seconds)
-    return begun * seconds, None if speed is None else round(float(speed), 3)
-
-
-def _out_of(ordered: FloatArray, baseline: FloatArray, metered: FloatArray, step: timedelta) -> float | None:
-    """Speed of the ramp out of the first order [W/s]; None where another follows at once or the delivery ends."""
-    first = int((ordered != 0).argmax())
-    end = _end_of(ordered, first)
-    if end == ordered.size or ordered[end] != 0:
-        return None
-    share = _share(ordered[first], baseline, metered)[end:]
-    left, gone = _first(share < FULL), _first(share <= RESPONSE)
-    if left is None or gone is None:
-        return None
-    return round(float((FULL - RESPONSE) * abs(ordered[first]) / ((gone - left + 1) * step.total_seconds())), 3)
-
-
-def _share(order: float, baseline: FloatArray, metered: FloatArray) -> FloatArray:
-    """Change over order, (step,); NaN compares as not there yet."""
-    share: FloatArray = (metered - baseline) / order
-    return share
-
-
-def _end_of(ordered: FloatArray, first: int) -> int:
-    """The first step after `first` in which another amount is ordered."""
-    other = _first(ordered[first:] != ordered[first])
-    return ordered.size if other is None else first + other
-
-
-def _first(those: np.ndarray) -> int | None:
-    return int(those.argmax()) if those.any() else None
