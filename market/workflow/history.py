@@ -110,7 +110,7 @@ def archive(
     since, until = since.replace(second=0, microsecond=0), min(until, since + MOST)
     messages = work.meters.history(network, since=since, until=until, participant=participant)
     clocks = work.meters.calendar(network, before=gate)
-    days = _event_days(network, since, clocks, work)
+    days = _event_days(network, since, clocks, work, participant=participant)
     return Archive(
         {
             place: Record(
@@ -127,11 +127,13 @@ def archive(
     )
 
 
-def _event_days(network: str, since: datetime, clocks: Calendar, work: UnitOfWork) -> defaultdict[Place, set[date]]:
+def _event_days(
+    network: str, since: datetime, clocks: Calendar, work: UnitOfWork, *, participant: str | None
+) -> defaultdict[Place, set[date]]:
     """Local dates on which places had an award."""
     days: defaultdict[Place, set[date]] = defaultdict(set)
     for book in work.auctions.published_on(network, since=since):
         dates = [local_date(each, clocks) for each in book.delivery.starts()]
-        for award in work.auctions.awards(book.id):
+        for award in work.auctions.awards(book.id, participant=participant):
             days[award.participant, award.bus] |= {day for day, w in zip(dates, award.power_w, strict=True) if w}
     return days

@@ -9,7 +9,7 @@ from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
 from api_spec.product import BaselineMethod
 from market.ledger.baselines import Metered, MeterHistory, Record
-from market.ledger.baselines.accuracy import Trial, accuracy, backtest, nominated_trials
+from market.ledger.baselines.accuracy import COMPUTED, Trial, accuracy, backtest, nominated_trials
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EVENT = datetime(2026, 1, 15, 17, tzinfo=UTC)
@@ -48,7 +48,7 @@ def test_what_two_participants_could_read_from_each_other_is_withheld() -> None:
     assert (found.deliveries, found.bias_w, found.mae_w, found.mean_w) == (0, None, None, None)
 
 
-@pytest.mark.parametrize("method", ["mid_8_of_10", "10_of_10_adjusted", "meter_before", "control_group"])
+@pytest.mark.parametrize("method", COMPUTED)
 def test_every_method_is_exact_where_nothing_changes(method: BaselineMethod) -> None:
     """Six places with steady loads, ten working days."""
     records = [steady(who, 1000 * k) for k, who in enumerate("abcdef", start=1)]
