@@ -22,16 +22,19 @@ TRIED: Final = timedelta(days=45)
 def settlement_baselines(book: Auction, *, now: datetime, work: UnitOfWork) -> dict[Place, tuple[int, ...]]:
     """What each place with an award is settled against, per period [W], by the product's method.
 
-    Worked out at the first settlement from the history as it stood at the gate, then frozen: a repeated or corrected
-    settlement reads the same. Raises ReadingsMissing where a method waits for readings just before or after the order.
+    What is frozen, or worked out from the history as it stood at the gate; nothing is written. Raises ReadingsMissing
+    where a method waits for readings just before or after the order.
     """
     if book.product.baseline == "nominated":
         return _by_place(work.orders.baselines(book.id))
-    frozen = work.deliveries.baselines(book.id)
-    if not frozen:
-        frozen = _worked_out(book, now=now, work=work)
-        work.deliveries.freeze(frozen)
-    return {(each.participant, each.bus): each.power_w for each in frozen}
+    found = work.deliveries.baselines(book.id) or _worked_out(book, now=now, work=work)
+    return {(each.participant, each.bus): each.power_w for each in found}
+
+
+def freeze_baselines(book: Auction, *, now: datetime, work: UnitOfWork) -> None:
+    """Keep what an auction is settled against at its first settlement: a repeated or corrected one reads the same."""
+    if book.product.baseline != "nominated" and not work.deliveries.baselines(book.id):
+        work.deliveries.freeze(_worked_out(book, now=now, work=work))
 
 
 def visible_settlement_baselines(auction: str, *, who: Organisation, work: UnitOfWork) -> list[SettlementBaseline]:

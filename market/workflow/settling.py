@@ -12,7 +12,7 @@ from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
-from market.workflow.baselining import settlement_baselines
+from market.workflow.baselining import freeze_baselines, settlement_baselines
 from market.workflow.quality import record_quality
 
 
@@ -50,6 +50,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
 
         work.money.add_statements(settled)
         work.money.post(transfers)
+        freeze_baselines(book, now=now, work=work)
         record_quality(book, settled, baselines, now=now, work=work)
         work.auctions.save_state(settled_book)
         work.commit()
