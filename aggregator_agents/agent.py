@@ -19,10 +19,12 @@ from api_spec.client import MarketClient, or_none
 from api_spec.flexibility import EnvelopeTerms
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
+from api_spec.quality import BusAttributes, attributes_of
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
+_SAMPLE: Final = timedelta(seconds=5)  # of power, for the attributes of a delivery
 
 
 class SiteTable(Message):
@@ -217,8 +219,27 @@ class EvAggregator:
             for own in baseline.buses
             if own.bus in self._places
         ]
-        terms = ReadingTerms(start=starts[0], buses=tuple(metered))
+        attributes = await self._attributes(delivery, baseline) if over == delivery.count else ()
+        terms = ReadingTerms(start=starts[0], buses=tuple(metered), attributes=attributes)
         await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {over}")
+
+    async def _attributes(self, delivery: MarketPeriod, baseline: Baseline) -> tuple[BusAttributes, ...]:
+        """What was measured of the whole delivery at every site with an order."""
+        fold = delivery.resolution // _SAMPLE
+        found = []
+        for own in baseline.buses:
+            place = self._places.get(own.bus)
+            if place is None or place.control.order is None or not place.control.order.awarded_w.any() or fold == 0:
+                continue
+            drawn_w = await place.station.mean_w(delivery.start, delivery.resolution / fold, delivery.count * fold)
+            change_w = drawn_w - np.repeat(np.array(own.power_w, dtype=np.float64), fold)
+            measured = attributes_of(
+                np.repeat(place.control.order.awarded_w, fold).tolist(),
+                change_w.tolist(),
+                step_s=delivery.resolution.total_seconds() / fold,
+            )
+            found.append(BusAttributes(bus=own.bus, **dict(measured)))
+        return tuple(found)
 
     async def _mean_w(self, bus: str, start: datetime, delivery: MarketPeriod) -> int:
         energy_wh = await self._places[bus].station.metered_wh(start, start + delivery.resolution)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -20,12 +21,24 @@ from api_spec.auction import (
     RequestReceipt,
 )
 from api_spec.award import Award
+from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseline
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
-from api_spec.ids import AuctionId, NetworkId, OfferId, RequestId
-from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast, Reading, ReadingTerms
+from api_spec.ids import AuctionId, BusId, NetworkId, OfferId, RequestId
+from api_spec.metering import (
+    Baseline,
+    BaselineNomination,
+    BusPower,
+    Calendar,
+    Forecast,
+    MeterReading,
+    MeterReadingTerms,
+    Reading,
+    ReadingTerms,
+)
 from api_spec.organisation import Credentials, Organisation, OrganisationTerms, Token
 from api_spec.problem import Problem, ProblemType
+from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.settlement import Statement, Transfer
 
 M = TypeVar("M", bound=BaseModel)
@@ -212,6 +225,49 @@ class MarketClient:
     async def transfers(self, auction: AuctionId) -> tuple[Transfer, ...]:
         """Ledger entries of an auction: the caller's own; all for an operator."""
         return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/transfers", Transfer)])
+
+    # meter history, baselines and delivery quality
+
+    async def submit_meter_reading(self, reading: MeterReadingTerms, *, key: str | None = None) -> MeterReading:
+        """Aggregator: report what its resources at a bus drew, whether or not there was an auction."""
+        return await self._post("/v1/meters/readings", reading, MeterReading, key=key)
+
+    async def meter_readings(self, network: NetworkId, *, bus: BusId | None = None) -> tuple[MeterReading, ...]:
+        """Aggregator: its own meter history on a network, outside of auctions; all versions, in the order they came."""
+        query = {"network": network} if bus is None else {"network": network, "bus": bus}
+        return tuple([each async for each in self._pages("/v1/meters/readings", MeterReading, query)])
+
+    async def set_calendar(self, network: NetworkId, calendar: Calendar) -> Calendar:
+        """DSO: set the clocks and holidays of a network of its own, for gates that close from now on."""
+        return await self._put(f"/v1/networks/{quote(network, safe='')}/calendar", calendar, Calendar)
+
+    async def calendar(self, network: NetworkId) -> Calendar:
+        """The clocks and holidays of a network."""
+        return await self._get(f"/v1/networks/{quote(network, safe='')}/calendar", Calendar)
+
+    async def settlement_baselines(self, auction: AuctionId) -> tuple[SettlementBaseline, ...]:
+        """What the caller's deliveries are settled against, with where it comes from; all for an operator."""
+        pages = self._pages(f"/v1/auctions/{auction}/settlement-baseline", SettlementBaseline)
+        return tuple([each async for each in pages])
+
+    async def baseline_accuracy(self, auction: AuctionId) -> tuple[BaselineAccuracy, ...]:
+        """How good each baseline method was at the times of an auction's delivery, all participants together."""
+        pages = self._pages(f"/v1/auctions/{auction}/baseline-accuracy", BaselineAccuracy)
+        return tuple([each async for each in pages])
+
+    async def gaming_report(self, network: NetworkId, *, since: datetime, until: datetime) -> tuple[GamingFinding, ...]:
+        """Operator: how nominations on a network behaved with and without an award."""
+        query = {"since": since.isoformat(), "until": until.isoformat()}
+        pages = self._pages(f"/v1/networks/{quote(network, safe='')}/gaming-report", GamingFinding, query)
+        return tuple([each async for each in pages])
+
+    async def quality(self, auction: AuctionId) -> tuple[DeliveryQuality, ...]:
+        """Quality of the caller's own settled deliveries; of all for an operator."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/quality", DeliveryQuality)])
+
+    async def reliability(self) -> tuple[Reliability, ...]:
+        """Reliability scores of the caller's own places; of all for an operator."""
+        return tuple([each async for each in self._pages("/v1/reliability", Reliability)])
 
     # transport
 

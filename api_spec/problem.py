@@ -29,6 +29,7 @@ class ProblemType(StrEnum):
     NOT_ADMITTED = "not-admitted"
     BASELINE_MISSING = "baseline-missing"
     READINGS_MISSING = "readings-missing"
+    HISTORY_TOO_SHORT = "history-too-short"
     CLEARING_FAILED = "clearing-failed"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     PRECONDITION_FAILED = "precondition-failed"

@@ -15,7 +15,9 @@ from api_spec.units import EurPerMwh, Fraction, Message, NonNegative
 Stage: TypeAlias = Literal["reservation", "activation"]
 Trading: TypeAlias = Literal["auction", "continuous"]
 Direction: TypeAlias = Literal["reduction", "increase", "both"]
-BaselineMethod: TypeAlias = Literal["nominated", "mid_8_of_10", "10_of_10_adjusted", "meter_before", "control_group"]
+BaselineMethod: TypeAlias = Literal[
+    "nominated", "mid_8_of_10", "10_of_10_adjusted", "meter_before", "meter_before_after", "control_group"
+]
 MissingReadings: TypeAlias = Literal["wait", "undelivered", "baseline"]
 Priority: TypeAlias = Literal["joint", "dso_first", "tso_first"]
 

@@ -223,6 +223,17 @@ class ReadingsMissing(FlexmarketError):
         self.participant, self.bus, self.start = participant, bus, start
 
 
+class HistoryTooShort(FlexmarketError):
+    """A place has too few like days in its meter history for the product's baseline."""
+
+    def __init__(self, participant: str, bus: str, *, found: int, needed: int) -> None:
+        """Say how many there are and how many it takes."""
+        super().__init__(
+            f"{participant} has {found} like days of meter history at {bus}, and the product's baseline needs {needed}"
+        )
+        self.participant, self.bus, self.found, self.needed = participant, bus, found, needed
+
+
 # --- clearing --------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from aggregator_agents.charging.station import VEHICLE_LAG, PlugStatus, held_a
-from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, Session, Site
+from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, FloatArray, Session, Site
 from api_spec.units import Message, NonNegative, Positive
 
 _FULL_WH: Final = 1e-6
@@ -194,6 +194,14 @@ class EmulatedStation:
         self._advance(end)
         before, after = np.interp([start.timestamp(), end.timestamp()], self._instants, self._registers)
         return float(after - before)
+
+    async def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
+        """As Station."""
+        self._advance(start + count * step)
+        step_s = step.total_seconds()
+        edges = start.timestamp() + step_s * np.arange(count + 1)
+        mean: FloatArray = np.diff(np.interp(edges, self._instants, self._registers)) * 3600 / step_s
+        return mean
 
     def drawn_w(self, now: datetime) -> float:
         """True power of all plugs at this moment [W]."""

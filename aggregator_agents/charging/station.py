@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, Protocol
 
-from aggregator_agents.fleet import Session
+from aggregator_agents.fleet import FloatArray, Session
 
 VEHICLE_LAG: Final = timedelta(seconds=5)
 """A vehicle follows a change of the control pilot within this time (IEC 61851-1)."""
@@ -60,4 +60,8 @@ class Station(Protocol):
 
     async def metered_wh(self, start: datetime, end: datetime) -> float:
         """Energy of all plugs together from `start` to `end`, consumption positive [Wh]. Raises ChargerSilent."""
+        ...
+
+    async def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
+        """Mean power of all plugs together in `count` steps from `start` on, (step,) [W]. Raises ChargerSilent."""
         ...

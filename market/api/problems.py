@@ -37,6 +37,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
     errors.DeliveryNotOver: (ProblemType.WRONG_STATE, 409),
     errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
+    errors.HistoryTooShort: (ProblemType.HISTORY_TOO_SHORT, 409),
 }
 _HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}

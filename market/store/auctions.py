@@ -74,6 +74,13 @@ class Auctions:
         rows = self._session.exec(query.order_by(col(AuctionRow.sequence)).limit(limit))
         return [(row.sequence or 0, _auction(row)) for row in rows]
 
+    def published_on(self, network: str, *, since: datetime) -> list[Auction]:
+        """Published and settled auctions of a network with deliveries that end after `since`, oldest first."""
+        reaching = col(AuctionRow.settled_at).is_(None) | (col(AuctionRow.settled_at) > since)
+        query = select(AuctionRow).where(AuctionRow.network == network, col(AuctionRow.published_at).is_not(None))
+        rows = self._session.exec(query.where(reaching).order_by(col(AuctionRow.sequence)))
+        return [each for each in map(_auction, rows) if each.delivery.end > since]
+
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""
         row = self._row(auction)

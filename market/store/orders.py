@@ -190,6 +190,7 @@ def _reading(auction: str, participant: str, terms: ReadingTerms, *, version: in
     return Reading(
         start=terms.start,
         buses=terms.buses,
+        attributes=terms.attributes,
         auction=auction,
         participant=participant,
         version=version,

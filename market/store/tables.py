@@ -192,3 +192,58 @@ class AnswerRow(_Table, table=True):
     operation: str
     body_sha256: str
     document: str = Field(sa_type=Text)
+
+
+class CalendarRow(_Table, table=True):
+    """One version of a network's clocks and holidays."""
+
+    __tablename__ = "calendar"
+    __table_args__ = (UniqueConstraint("network", "version"), _STRICT)
+    sequence: int | None = Field(default=None, primary_key=True)
+    network: str = Field(sa_type=Text, foreign_key="network.name")
+    version: int
+    document: str = Field(sa_type=Text)
+    set_at: datetime = Field(sa_type=UtcTime)
+
+
+class MeterReadingRow(_Table, table=True):
+    """One message of meter history; a later version replaces what it repeats."""
+
+    __tablename__ = "meter_reading"
+    __table_args__ = (UniqueConstraint("participant", "network", "bus", "version"), _STRICT)
+    sequence: int | None = Field(default=None, primary_key=True)
+    participant: str = Field(sa_type=Text)
+    network: str = Field(sa_type=Text, foreign_key="network.name", index=True)
+    bus: str = Field(sa_type=Text)
+    version: int
+    start: datetime = Field(sa_type=UtcTime)
+    until: datetime = Field(sa_type=UtcTime)
+    document: str = Field(sa_type=Text)
+    received_at: datetime = Field(sa_type=UtcTime)
+
+
+class SettlementBaselineRow(_Table, table=True):
+    """What a place is settled against; written once, at its first settlement."""
+
+    __tablename__ = "settlement_baseline"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    participant: str = Field(sa_type=Text, primary_key=True)
+    bus: str = Field(sa_type=Text, primary_key=True)
+    document: str = Field(sa_type=Text)
+
+
+class QualityRow(_Table, table=True):
+    """One version of the quality of a delivery; a settlement that is corrected writes the next."""
+
+    __tablename__ = "quality"
+    __table_args__ = (UniqueConstraint("auction", "participant", "bus", "version"), _STRICT)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(sa_type=Text, foreign_key="auction.id")
+    network: str = Field(sa_type=Text, index=True)
+    participant: str = Field(sa_type=Text, index=True)
+    bus: str = Field(sa_type=Text)
+    version: int
+    delivered_at: datetime = Field(sa_type=UtcTime)
+    recorded_at: datetime = Field(sa_type=UtcTime)
+    document: str = Field(sa_type=Text)

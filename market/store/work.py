@@ -11,8 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.deliveries import Deliveries
 from market.store.engine import READING
 from market.store.jobs import Jobs
+from market.store.meters import Meters
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
@@ -27,7 +29,7 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, jobs : queries and writes, each over its own tables.
+    participants, auctions, orders, money, jobs, meters, deliveries : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
@@ -43,6 +45,8 @@ class UnitOfWork:
         self.orders = Orders(self._session)
         self.money = Money(self._session)
         self.jobs = Jobs(self._session)
+        self.meters = Meters(self._session)
+        self.deliveries = Deliveries(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -31,6 +31,7 @@ from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
 from market.workflow.cluster import clearing_on
+from market.workflow.quality import relied_on
 
 LEASE: Final = timedelta(seconds=15)
 """A worker that is not heard of for so long has died; its auction goes to another."""
@@ -163,7 +164,7 @@ def _case(book: Auction, work: UnitOfWork) -> Case:
         forecast=work.auctions.forecast(book.id),
         baselines=work.orders.baselines(book.id),
         requests=[each.request for each in work.orders.requests(book.id)],
-        offers=[each.offer for each in work.orders.offers(book.id) if each.state == "active"],
+        offers=relied_on(book, [each.offer for each in work.orders.offers(book.id) if each.state == "active"], work),
     )
 
 

@@ -16,6 +16,7 @@ from market.orderbook.admission import admit_baseline, admit_forecast, admit_off
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
+from market.workflow.history import require_history
 
 
 def register_network(network: Network, *, dso: str, now: datetime, work: UnitOfWork) -> Network:
@@ -138,6 +139,7 @@ def withdraw_offer(
 def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
     book, network = _open_book(auction, now, work)
     admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
+    require_history(book, offer.participant, offer.bus, work=work)
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 
     work.orders.add_offer(receipt)

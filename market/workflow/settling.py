@@ -12,6 +12,8 @@ from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow.baselining import freeze_baselines, settlement_baselines
+from market.workflow.quality import record_quality
 
 
 def submit_reading(
@@ -38,7 +40,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)
-        baselines = _baselines(auction, work)
+        baselines = _baselines(book, now, work)
         readings = metered(work.orders.readings(auction), book.delivery)
 
         awards = work.auctions.awards(auction)
@@ -47,10 +49,12 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
 
         work.money.add_statements(settled)
         work.money.post(transfers)
+        freeze_baselines(book, now=now, work=work)
+        record_quality(book, settled, baselines, now=now, work=work)
         work.auctions.save_state(settled_book)
         work.commit()
     return settled_book
 
 
-def _baselines(auction: str, work: UnitOfWork) -> dict[Place, tuple[int, ...]]:
-    return {(own.participant, each.bus): each.power_w for own in work.orders.baselines(auction) for each in own.buses}
+def _baselines(book: Auction, now: datetime, work: UnitOfWork) -> dict[Place, tuple[int, ...]]:
+    return settlement_baselines(book, now=now, work=work)

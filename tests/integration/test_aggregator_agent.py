@@ -117,6 +117,10 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     statement = await place.fleet.statement(place.auction)
     assert statement.payment_eur > 0
     assert statement.penalty_eur < statement.payment_eur / 5
+    (quality,) = await place.fleet.quality(place.auction)
+    assert quality.by_aggregator is not None and quality.by_aggregator.activation_s is not None
+    assert quality.by_aggregator.accuracy == pytest.approx(quality.by_market.accuracy, rel=1e-3), "both meters agree"
+    assert quality.accuracy > 0.8
     for each in agent.driver_report():
         assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
 

@@ -23,6 +23,17 @@ async def test_a_vehicle_follows_after_its_lag_and_draws_a_little_less() -> None
     assert drawn_wh == pytest.approx(0.9 * FULL_W * 50 / 3600, abs=lag_wh)
 
 
+async def test_power_in_steps_shows_when_a_vehicle_follows() -> None:
+    """Told to stop after a minute and stopping 5 s later: of the fourth step of 10 s from 00:30 on, a half is drawn."""
+    station = EmulatedStation(site(), [vehicle()], since=NOON, behaviour=Behaviour(lag_s=5, accuracy=1))
+    await station.cap("lot-1-1", 16, now=NOON - timedelta(minutes=1), expires_in=HOUR)
+    await station.cap("lot-1-1", 0, now=NOON + timedelta(minutes=1), expires_in=HOUR)
+
+    drawn_w = await station.mean_w(NOON + timedelta(seconds=30), timedelta(seconds=10), 9)
+
+    assert drawn_w.tolist() == pytest.approx([FULL_W] * 3 + [FULL_W / 2] + [0] * 5)
+
+
 async def test_without_a_lease_every_charger_gives_what_is_safe_to_one_of_its_plugs() -> None:
     lot = site(chargers=8, plugs=2)
     crowd = [vehicle(each.id, wants_wh=50_000) for each in lot.plugs]

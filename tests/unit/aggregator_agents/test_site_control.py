@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aggregator_agents.charging.emulated import Behaviour, EmulatedStation
 from aggregator_agents.charging.station import ChargerSilent, PlugStatus
 from aggregator_agents.delivery import Order, SiteControl
-from aggregator_agents.fleet import Session, Site
+from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.planning import Valuation, plan
 from api_spec.auction import Auction
 from api_spec.award import Award
@@ -159,6 +159,9 @@ class Flaky:
 
     async def metered_wh(self, start: datetime, end: datetime) -> float:
         return await self._station.metered_wh(start, end)
+
+    async def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
+        return await self._station.mean_w(start, step, count)
 
 
 CHARGERS = ("lot-1", "lot-2", "lot-3")

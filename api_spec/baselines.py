@@ -1,0 +1,82 @@
+"""What deliveries are measured against, how good that is, and whether nominations move when an award is expected."""
+
+from typing import Literal
+
+from api_spec.flexibility import PowerSeries
+from api_spec.ids import AuctionId, BusId, NetworkId, OrganisationId
+from api_spec.metering import Day
+from api_spec.period import Instant
+from api_spec.product import BaselineMethod
+from api_spec.units import Count, Message, Money, NonNegative, Real, Watts
+
+
+class BaselineSource(Message):
+    """Where a baseline comes from.
+
+    nominated_version : of the nomination it is. days : like days it is the mean of, oldest first. adjustment_w :
+    same-day adjustment, one for each local date of the delivery. group : places of the control group; group_used : they
+    were enough. undelivered : why none could be worked out; it is then what was metered, so that nothing counts as
+    delivered.
+    """
+
+    nominated_version: Count | None = None
+    days: tuple[Day, ...] = ()
+    adjustment_w: tuple[Watts, ...] = ()
+    group: Count | None = None
+    group_used: bool | None = None
+    undelivered: str | None = None
+
+
+class SettlementBaseline(Message):
+    """What a participant's delivery at a bus is measured against; frozen once it is worked out."""
+
+    auction: AuctionId
+    participant: OrganisationId
+    bus: BusId
+    method: BaselineMethod
+    power_w: PowerSeries
+    source: BaselineSource
+    frozen_at: Instant
+
+
+class BaselineAccuracy(Message):
+    """How far a method was from what was metered where nothing was ordered, all participants of a network together.
+
+    deliveries : places times days that it was tried on. bias_w : mean of baseline minus metered; mae_w, rmse_w : mean
+    absolute and root mean square of it; mean_w : mean metered power; relative_mae : mae_w over |mean_w|. Withheld with
+    fewer than three participants: one could read the other from it.
+    """
+
+    method: BaselineMethod
+    withheld: bool
+    deliveries: Count = 0
+    bias_w: Real | None = None
+    mae_w: NonNegative | None = None
+    rmse_w: NonNegative | None = None
+    mean_w: Real | None = None
+    relative_mae: NonNegative | None = None
+
+
+class GamingFinding(Message):
+    """How a participant's nominations at one bus behave with and without an award.
+
+    awarded, other : deliveries with and without. inflation_w : median of nominated minus usual power where there was an
+    award, less the same where there was none, in the direction that pays. score : rank-sum statistic of the two,
+    standard normal for an honest participant. verdict : conspicuous where score and inflation are both above their
+    thresholds, which is a reason to ask and no proof. inflation_wh_per_mwh : inflated energy per ordered energy.
+    earned_eur : paid for energy that only the inflation delivered. other_error_w : median of nominated minus metered
+    where there was no award. methods : median of nominated minus other methods' baselines where there was one [W].
+    """
+
+    network: NetworkId
+    participant: OrganisationId
+    bus: BusId
+    awarded: Count
+    other: Count
+    inflation_w: Watts
+    score: Real
+    verdict: Literal["conspicuous", "inconspicuous", "too_few_deliveries"]
+    inflation_wh_per_mwh: NonNegative
+    earned_eur: Money
+    other_error_w: Watts | None
+    methods: dict[BaselineMethod, Watts]

@@ -1,0 +1,79 @@
+"""Like days: the last eligible days of the same type, and wall-clock times on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from api_spec.metering import Calendar
+from api_spec.period import MarketPeriod
+from market.errors import HistoryTooShort
+from market.ledger.baselines.history import FloatArray, Record
+
+WANTED: Final = 10
+LEAST: Final = 5
+"""With fewer like days than wanted, but at least these, the method goes on with what there is."""
+LOOK_BACK: Final = 45
+"""Days. CAISO looks back 45 days for ten like days and asks for five at least (BPM for Metering, day matching)."""
+
+
+@dataclass(frozen=True, eq=False)
+class LikeDays:
+    """The like days of one local date, newest first. power_w : what was drawn on them, (day, period) [W]."""
+
+    days: tuple[date, ...]
+    power_w: FloatArray
+
+
+def beginning(delivery: MarketPeriod, span: timedelta) -> MarketPeriod:
+    """The first periods of a delivery, as many as begin within `span`."""
+    count = min(delivery.count, -(-span // delivery.resolution))
+    return MarketPeriod(start=delivery.start, resolution=delivery.resolution, count=count)
+
+
+def is_rest(day: date, calendar: Calendar) -> bool:
+    """Whether a day is a weekend day or a holiday; the other type are working days."""
+    return day.weekday() >= 5 or day in calendar.holidays
+
+
+def local_date(instant: datetime, calendar: Calendar) -> date:
+    """The date on the calendar's clocks."""
+    return instant.astimezone(ZoneInfo(calendar.zone)).date()
+
+
+def on_day(instants: Sequence[datetime], days: timedelta, calendar: Calendar) -> tuple[datetime, ...]:
+    """The same wall-clock times so many days later, as instants.
+
+    An hour that a day has twice is taken the first time; an hour that it lacks, as clocks go forward, is taken an hour
+    later (PEP 495, fold = 0).
+    """
+    zone = ZoneInfo(calendar.zone)
+    return tuple((each.astimezone(zone) + days).astimezone(UTC) for each in instants)
+
+
+def like_days(
+    starts: Sequence[datetime], length: timedelta, own: Record, calendar: Calendar, *, before: date
+) -> LikeDays:
+    """The last ten days before a date that are like the date of `starts`.
+
+    starts : periods of one local date, each of `length`. Eligible is a day of the same type, without an award of this
+    place, metered in all of these periods when the gate closed. Raises HistoryTooShort with fewer than five.
+    Source: NAESB WEQ-015 baseline type I; look-back and least number of days after CAISO.
+    """
+    event = local_date(starts[0], calendar)
+    found: list[tuple[date, FloatArray]] = []
+    for back in range(1, LOOK_BACK + 1):
+        day = before - timedelta(days=back)
+        if is_rest(day, calendar) != is_rest(event, calendar) or day in own.event_days:
+            continue
+        drawn = own.at_gate.means_w(on_day(starts, day - event, calendar), length)
+        if not np.isnan(drawn).any():
+            found.append((day, drawn))
+        if len(found) == WANTED:
+            break
+    if len(found) < LEAST:
+        raise HistoryTooShort(own.participant, own.bus, found=len(found), needed=LEAST)
+    return LikeDays(tuple(day for day, _ in found), np.array([drawn for _, drawn in found]))

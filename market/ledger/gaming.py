@@ -1,0 +1,140 @@
+"""Do nominations move when an award is expected? Compared after the fact, with a threshold that honest ones stay below.
+
+A nomination is compared with the place's usual power, the mean of its like days, which no award can have moved: days
+with an award are left out of it. Honest nominations miss it alike with and without an award.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from api_spec.baselines import GamingFinding
+from api_spec.product import BaselineMethod
+from api_spec.units import MONEY_PLACES
+from market.ledger.baselines.history import FloatArray
+
+LEAST: Final = 7
+"""Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
+THRESHOLD: Final = 3.0
+"""Of the rank-sum statistic: an honest participant is above it once in 740 reports."""
+MATERIAL: Final = 0.05
+"""Inflation below this part of the nominated power is never conspicuous."""
+_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+
+
+@dataclass(frozen=True, eq=False)
+class Nominated:
+    """One delivery at one place; all series (period,) [W].
+
+    clock_min : local time of each period's start, in minutes after midnight. usual_w : mean of like days. ordered_w :
+    awarded change, 0 where there is none. delivered_w : what was paid of it. metered_w : None where not all of it was
+    metered. price_eur_per_mwh : received per MWh delivered. others_w : what other methods give. hours : length of a
+    period.
+    """
+
+    clock_min: tuple[int, ...]
+    nominated_w: FloatArray
+    usual_w: FloatArray
+    ordered_w: FloatArray
+    delivered_w: FloatArray
+    metered_w: FloatArray | None
+    price_eur_per_mwh: FloatArray
+    others_w: Mapping[BaselineMethod, FloatArray]
+    hours: float
+
+    @property
+    def excess_w(self) -> FloatArray:
+        """Nominated minus usual power in the direction that pays: a reduction is paid for a high baseline."""
+        excess: FloatArray = np.where(self.ordered_w > 0, -1.0, 1.0) * (self.nominated_w - self.usual_w)
+        return excess
+
+
+def finding(network: str, participant: str, bus: str, deliveries: Sequence[Nominated]) -> GamingFinding:
+    """What a participant's nominations at one bus look like, over all its deliveries.
+
+    Deliveries with an award are compared where they were ordered, the others at the same times of day: a forecast that
+    is worse in the evening than in the morning is none that moves.
+    """
+    awarded = [each for each in deliveries if each.ordered_w.any()]
+    other, without = _compared(deliveries, awarded)
+    with_award = [float(each.excess_w[each.ordered_w != 0].mean()) for each in awarded]
+    enough = min(len(with_award), len(without)) >= LEAST
+    usual_excess = _median(without)
+    inflation = _median(with_award) - usual_excess if enough else 0.0
+    score = rank_sum(with_award, without) if enough else 0.0
+    level = _median(float(np.abs(each.nominated_w).mean()) for each in awarded)
+    conspicuous = score >= THRESHOLD and inflation >= max(1.0, MATERIAL * level)
+    ordered_wh = sum(float(np.abs(each.ordered_w).sum()) * each.hours for each in awarded)
+    extra = [_inflated_w(each, usual_excess) if enough else np.zeros_like(each.ordered_w) for each in awarded]
+    inflated_wh = sum(float(w.sum()) * each.hours for w, each in zip(extra, awarded, strict=True))
+    errors = [float((e.nominated_w - e.metered_w).mean()) for e in other if e.metered_w is not None]
+    return GamingFinding(
+        network=network,
+        participant=participant,
+        bus=bus,
+        awarded=len(awarded),
+        other=len(without),
+        inflation_w=round(inflation),
+        score=round(score, 6),
+        verdict="too_few_deliveries" if not enough else "conspicuous" if conspicuous else "inconspicuous",
+        inflation_wh_per_mwh=round(inflated_wh / ordered_wh * 1e6, 3) if ordered_wh else 0.0,
+        earned_eur=sum((_earned(each, w) for w, each in zip(extra, awarded, strict=True)), Decimal(0)),
+        other_error_w=round(_median(errors)) if errors else None,
+        methods={method: round(_median(_beyond(method, awarded))) for method in _methods(awarded)},
+    )
+
+
+def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
+    """How far the first sample stands above the second: the standardised rank sum, with ties at their mean rank.
+
+    z = (R - n (n + m + 1) / 2) / sqrt(n m (n + m + 1) / 12 less the correction for ties); standard normal where both
+    come from one distribution, whatever it is, and unmoved by outliers. 0 where all values are equal.
+    Source: Wilcoxon 1945; Mann and Whitney 1947.
+    """
+    n, m = len(first), len(second)
+    values = np.array([*first, *second])
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    ties = float((count**3 - count).sum())
+    variance = n * m / 12 * (n + m + 1 - ties / ((n + m) * (n + m - 1)))
+    return float((ranks[:n].sum() - n * (n + m + 1) / 2) / np.sqrt(variance)) if variance > 0 else 0.0
+
+
+def _compared(deliveries: Iterable[Nominated], awarded: Sequence[Nominated]) -> tuple[list[Nominated], list[float]]:
+    """Deliveries without an award and their mean excess, in the way and at the times of day of those with one."""
+    way = -1.0 if sum(float(each.ordered_w.sum()) for each in awarded) > 0 else 1.0
+    asked = {at for each in awarded for at, w in zip(each.clock_min, each.ordered_w, strict=True) if w}
+    other = [each for each in deliveries if not each.ordered_w.any() and asked & set(each.clock_min)]
+    inside = [np.array([at in asked for at in each.clock_min]) for each in other]
+    return other, [way * float(each.excess_w[here].mean()) for each, here in zip(other, inside, strict=True)]
+
+
+def _inflated_w(each: Nominated, usual_excess_w: float) -> FloatArray:
+    """What of the delivered change is only the nomination being above what it usually would have been."""
+    inflated: FloatArray = np.clip(each.excess_w - usual_excess_w, 0.0, np.abs(each.delivered_w))
+    return inflated
+
+
+def _earned(each: Nominated, inflated_w: FloatArray) -> Decimal:
+    earned = float((inflated_w * each.price_eur_per_mwh).sum()) * each.hours / 1e6
+    return Decimal(repr(round(earned, MONEY_PLACES))).quantize(_MONEY)
+
+
+def _beyond(method: BaselineMethod, awarded: Iterable[Nominated]) -> list[float]:
+    return [
+        float((each.nominated_w - each.others_w[method])[each.ordered_w != 0].mean())
+        for each in awarded
+        if method in each.others_w
+    ]
+
+
+def _methods(awarded: Iterable[Nominated]) -> list[BaselineMethod]:
+    return sorted({method for each in awarded for method in each.others_w})
+
+
+def _median(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(np.median(found)) if found else 0.0

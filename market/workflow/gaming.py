@@ -1,0 +1,95 @@
+"""The gaming report, after the fact: how everybody's nominations on a network behaved with and without an award."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from api_spec.auction import Auction
+from api_spec.baselines import GamingFinding
+from api_spec.defects import Defect
+from api_spec.metering import Calendar
+from api_spec.product import BaselineMethod
+from api_spec.settlement import SettlementLine
+from market.errors import HistoryTooShort, NotAdmitted, ReadingsMissing
+from market.ledger.baselines import Event, Record, baseline_by, usual_w
+from market.ledger.baselines.history import FloatArray
+from market.ledger.gaming import Nominated, finding
+from market.ledger.settlement import Place
+from market.store import UnitOfWork
+from market.workflow.history import BEFORE, archive
+
+_COMPARED: Final[tuple[BaselineMethod, ...]] = ("mid_8_of_10", "10_of_10_adjusted", "meter_before")
+
+_MOST: Final = timedelta(days=366)
+
+
+def gaming_report(network: str, *, since: datetime, until: datetime, work: UnitOfWork) -> list[GamingFinding]:
+    """A finding for every place that nominated for settled deliveries within a time span, the worst first.
+
+    Raises NotAdmitted for a span of more than a year.
+    """
+    work.participants.network(network)
+    if not timedelta(0) < until - since <= _MOST or since.year < 2000:
+        raise NotAdmitted((Defect("/until", "must be after `since`, at most 366 days, in this century"),))
+    known = archive(network, since=since - BEFORE, until=until, work=work)
+    auctions = [each for each in work.auctions.published_on(network, since=since) if each.state == "settled"]
+    deliveries: dict[Place, list[Nominated]] = defaultdict(list)
+
+    for book in auctions:
+        if since <= book.delivery.start and book.delivery.end <= until:
+            for place, nominated_w, lines in _nominated(book, work):
+                with suppress(HistoryTooShort):
+                    own = known.record(place)
+                    deliveries[place].append(_compared(book, nominated_w, lines, own, known.calendar))
+
+    found = [finding(network, *place, those) for place, those in sorted(deliveries.items())]
+    return sorted(found, key=lambda each: -each.score)
+
+
+def _nominated(book: Auction, work: UnitOfWork) -> Iterator[tuple[Place, tuple[int, ...], list[SettlementLine]]]:
+    """Every nominated place, what was nominated, and the lines of its statement."""
+    for own in work.orders.baselines(book.id):
+        statement = work.money.statement(book.id, own.participant)
+        lines = () if statement is None else statement.lines
+        for each in own.buses:
+            yield (own.participant, each.bus), each.power_w, [line for line in lines if line.bus == each.bus]
+
+
+def _compared(
+    book: Auction, nominated_w: tuple[int, ...], lines: list[SettlementLine], own: Record, clocks: Calendar
+) -> Nominated:
+    delivery = book.delivery
+    ordered, delivered, price = (np.zeros(delivery.count) for _ in range(3))
+    for line in lines:
+        at = delivery.index(line.start)
+        ordered[at], delivered[at], price[at] = line.ordered_w, line.delivered_w, float(line.price_eur_per_mwh)
+    event = Event(delivery, tuple(bool(w) for w in ordered), book.published_at or book.gate_closure)
+    usual, _ = usual_w(event, own, clocks)
+    metered = own.newest.means_w(delivery.starts(), delivery.resolution)
+    local = [each.astimezone(ZoneInfo(clocks.zone)) for each in delivery.starts()]
+    return Nominated(
+        clock_min=tuple(each.hour * 60 + each.minute for each in local),
+        nominated_w=np.array(nominated_w, dtype=np.float64),
+        usual_w=usual,
+        ordered_w=ordered,
+        delivered_w=delivered,
+        metered_w=None if np.isnan(metered).any() else metered,
+        price_eur_per_mwh=price,
+        others_w=_others(event, own, clocks) if ordered.any() else {},
+        hours=delivery.hours,
+    )
+
+
+def _others(event: Event, own: Record, clocks: Calendar) -> dict[BaselineMethod, FloatArray]:
+    """What other methods give, as far as they can be worked out."""
+    found: dict[BaselineMethod, FloatArray] = {}
+    for method in _COMPARED:
+        with suppress(HistoryTooShort, ReadingsMissing):
+            computed = baseline_by(method, event, own, group=(), calendar=clocks)
+            found[method] = np.array(computed.power_w, dtype=np.float64)
+    return found
