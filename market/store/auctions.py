@@ -73,6 +73,13 @@ class Auctions:
         query = select(AuctionRow.id).where(unfinished | over)
         return list(self._session.exec(query.order_by(col(AuctionRow.gate_closure), col(AuctionRow.sequence))))
 
+    def unfinished(self, network: str) -> list[Auction]:
+        """Auctions on a network that are neither published nor failed, in the order they were opened."""
+        query = select(AuctionRow).where(
+            AuctionRow.network == network, col(AuctionRow.state).in_(("open", "closed", "clearing"))
+        )
+        return [_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence)))]
+
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""
         row = self._row(auction)

@@ -7,15 +7,19 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.catalogue import Catalogue
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
+from market.store.reservations import Reservations
+from market.store.resources import Resources
 
 
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money : queries and writes, each over its own tables.
+    participants, auctions, orders, money, catalogue, resources, reservations : queries and writes, each over its own
+    tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -29,6 +33,9 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.catalogue = Catalogue(self._session)
+        self.resources = Resources(self._session)
+        self.reservations = Reservations(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -19,6 +19,7 @@ from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow.reserving import check_obligations, keep_reservations
 
 Clearing: TypeAlias = Callable[[Case], Result]
 
@@ -88,6 +89,8 @@ def _published(auction: str, case: Case, result: Result, *, now: datetime, engin
         awards = awards_of(case, result)
         work.auctions.publish(auction, case, result, awards, now=now)
         work.money.post(pending_transfers(book, awards, at=now))
+        keep_reservations(book, awards, now=now, work=work)
+        check_obligations(book, {each.id: each.power_w for each in result.offers}, work=work)
         work.auctions.save_state(book)
         work.commit()
     return book
@@ -96,6 +99,7 @@ def _published(auction: str, case: Case, result: Result, *, now: datetime, engin
 def _failed(auction: str, failure: ClearingError, *, now: datetime, engine: Engine) -> Auction:
     with UnitOfWork(engine) as work:
         book = moved(work.auctions.get(auction), "failed", now=now, failure=str(failure))
+        check_obligations(book, {}, work=work)
         work.auctions.save_state(book)
         work.commit()
     return book

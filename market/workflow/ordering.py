@@ -14,6 +14,8 @@ from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request
 from market.orderbook.book import offer_of, request_of
+from market.orderbook.catalogue import agreed_product
+from market.orderbook.cover import require_cover
 from market.orderbook.states import require_open
 from market.store import UnitOfWork
 
@@ -31,7 +33,9 @@ def open_auction(
     _, owner = work.participants.network(terms.network)
     if owner != dso:
         raise NotFound("network", terms.network)
-    fields = {name: getattr(terms, name) for name in AuctionTerms.model_fields}
+    name = terms.product if isinstance(terms.product, str) else terms.product.name
+    product = agreed_product(terms.product, work.catalogue.find(name), work.catalogue.names())
+    fields = {**{field: getattr(terms, field) for field in AuctionTerms.model_fields}, "product": product}
     auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
     require_open(auction, now=now)
 
@@ -137,10 +141,22 @@ def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, wor
     book, network = _open_book(auction, now, work)
     nominated = work.orders.baseline(auction, offer.participant)
     admit_offer(offer, book, network, {each.bus for each in nominated.buses} if nominated else set())
+    _require_cover(offer, book, work)
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 
     work.orders.add_offer(receipt)
     return receipt
+
+
+def _require_cover(offer: FlexOffer, book: Auction, work: UnitOfWork) -> None:
+    """A product with tolerances admits what prequalified resources can do, and nothing else."""
+    if book.product.tolerances is None:
+        return
+    receipts = work.orders.offers(book.id, participant=offer.participant)
+    standing = [each.offer for each in receipts if each.state == "active"]
+    prequalified = work.resources.prequalifications(participant=offer.participant, product=book.product.name)
+
+    require_cover(offer, book, standing, prequalified)
 
 
 def _current(auction: str, offer: str, version: int, participant: str, work: UnitOfWork) -> OfferReceipt:

@@ -12,6 +12,7 @@ from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow.reserving import settle_reservation
 
 
 def submit_reading(
@@ -32,13 +33,16 @@ def submit_reading(
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
     """Settle a published auction whose delivery is over, and write its ledger.
 
-    Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
+    A reservation auction is settled by what was offered, without readings. Raises DeliveryNotOver, ReadingsMissing,
+    ObligationsOpen (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction)
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)
+        if book.product.stage == "reservation":
+            return settle_reservation(settled_book, now=now, work=work)
         baselines = _baselines(auction, work)
         readings = metered(work.orders.readings(auction), book.delivery)
 
