@@ -160,7 +160,7 @@ async def test_life_of_a_resource(tmp_path: Path) -> None:
             await operator.clear(reserving)
             (reservation,) = await lot.reservations()
             assert (reservation.auction, reservation.power_w) == (reserving, (-4_000, -4_000))
-            assert reservation.price_eur_per_mwh == (10, 10)
+            assert reservation.price_eur_per_mwh == (Decimal(10), Decimal(10))
             assert await dso.reservations() == await operator.reservations() == (reservation,)
             assert await other.reservations() == await neighbour.reservations() == ()
 
@@ -224,5 +224,6 @@ async def test_life_of_a_resource(tmp_path: Path) -> None:
             await lot.withdraw_application(renewed)
             assert await refused(lot.withdraw_application(renewed)) is ProblemType.PRECONDITION_FAILED
             await lot.remove_resource(changed_lot)
-            assert await lot.resources() == await dso.network_resources("street") == ()
+            assert await lot.resources() == ()
+            assert await dso.network_resources("street") == ()
             assert await refused(lot.resource(resource.id)) is ProblemType.NOT_FOUND

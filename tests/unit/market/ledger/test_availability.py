@@ -78,7 +78,7 @@ def test_availability_by_hand() -> None:
         (5 * mw, 5 * mw, 3 * mw, 3 * mw, 0),
     ]
     assert [each.net_eur for each in statement.lines] == [50, 50, -20]
-    assert (statement.payment_eur, statement.penalty_eur, statement.net_eur) == (130, 50, 80)
+    assert [statement.payment_eur, statement.penalty_eur, statement.net_eur] == [130, 50, 80]
 
 
 def test_a_quarter_of_an_hour_is_a_quarter_of_the_price() -> None:
