@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from api_spec.auction import Auction, AuctionState
-from market.errors import GateClosed, GateStillOpen, WrongState
+from market.errors import GateClosed, GateNotOpen, GateStillOpen, WrongState
 
 NEXT: Final[Mapping[AuctionState, frozenset[AuctionState]]] = {
     "open": frozenset({"closed"}),
@@ -31,8 +31,22 @@ def moved(auction: Auction, to: AuctionState, *, now: datetime, failure: str | N
     return auction.model_copy(update={"state": to, "failure": failure, **stamp})
 
 
+def gate_opens(auction: Auction) -> datetime | None:
+    """When the product lets orders in first; None = from the beginning."""
+    ahead = auction.product.opens_before
+    return None if ahead is None else auction.delivery.start - ahead
+
+
 def require_open(auction: Auction, *, now: datetime) -> None:
-    """Raise GateClosed where orders can no longer change: by state, or by the market's clock."""
+    """Raise GateNotOpen or GateClosed where orders cannot change: by state, or by the market's clock."""
+    opens = gate_opens(auction)
+    if opens is not None and now < opens:
+        raise GateNotOpen(auction.id, opens)
+    require_before_closure(auction, now=now)
+
+
+def require_before_closure(auction: Auction, *, now: datetime) -> None:
+    """Raise GateClosed where the gate has closed, or its time has come."""
     if auction.state != "open":
         raise GateClosed(auction.id, auction.closed_at or auction.gate_closure)
     if now >= auction.gate_closure:

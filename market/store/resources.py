@@ -41,9 +41,12 @@ class Resources:
         self._session.add(row)
         self._session.flush()
 
-    def resource(self, resource: str, *, participant: str) -> Resource:
-        """One of a participant's resources; NotFound, also for somebody else's."""
-        row = self._session.get(ResourceRow, resource)
+    def resource(self, resource: str, *, participant: str, lock: bool = False) -> Resource:
+        """One of a participant's resources; NotFound, also for somebody else's.
+
+        lock : nobody else changes it, or applies with it, until this transaction ends.
+        """
+        row = self._session.get(ResourceRow, resource, with_for_update=lock)
         if row is None or row.document is None or row.participant != participant:
             raise NotFound("resource", resource)
         return Resource.model_validate_json(row.document)
@@ -84,9 +87,9 @@ class Resources:
         self._session.add(row)
         self._session.flush()
 
-    def prequalification(self, prequalification: str) -> Prequalification:
-        """An application by its id; NotFound."""
-        row = self._session.get(PrequalificationRow, prequalification)
+    def prequalification(self, prequalification: str, *, lock: bool = False) -> Prequalification:
+        """An application by its id; NotFound. lock : nobody else changes it until this transaction ends."""
+        row = self._session.get(PrequalificationRow, prequalification, with_for_update=lock)
         if row is None:
             raise NotFound("prequalification", prequalification)
         return Prequalification.model_validate_json(row.document)
@@ -98,8 +101,12 @@ class Resources:
         participant: str | None = None,
         network: str | None = None,
         product: str | None = None,
+        lock: bool = False,
     ) -> list[Prequalification]:
-        """Applications that fit everything that is given, in the order of their ids."""
+        """Applications that fit everything that is given, in the order of their ids.
+
+        lock : nobody else relies on them or changes them until this transaction ends.
+        """
         query = select(PrequalificationRow.document)
         for column, wanted in (
             (PrequalificationRow.resource, resource),
@@ -109,5 +116,7 @@ class Resources:
         ):
             if wanted is not None:
                 query = query.where(col(column) == wanted)
+        if lock:
+            query = query.with_for_update()
         documents = self._session.exec(query.order_by(col(PrequalificationRow.id)))
         return [Prequalification.model_validate_json(document) for document in documents]

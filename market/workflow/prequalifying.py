@@ -103,7 +103,7 @@ def apply_for(
     reliability : score of past deliveries by participant and bus; 1 where there is none. Raises AlreadyExists where the
     resource is prequalified for the product, or has applied.
     """
-    own = work.resources.resource(resource, participant=participant)
+    own = work.resources.resource(resource, participant=participant, lock=True)
     product = agreed_product(terms.product, work.catalogue.find(terms.product), work.catalogue.names())
     for each in work.resources.prequalifications(resource=resource, product=product.name):
         if each.state in LIVE:
@@ -128,7 +128,7 @@ def decide(
     application: str, decision: DecisionTerms, *, version: int, dso: str, now: datetime, work: UnitOfWork
 ) -> Prequalification:
     """A DSO's word on the given version of an application on its network."""
-    current = work.resources.prequalification(application)
+    current = work.resources.prequalification(application, lock=True)
     _, owner = work.participants.network(current.network)
     if owner != dso:
         raise NotFound("prequalification", application)
@@ -141,7 +141,7 @@ def decide(
 
 def withdraw(application: str, *, version: int, participant: str, now: datetime, work: UnitOfWork) -> Prequalification:
     """Withdraw the given version of one of a participant's applications."""
-    current = work.resources.prequalification(application)
+    current = work.resources.prequalification(application, lock=True)
     if current.participant != participant:
         raise NotFound("prequalification", application)
     _require_version(current, version)
@@ -158,7 +158,7 @@ def _end_prequalifications(resource: str, to: PrequalificationState, now: dateti
 
 
 def _current(resource: str, version: int, participant: str, work: UnitOfWork) -> Resource:
-    current = work.resources.resource(resource, participant=participant)
+    current = work.resources.resource(resource, participant=participant, lock=True)
     if current.version != version:
         raise PreconditionFailed("resource", resource, current.version)
     return current

@@ -1,9 +1,8 @@
 """Reserved capacity through the workflow, on a real database: what happens where something goes wrong."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from api_spec.product import Product, Tolerances
 from api_spec.resource import ResourceTerms
 from api_spec.result import Result
 from market.clearing import clear
+from market.clearing.options import Options
 from market.errors import (
     AlreadyExists,
     DeliveryNotOver,
@@ -35,7 +35,7 @@ from market.errors import (
     WrongState,
 )
 from market.ledger.transfers import balances
-from market.store import UnitOfWork, migrate, open_engine
+from market.store import UnitOfWork, transact
 from market.workflow import ordering, prequalifying
 from market.workflow.acknowledging import acknowledge_award, acknowledged_awards
 from market.workflow.clearing import clear_auction
@@ -68,17 +68,15 @@ OFFER: TypeAdapter[AnyOfferTerms] = TypeAdapter(AnyOfferTerms)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
-    migrate(engine)
-    with UnitOfWork(engine) as work:
+def engine(migrated: Engine) -> Engine:
+    """A street and its organisations, on both databases."""
+    with UnitOfWork(migrated) as work:
         for name, role in (("dso", "dso"), ("next", "dso"), ("agg", "aggregator"), ("other", "aggregator")):
             who = Organisation.model_validate({"id": name, "name": name, "role": role})
             work.participants.add(who, client_id=name, secret_hash="#", now=NOON)
         ordering.register_network(NETWORK, dso="dso", now=NOON, work=work)
         work.commit()
-    yield engine
-    engine.dispose()
+    return migrated
 
 
 def opened(engine: Engine, product: Product, gate: datetime) -> Auction:
@@ -99,7 +97,7 @@ def opened(engine: Engine, product: Product, gate: datetime) -> Auction:
     return auction
 
 
-def failing(case: Case) -> Result:
+def failing(case: Case, options: Options) -> Result:
     raise SolverFailed("numerically lost")
 
 
@@ -159,8 +157,8 @@ def test_availability_waits_for_the_end_and_for_auctions_that_call_on_it(engine:
 
 
 def test_a_clearing_that_is_repeated_after_a_crash_records_reservations_once(engine: Engine) -> None:
-    def killed(case: Case) -> Result:
-        clear(case)
+    def killed(case: Case, options: Options) -> Result:
+        clear(case, options)
         raise KeyboardInterrupt
 
     reserving = opened(engine, RESERVE, FIRST_GATE)
@@ -249,3 +247,40 @@ def test_a_resource_and_its_applications_belong_to_their_organisations(engine: E
         assert work.resources.prequalification(applied.id).state == "withdrawn"
         again = prequalifying.register_resource(terms, work=work, **mine)
         assert again.id != resource.id, "a connection that was removed can be registered anew"
+
+
+def test_offers_at_once_do_not_stand_on_the_same_watts(engine: Engine) -> None:
+    """Eight offers of 2 kW at once on 9 kW: four are admitted, whichever come first."""
+    product = DAY.model_copy(update={"tolerances": Tolerances()})
+    lot = ResourceTerms(
+        connection="9f86d081884c7d65", network="street", bus="far", capability="V1G", reducible_w=9_000, increasable_w=0
+    )
+    with UnitOfWork(engine) as work:
+        prequalifying.register_product(product, owner="dso", now=NOON, work=work)
+        resource = prequalifying.register_resource(lot, participant="agg", now=NOON, work=work)
+        day = PrequalificationTerms(product="day")
+        applied = prequalifying.apply_for(resource.id, day, participant="agg", now=NOON, work=work)
+        confirmed = DecisionTerms(answer="confirmed")
+        prequalifying.decide(applied.id, confirmed, version=1, dso="dso", now=NOON, work=work)
+        terms = AuctionTerms(network="street", product="day", delivery=DELIVERY, gate_closure=SECOND_GATE)
+        auction = ordering.open_auction(terms, dso="dso", now=NOON, work=work).id
+        baseline = BaselineNomination(buses=(BusPower(bus="far", power_w=(10_000, 10_000)),))
+        ordering.nominate_baseline(auction, baseline, participant="agg", now=NOON, work=work)
+        work.commit()
+    step = {"power_w": [-2000, -2000], "price_eur_per_mwh": 10}
+    offer = OFFER.validate_python({"bus": "far", "kind": "curve", "steps": [step]})
+
+    def admitted(_: int) -> bool:
+        def submit(work: UnitOfWork) -> None:
+            ordering.submit_offer(auction, offer, participant="agg", now=NOON, work=work)
+
+        try:
+            transact(engine, submit)
+        except NotAdmitted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(admitted, range(8))) == 4
+    with UnitOfWork(engine) as work:
+        assert len(work.orders.offers(auction)) == 4

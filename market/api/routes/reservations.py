@@ -9,7 +9,6 @@ from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import acknowledging, reserving
 
 router = APIRouter(route_class=StrictRoute)
@@ -32,14 +31,14 @@ def acknowledge_award(
 @router.get("/auctions/{auction}/acknowledgements")
 def acknowledged_awards(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[AcknowledgedAward]:
     """Awards with their answers: all for the auction's DSO and operators, one's own for others."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(acknowledging.acknowledged_awards(auction, who=who, work=work), lambda each: each.offer)
 
 
 @router.get("/reservations")
 def reservations(who: Anyone, world: WorldOf, page: PageOf) -> list[Reservation]:
     """One's own reservations, those of a DSO's auctions, or all for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = reserving.visible_reservations(who=who, work=work)
         return page.of(found, lambda each: f"{each.auction} {each.offer}")
 
@@ -47,7 +46,7 @@ def reservations(who: Anyone, world: WorldOf, page: PageOf) -> list[Reservation]
 @router.get("/auctions/{auction}/obligations")
 def obligations(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Obligation]:
     """What an activation auction asked of reservations, and how much of them it called."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = reserving.visible_obligations(auction, who=who, work=work)
         return page.of(found, lambda each: f"{each.reservation} {each.offer}")
 
@@ -55,6 +54,6 @@ def obligations(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list
 @router.get("/auctions/{auction}/availability")
 def availability(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[AvailabilityStatement]:
     """Settled statements of a reservation auction: one's own, or all for its DSO and operators."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = reserving.visible_availability(auction, who=who, work=work)
         return page.of(found, lambda each: f"{each.participant} {each.version}")

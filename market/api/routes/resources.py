@@ -13,7 +13,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import prequalifying
 
 router = APIRouter(route_class=StrictRoute)
@@ -33,44 +32,41 @@ def register_product(product: Product, who: DsoOrOperator, world: WorldOf, key: 
 @router.get("/products")
 def products(who: Anyone, world: WorldOf, page: PageOf) -> list[Product]:
     """The catalogue, by name."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(work.catalogue.all(), lambda each: each.name)
 
 
 @router.get("/products/{name}")
 def product(name: str, who: Anyone, world: WorldOf) -> Product:
     """One product."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return work.catalogue.get(name)
 
 
 @router.put("/networks/{name}/reference-load")
 def set_reference_load(name: str, load: ReferenceLoad, who: Dso, world: WorldOf) -> ReferenceLoad:
     """Set or replace what one's network carries without the resources that ask to be admitted."""
-    with UnitOfWork(world.engine) as work:
-        kept = prequalifying.set_reference_load(name, load, dso=who.id, work=work)
-        work.commit()
-    return kept
+    return world.write(lambda work: prequalifying.set_reference_load(name, load, dso=who.id, work=work))
 
 
 @router.get("/networks/{name}/reference-load")
 def reference_load(name: str, who: Dso, world: WorldOf) -> ReferenceLoad:
     """What one's network carries without the resources that ask to be admitted."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return prequalifying.reference_load(name, dso=who.id, work=work)
 
 
 @router.get("/networks/{name}/resources")
 def network_resources(name: str, who: Dso, world: WorldOf) -> tuple[BusCapacity, ...]:
     """Resources on one's network, summed per bus, phase and capability."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return prequalifying.network_resources(name, dso=who.id, work=work)
 
 
 @router.get("/networks/{name}/prequalifications")
 def network_prequalifications(name: str, who: Dso, world: WorldOf, page: PageOf) -> list[Prequalification]:
     """Applications on one's network."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = prequalifying.network_prequalifications(name, dso=who.id, work=work)
         return page.of(found, lambda each: each.id)
 
@@ -94,14 +90,14 @@ def register_resource(
 @router.get("/resources")
 def resources(who: Aggregator, world: WorldOf, page: PageOf) -> list[Resource]:
     """One's own resources."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(work.resources.resources(participant=who.id), lambda each: each.id)
 
 
 @router.get("/resources/{resource}")
 def one_resource(resource: str, who: Aggregator, world: WorldOf, response: Response) -> Resource:
     """One of one's own resources."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = work.resources.resource(resource, participant=who.id)
     tag(response, found.version)
     return found
@@ -113,11 +109,11 @@ def replace_resource(
 ) -> Resource:
     """Replace the version of a resource that If-Match names; its prequalification expires."""
     version, now = if_match(match, "resource"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        kept = prequalifying.replace_resource(
+    kept = world.write(
+        lambda work: prequalifying.replace_resource(
             resource, terms, version=version, participant=who.id, now=now, work=work
-        )  # fmt: skip
-        work.commit()
+        )
+    )
     tag(response, kept.version)
     return kept
 
@@ -126,9 +122,9 @@ def replace_resource(
 def remove_resource(resource: str, who: Aggregator, world: WorldOf, match: IfMatch = None) -> None:
     """Erase the version of a resource that If-Match names."""
     version, now = if_match(match, "resource"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        prequalifying.remove_resource(resource, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    world.write(
+        lambda work: prequalifying.remove_resource(resource, version=version, participant=who.id, now=now, work=work)
+    )
 
 
 @router.post("/resources/{resource}/prequalifications", status_code=201)
@@ -155,7 +151,7 @@ def apply_for(
 @router.get("/resources/{resource}/prequalifications")
 def prequalifications(resource: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Prequalification]:
     """All applications of one of one's resources."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = prequalifying.resource_prequalifications(resource, participant=who.id, work=work)
         return page.of(found, lambda each: each.id)
 
@@ -171,9 +167,9 @@ def decide(
 ) -> Prequalification:
     """Confirm or refuse the version of an application that If-Match names."""
     version, now = if_match(match, "prequalification"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        kept = prequalifying.decide(prequalification, decision, version=version, dso=who.id, now=now, work=work)
-        work.commit()
+    kept = world.write(
+        lambda work: prequalifying.decide(prequalification, decision, version=version, dso=who.id, now=now, work=work)
+    )
     tag(response, kept.version)
     return kept
 
@@ -182,6 +178,6 @@ def decide(
 def withdraw(prequalification: str, who: Aggregator, world: WorldOf, match: IfMatch = None) -> None:
     """Withdraw the version of an application that If-Match names."""
     version, now = if_match(match, "prequalification"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        prequalifying.withdraw(prequalification, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    world.write(
+        lambda work: prequalifying.withdraw(prequalification, version=version, participant=who.id, now=now, work=work)
+    )
