@@ -7,12 +7,14 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from market import clearing
 from market.api import problems
 from market.api.intake import BodyLimit, CrowdLimit
 from market.api.pages import elsewhere, pages
 from market.api.routes import auctions, identity, orders, outcome, reservations, resources
 from market.api.tokens import Tokens
 from market.api.world import World
+from market.clearing.watched import Clearing
 from market.clock import Clock
 from market.ids import NewId, random_id
 from market.settings import Settings
@@ -21,11 +23,17 @@ from market.workflow.gatekeeping import watched_gates
 
 
 def create_app(
-    settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True, new_id: NewId = random_id
+    settings: Settings,
+    *,
+    clock: Clock,
+    engine: Engine,
+    clear: Clearing = clearing.clear,
+    watch_gates: bool = True,
+    new_id: NewId = random_id,
 ) -> FastAPI:
     """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
     tokens = Tokens(clock, settings.token_ttl)
-    world = World(settings, clock, engine, tokens, new_id, BatchWriter(engine, waiting=settings.most_waiting))
+    world = World(settings, clock, engine, tokens, new_id, clear, BatchWriter(engine, waiting=settings.most_waiting))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -33,7 +41,7 @@ def create_app(
             running.enter_context(world.writer)
             if watch_gates:
                 at_once = settings.clearings_at_once
-                running.enter_context(watched_gates(world.clearing, clock=clock, engine=engine, at_once=at_once))
+                running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
             yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.

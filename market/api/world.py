@@ -14,7 +14,6 @@ from market.ids import NewId
 from market.settings import Settings
 from market.store import UnitOfWork
 from market.store.writer import BatchWriter
-from market.workflow.clearing import clearing_within
 
 T = TypeVar("T")
 
@@ -23,7 +22,8 @@ T = TypeVar("T")
 class World:
     """One market.
 
-    tokens : its issuer of access tokens. new_id : where identifiers come from. writer : of everything that is posted.
+    tokens : its issuer of access tokens. new_id : where identifiers come from. clear : how
+    auctions are cleared. writer : of everything that is posted.
     """
 
     settings: Settings
@@ -31,12 +31,8 @@ class World:
     engine: Engine
     tokens: Tokens
     new_id: NewId
+    clear: Clearing
     writer: BatchWriter
-
-    @property
-    def clearing(self) -> Clearing:
-        """How auctions are cleared here."""
-        return clearing_within(self.settings.clearing_limit)
 
     def reading(self) -> UnitOfWork:
         """A transaction that only reads."""

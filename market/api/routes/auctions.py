@@ -82,7 +82,7 @@ def bus_baselines(auction: str, who: Dso, world: WorldOf) -> tuple[BusPower, ...
 @router.post("/auctions/{auction}/clear")
 def clear(auction: str, who: Operator, world: WorldOf) -> Auction:
     """Close the gate, once its time has come, clear and publish."""
-    return clear_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clearing)
+    return clear_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clear)
 
 
 @router.post("/auctions/{auction}/settle")
