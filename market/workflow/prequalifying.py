@@ -1,6 +1,7 @@
 """Before anything is offered: products, resources, the load they are checked against, and their prequalification."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -13,7 +14,7 @@ from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerm
 from market.errors import AlreadyExists, NotAdmitted, NotFound, PreconditionFailed
 from market.ids import NewId, random_id
 from market.orderbook.catalogue import agreed_product
-from market.orderbook.prequalification import LIVE, application_of, assess, changed, decided
+from market.orderbook.prequalification import LIVE, Assessment, application_of, assess, changed, decided
 from market.orderbook.resources import admit_reference_load, admit_resource, capacities
 from market.store import UnitOfWork
 
@@ -88,31 +89,60 @@ def network_prequalifications(name: str, *, dso: str, work: UnitOfWork) -> list[
     return work.resources.prequalifications(network=name)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A resource as it was when it was checked, and what came of it."""
+
+    resource: Resource
+    assessment: Assessment
+
+
+def check(
+    resource: str,
+    terms: PrequalificationTerms,
+    *,
+    participant: str,
+    work: UnitOfWork,
+    reliability: Mapping[tuple[str, str], float] = _NO_RECORD,
+) -> Checked | None:
+    """Check a resource against a product and its network; None where one of them is not there.
+
+    It only reads, and takes as long as some forty power flows: no writer should wait for it. reliability : score of
+    past deliveries by participant and bus; 1 where there is none.
+    """
+    product = work.catalogue.find(terms.product)
+    own = next((each for each in work.resources.resources(participant=participant) if each.id == resource), None)
+    if product is None or own is None:
+        return None
+    network, reference = _network(own.network, work), work.resources.reference_load(own.network)
+
+    score = reliability.get((participant, own.bus), 1.0)
+    return Checked(own, assess(own, product, network, reference, reliability=score))
+
+
 def apply_for(
     resource: str,
     terms: PrequalificationTerms,
+    checked: Checked | None,
     *,
     participant: str,
     now: datetime,
     work: UnitOfWork,
     new_id: NewId = random_id,
-    reliability: Mapping[tuple[str, str], float] = _NO_RECORD,
 ) -> Prequalification:
-    """Apply for a product with a resource: the market's checks refuse at once, or the network's DSO decides.
+    """Apply for a product with a resource that was checked: refused at once, or for the network's DSO to decide.
 
-    reliability : score of past deliveries by participant and bus; 1 where there is none. Raises AlreadyExists where the
-    resource is prequalified for the product, or has applied.
+    Raises AlreadyExists where the resource is prequalified for the product or has applied, PreconditionFailed where it
+    has changed since it was checked.
     """
     own = work.resources.resource(resource, participant=participant, lock=True)
     product = agreed_product(terms.product, work.catalogue.find(terms.product), work.catalogue.names())
     for each in work.resources.prequalifications(resource=resource, product=product.name):
         if each.state in LIVE:
             raise AlreadyExists("prequalification", each.id)
-    network, reference = _network(own.network, work), work.resources.reference_load(own.network)
-
-    score = reliability.get((participant, own.bus), 1.0)
-    assessment = assess(own, product, network, reference, reliability=score)
-    application = application_of(own, product, assessment, id=new_id("pre"), now=now)
+    if checked is None or checked.resource != own:
+        raise PreconditionFailed("resource", resource, own.version)
+    application = application_of(own, product, checked.assessment, id=new_id("pre"), now=now)
 
     work.resources.save_prequalification(application)
     return application

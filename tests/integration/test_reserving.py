@@ -17,7 +17,7 @@ from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast
 from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
-from api_spec.prequalification import DecisionTerms, PrequalificationTerms
+from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.product import Product, Tolerances
 from api_spec.resource import ResourceTerms
 from api_spec.result import Result
@@ -95,6 +95,12 @@ def opened(engine: Engine, product: Product, gate: datetime) -> Auction:
         ordering.submit_offer(auction.id, offer, participant="agg", now=NOON, work=work)
         work.commit()
     return auction
+
+
+def apply_for(resource: str, product: str, work: UnitOfWork, **record: Any) -> Prequalification:
+    terms = PrequalificationTerms(product=product)
+    checked = prequalifying.check(resource, terms, participant="agg", work=work, **record)
+    return prequalifying.apply_for(resource, terms, checked, participant="agg", now=NOON, work=work)
 
 
 def failing(case: Case, options: Options) -> Result:
@@ -230,19 +236,28 @@ def test_a_resource_and_its_applications_belong_to_their_organisations(engine: E
             prequalifying.register_resource(terms, work=work, **mine)
         with pytest.raises(NotFound):
             prequalifying.remove_resource(other.id, version=1, work=work, **mine)
-        day = PrequalificationTerms(product="day")
         with pytest.raises(NotAdmitted, match='/product: no product "dya"'):
-            prequalifying.apply_for(resource.id, PrequalificationTerms(product="dya"), work=work, **mine)
+            apply_for(resource.id, "dya", work)
+        with pytest.raises(NotFound):
+            apply_for(other.id, "day", work)
         unreliable = {("agg", "far"): 0.5}
-        refused = prequalifying.apply_for(resource.id, day, work=work, reliability=unreliable, **mine)
+        refused = apply_for(resource.id, "day", work, reliability=unreliable)
         assert refused.state == "refused"
-        applied = prequalifying.apply_for(resource.id, day, work=work, **mine)
+        applied = apply_for(resource.id, "day", work)
         assert applied.state == "applied", "a refused one can apply again"
         confirmed = DecisionTerms(answer="confirmed")
         with pytest.raises(NotFound):
             prequalifying.decide(applied.id, confirmed, version=1, dso="next", now=NOON, work=work)
         with pytest.raises(PreconditionFailed):
             prequalifying.decide(applied.id, confirmed, version=2, dso="dso", now=NOON, work=work)
+        checked = prequalifying.check(other.id, PrequalificationTerms(product="day"), participant="other", work=work)
+        changed = prequalifying.replace_resource(
+            other.id, terms, version=1, participant="other", now=NOON, work=work
+        )  # fmt: skip
+        with pytest.raises(PreconditionFailed, match="it is at version 2 now"):
+            prequalifying.apply_for(
+                changed.id, PrequalificationTerms(product="day"), checked, participant="other", now=NOON, work=work
+            )
         prequalifying.remove_resource(resource.id, version=1, work=work, **mine)
         assert work.resources.prequalification(applied.id).state == "withdrawn"
         again = prequalifying.register_resource(terms, work=work, **mine)
@@ -258,8 +273,7 @@ def test_offers_at_once_do_not_stand_on_the_same_watts(engine: Engine) -> None:
     with UnitOfWork(engine) as work:
         prequalifying.register_product(product, owner="dso", now=NOON, work=work)
         resource = prequalifying.register_resource(lot, participant="agg", now=NOON, work=work)
-        day = PrequalificationTerms(product="day")
-        applied = prequalifying.apply_for(resource.id, day, participant="agg", now=NOON, work=work)
+        applied = apply_for(resource.id, "day", work)
         confirmed = DecisionTerms(answer="confirmed")
         prequalifying.decide(applied.id, confirmed, version=1, dso="dso", now=NOON, work=work)
         terms = AuctionTerms(network="street", product="day", delivery=DELIVERY, gate_closure=SECOND_GATE)

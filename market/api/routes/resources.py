@@ -138,10 +138,12 @@ def apply_for(
 ) -> Prequalification:
     """Apply for a product: checked at once, then decided by the network's DSO."""
     now = world.clock.now()
+    with world.reading() as work:
+        checked = prequalifying.check(resource, terms, participant=who.id, work=work)
     kept = once(
         world, who, key, f"apply_for {resource}", terms,
         lambda work: prequalifying.apply_for(
-            resource, terms, participant=who.id, now=now, work=work, new_id=world.new_id
+            resource, terms, checked, participant=who.id, now=now, work=work, new_id=world.new_id
         ), Prequalification,
     )  # fmt: skip
     tag(response, kept.version)
