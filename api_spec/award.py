@@ -9,7 +9,7 @@ from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
 from api_spec.ids import AuctionId, BusId, OfferId, OrganisationId
 from api_spec.period import Instant
-from api_spec.units import EurPerMwh, Message, Money, Vars
+from api_spec.units import Count, EurPerMwh, Message, Money, Vars
 
 
 class Reason(Message):
@@ -47,9 +47,11 @@ class OfferResult(Message):
 class Award(Message):
     """An accepted offer as its participant reads it: what to do, where, and what delivering all of it earns.
 
+    version : of the result that it comes from; in continuous trading an offer can have an award in each match.
     price_eur_per_mwh : per period, received per MWh of |power_w| delivered (nodal price and uplift together).
     """
 
+    version: Count = 1
     offer: OfferId
     participant: OrganisationId
     bus: BusId
@@ -63,9 +65,10 @@ class Award(Message):
 class AcknowledgementTerms(Message):
     """An aggregator's word on an award: it will be delivered, or not, and why not.
 
-    Refusing an award releases nobody from it: what is not delivered is settled as such.
+    version : of the award. Refusing an award releases nobody from it: what is not delivered is settled as such.
     """
 
+    version: Count = 1
     answer: Literal["accepted", "refused"]
     reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
@@ -88,6 +91,7 @@ class Acknowledgement(AcknowledgementTerms):
 class AcknowledgedAward(Message):
     """An award as the DSO that asked for it follows it; acknowledgement is absent until its participant answers."""
 
+    version: Count = 1
     offer: OfferId
     participant: OrganisationId
     bus: BusId

@@ -259,6 +259,10 @@ class MarketClient:
         """Operator: close the gate now if its time has come, clear and publish; harmless to repeat."""
         return await self._post(f"/v1/auctions/{auction}/clear", None, Auction)
 
+    async def match(self, auction: AuctionId) -> Auction:
+        """Operator: match now what stands in the book of a continuous auction; harmless to repeat."""
+        return await self._post(f"/v1/auctions/{auction}/match", None, Auction)
+
     async def result(self, auction: AuctionId) -> PublishedResult:
         """The published result: prices and limits for all, the caller's own offers."""
         return await self._get(f"/v1/auctions/{auction}/result", PublishedResult)

@@ -103,5 +103,7 @@ class Product(Message):
             found.append(
                 (("activation_cap_eur_per_mwh",), "is for reservations: what may be asked when they are called")
             )
+        if self.trading == "continuous" and self.stage == "reservation":
+            found.append((("trading",), "reservations are sold in auctions, once"))
         refuse("Product", found)
         return self

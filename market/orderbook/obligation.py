@@ -1,7 +1,7 @@
 """The obligation to offer what was reserved: read from an activation auction's book as it stood at the gate."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -48,12 +48,12 @@ def obligations_of(
     reservations: Iterable[Reservation],
     activation: Auction,
     offers: Iterable[FlexOffer],
-    accepted: Mapping[str, Powers],
+    awards: Iterable[Award],
 ) -> tuple[Obligation, ...]:
     """How far each reservation was honoured, in its own periods.
 
-    offers : active at the gate. accepted : change of consumption by offer, per period [W]; empty where nothing was
-    cleared. Reservations that were not published when the gate closed oblige to nothing here. Where a participant has
+    offers : active at the gate. awards : of the activation auction, all versions; none where nothing was cleared.
+    Reservations that were not published when the gate closed oblige to nothing here. Where a participant has
     several at one place, the one with the lowest cap is served first, so that most of them are.
     """
     if activation.product.stage != "activation":
@@ -63,11 +63,13 @@ def obligations_of(
     for each in reservations:
         if each.published_at <= closed:
             places[each.participant, each.bus, each.phase].append(each)
-    book = sorted(offers, key=lambda offer: offer.id)
+    book, called = sorted(offers, key=lambda offer: offer.id), tuple(awards)
     found: list[Obligation] = []
-    for (participant, bus, phase), own in places.items():
-        here = [each for each in book if (each.participant, each.bus, each.phase) == (participant, bus, phase)]
-        found += _at_one_place(sorted(own, key=_rank), activation, here, accepted)
+    for place, own in places.items():
+        here = [each for each in book if (each.participant, each.bus, each.phase) == place]
+        powers = [each.power_w for each in called if (each.participant, each.bus, each.phase) == place]
+        change = tuple(map(sum, zip((0,) * activation.delivery.count, *powers, strict=True)))
+        found += _at_one_place(sorted(own, key=_rank), activation, here, change)
     return tuple(each for each in found if each.periods)
 
 
@@ -80,12 +82,12 @@ def _at_one_place(
     reservations: Sequence[Reservation],
     activation: Auction,
     offers: Sequence[FlexOffer],
-    accepted: Mapping[str, Powers],
+    change: Powers,
 ) -> list[Obligation]:
+    """The same for one participant, bus and phase. change : what was called there in each period [W]."""
     delivery = activation.delivery
     hours = Fraction(delivery.resolution.total_seconds()) / 3600
     nothing = (0,) * delivery.count
-    change = tuple(map(sum, zip(nothing, *(accepted.get(each.id, nothing) for each in offers), strict=True)))
     periods: dict[int, list[ObligationPeriod]] = defaultdict(list)
     for way in (way for way in _WAYS if _traded(activation, way)):
         promised, held, called = nothing, nothing, tuple(max(0, way * w) for w in change)

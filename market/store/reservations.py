@@ -102,17 +102,16 @@ class Reservations:
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
         """Keep the answer to an award; AlreadyExists where it was answered."""
-        key = (acknowledgement.auction, acknowledgement.offer)
+        key = (acknowledgement.auction, acknowledgement.offer, acknowledgement.version)
         if self._session.get(AcknowledgementRow, key) is not None:
             raise AlreadyExists("acknowledgement of award", acknowledgement.offer)
+        auction, offer, version = key
         document = acknowledgement.model_dump_json()
-        self._session.add(
-            AcknowledgementRow(auction=acknowledgement.auction, offer=acknowledgement.offer, document=document)
-        )
+        self._session.add(AcknowledgementRow(auction=auction, offer=offer, version=version, document=document))
         self._session.flush()
 
-    def acknowledgements(self, auction: str) -> dict[str, Acknowledgement]:
-        """Answers to the awards of an auction, by offer."""
+    def acknowledgements(self, auction: str) -> dict[tuple[str, int], Acknowledgement]:
+        """Answers to the awards of an auction, by offer and version."""
         documents = self._session.exec(select(AcknowledgementRow.document).where(AcknowledgementRow.auction == auction))
         answers = (Acknowledgement.model_validate_json(document) for document in documents)
-        return {each.offer: each for each in answers}
+        return {(each.offer, each.version): each for each in answers}

@@ -132,12 +132,13 @@ class ResultRow(_Table, table=True):
 
 
 class AwardRow(_Table, table=True):
-    """An award of a published result; it never changes."""
+    """An award of one version of a published result; it never changes."""
 
     __tablename__ = "award"
     __table_args__ = _STRICT
     auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
     offer: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
     participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
 
@@ -275,6 +276,7 @@ class AcknowledgementRow(_Table, table=True):
     __table_args__ = _STRICT
     auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
     offer: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
     document: str = Field(sa_type=Text)
 
 

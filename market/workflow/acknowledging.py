@@ -13,13 +13,15 @@ def acknowledge_award(
 ) -> Acknowledgement:
     """Answer one of a participant's awards, once, until the auction is settled."""
     book = work.auctions.get(auction)
-    if book.published_at is None:
+    if work.auctions.version(auction) == 0:
         raise NotPublished(auction)
-    if book.state != "published":
+    if book.state == "settled":
         raise WrongState(auction, book.state, "acknowledged")
-    if offer not in {each.offer for each in work.auctions.awards(auction, participant=participant)}:
+    own = work.auctions.awards(auction, participant=participant)
+    if (offer, terms.version) not in {(each.offer, each.version) for each in own}:
         raise NotFound("award", offer)
     answer = Acknowledgement(
+        version=terms.version,
         answer=terms.answer,
         reason=terms.reason,
         auction=auction,
@@ -35,17 +37,18 @@ def acknowledge_award(
 def acknowledged_awards(auction: str, *, who: Organisation, work: UnitOfWork) -> list[AcknowledgedAward]:
     """All awards of an auction with their answers, for its DSO and operators; a participant's own for itself."""
     book = work.auctions.get(auction)
-    if book.published_at is None:
+    if work.auctions.version(auction) == 0:
         raise NotPublished(auction)
     answers = work.reservations.acknowledgements(auction)
     return [
         AcknowledgedAward(
+            version=each.version,
             offer=each.offer,
             participant=each.participant,
             bus=each.bus,
             phase=each.phase,
             power_w=each.power_w,
-            acknowledgement=answers.get(each.offer),
+            acknowledgement=answers.get((each.offer, each.version)),
         )
         for each in work.auctions.awards(auction)
         if who.role == "operator" or who.id in (book.dso, each.participant)

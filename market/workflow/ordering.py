@@ -15,6 +15,7 @@ from market.ids import NewId, random_id
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.catalogue import agreed_product
+from market.orderbook.continuous import admit_continuous, require_baseline_unsold
 from market.orderbook.cover import require_cover
 from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
@@ -61,6 +62,7 @@ def submit_request(
     book, network = _open_book(auction, now, work, dso=dso)
     request: FlexRequest = request_of(terms, id=new_id("req"), dso=dso)
     admit_request(request, book, network)
+    admit_continuous(request, book)
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
 
     work.orders.add_request(receipt)
@@ -79,6 +81,8 @@ def nominate_baseline(
     """Nominate or replace a participant's baseline; the last one before the gate is frozen."""
     book, network = _open_book(auction, now, work)
     admit_baseline(nomination, book, network)
+    if book.product.trading == "continuous":
+        require_baseline_unsold(work.auctions.awards(auction, participant=participant))
 
     work.orders.nominate(auction, participant, nomination, now=now)
     return baseline(auction, participant=participant, work=work)
@@ -142,6 +146,7 @@ def withdraw_offer(
 def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
     book, network = _open_book(auction, now, work)
     admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
+    admit_continuous(offer, book)
     _require_cover(offer, book, work)
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 

@@ -1,6 +1,6 @@
 """Reserved capacity: kept at publication, checked in every activation auction, paid for its availability."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from api_spec.auction import Auction
@@ -19,15 +19,16 @@ def keep_reservations(book: Auction, awards: Iterable[Award], *, now: datetime, 
     work.reservations.add(reservations_of(book, awards, at=now))
 
 
-def check_obligations(book: Auction, accepted: Mapping[str, tuple[int, ...]], *, work: UnitOfWork) -> None:
-    """Record how far reservations were honoured in an activation auction's frozen book, and how far they were called.
-
-    accepted : change of consumption by offer, per period [W]; empty where the auction failed.
-    """
+def check_obligations(book: Auction, *, work: UnitOfWork) -> None:
+    """Record how far reservations were offered in an activation auction's frozen book, and how far they were called."""
     reservations = work.reservations.during(book.network, book.delivery)
-    offers = [each.offer for each in work.orders.offers(book.id) if each.state == "active"] if reservations else []
+    if not reservations:
+        return
+    offers = [each.offer for each in work.orders.offers(book.id) if each.state == "active"]
 
-    work.reservations.record(obligations_of(reservations, book, offers, accepted))
+    obligations = obligations_of(reservations, book, offers, work.auctions.awards(book.id))
+
+    work.reservations.record(obligations)
 
 
 def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auction:

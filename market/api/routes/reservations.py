@@ -32,7 +32,8 @@ def acknowledge_award(
 def acknowledged_awards(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[AcknowledgedAward]:
     """Awards with their answers: all for the auction's DSO and operators, one's own for others."""
     with world.reading() as work:
-        return page.of(acknowledging.acknowledged_awards(auction, who=who, work=work), lambda each: each.offer)
+        found = acknowledging.acknowledged_awards(auction, who=who, work=work)
+        return page.of(found, lambda each: f"{each.offer} {each.version}")
 
 
 @router.get("/reservations")

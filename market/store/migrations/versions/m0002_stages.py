@@ -107,15 +107,28 @@ def upgrade() -> None:
         "acknowledgement",
         sa.Column("auction", sa.Text(), nullable=False),
         sa.Column("offer", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["auction"], ["auction.id"], name=op.f("fk_acknowledgement_auction_auction")),
-        sa.PrimaryKeyConstraint("auction", "offer", name=op.f("pk_acknowledgement")),
+        sa.PrimaryKeyConstraint("auction", "offer", "version", name=op.f("pk_acknowledgement")),
         sqlite_strict=True,
     )
+    # Awards so far are of the first version: there was no other.
+    with op.batch_alter_table("award", table_kwargs={"sqlite_strict": True}) as award:
+        award.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
+        award.drop_constraint(op.f("pk_award"), type_="primary")
+        award.create_primary_key(op.f("pk_award"), ["auction", "offer", "version"])
+    with op.batch_alter_table("award", table_kwargs={"sqlite_strict": True}) as award:
+        award.alter_column("version", server_default=None)
 
 
 def downgrade() -> None:
-    """Back."""
+    """Back; of an offer with several awards only the first stays."""
+    op.execute("DELETE FROM award WHERE version > 1")
+    with op.batch_alter_table("award", table_kwargs={"sqlite_strict": True}) as award:
+        award.drop_constraint(op.f("pk_award"), type_="primary")
+        award.create_primary_key(op.f("pk_award"), ["auction", "offer"])
+        award.drop_column("version")
     for table in ("acknowledgement", "availability"):
         op.drop_table(table)
     op.drop_index(op.f("ix_obligation_reservation"), "obligation")

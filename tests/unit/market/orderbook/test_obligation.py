@@ -66,6 +66,19 @@ def reservation(*power_w: int, **change: Any) -> Reservation:
     return Reservation.model_validate({**terms, **change})
 
 
+def called(*power_w: int, **change: Any) -> Award:
+    terms = {
+        "offer": "o",
+        "participant": "agg",
+        "bus": "far",
+        "power_w": power_w,
+        "price_eur_per_mwh": (Decimal(90),) * len(power_w),
+        "payment_eur": Decimal(1),
+        "uplift_eur": Decimal(0),
+    }
+    return Award.model_validate({**terms, **change})
+
+
 def periods(obligation: Obligation) -> list[tuple[int, int, int]]:
     return [(each.reserved_w, each.offered_w, each.ordered_w) for each in obligation.periods]
 
@@ -185,7 +198,7 @@ def test_what_is_offered_within_the_cap_keeps_the_obligation_and_the_rest_breaks
     """5 kW reserved; 4 at 150 EUR/MWh count, 3 more at 201 do not. 1.5 kW are called in the first hour."""
     book = [offer(curve("o", "far", (-4000, 150.0), (-3000, 201.0), count=2))]
 
-    (found,) = obligations_of([reservation(-5000, -3000)], auction(), book, {"o": (-1500, 0)})
+    (found,) = obligations_of([reservation(-5000, -3000)], auction(), book, [called(-1500, 0)])
 
     assert (found.reservation, found.offer, found.activation) == ("res-1", "r1", "act-1")
     assert periods(found) == [(5000, 4000, 1500), (3000, 3000, 0)]
@@ -194,7 +207,7 @@ def test_what_is_offered_within_the_cap_keeps_the_obligation_and_the_rest_breaks
 def test_only_periods_that_both_reach_are_asked() -> None:
     """Reserved from 15:00 for two hours, delivery from 16:00 for two."""
     early = MarketPeriod(start=START - timedelta(hours=1), resolution=timedelta(hours=1), count=2)
-    (found,) = obligations_of([reservation(-5000, -4000, delivery=early)], auction(), [], {})
+    (found,) = obligations_of([reservation(-5000, -4000, delivery=early)], auction(), [], [])
 
     assert found.periods == (ObligationPeriod(start=START, reserved_w=4000, offered_w=0, ordered_w=0),)
 
@@ -205,7 +218,7 @@ def test_the_worst_quarter_of_an_hour_counts_for_the_hour_and_the_most_that_is_c
     step = {"power_w": [-5000, -5000, -2000, -5000], "price_eur_per_mwh": 100}
 
     (found,) = obligations_of(
-        [reservation(-5000)], quarters, [offer({**terms, "steps": [step]})], {"o": (0, -700, -600, 0)}
+        [reservation(-5000)], quarters, [offer({**terms, "steps": [step]})], [called(0, -700, -600, 0)]
     )
 
     assert periods(found) == [(5000, 2000, 700)]
@@ -220,14 +233,14 @@ def test_the_worst_quarter_of_an_hour_counts_for_the_hour_and_the_most_that_is_c
     ],
 )
 def test_what_nobody_could_have_offered_is_not_asked(held: Document, terms: Document) -> None:
-    assert obligations_of([reservation(-5000, **held)], auction(**terms), [], {}) == ()
+    assert obligations_of([reservation(-5000, **held)], auction(**terms), [], []) == ()
 
 
 @pytest.mark.parametrize("change", [{"bus": "near"}, {"participant": "other"}])
 def test_offers_elsewhere_or_of_others_keep_nobodys_obligation(change: Document) -> None:
     book = [offer({**curve("o", "far", (-5000, 100.0), count=2), **change})]
 
-    (found,) = obligations_of([reservation(-5000)], auction(), book, {"o": (-5000, 0)})
+    (found,) = obligations_of([reservation(-5000)], auction(), book, [called(-5000, 0, **change)])
 
     assert periods(found) == [(5000, 0, 0)]
 
@@ -238,7 +251,7 @@ def test_one_offer_does_not_keep_two_reservations() -> None:
     book = [offer(curve("o", "far", (-4000, 90.0), (-2000, 150.0), count=2))]
 
     found = {
-        each.reservation: periods(each) for each in obligations_of([dear, cheap], auction(), book, {"o": (-4000, 0)})
+        each.reservation: periods(each) for each in obligations_of([dear, cheap], auction(), book, [called(-4000, 0)])
     }
 
     assert found == {"res-2": [(3000, 3000, 3000)], "res-1": [(5000, 3000, 1000)]}
@@ -247,7 +260,7 @@ def test_one_offer_does_not_keep_two_reservations() -> None:
 def test_an_increase_is_the_mirror_image() -> None:
     book = [offer(curve("o", "far", (4000, 150.0), count=2))]
 
-    (found,) = obligations_of([reservation(5000, 0)], auction(), book, {"o": (1000, 0)})
+    (found,) = obligations_of([reservation(5000, 0)], auction(), book, [called(1000, 0)])
 
     assert periods(found) == [(5000, 4000, 1000)]
 
