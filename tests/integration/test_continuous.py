@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.award import AcknowledgementTerms
 from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
@@ -23,13 +24,15 @@ from api_spec.result import Result
 from market.clearing import clear
 from market.clearing.options import Options
 from market.clock import SimulatedClock
-from market.errors import NotAdmitted, SolverFailed
+from market.errors import AlreadyExists, NotAdmitted, NotFound, NotPublished, SolverFailed
 from market.ledger.transfers import balances
 from market.store import UnitOfWork, migrate, open_engine, transact
 from market.workflow import ordering
+from market.workflow.acknowledging import acknowledge_award
 from market.workflow.clearing import clear_auction
 from market.workflow.gatekeeping import watched_gates
 from market.workflow.matching import match_auction
+from market.workflow.outcome import own_awards, published_result
 from market.workflow.settling import settle_auction, submit_reading
 from tests.small_cases import bus, line
 
@@ -148,6 +151,27 @@ def test_one_offer_can_be_taken_bit_by_bit(migrated: Engine) -> None:
     with UnitOfWork(migrated) as work:
         pending = work.money.transfers(auction)
     assert [each.amount_eur for each in pending] == [Decimal("0.4"), Decimal("0.3")]
+
+
+def test_awards_are_read_and_answered_match_by_match_while_the_gate_is_open(migrated: Engine) -> None:
+    auction = prepare(migrated).id
+    mine: Any = {"participant": "agg", "now": NOON}
+    with UnitOfWork(migrated) as work, pytest.raises(NotPublished):
+        own_awards(auction, participant="agg", work=work)
+    submit(migrated, auction, 3000, 100)
+    match_auction(auction, now=NOON, engine=migrated)
+    with UnitOfWork(migrated) as work:
+        (award,) = own_awards(auction, participant="agg", work=work)
+        assert own_awards(auction, participant="other", work=work) == []
+        other = Organisation(id="other", name="other", role="aggregator")
+        seen = published_result(auction, who=other, work=work)
+        assert (seen.version, seen.offers) == (1, ()), "prices are for all, offers for their owners"
+        answer = AcknowledgementTerms(answer="accepted")
+        acknowledge_award(auction, award.offer, answer, work=work, **mine)
+        with pytest.raises(AlreadyExists):
+            acknowledge_award(auction, award.offer, answer, work=work, **mine)
+        with pytest.raises(NotFound):
+            acknowledge_award(auction, award.offer, answer.model_copy(update={"version": 2}), work=work, **mine)
 
 
 def test_matches_at_once_never_use_the_same_watts(migrated: Engine) -> None:
