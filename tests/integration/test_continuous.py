@@ -15,7 +15,6 @@ from api_spec.auction import Auction, AuctionTerms
 from api_spec.award import AcknowledgementTerms
 from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
-from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
 from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
@@ -34,20 +33,11 @@ from market.workflow.gatekeeping import watched_gates
 from market.workflow.matching import match_auction
 from market.workflow.outcome import own_awards, published_result
 from market.workflow.settling import settle_auction, submit_reading
-from tests.small_cases import bus, line
+from tests.street_network import STREET
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 GATE = NOON + timedelta(hours=8)
 DELIVERY = MarketPeriod(start=NOON + timedelta(hours=10), resolution=timedelta(hours=1), count=1)
-NETWORK = Network.model_validate(
-    {
-        "name": "street",
-        "phases": 1,
-        "source": {"bus": "s"},
-        "buses": [bus("s"), bus("far")],
-        "lines": [line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
-    }
-)
 INTRADAY = Product(
     name="intraday",
     trading="continuous",
@@ -76,7 +66,7 @@ def prepare(engine: Engine, *, load_w: float = 14_000) -> Auction:
         for name, role in (("dso", "dso"), ("agg", "aggregator"), ("other", "aggregator")):
             who = Organisation.model_validate({"id": name, "name": name, "role": role})
             work.participants.add(who, client_id=name, secret_hash="#", now=NOON)
-        ordering.register_network(NETWORK, dso="dso", now=NOON, work=work)
+        ordering.register_network(STREET, dso="dso", now=NOON, work=work)
         terms = AuctionTerms(network="street", product=INTRADAY, delivery=DELIVERY, gate_closure=GATE)
         auction = ordering.open_auction(terms, dso="dso", now=NOON, work=work)
         load = Injection(bus="far", p_w=(load_w - 10_000,), q_var=(0,))

@@ -13,7 +13,6 @@ from api_spec.auction import Auction, AuctionTerms
 from api_spec.award import AcknowledgementTerms
 from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
-from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast
 from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
@@ -40,20 +39,11 @@ from market.workflow import ordering, prequalifying
 from market.workflow.acknowledging import acknowledge_award, acknowledged_awards
 from market.workflow.clearing import clear_auction
 from market.workflow.settling import settle_auction
-from tests.small_cases import bus, line
+from tests.street_network import STREET
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 DELIVERY = MarketPeriod(start=NOON + timedelta(days=7), resolution=timedelta(hours=1), count=2)
 FIRST_GATE, SECOND_GATE = NOON + timedelta(days=1), DELIVERY.start - timedelta(hours=12)
-NETWORK = Network.model_validate(
-    {
-        "name": "street",
-        "phases": 1,
-        "source": {"bus": "s"},
-        "buses": [bus("s"), bus("far")],
-        "lines": [line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
-    }
-)
 RESERVE = Product(
     name="reserve",
     stage="reservation",
@@ -74,7 +64,7 @@ def engine(migrated: Engine) -> Engine:
         for name, role in (("dso", "dso"), ("next", "dso"), ("agg", "aggregator"), ("other", "aggregator")):
             who = Organisation.model_validate({"id": name, "name": name, "role": role})
             work.participants.add(who, client_id=name, secret_hash="#", now=NOON)
-        ordering.register_network(NETWORK, dso="dso", now=NOON, work=work)
+        ordering.register_network(STREET, dso="dso", now=NOON, work=work)
         work.commit()
     return migrated
 
