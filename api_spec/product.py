@@ -41,7 +41,9 @@ class Product(Message):
     """What is traded and under which rules.
 
     stage : "reservation" sells availability [EUR/MW/h, written as EUR/MWh] and obliges to offer later; "activation"
-    sells the change itself. trading : cleared once at the gate, or continuously while the gate is open.
+    sells the change itself. trading : cleared once at the gate, or continuously: matched again and again while the
+    gate is open, each match with prices of its own ("pay_as_bid" is the usual rule there: where an offer does not
+    suffice, the nodal price is what the DSO pays at most).
     direction : of the change of consumption that may be offered. resolution : of delivery; absent = any.
     min_power_w, granularity_w : smallest step and its multiples. divisible : whether part of an offer may be accepted;
     where not, only blocks that are accepted whole are admitted.

@@ -98,6 +98,12 @@ def admit_continuous(order: FlexOffer | FlexRequest, auction: Auction) -> None:
         raise NotAdmitted(tuple(found))
 
 
+def require_untaken(offer: FlexOffer, own: Iterable[Award]) -> None:
+    """Raise NotAdmitted where a block that was taken would be replaced or withdrawn: it shuts out its group."""
+    if isinstance(offer, BlockOffer) and any(each.offer == offer.id for each in own):
+        raise NotAdmitted((Defect("", "the block has been taken: it can neither be replaced nor withdrawn"),))
+
+
 def require_baseline_unsold(own: Sequence[Award]) -> None:
     """Raise NotAdmitted where a participant would change the baseline that its own awards are measured against."""
     if own:

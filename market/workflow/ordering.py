@@ -15,7 +15,7 @@ from market.ids import NewId, random_id
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.catalogue import agreed_product
-from market.orderbook.continuous import admit_continuous, require_baseline_unsold
+from market.orderbook.continuous import admit_continuous, require_baseline_unsold, require_untaken
 from market.orderbook.cover import require_cover
 from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
@@ -172,6 +172,8 @@ def _current(auction: str, offer: str, version: int, participant: str, work: Uni
         raise PreconditionFailed("offer", offer, current.version)
     if current.state == "withdrawn":
         raise NotFound("offer", offer)
+    if current.offer.kind == "block" and work.auctions.get(auction).state == "open":
+        require_untaken(current.offer, work.auctions.awards(auction, participant=participant))
     return current
 
 

@@ -253,6 +253,30 @@ def test_what_cannot_be_matched_bit_by_bit_is_not_admitted(migrated: Engine) -> 
         ordering.nominate_baseline(auction, nomination(9_000), participant="other", now=NOON, work=work)
 
 
+def test_a_block_that_was_taken_stays_and_shuts_out_its_group(migrated: Engine) -> None:
+    auction = prepare(migrated).id
+    mine: Any = {"participant": "agg", "now": NOON}
+    terms = {"bus": "far", "kind": "block", "power_w": [-1000], "price_eur_per_mwh": 100, "exclusive_group": "g"}
+    block = OFFER.validate_python(terms)
+    with UnitOfWork(migrated) as work:
+        first, second = [ordering.submit_offer(auction, block, work=work, **mine).offer.id for _ in range(2)]
+        work.commit()
+    match_auction(auction, now=NOON, engine=migrated)
+    ((_, _, w, _),) = sold(migrated, auction)
+    assert w == -1000
+    with UnitOfWork(migrated) as work:
+        (award,) = work.auctions.awards(auction)
+        with pytest.raises(NotAdmitted, match="the block has been taken"):
+            ordering.withdraw_offer(auction, award.offer, version=1, work=work, **mine)
+        with pytest.raises(NotAdmitted, match="the block has been taken"):
+            ordering.replace_offer(auction, award.offer, reduction(1, 1), version=1, work=work, **mine)
+        (other,) = {first, second} - {award.offer}
+        ordering.replace_offer(auction, other, block, version=1, work=work, **mine)
+        work.commit()
+    match_auction(auction, now=NOON, engine=migrated)
+    assert len(sold(migrated, auction)) == 1
+
+
 def test_a_market_that_is_served_matches_by_itself(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
     migrate(engine)
