@@ -1,8 +1,8 @@
 """The market's calendar and its order book: auctions, and what stands in them."""
 
-from typing import Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import model_validator
+from pydantic import Discriminator, Tag, model_validator
 
 from api_spec.award import OfferResult
 from api_spec.defects import refuse
@@ -10,18 +10,30 @@ from api_spec.flexibility import FlexOffer, FlexRequest, PowerSeries
 from api_spec.grid import Phase
 from api_spec.ids import AuctionId, BusId, NetworkId, OrganisationId
 from api_spec.period import Instant, MarketPeriod
-from api_spec.product import Product
+from api_spec.product import Product, ProductName
 from api_spec.result import LimitResult, PriceParts, Status, Verification
 from api_spec.units import Count, EurPerMwh, Message, Money
 
 AuctionState: TypeAlias = Literal["open", "closed", "clearing", "published", "settled", "failed"]
 
 
+def _named_or_whole(value: Any) -> str:
+    return "named" if isinstance(value, str) else "whole"
+
+
+ProductOrName: TypeAlias = Annotated[
+    Annotated[ProductName, Tag("named")] | Annotated[Product, Tag("whole")], Discriminator(_named_or_whole)
+]
+
+
 class AuctionTerms(Message):
-    """An auction to be opened: flexibility on one network, delivered in `delivery`, offered until `gate_closure`."""
+    """An auction to be opened: flexibility on one network, delivered in `delivery`, offered until `gate_closure`.
+
+    product : the name of one in the market's catalogue, or a whole one.
+    """
 
     network: NetworkId
-    product: Product
+    product: ProductOrName
     delivery: MarketPeriod
     gate_closure: Instant
     energy_price_eur_per_mwh: tuple[EurPerMwh, ...] | None = None
@@ -40,9 +52,11 @@ class AuctionTerms(Message):
 class Auction(AuctionTerms):
     """An auction; its state moves only open -> closed -> clearing -> published -> settled, or -> failed.
 
-    failure : why clearing failed, in a sentence a person can act on.
+    product : whole, as it was agreed when the auction was opened. failure : why clearing failed, in a sentence a person
+    can act on.
     """
 
+    product: Product
     id: AuctionId
     dso: OrganisationId
     state: AuctionState

@@ -1,11 +1,15 @@
 """What the market answers to an offer: how much of it is accepted, what is paid, and why not more."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
+
+from api_spec.defects import refuse
 from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
-from api_spec.ids import BusId, OfferId, OrganisationId
-from api_spec.units import EurPerMwh, Message, Money, Vars
+from api_spec.ids import AuctionId, BusId, OfferId, OrganisationId
+from api_spec.period import Instant
+from api_spec.units import Count, EurPerMwh, Message, Money, Vars
 
 
 class Reason(Message):
@@ -43,9 +47,11 @@ class OfferResult(Message):
 class Award(Message):
     """An accepted offer as its participant reads it: what to do, where, and what delivering all of it earns.
 
+    version : of the result that it comes from; in continuous trading an offer can have an award in each match.
     price_eur_per_mwh : per period, received per MWh of |power_w| delivered (nodal price and uplift together).
     """
 
+    version: Count = 1
     offer: OfferId
     participant: OrganisationId
     bus: BusId
@@ -54,3 +60,41 @@ class Award(Message):
     price_eur_per_mwh: tuple[EurPerMwh, ...]
     payment_eur: Money
     uplift_eur: Money
+
+
+class AcknowledgementTerms(Message):
+    """An aggregator's word on an award: it will be delivered, or not, and why not.
+
+    version : of the award. Refusing an award releases nobody from it: what is not delivered is settled as such.
+    """
+
+    version: Count = 1
+    answer: Literal["accepted", "refused"]
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _refused_with_a_reason(self) -> Self:
+        if self.answer == "refused" and self.reason is None:
+            refuse("AcknowledgementTerms", [(("reason",), "say why it is refused")])
+        return self
+
+
+class Acknowledgement(AcknowledgementTerms):
+    """An acknowledgement as the market keeps it; there is one for each award."""
+
+    auction: AuctionId
+    offer: OfferId
+    participant: OrganisationId
+    acknowledged_at: Instant
+
+
+class AcknowledgedAward(Message):
+    """An award as the DSO that asked for it follows it; acknowledgement is absent until its participant answers."""
+
+    version: Count = 1
+    offer: OfferId
+    participant: OrganisationId
+    bus: BusId
+    phase: Phase | None = None
+    power_w: PowerSeries
+    acknowledgement: Acknowledgement | None = None

@@ -20,11 +20,11 @@ from api_spec.auction import (
     PublishedResult,
     RequestReceipt,
 )
-from api_spec.award import Award
+from api_spec.award import AcknowledgedAward, Acknowledgement, AcknowledgementTerms, Award
 from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseline
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
-from api_spec.ids import AuctionId, BusId, NetworkId, OfferId, RequestId
+from api_spec.ids import AuctionId, BusId, Identifier, NetworkId, OfferId, RequestId
 from api_spec.metering import (
     Baseline,
     BaselineNomination,
@@ -37,8 +37,12 @@ from api_spec.metering import (
     ReadingTerms,
 )
 from api_spec.organisation import Credentials, Organisation, OrganisationTerms, Token
+from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.problem import Problem, ProblemType
+from api_spec.product import Product, ProductName
 from api_spec.quality import DeliveryQuality, Reliability
+from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
+from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import Statement, Transfer
 
 M = TypeVar("M", bound=BaseModel)
@@ -114,6 +118,82 @@ class MarketClient:
     async def network(self, network: NetworkId) -> Network:
         """DSO (its own) and operator: a registered network."""
         return await self._get(f"/v1/networks/{quote(network, safe='')}", Network)
+
+    # products, resources and prequalification
+
+    async def register_product(self, product: Product, *, key: str | None = None) -> Product:
+        """Operator or DSO: register a product under its name; it never changes."""
+        return await self._post("/v1/products", product, Product, key=key)
+
+    async def products(self) -> tuple[Product, ...]:
+        """The catalogue, by name."""
+        return tuple([each async for each in self._pages("/v1/products", Product)])
+
+    async def product(self, product: ProductName) -> Product:
+        """One product."""
+        return await self._get(f"/v1/products/{quote(product, safe='')}", Product)
+
+    async def set_reference_load(self, network: NetworkId, load: ReferenceLoad) -> ReferenceLoad:
+        """DSO: set or replace what its network carries without the resources that ask to be admitted."""
+        path = f"/v1/networks/{quote(network, safe='')}/reference-load"
+        return await self._put(path, load, ReferenceLoad)
+
+    async def reference_load(self, network: NetworkId) -> ReferenceLoad:
+        """DSO: what its network carries without the resources that ask to be admitted."""
+        return await self._get(f"/v1/networks/{quote(network, safe='')}/reference-load", ReferenceLoad)
+
+    async def network_resources(self, network: NetworkId) -> tuple[BusCapacity, ...]:
+        """DSO: what is registered on its network, summed per bus, phase and capability."""
+        name = quote(network, safe="")
+        return tuple([each async for each in self._pages(f"/v1/networks/{name}/resources", BusCapacity)])
+
+    async def network_prequalifications(self, network: NetworkId) -> tuple[Prequalification, ...]:
+        """DSO: applications on its network."""
+        name = quote(network, safe="")
+        return tuple([each async for each in self._pages(f"/v1/networks/{name}/prequalifications", Prequalification)])
+
+    async def register_resource(self, terms: ResourceTerms, *, key: str | None = None) -> Resource:
+        """Aggregator: register a resource."""
+        return await self._post("/v1/resources", terms, Resource, key=key)
+
+    async def resources(self) -> tuple[Resource, ...]:
+        """Aggregator: its own resources."""
+        return tuple([each async for each in self._pages("/v1/resources", Resource)])
+
+    async def resource(self, resource: Identifier) -> Resource:
+        """Aggregator: one of its own resources."""
+        return await self._get(f"/v1/resources/{resource}", Resource)
+
+    async def replace_resource(self, resource: Resource, terms: ResourceTerms) -> Resource:
+        """Aggregator: replace a resource as it was read; its prequalification expires."""
+        path = f"/v1/resources/{resource.id}"
+        return await self._put(path, terms, Resource, {"If-Match": f'"{resource.version}"'})
+
+    async def remove_resource(self, resource: Resource) -> None:
+        """Aggregator: erase a resource as it was read."""
+        path = f"/v1/resources/{resource.id}"
+        await self._send("DELETE", path, headers={"If-Match": f'"{resource.version}"'})
+
+    async def apply_for(
+        self, resource: Identifier, terms: PrequalificationTerms, *, key: str | None = None
+    ) -> Prequalification:
+        """Aggregator: apply for a product with a resource; checked at once, decided by the network's DSO."""
+        return await self._post(f"/v1/resources/{resource}/prequalifications", terms, Prequalification, key=key)
+
+    async def prequalifications(self, resource: Identifier) -> tuple[Prequalification, ...]:
+        """Aggregator: all applications of one of its resources."""
+        found = self._pages(f"/v1/resources/{resource}/prequalifications", Prequalification)
+        return tuple([each async for each in found])
+
+    async def decide(self, application: Prequalification, decision: DecisionTerms) -> Prequalification:
+        """DSO: confirm or refuse an application as it was read."""
+        path = f"/v1/prequalifications/{application.id}/decision"
+        return await self._put(path, decision, Prequalification, {"If-Match": f'"{application.version}"'})
+
+    async def withdraw_application(self, application: Prequalification) -> None:
+        """Aggregator: withdraw an application as it was read."""
+        path = f"/v1/prequalifications/{application.id}"
+        await self._send("DELETE", path, headers={"If-Match": f'"{application.version}"'})
 
     # auctions
 
@@ -192,6 +272,10 @@ class MarketClient:
         """Operator: close the gate now if its time has come, clear and publish; harmless to repeat."""
         return await self._post(f"/v1/auctions/{auction}/clear", None, Auction)
 
+    async def match(self, auction: AuctionId) -> Auction:
+        """Operator: match now what stands in the book of a continuous auction; harmless to repeat."""
+        return await self._post(f"/v1/auctions/{auction}/match", None, Auction)
+
     async def result(self, auction: AuctionId) -> PublishedResult:
         """The published result: prices and limits for all, the caller's own offers."""
         return await self._get(f"/v1/auctions/{auction}/result", PublishedResult)
@@ -199,6 +283,28 @@ class MarketClient:
     async def awards(self, auction: AuctionId) -> tuple[Award, ...]:
         """Aggregator: its own awards."""
         return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/awards", Award)])
+
+    async def acknowledge_award(
+        self, auction: AuctionId, offer: OfferId, terms: AcknowledgementTerms, *, key: str | None = None
+    ) -> Acknowledgement:
+        """Aggregator: say whether one of its awards will be delivered; there is one answer."""
+        return await self._post(
+            f"/v1/auctions/{auction}/awards/{offer}/acknowledgement", terms, Acknowledgement, key=key
+        )
+
+    async def acknowledged_awards(self, auction: AuctionId) -> tuple[AcknowledgedAward, ...]:
+        """Awards with their answers: all for the auction's DSO and operators, an aggregator's own for itself."""
+        return tuple(
+            [each async for each in self._pages(f"/v1/auctions/{auction}/acknowledgements", AcknowledgedAward)]
+        )
+
+    async def reservations(self) -> tuple[Reservation, ...]:
+        """An aggregator's own reservations, those of a DSO's auctions, or all for an operator."""
+        return tuple([each async for each in self._pages("/v1/reservations", Reservation)])
+
+    async def obligations(self, auction: AuctionId) -> tuple[Obligation, ...]:
+        """What an activation auction asked of reservations, and how much of them it called."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/obligations", Obligation)])
 
     async def book(self, auction: AuctionId) -> tuple[BookEntry, ...]:
         """The order book, without owners, after publication."""
@@ -221,6 +327,12 @@ class MarketClient:
     async def statement(self, auction: AuctionId) -> Statement:
         """Aggregator: its settled statement."""
         return await self._get(f"/v1/auctions/{auction}/statement", Statement)
+
+    async def availability(self, auction: AuctionId) -> tuple[AvailabilityStatement, ...]:
+        """Settled statements of a reservation auction: an aggregator's own, or all for its DSO and operators."""
+        return tuple(
+            [each async for each in self._pages(f"/v1/auctions/{auction}/availability", AvailabilityStatement)]
+        )
 
     async def transfers(self, auction: AuctionId) -> tuple[Transfer, ...]:
         """Ledger entries of an auction: the caller's own; all for an operator."""

@@ -18,6 +18,7 @@ Direction: TypeAlias = Literal["reduction", "increase", "both"]
 BaselineMethod: TypeAlias = Literal[
     "nominated", "mid_8_of_10", "10_of_10_adjusted", "meter_before", "meter_before_after", "control_group"
 ]
+ProductName: TypeAlias = Identifier
 MissingReadings: TypeAlias = Literal["wait", "undelivered", "baseline"]
 Priority: TypeAlias = Literal["joint", "dso_first", "tso_first"]
 
@@ -42,7 +43,9 @@ class Product(Message):
     """What is traded and under which rules.
 
     stage : "reservation" sells availability [EUR/MW/h, written as EUR/MWh] and obliges to offer later; "activation"
-    sells the change itself. trading : cleared once at the gate, or continuously while the gate is open.
+    sells the change itself. trading : cleared once at the gate, or continuously: matched again and again while the
+    gate is open, each match with prices of its own ("pay_as_bid" is the usual rule there: where an offer does not
+    suffice, the nodal price is what the DSO pays at most).
     direction : of the change of consumption that may be offered. resolution : of delivery; absent = any.
     min_power_w, granularity_w : smallest step and its multiples. divisible : whether part of an offer may be accepted;
     where not, only blocks that are accepted whole are admitted.
@@ -56,12 +59,14 @@ class Product(Message):
     delivery_threshold : share of the order below which nothing is paid; full_payment_from : share from which all that
     was delivered is paid, and between the two the payment rises in a straight line (absent = the threshold).
     penalty_eur_per_mwh : paid back per MWh that was ordered and not delivered (UFTP settlement rule).
-    availability_penalty_eur_per_mwh : of a reservation, per MWh that was not offered.
+    availability_penalty_eur_per_mwh : of a reservation, per MWh that was not offered. activation_cap_eur_per_mwh : of a
+    reservation, the most that may be asked where reserved power is offered for activation; absent = no other cap than
+    that of the activation auction.
     missing_readings : "wait" = settlement waits; "undelivered" or "baseline" = what a period without a reading counts
     as once `readings_due` after delivery has passed: nothing delivered with the penalty, or nothing and no penalty.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: ProductName
     stage: Stage = "activation"
     trading: Trading = "auction"
     direction: Direction = "both"
@@ -83,6 +88,7 @@ class Product(Message):
     full_payment_from: Fraction | None = None
     penalty_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)]
     availability_penalty_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] = Decimal(0)
+    activation_cap_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] | None = None
     missing_readings: MissingReadings = "wait"
     readings_due: Duration = timedelta(days=5)
 
@@ -97,5 +103,11 @@ class Product(Message):
             found.append((("opens_before",), "must be longer than closes_before: a gate opens before it closes"))
         if self.zones and self.pricing != "uniform":
             found.append((("zones",), f"are for uniform prices; the product's pricing is {self.pricing}"))
+        if self.activation_cap_eur_per_mwh is not None and self.stage != "reservation":
+            found.append(
+                (("activation_cap_eur_per_mwh",), "is for reservations: what may be asked when they are called")
+            )
+        if self.trading == "continuous" and self.stage == "reservation":
+            found.append((("trading",), "reservations are sold in auctions, once"))
         refuse("Product", found)
         return self

@@ -193,6 +193,24 @@ class BaselineMissing(FlexmarketError):
         self.auction, self.bus = auction, bus
 
 
+class NoSuchStep(FlexmarketError):
+    """An application has no such step from where it stands."""
+
+    def __init__(self, prequalification: str, state: str, wanted: str) -> None:
+        """Say from where and to where."""
+        super().__init__(f"prequalification {prequalification} is {state}: it cannot become {wanted}")
+        self.prequalification, self.state, self.wanted = prequalification, state, wanted
+
+
+class ObligationsOpen(FlexmarketError):
+    """Availability cannot be settled while auctions that call on it are not published."""
+
+    def __init__(self, auction: str, unfinished: tuple[str, ...]) -> None:
+        """Name those auctions."""
+        super().__init__(f"reservations of auction {auction} are still called on in {', '.join(unfinished)}")
+        self.auction, self.unfinished = auction, unfinished
+
+
 class NotPublished(FlexmarketError):
     """The auction has no published result (yet)."""
 

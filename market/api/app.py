@@ -11,7 +11,7 @@ from market import clearing
 from market.api import problems
 from market.api.intake import BodyLimit, CrowdLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, measurement, orders, outcome
+from market.api.routes import auctions, identity, measurement, orders, outcome, reservations, resources
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clearing.watched import Clearing
@@ -51,7 +51,15 @@ def create_app(
     app.add_middleware(CrowdLimit, most=settings.most_at_once)
     problems.install(app)
     app.include_router(identity.tokens)
-    for router in (identity.router, auctions.router, orders.router, outcome.router, measurement.router):
+    for router in (
+        identity.router,
+        resources.router,
+        auctions.router,
+        orders.router,
+        outcome.router,
+        measurement.router,
+        reservations.router,
+    ):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 

@@ -32,6 +32,8 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.LeaseLost: (ProblemType.WRONG_STATE, 409),
     errors.Overloaded: (ProblemType.UNAVAILABLE, 503),
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
+    errors.NoSuchStep: (ProblemType.WRONG_STATE, 409),
+    errors.ObligationsOpen: (ProblemType.WRONG_STATE, 409),
     errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
     errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),

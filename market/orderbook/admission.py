@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import ValidationError
 
-from api_spec.auction import Auction, AuctionTerms
+from api_spec.auction import Auction
 from api_spec.case import Case, Injection
 from api_spec.defects import Defect, defects_of
 from api_spec.flexibility import FlexOffer, FlexRequest, PriceSeries
@@ -14,7 +14,7 @@ from api_spec.units import Message, series
 from market.errors import BaselineMissing, NotAdmitted
 
 
-def admit_terms(terms: AuctionTerms) -> None:
+def admit_terms(terms: Auction) -> None:
     """Raise NotAdmitted where an auction's times are not those of its product."""
     product, start = terms.product, terms.delivery.start
     defects = []

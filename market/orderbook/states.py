@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from api_spec.auction import Auction, AuctionState, AuctionTerms
+from api_spec.auction import Auction, AuctionState
 from market.errors import GateClosed, GateNotOpen, GateStillOpen, WrongState
 
 NEXT: Final[Mapping[AuctionState, frozenset[AuctionState]]] = {
@@ -31,10 +31,10 @@ def moved(auction: Auction, to: AuctionState, *, now: datetime, failure: str | N
     return auction.model_copy(update={"state": to, "failure": failure, **stamp})
 
 
-def gate_opens(terms: AuctionTerms) -> datetime | None:
+def gate_opens(auction: Auction) -> datetime | None:
     """When the product lets orders in first; None = from the beginning."""
-    ahead = terms.product.opens_before
-    return None if ahead is None else terms.delivery.start - ahead
+    ahead = auction.product.opens_before
+    return None if ahead is None else auction.delivery.start - ahead
 
 
 def require_open(auction: Auction, *, now: datetime) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
@@ -81,6 +82,13 @@ class Auctions:
         rows = self._session.exec(query.where(reaching).order_by(col(AuctionRow.sequence)))
         return [each for each in map(_auction, rows) if each.delivery.end > since]
 
+    def unfinished(self, network: str) -> list[Auction]:
+        """Auctions on a network that are neither published nor failed, in the order they were opened."""
+        query = select(AuctionRow).where(
+            AuctionRow.network == network, col(AuctionRow.state).in_(("open", "closed", "clearing"))
+        )
+        return [_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence)))]
+
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""
         row = self._row(auction)
@@ -106,11 +114,25 @@ class Auctions:
             )
         )
         for each in awards:
-            document = each.model_dump_json()
+            document = each.model_copy(update={"version": version}).model_dump_json()
             self._session.add(
-                AwardRow(auction=auction, offer=each.offer, participant=each.participant, document=document)
+                AwardRow(
+                    auction=auction, offer=each.offer, version=version, participant=each.participant, document=document
+                )
             )
+        self._session.flush()
         return version
+
+    def version(self, auction: str) -> int:
+        """Number of the newest published result; 0 where there is none."""
+        query = select(func.count()).select_from(ResultRow).where(ResultRow.auction == auction)
+        return self._session.exec(query).one()
+
+    def continuous(self, *, now: datetime) -> list[Auction]:
+        """Auctions that are open and traded continuously at this time, in the order they were opened."""
+        query = select(AuctionRow).where(AuctionRow.state == "open", AuctionRow.gate_closure > now)
+        found = (_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence))))
+        return [each for each in found if each.product.trading == "continuous"]
 
     def published(self, auction: str) -> Published | None:
         """The newest published result, if there is one."""
@@ -122,11 +144,11 @@ class Auctions:
         return Published(case, result, newest.version, newest.published_at)
 
     def awards(self, auction: str, *, participant: str | None = None) -> list[Award]:
-        """Published awards, in the order of offer ids: all of them, or one participant's."""
+        """Published awards of all versions, in the order of offer ids: all of them, or one participant's."""
         query = select(AwardRow.document).where(AwardRow.auction == auction)
         if participant is not None:
             query = query.where(AwardRow.participant == participant)
-        found = self._session.exec(query.order_by(col(AwardRow.offer)))
+        found = self._session.exec(query.order_by(col(AwardRow.offer), col(AwardRow.version)))
         return [Award.model_validate_json(document) for document in found]
 
     def _results(self, auction: str) -> list[ResultRow]:

@@ -132,12 +132,13 @@ class ResultRow(_Table, table=True):
 
 
 class AwardRow(_Table, table=True):
-    """An award of a published result; it never changes."""
+    """An award of one version of a published result; it never changes."""
 
     __tablename__ = "award"
     __table_args__ = _STRICT
     auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
     offer: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
     participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
 
@@ -181,6 +182,102 @@ class TransferRow(_Table, table=True):
     amount_eur: Decimal = Field(sa_type=Euro)
     memo: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=UtcTime)
+
+
+class ProductRow(_Table, table=True):
+    """A registered product; it never changes."""
+
+    __tablename__ = "product"
+    __table_args__ = _STRICT
+    name: str = Field(sa_type=Text, primary_key=True)
+    owner: str = Field(sa_type=Text, foreign_key="organisation.id")
+    document: str = Field(sa_type=Text)
+    registered_at: datetime = Field(sa_type=UtcTime)
+
+
+class ReferenceLoadRow(_Table, table=True):
+    """What a network carries without the resources that ask to be admitted, as its DSO states it."""
+
+    __tablename__ = "reference_load"
+    __table_args__ = _STRICT
+    network: str = Field(sa_type=Text, primary_key=True, foreign_key="network.name")
+    document: str = Field(sa_type=Text)
+
+
+class ResourceRow(_Table, table=True):
+    """A resource as it stands; one that was removed stays on record without its connection."""
+
+    __tablename__ = "resource"
+    __table_args__ = (UniqueConstraint("participant", "connection"), _STRICT)
+    id: str = Field(sa_type=Text, primary_key=True)
+    participant: str = Field(sa_type=Text, foreign_key="organisation.id")
+    network: str = Field(sa_type=Text, foreign_key="network.name", index=True)
+    connection: str | None = Field(default=None, sa_type=Text)
+    version: int
+    document: str | None = Field(default=None, sa_type=Text)
+    registered_at: datetime = Field(sa_type=UtcTime)
+
+
+class PrequalificationRow(_Table, table=True):
+    """An application of a resource for a product, in its present state."""
+
+    __tablename__ = "prequalification"
+    __table_args__ = _STRICT
+    id: str = Field(sa_type=Text, primary_key=True)
+    resource: str = Field(sa_type=Text, foreign_key="resource.id", index=True)
+    participant: str = Field(sa_type=Text, index=True)
+    network: str = Field(sa_type=Text, index=True)
+    product: str = Field(sa_type=Text, foreign_key="product.name")
+    state: str = Field(sa_type=Text)
+    document: str = Field(sa_type=Text)
+
+
+class ReservationRow(_Table, table=True):
+    """An award of a reservation auction, by the time it holds for."""
+
+    __tablename__ = "reservation"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    offer: str = Field(sa_type=Text, primary_key=True)
+    participant: str = Field(sa_type=Text, index=True)
+    network: str = Field(sa_type=Text, index=True)
+    starts: datetime = Field(sa_type=UtcTime)
+    ends: datetime = Field(sa_type=UtcTime)
+    document: str = Field(sa_type=Text)
+
+
+class ObligationRow(_Table, table=True):
+    """How far a reservation was honoured in one activation auction."""
+
+    __tablename__ = "obligation"
+    __table_args__ = _STRICT
+    activation: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    reservation: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id", index=True)
+    offer: str = Field(sa_type=Text, primary_key=True)
+    participant: str = Field(sa_type=Text)
+    document: str = Field(sa_type=Text)
+
+
+class AvailabilityRow(_Table, table=True):
+    """A participant's settled statement of a reservation auction."""
+
+    __tablename__ = "availability"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    participant: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
+    document: str = Field(sa_type=Text)
+
+
+class AcknowledgementRow(_Table, table=True):
+    """What a participant answered to an award; there is one answer."""
+
+    __tablename__ = "acknowledgement"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    offer: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
+    document: str = Field(sa_type=Text)
 
 
 class AnswerRow(_Table, table=True):

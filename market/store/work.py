@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.catalogue import Catalogue
 from market.store.deliveries import Deliveries
 from market.store.engine import READING
 from market.store.jobs import Jobs
@@ -18,6 +19,8 @@ from market.store.meters import Meters
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
+from market.store.reservations import Reservations
+from market.store.resources import Resources
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
@@ -29,7 +32,8 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, jobs, meters, deliveries : queries and writes, each over its own tables.
+    participants, auctions, orders, money, jobs, catalogue, resources, reservations, meters, deliveries : queries and
+    writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
@@ -47,6 +51,9 @@ class UnitOfWork:
         self.jobs = Jobs(self._session)
         self.meters = Meters(self._session)
         self.deliveries = Deliveries(self._session)
+        self.catalogue = Catalogue(self._session)
+        self.resources = Resources(self._session)
+        self.reservations = Reservations(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

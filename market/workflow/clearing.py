@@ -26,12 +26,15 @@ from market.clearing.options import Options
 from market.clearing.watched import Clearing, clear_within
 from market.errors import BeingCleared, ClearingError, LeaseLost
 from market.ledger.awards import awards_of
+from market.ledger.matches import of_version
 from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
+from market.orderbook.continuous import remaining
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
 from market.workflow.cluster import clearing_on
 from market.workflow.quality import relied_on
+from market.workflow.reserving import check_obligations, keep_reservations
 
 LEASE: Final = timedelta(seconds=15)
 """A worker that is not heard of for so long has died; its auction goes to another."""
@@ -153,12 +156,13 @@ def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, O
     """Close the gate, and read what was in the book. Whoever is submitting has committed, or will find it closed."""
     book = _to_clearing(work.auctions.get(auction, lock="close"), now=now)
     work.auctions.save_state(book)
-    return _case(book, work), _options(book.product)
+    return standing_case(book, work), options_of(book.product)
 
 
-def _case(book: Auction, work: UnitOfWork) -> Case:
+def standing_case(book: Auction, work: UnitOfWork) -> Case:
+    """What stands in an auction's book; of continuous trading, what is left of it after all matches so far."""
     network, _ = work.participants.network(book.network)
-    return case_of(
+    case = case_of(
         book,
         network,
         forecast=work.auctions.forecast(book.id),
@@ -166,9 +170,11 @@ def _case(book: Auction, work: UnitOfWork) -> Case:
         requests=[each.request for each in work.orders.requests(book.id)],
         offers=relied_on(book, [each.offer for each in work.orders.offers(book.id) if each.state == "active"], work),
     )
+    return remaining(case, work.auctions.awards(book.id)) if book.product.trading == "continuous" else case
 
 
-def _options(product: Product) -> Options:
+def options_of(product: Product) -> Options:
+    """How a product is cleared."""
     return Options(
         pricing=product.pricing,
         zones=product.zones,
@@ -179,16 +185,26 @@ def _options(product: Product) -> Options:
 
 def _published(auction: str, case: Case, result: Result, worker: Worker, now: datetime, work: UnitOfWork) -> Auction:
     book = moved(_still_ours(auction, worker, work), "published", now=now)
-    awards = awards_of(case, result)
-    work.auctions.publish(auction, case, result, awards, now=now)
-    work.money.post(pending_transfers(book, awards, at=now))
+    keep_result(book, case, result, now=now, work=work)
+    check_obligations(book, work=work)
     work.auctions.save_state(book)
     work.jobs.finish(auction)
     return book
 
 
+def keep_result(book: Auction, case: Case, result: Result, *, now: datetime, work: UnitOfWork) -> None:
+    """Publish a result as the auction's next version, with its awards and what they reserve."""
+    awards = awards_of(case, result)
+    version = work.auctions.publish(book.id, case, result, awards, now=now)
+    work.money.post(of_version(pending_transfers(book, awards, at=now), version))
+    keep_reservations(book, awards, now=now, work=work)
+
+
 def _failed(auction: str, reason: str, worker: Worker, now: datetime, work: UnitOfWork) -> Auction:
-    book = moved(_still_ours(auction, worker, work), "failed", now=now, failure=reason)
+    book = _still_ours(auction, worker, work)
+    # What was matched while the gate was open stands, and is to be settled; only the last match is missing.
+    book = moved(book, "published" if work.auctions.version(auction) else "failed", now=now, failure=reason)
+    check_obligations(book, work=work)
     work.auctions.save_state(book)
     work.jobs.finish(auction)
     return book

@@ -14,6 +14,9 @@ from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
 from market.orderbook.book import offer_of, request_of
+from market.orderbook.catalogue import agreed_product
+from market.orderbook.continuous import admit_continuous, require_baseline_unsold, require_untaken
+from market.orderbook.cover import require_cover
 from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
 from market.workflow.history import require_history
@@ -32,9 +35,11 @@ def open_auction(
     _, owner = work.participants.network(terms.network)
     if owner != dso:
         raise NotFound("network", terms.network)
-    admit_terms(terms)
-    fields = {name: getattr(terms, name) for name in AuctionTerms.model_fields}
+    name = terms.product if isinstance(terms.product, str) else terms.product.name
+    product = agreed_product(terms.product, work.catalogue.find(name), work.catalogue.names())
+    fields = {**{field: getattr(terms, field) for field in AuctionTerms.model_fields}, "product": product}
     auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
+    admit_terms(auction)
     require_before_closure(auction, now=now)
 
     work.auctions.add(auction)
@@ -58,6 +63,7 @@ def submit_request(
     book, network = _open_book(auction, now, work, dso=dso)
     request: FlexRequest = request_of(terms, id=new_id("req"), dso=dso)
     admit_request(request, book, network)
+    admit_continuous(request, book)
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
 
     work.orders.add_request(receipt)
@@ -76,6 +82,8 @@ def nominate_baseline(
     """Nominate or replace a participant's baseline; the last one before the gate is frozen."""
     book, network = _open_book(auction, now, work)
     admit_baseline(nomination, book, network)
+    if book.product.trading == "continuous":
+        require_baseline_unsold(work.auctions.awards(auction, participant=participant))
 
     work.orders.nominate(auction, participant, nomination, now=now)
     return baseline(auction, participant=participant, work=work)
@@ -140,10 +148,24 @@ def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, wor
     book, network = _open_book(auction, now, work)
     admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
     require_history(book, offer.participant, offer.bus, work=work)
+    admit_continuous(offer, book)
+    _require_cover(offer, book, work)
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 
     work.orders.add_offer(receipt)
     return receipt
+
+
+def _require_cover(offer: FlexOffer, book: Auction, work: UnitOfWork) -> None:
+    """A product with tolerances admits what prequalified resources can do, and nothing else."""
+    if book.product.tolerances is None:
+        return
+    # Locked first: of two offers at once, each within the capacity, the second one sees the first.
+    prequalified = work.resources.prequalifications(participant=offer.participant, product=book.product.name, lock=True)
+    receipts = work.orders.offers(book.id, participant=offer.participant)
+    standing = [each.offer for each in receipts if each.state == "active"]
+
+    require_cover(offer, book, standing, prequalified)
 
 
 def _current(auction: str, offer: str, version: int, participant: str, work: UnitOfWork) -> OfferReceipt:
@@ -152,6 +174,8 @@ def _current(auction: str, offer: str, version: int, participant: str, work: Uni
         raise PreconditionFailed("offer", offer, current.version)
     if current.state == "withdrawn":
         raise NotFound("offer", offer)
+    if current.offer.kind == "block" and work.auctions.get(auction).state == "open":
+        require_untaken(current.offer, work.auctions.awards(auction, participant=participant))
     return current
 
 

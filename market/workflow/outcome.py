@@ -42,8 +42,9 @@ def published_result(auction: str, *, who: Organisation, work: UnitOfWork) -> Pu
 
 
 def own_awards(auction: str, *, participant: str, work: UnitOfWork) -> list[Award]:
-    """A participant's own awards."""
-    if work.auctions.get(auction).published_at is None:
+    """A participant's own awards; of continuous trading, all that have been made so far."""
+    work.auctions.get(auction)
+    if work.auctions.version(auction) == 0:
         raise NotPublished(auction)
     return work.auctions.awards(auction, participant=participant)
 

@@ -28,7 +28,7 @@ class SettlementTotals:
 
 @dataclass(frozen=True)
 class PublicAuction:
-    """One auction as everybody sees it; result and book only once it is published, totals once it is settled."""
+    """One auction as everybody sees it; result and book only once it is published, totals once deliveries are paid."""
 
     auction: Auction
     requests: tuple[RequestReceipt, ...]
@@ -49,12 +49,13 @@ def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     """One auction, as far as it is public by now; NotFound."""
     book = work.auctions.get(auction)
     published = book.state in _PUBLISHED
+    delivered = book.state == "settled" and book.product.stage == "activation"
     return PublicAuction(
         auction=book,
         requests=tuple(visible_requests(auction, who=VISITOR, work=work)),
         result=published_result(auction, who=VISITOR, work=work) if published else None,
         book=tuple(published_book(auction, work=work)) if published else (),
-        totals=_totals(book, work) if book.state == "settled" else None,
+        totals=_totals(book, work) if delivered else None,
     )
 
 

@@ -14,6 +14,7 @@ from market.orderbook.states import moved
 from market.store import UnitOfWork
 from market.workflow.baselining import freeze_baselines, settlement_baselines
 from market.workflow.quality import record_quality
+from market.workflow.reserving import settle_reservation
 
 
 def submit_reading(
@@ -33,13 +34,16 @@ def submit_reading(
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
     """Settle a published auction whose delivery is over, and write its ledger.
 
-    Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
+    A reservation auction is settled by what was offered, without readings. Raises DeliveryNotOver, ReadingsMissing,
+    ObligationsOpen (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction, lock="close")
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)
+        if book.product.stage == "reservation":
+            return settle_reservation(settled_book, now=now, work=work)
         baselines = _baselines(book, now, work)
         readings = metered(work.orders.readings(auction), book.delivery)
 

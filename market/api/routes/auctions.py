@@ -13,6 +13,7 @@ from market.api.world import WorldOf
 from market.errors import NotFound
 from market.workflow import ordering
 from market.workflow.clearing import clear_auction
+from market.workflow.matching import match_auction
 from market.workflow.settling import settle_auction
 
 router = APIRouter(route_class=StrictRoute)
@@ -83,6 +84,12 @@ def bus_baselines(auction: str, who: Dso, world: WorldOf) -> tuple[BusPower, ...
 def clear(auction: str, who: Operator, world: WorldOf) -> Auction:
     """Close the gate, once its time has come, clear and publish."""
     return clear_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clear)
+
+
+@router.post("/auctions/{auction}/match")
+def match(auction: str, who: Operator, world: WorldOf) -> Auction:
+    """Match now what stands in the book of a continuous auction."""
+    return match_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clear)
 
 
 @router.post("/auctions/{auction}/settle")

@@ -30,7 +30,8 @@ def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> Pub
 def awards(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Award]:
     """One's own awards."""
     with world.reading() as work:
-        return page.of(outcome.own_awards(auction, participant=who.id, work=work), lambda each: each.offer)
+        found = outcome.own_awards(auction, participant=who.id, work=work)
+        return page.of(found, lambda each: f"{each.offer} {each.version}")
 
 
 @router.get("/book")

@@ -1,0 +1,123 @@
+"""Availability: what reserved capacity earns for standing ready, and pays where it did not. Pure; Decimal only."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from api_spec.auction import Auction
+from api_spec.reservation import AvailabilityLine, AvailabilityStatement, Obligation, ObligationPeriod, Reservation
+from api_spec.settlement import Transfer
+from api_spec.units import MONEY_PLACES
+
+_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+
+
+def availability_statements(
+    auction: Auction,
+    reservations: Iterable[Reservation],
+    obligations: Iterable[Obligation],
+    *,
+    settled_at: datetime,
+    version: int = 1,
+) -> tuple[AvailabilityStatement, ...]:
+    """One statement for every participant of a reservation auction, in the order of their ids.
+
+    A period of a reservation counts as available as far as its power was offered in every activation auction that
+    reached into it; where none was held, all of it was. What is available earns the price, what is not pays the
+    product's availability penalty: A = min(offered), net = price x A x h - penalty x (R - A) x h, R reserved [MW].
+    The parts are named as in UFTP 3, ContractSettlement.
+    """
+    asked: dict[tuple[str, datetime], list[ObligationPeriod]] = defaultdict(list)
+    for obligation in obligations:
+        for period in obligation.periods:
+            asked[obligation.offer, period.start].append(period)
+    lines: dict[str, list[AvailabilityLine]] = defaultdict(list)
+    for each in sorted(reservations, key=lambda each: each.offer):
+        for number, start in enumerate(each.delivery.starts()):
+            if each.power_w[number]:
+                lines[each.participant].append(_line(auction, each, number, start, asked[each.offer, start]))
+    return tuple(
+        _statement(auction, participant, tuple(own), settled_at=settled_at, version=version)
+        for participant, own in sorted(lines.items())
+    )
+
+
+def availability_transfers(
+    auction: Auction, statements: Iterable[AvailabilityStatement], *, at: datetime
+) -> tuple[Transfer, ...]:
+    """Post what availability came to: from the DSO's account to the participant's, or back where it is negative."""
+    return tuple(
+        Transfer.model_validate(
+            {
+                "id": f"{auction.id}:posted:{each.participant}",
+                "auction": auction.id,
+                "stage": "posted",
+                "debit": f"dso:{auction.dso}",
+                "credit": f"participant:{each.participant}",
+                "amount_eur": each.net_eur,
+                "memo": "availability",
+                "at": at,
+            }
+        )
+        for each in statements
+    )
+
+
+def _line(
+    auction: Auction, reservation: Reservation, number: int, start: datetime, asked: list[ObligationPeriod]
+) -> AvailabilityLine:
+    power_w, price = reservation.power_w[number], reservation.price_eur_per_mwh[number]
+    reserved = abs(power_w)
+    offered = min((each.offered_w for each in asked), default=0)
+    available = offered if asked else reserved
+    to_mwh = Fraction(reservation.delivery.resolution.total_seconds()) / 3600 / 10**6
+    payment = _money(Fraction(price) * available * to_mwh)
+    penalty_price = auction.product.availability_penalty_eur_per_mwh
+    penalty = _money(Fraction(penalty_price) * (reserved - available) * to_mwh)
+    return AvailabilityLine(
+        offer=reservation.offer,
+        bus=reservation.bus,
+        phase=reservation.phase,
+        start=start,
+        direction="reduction" if power_w < 0 else "increase",
+        reserved_w=reserved,
+        requested_w=reserved if asked else 0,
+        available_w=available,
+        offered_w=offered,
+        ordered_w=max((each.ordered_w for each in asked), default=0),
+        price_eur_per_mwh=price,
+        penalty_eur_per_mwh=penalty_price,
+        payment_eur=payment,
+        penalty_eur=penalty,
+        net_eur=payment - penalty,
+    )
+
+
+def _statement(
+    auction: Auction,
+    participant: str,
+    lines: tuple[AvailabilityLine, ...],
+    *,
+    settled_at: datetime,
+    version: int,
+) -> AvailabilityStatement:
+    payment = sum((line.payment_eur for line in lines), Decimal(0))
+    penalty = sum((line.penalty_eur for line in lines), Decimal(0))
+    return AvailabilityStatement(
+        auction=auction.id,
+        participant=participant,
+        version=version,
+        settled_at=settled_at,
+        lines=lines,
+        payment_eur=payment,
+        penalty_eur=penalty,
+        net_eur=payment - penalty,
+    )
+
+
+def _money(amount: Fraction) -> Decimal:
+    """Rounded half to even to 1e-4 EUR, from the exact value."""
+    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY

@@ -1,0 +1,153 @@
+"""The obligation to offer what was reserved: read from an activation auction's book as it stood at the gate."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.flexibility import FlexOffer
+from api_spec.period import MarketPeriod
+from api_spec.reservation import Obligation, ObligationPeriod, Reservation
+from market.orderbook.capacity import Powers, Way, covered_w, name_of
+
+_WAYS: Final[tuple[Way, Way]] = (-1, 1)
+_NO_CAP: Final = Decimal("Infinity")
+
+
+def reservations_of(auction: Auction, awards: Iterable[Award], *, at: datetime) -> tuple[Reservation, ...]:
+    """What a reservation auction's awards oblige to, in the product's direction; others' awards reserve nothing."""
+    if auction.product.stage != "reservation":
+        return ()
+    found = []
+    for award in awards:
+        power_w = tuple(w if _traded(auction, -1 if w < 0 else 1) else 0 for w in award.power_w)
+        if any(power_w):
+            found.append(
+                Reservation(
+                    auction=auction.id,
+                    offer=award.offer,
+                    participant=award.participant,
+                    network=auction.network,
+                    bus=award.bus,
+                    phase=award.phase,
+                    delivery=auction.delivery,
+                    power_w=power_w,
+                    price_eur_per_mwh=award.price_eur_per_mwh,
+                    activation_cap_eur_per_mwh=auction.product.activation_cap_eur_per_mwh,
+                    published_at=at,
+                )
+            )
+    return tuple(found)
+
+
+def obligations_of(
+    reservations: Iterable[Reservation],
+    activation: Auction,
+    offers: Iterable[FlexOffer],
+    awards: Iterable[Award],
+) -> tuple[Obligation, ...]:
+    """How far each reservation was honoured, in its own periods.
+
+    offers : active at the gate. awards : of the activation auction, all versions; none where nothing was cleared.
+    Reservations that were not published when the gate closed oblige to nothing here. Where a participant has
+    several at one place, the one with the lowest cap is served first, so that most of them are.
+    """
+    if activation.product.stage != "activation":
+        return ()
+    closed = activation.closed_at or activation.gate_closure
+    places: dict[tuple[str, str, str | None], list[Reservation]] = defaultdict(list)
+    for each in reservations:
+        if each.published_at <= closed:
+            places[each.participant, each.bus, each.phase].append(each)
+    book, called = sorted(offers, key=lambda offer: offer.id), tuple(awards)
+    found: list[Obligation] = []
+    for place, own in places.items():
+        here = [each for each in book if (each.participant, each.bus, each.phase) == place]
+        powers = [each.power_w for each in called if (each.participant, each.bus, each.phase) == place]
+        change = tuple(map(sum, zip((0,) * activation.delivery.count, *powers, strict=True)))
+        found += _at_one_place(sorted(own, key=_rank), activation, here, change)
+    return tuple(each for each in found if each.periods)
+
+
+def _rank(reservation: Reservation) -> tuple[Decimal, datetime, str, str]:
+    cap = reservation.activation_cap_eur_per_mwh
+    return (_NO_CAP if cap is None else cap, reservation.published_at, reservation.auction, reservation.offer)
+
+
+def _at_one_place(
+    reservations: Sequence[Reservation],
+    activation: Auction,
+    offers: Sequence[FlexOffer],
+    change: Powers,
+) -> list[Obligation]:
+    """The same for one participant, bus and phase. change : what was called there in each period [W]."""
+    delivery = activation.delivery
+    hours = Fraction(delivery.resolution.total_seconds()) / 3600
+    nothing = (0,) * delivery.count
+    periods: dict[int, list[ObligationPeriod]] = defaultdict(list)
+    for way in (way for way in _WAYS if _traded(activation, way)):
+        promised, held, called = nothing, nothing, tuple(max(0, way * w) for w in change)
+        for number, each in enumerate(reservations):
+            needed = _needed(each, delivery, way)
+            promised = _sum(promised, needed)
+            cap = each.activation_cap_eur_per_mwh
+            covered = covered_w(offers, promised, way, hours=hours, cap=cap)
+            own = tuple(max(0, min(w, all_w - before)) for w, all_w, before in zip(needed, covered, held, strict=True))
+            held = _sum(held, own)
+            ordered = tuple(min(w, left) for w, left in zip(needed, called, strict=True))
+            called = tuple(left - w for left, w in zip(called, ordered, strict=True))
+            periods[number] += _periods(each, delivery, way, offered=own, ordered=ordered)
+    return [
+        Obligation(
+            reservation=each.auction,
+            offer=each.offer,
+            activation=activation.id,
+            participant=each.participant,
+            bus=each.bus,
+            phase=each.phase,
+            periods=tuple(sorted(periods[number], key=lambda period: period.start)),
+        )
+        for number, each in enumerate(reservations)
+    ]
+
+
+def _needed(reservation: Reservation, delivery: MarketPeriod, way: Way) -> Powers:
+    """Reserved power in each period of an activation auction [W]: the most of the reservation's periods it reaches."""
+    needed = [0] * delivery.count
+    for start, w in zip(reservation.delivery.starts(), reservation.power_w, strict=True):
+        for t in _overlap(delivery, start, start + reservation.delivery.resolution):
+            needed[t] = max(needed[t], way * w)
+    return tuple(needed)
+
+
+def _periods(
+    reservation: Reservation, delivery: MarketPeriod, way: Way, *, offered: Powers, ordered: Powers
+) -> Iterable[ObligationPeriod]:
+    for start, w in zip(reservation.delivery.starts(), reservation.power_w, strict=True):
+        reached = _overlap(delivery, start, start + reservation.delivery.resolution)
+        if reached and way * w > 0:
+            yield ObligationPeriod(
+                start=start,
+                reserved_w=abs(w),
+                offered_w=min(abs(w), *(offered[t] for t in reached)),
+                ordered_w=min(abs(w), max(ordered[t] for t in reached)),
+            )
+
+
+def _overlap(delivery: MarketPeriod, start: datetime, end: datetime) -> range:
+    """Numbers of the delivery's periods that reach into start to end."""
+    first = (start - delivery.start) // delivery.resolution
+    last = -((delivery.start - end) // delivery.resolution)
+    return range(max(0, first), min(delivery.count, last))
+
+
+def _traded(auction: Auction, way: Way) -> bool:
+    return auction.product.direction in ("both", name_of(way))
+
+
+def _sum(one: Powers, other: Powers) -> Powers:
+    return tuple(a + b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,84 @@
+"""Reserved capacity: kept at publication, checked in every activation auction, paid for its availability."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.organisation import Organisation
+from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
+from market.errors import ObligationsOpen
+from market.ledger.availability import availability_statements, availability_transfers
+from market.ledger.transfers import settling_transfers
+from market.orderbook.obligation import obligations_of, reservations_of
+from market.store import UnitOfWork
+
+
+def keep_reservations(book: Auction, awards: Iterable[Award], *, now: datetime, work: UnitOfWork) -> None:
+    """Keep what a reservation auction awarded, in the transaction of its publication."""
+    work.reservations.add(reservations_of(book, awards, at=now))
+
+
+def check_obligations(book: Auction, *, work: UnitOfWork) -> None:
+    """Record how far reservations were offered in an activation auction's frozen book, and how far they were called."""
+    reservations = work.reservations.during(book.network, book.delivery)
+    if not reservations:
+        return
+    offers = [each.offer for each in work.orders.offers(book.id) if each.state == "active"]
+
+    obligations = obligations_of(reservations, book, offers, work.auctions.awards(book.id))
+
+    work.reservations.record(obligations)
+
+
+def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auction:
+    """Settle a reservation auction whose delivery is over; `book` is its settled state.
+
+    Raises ObligationsOpen while auctions that call on it are not published; nothing is written then.
+    """
+    calling = [each for each in work.auctions.unfinished(book.network) if _calls_on(each, book)]
+    if calling:
+        raise ObligationsOpen(book.id, tuple(each.id for each in calling))
+    reservations = work.reservations.reservations(auction=book.id)
+    obligations = work.reservations.obligations(reservation=book.id)
+
+    settled = availability_statements(book, reservations, obligations, settled_at=now)
+    voided = settling_transfers(book, work.money.transfers(book.id), (), at=now)
+    posted = availability_transfers(book, settled, at=now)
+
+    work.reservations.add_statements(settled)
+    work.money.post((*voided, *posted))
+    work.auctions.save_state(book)
+    work.commit()
+    return book
+
+
+def visible_reservations(*, who: Organisation, work: UnitOfWork) -> list[Reservation]:
+    """A participant's own, or those of a DSO's auctions; all for an operator."""
+    if who.role == "operator":
+        return work.reservations.reservations()
+    if who.role == "dso":
+        return work.reservations.reservations(dso=who.id)
+    return work.reservations.reservations(participant=who.id)
+
+
+def visible_obligations(auction: str, *, who: Organisation, work: UnitOfWork) -> list[Obligation]:
+    """What an activation auction asked of reservations: one's own, or all for its DSO and operators."""
+    book = work.auctions.get(auction)
+    found = work.reservations.obligations(activation=auction)
+    return [each for each in found if who.role == "operator" or who.id in (book.dso, each.participant)]
+
+
+def visible_availability(auction: str, *, who: Organisation, work: UnitOfWork) -> list[AvailabilityStatement]:
+    """Settled statements of a reservation auction: one's own, or all for its DSO and operators."""
+    book = work.auctions.get(auction)
+    found = work.reservations.statements(auction)
+    return [each for each in found if who.role == "operator" or who.id in (book.dso, each.participant)]
+
+
+def _calls_on(activation: Auction, reservation: Auction) -> bool:
+    return (
+        activation.product.stage == "activation"
+        and activation.delivery.start < reservation.delivery.end
+        and activation.delivery.end > reservation.delivery.start
+    )

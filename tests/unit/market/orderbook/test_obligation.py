@@ -1,0 +1,324 @@
+"""What stands behind offers: prequalified capacity, and the obligation to offer what was reserved."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from scipy.optimize import linprog
+
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.flexibility import FlexOffer
+from api_spec.period import MarketPeriod
+from api_spec.prequalification import Prequalification
+from api_spec.product import Product, Tolerances
+from api_spec.reservation import Obligation, ObligationPeriod, Reservation
+from market.errors import NotAdmitted
+from market.orderbook.capacity import Way, covered_w, most_offered_w
+from market.orderbook.catalogue import agreed_product
+from market.orderbook.cover import require_cover
+from market.orderbook.obligation import obligations_of, reservations_of
+from tests.small_cases import Document, block, curve, envelope
+
+START = datetime(2026, 1, 15, 16, tzinfo=UTC)
+GATE = START - timedelta(hours=4)
+HOUR = Fraction(1)
+
+
+def offer(terms: Document) -> FlexOffer:
+    read: TypeAdapter[Any] = TypeAdapter(FlexOffer)
+    return read.validate_python(terms)  # type: ignore[no-any-return]
+
+
+def auction(*, hours: int = 2, minutes: int = 60, **terms: Any) -> Auction:
+    prices = {"price_cap_eur_per_mwh": Decimal(900), "penalty_eur_per_mwh": Decimal(100)}
+    return Auction(
+        id="act-1",
+        dso="dso-1",
+        state="published",
+        network="street",
+        product=Product.model_validate({"name": "day", **prices, **terms}),
+        delivery=MarketPeriod(start=START, resolution=timedelta(minutes=minutes), count=hours * 60 // minutes),
+        gate_closure=GATE,
+        closed_at=GATE,
+    )
+
+
+def reservation(*power_w: int, **change: Any) -> Reservation:
+    terms = {
+        "auction": "res-1",
+        "offer": "r1",
+        "participant": "agg",
+        "network": "street",
+        "bus": "far",
+        "delivery": MarketPeriod(start=START, resolution=timedelta(hours=1), count=len(power_w)),
+        "power_w": power_w,
+        "price_eur_per_mwh": (Decimal(10),) * len(power_w),
+        "activation_cap_eur_per_mwh": Decimal(200),
+        "published_at": GATE - timedelta(days=10),
+    }
+    return Reservation.model_validate({**terms, **change})
+
+
+def called(*power_w: int, **change: Any) -> Award:
+    terms = {
+        "offer": "o",
+        "participant": "agg",
+        "bus": "far",
+        "power_w": power_w,
+        "price_eur_per_mwh": (Decimal(90),) * len(power_w),
+        "payment_eur": Decimal(1),
+        "uplift_eur": Decimal(0),
+    }
+    return Award.model_validate({**terms, **change})
+
+
+def periods(obligation: Obligation) -> list[tuple[int, int, int]]:
+    return [(each.reserved_w, each.offered_w, each.ordered_w) for each in obligation.periods]
+
+
+# --- the product of an auction
+
+
+def test_an_auction_names_a_registered_product_or_repeats_it_exactly() -> None:
+    day = auction().product
+    dearer = day.model_copy(update={"price_cap_eur_per_mwh": Decimal(901)})
+
+    assert agreed_product("day", day, ("day",)) == day
+    assert agreed_product(day, day, ("day",)) == day
+    assert agreed_product(day, None, ()) == day
+    with pytest.raises(NotAdmitted, match='/product: no product "dya" in the catalogue \\(did you mean "day"\\?\\)'):
+        agreed_product("dya", None, ("day", "week"))
+    with pytest.raises(NotAdmitted, match="/product: differs from the registered product"):
+        agreed_product(dearer, day, ("day",))
+    with pytest.raises(NotAdmitted, match="/product: asks for prequalification; register it first"):
+        agreed_product(day.model_copy(update={"tolerances": Tolerances()}), None, ())
+
+
+# --- prequalified capacity
+
+
+def prequalified(reducible_w: int, increasable_w: int = 0, **change: Any) -> Prequalification:
+    terms = {
+        "id": "pre",
+        "resource": "res",
+        "resource_version": 1,
+        "participant": "agg",
+        "product": "day",
+        "network": "street",
+        "bus": "far",
+        "state": "qualified",
+        "version": 2,
+        "reducible_w": reducible_w,
+        "increasable_w": increasable_w,
+        "applied_at": GATE,
+    }
+    return Prequalification.model_validate({**terms, **change})
+
+
+def test_offers_stand_on_the_sum_of_what_is_prequalified_at_their_place() -> None:
+    """6 kW and conditionally 3 kW carry 9 kW, not 9.001."""
+    resources = [prequalified(6000), prequalified(3000, state="conditional")]
+
+    require_cover(offer(curve("o", "far", (-9000, 80.0), count=2)), auction(), [], resources)
+    with pytest.raises(NotAdmitted, match="/steps: 9001 W of reduction are offered here, 9000 W are prequalified"):
+        require_cover(offer(curve("o", "far", (-9000, 80.0), (-1, 90.0), count=2)), auction(), [], resources)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "applied"},
+        {"state": "expired"},
+        {"state": "refused"},
+        {"bus": "near"},
+        {"phase": "a"},
+        {"network": "n"},
+    ],
+)
+def test_what_is_not_qualified_or_elsewhere_does_not_count(change: Document) -> None:
+    with pytest.raises(NotAdmitted, match="0 W are prequalified"):
+        require_cover(offer(block("o", "far", (-10, 0), 80.0)), auction(), [], [prequalified(6000, **change)])
+
+
+def test_the_same_watts_are_not_offered_twice() -> None:
+    """4 kW stand at the bus; 3 more are too many for 6, but the offer that is replaced does not count."""
+    standing = [offer(curve("o1", "far", (-4000, 80.0), count=2)), offer(curve("o2", "near", (-4000, 80.0), count=2))]
+
+    with pytest.raises(NotAdmitted, match="7000 W"):
+        require_cover(offer(curve("o3", "far", (-3000, 80.0), count=2)), auction(), standing, [prequalified(6000)])
+    require_cover(offer(curve("o1", "far", (-6000, 80.0), count=2)), auction(), standing, [prequalified(6000)])
+
+
+def test_blocks_that_exclude_each_other_need_their_capacity_once() -> None:
+    standing = [offer(block("o1", "far", (-6000, 0), 80.0, exclusive_group="g"))]
+
+    require_cover(
+        offer(block("o2", "far", (-6000, -6000), 80.0, exclusive_group="g")), auction(), standing, [prequalified(6000)]
+    )
+
+
+def test_a_rebound_needs_capacity_in_its_own_direction() -> None:
+    terms = offer(envelope("o", "far", ([-4000, 0], [0, 4000]), ([-4000, -4000], [0, 0]), 50.0))
+
+    require_cover(terms, auction(), [], [prequalified(4000, 4000)])
+    with pytest.raises(NotAdmitted, match="/power_w_max: 4000 W of increase are offered here, 3999 W"):
+        require_cover(terms, auction(), [], [prequalified(4000, 3999)])
+
+
+# --- the obligation
+
+
+def test_awards_of_a_reservation_auction_reserve_in_its_direction() -> None:
+    """A rebound in the other direction is not reserved; awards of activation auctions are not at all."""
+    award = Award(
+        offer="r1",
+        participant="agg",
+        bus="far",
+        power_w=(-5000, 2000),
+        price_eur_per_mwh=(Decimal(10), Decimal(3)),
+        payment_eur=Decimal("0.05"),
+        uplift_eur=Decimal(0),
+    )
+    selling = auction(stage="reservation", direction="reduction", activation_cap_eur_per_mwh=Decimal(200))
+
+    (kept,) = reservations_of(selling, [award], at=GATE)
+
+    assert (kept.power_w, kept.activation_cap_eur_per_mwh, kept.published_at) == ((-5000, 0), Decimal(200), GATE)
+    assert reservations_of(auction(), [award], at=GATE) == ()
+
+
+def test_what_is_offered_within_the_cap_keeps_the_obligation_and_the_rest_breaks_it() -> None:
+    """5 kW reserved; 4 at 150 EUR/MWh count, 3 more at 201 do not. 1.5 kW are called in the first hour."""
+    book = [offer(curve("o", "far", (-4000, 150.0), (-3000, 201.0), count=2))]
+
+    (found,) = obligations_of([reservation(-5000, -3000)], auction(), book, [called(-1500, 0)])
+
+    assert (found.reservation, found.offer, found.activation) == ("res-1", "r1", "act-1")
+    assert periods(found) == [(5000, 4000, 1500), (3000, 3000, 0)]
+
+
+def test_only_periods_that_both_reach_are_asked() -> None:
+    """Reserved from 15:00 for two hours, delivery from 16:00 for two."""
+    early = MarketPeriod(start=START - timedelta(hours=1), resolution=timedelta(hours=1), count=2)
+    (found,) = obligations_of([reservation(-5000, -4000, delivery=early)], auction(), [], [])
+
+    assert found.periods == (ObligationPeriod(start=START, reserved_w=4000, offered_w=0, ordered_w=0),)
+
+
+def test_the_worst_quarter_of_an_hour_counts_for_the_hour_and_the_most_that_is_called() -> None:
+    quarters = auction(hours=1, minutes=15)
+    terms = curve("o", "far", count=4)
+    step = {"power_w": [-5000, -5000, -2000, -5000], "price_eur_per_mwh": 100}
+
+    (found,) = obligations_of(
+        [reservation(-5000)], quarters, [offer({**terms, "steps": [step]})], [called(0, -700, -600, 0)]
+    )
+
+    assert periods(found) == [(5000, 2000, 700)]
+
+
+@pytest.mark.parametrize(
+    ("held", "terms"),
+    [
+        ({"published_at": GATE + timedelta(seconds=1)}, {}),
+        ({}, {"direction": "increase"}),
+        ({}, {"stage": "reservation"}),
+    ],
+)
+def test_what_nobody_could_have_offered_is_not_asked(held: Document, terms: Document) -> None:
+    assert obligations_of([reservation(-5000, **held)], auction(**terms), [], []) == ()
+
+
+@pytest.mark.parametrize("change", [{"bus": "near"}, {"participant": "other"}])
+def test_offers_elsewhere_or_of_others_keep_nobodys_obligation(change: Document) -> None:
+    book = [offer({**curve("o", "far", (-5000, 100.0), count=2), **change})]
+
+    (found,) = obligations_of([reservation(-5000)], auction(), book, [called(-5000, 0, **change)])
+
+    assert periods(found) == [(5000, 0, 0)]
+
+
+def test_one_offer_does_not_keep_two_reservations() -> None:
+    """5 and 3 kW reserved, caps 200 and 100. 4 kW at 90, 2 at 150: the lower cap gets 3, the higher 1 + 2."""
+    dear, cheap = reservation(-5000), reservation(-3000, auction="res-2", activation_cap_eur_per_mwh=Decimal(100))
+    book = [offer(curve("o", "far", (-4000, 90.0), (-2000, 150.0), count=2))]
+
+    found = {
+        each.reservation: periods(each) for each in obligations_of([dear, cheap], auction(), book, [called(-4000, 0)])
+    }
+
+    assert found == {"res-2": [(3000, 3000, 3000)], "res-1": [(5000, 3000, 1000)]}
+
+
+def test_an_increase_is_the_mirror_image() -> None:
+    book = [offer(curve("o", "far", (4000, 150.0), count=2))]
+
+    (found,) = obligations_of([reservation(5000, 0)], auction(), book, [called(1000, 0)])
+
+    assert periods(found) == [(5000, 4000, 1000)]
+
+
+def test_of_blocks_that_exclude_each_other_one_counts() -> None:
+    """5 kW in the first hour or 4 in both: the second has more energy."""
+    book = [
+        offer(block("o1", "far", (-5000, 0), 80.0, exclusive_group="g")),
+        offer(block("o2", "far", (-4000, -4000), 80.0, exclusive_group="g")),
+    ]
+
+    assert covered_w(book, (5000, 5000), -1, hours=HOUR, cap=None) == (4000, 4000)
+
+
+@pytest.mark.parametrize(
+    ("energy_wh", "needed", "held"),
+    [
+        ([-4000, -4000, -4000], (4000, 4000, 4000), (4000, 0, 0)),  # a battery of one hour
+        ([-4000, 0, 0], (4000, 0, 0), (4000, 0, 0)),  # pays back in the second hour, where nothing is needed
+        ([-4000, 0, 0], (4000, 4000, 0), (0, 0, 0)),  # the second hour is needed: nobody can pay back in it
+        ([-6000, -6000, -6000], (4000, 0, 4000), (4000, 0, 4000)),  # recovers in between
+    ],
+)
+def test_a_fleet_holds_what_its_energy_sustains(energy_wh: list[int], needed: Any, held: Any) -> None:
+    fleet = offer(envelope("o", "far", ([-4000] * 3, [0, 4000, 0]), (energy_wh, [0, 4000, 4000]), 50.0))
+
+    assert covered_w([fleet], needed, -1, hours=HOUR, cap=None) == held
+
+
+watts = st.integers(0, 6)
+energies = st.integers(0, 10)
+
+
+@given(
+    st.lists(st.tuples(watts, watts, energies, energies, watts), min_size=1, max_size=4),
+    st.sampled_from([-1, 1]),
+    st.sampled_from([Fraction(1), Fraction(1, 4)]),
+)
+def test_what_a_fleet_holds_can_be_called(
+    rows: list[tuple[int, int, int, int, int]], way: Way, hours: Fraction
+) -> None:
+    """Some course gives all of it where it is needed and stays within power and energy (linear programme)."""
+    low, high, e_low, e_high, needed = (list(each) for each in zip(*rows, strict=True))
+    fleet = offer(envelope("o", "far", ([-w for w in low], high), ([-e for e in e_low], e_high), 50.0))
+    need = tuple(needed)
+
+    held = covered_w([fleet], need, way, hours=hours, cap=None)
+
+    assert all(0 <= w <= most for w, most in zip(held, need, strict=True))
+    assert all(w <= most for w, most in zip(held, most_offered_w(fleet, way), strict=True))
+    bounds = [
+        (way * w, way * w) if asked else (-down, up) for w, asked, down, up in zip(held, need, low, high, strict=True)
+    ]
+    running = np.tril(np.ones((len(rows), len(rows)))) * float(hours)
+    course = linprog(
+        np.zeros(len(rows)),
+        A_ub=np.vstack([running, -running]),
+        b_ub=np.concatenate([e_high, e_low]),
+        bounds=bounds,
+    )
+    assert course.success
