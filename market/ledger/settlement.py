@@ -1,124 +1,265 @@
-"""Settlement: a pure function of awards, frozen baselines, meter readings and the product's terms."""
+"""Settlement: a pure function of awards, baselines, meter readings, decisions of disputes, and the product's terms.
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+The first settlement and every correction compute the same function from scratch; a correction keeps the statements that
+come out as they were. What moves money is the difference between two settlements (`transfers.py`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final
 
 from api_spec.auction import Auction
 from api_spec.award import Award
-from api_spec.settlement import SettlementLine, Statement
+from api_spec.dispute import Acceptance, Dispute
+from api_spec.product import MissingReadings
+from api_spec.settlement import Basis, DsoStatement, ParticipantTotal, Rules, SettlementLine, Statement
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.errors import ReadingsMissing
 from market.ledger.delivery import deliver
-
-Participant: TypeAlias = str
-Place: TypeAlias = tuple[Participant, str]
-"""A participant and a bus."""
+from market.ledger.orders import Order, Participant, Place, mwh_per_w, orders_of
+from market.ledger.rules import PAYMENT_FACTOR, rules_of
 
 _PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
 _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+_SHOWN_PLACES: Final = 6
+AMOUNTS: Final = ("payment_eur", "uplift_eur", "penalty_eur", "adjustment_eur", "net_eur")
+"""Amounts that lines, statements and the DSO's statement have alike."""
 
 
 @dataclass(frozen=True)
-class _Order:
-    """Awards of one participant at one bus in one period, netted. power_w : change [W]. worth : [EUR/MWh x W]."""
+class Inputs:
+    """Everything that is settled from.
 
-    power_w: int
-    worth: Decimal
-
-
-def statements(
-    auction: Auction,
-    awards: Iterable[Award],
-    baselines: Mapping[Place, tuple[int, ...]],
-    readings: Mapping[Place, tuple[int | None, ...]],
-    *,
-    settled_at: datetime,
-    version: int = 1,
-) -> tuple[Statement, ...]:
-    """One statement for every participant with an award, in the order of their ids.
-
-    baselines, readings : per participant and bus, one value per period [W]; None where nothing was metered. Raises
-    ReadingsMissing with the first period of an award that has no reading.
+    baselines, readings : per participant and bus, one value per period [W]; None where nothing was metered. late :
+    numbers of the periods whose reading came after `readings_due`. disputes : the accepted ones, in the order of their
+    decisions. missing : what counts where nothing was metered. baseline_versions, readings_versions : per participant.
     """
-    orders = _orders(awards, auction.delivery.count)
-    lines: dict[Participant, list[SettlementLine]] = defaultdict(list)
-    for (participant, bus), periods in sorted(orders.items()):
-        metered = readings.get((participant, bus), (None,) * auction.delivery.count)
-        baseline = baselines[participant, bus]
-        for period, order in enumerate(periods):
-            if order.power_w == 0 and order.worth == 0:
-                continue
-            start = auction.delivery.starts()[period]
-            reading = metered[period]
-            if reading is None:
-                raise ReadingsMissing(participant, bus, start)
-            lines[participant].append(_line(auction, bus, start, order, baseline[period], reading))
-    return tuple(
-        _statement(auction, participant, tuple(own), settled_at=settled_at, version=version)
-        for participant, own in sorted(lines.items())
+
+    awards: tuple[Award, ...]
+    baselines: Mapping[Place, tuple[int, ...]]
+    readings: Mapping[Place, tuple[int | None, ...]]
+    late: Mapping[Place, frozenset[int]] = field(default_factory=dict)
+    disputes: tuple[Dispute, ...] = ()
+    missing: MissingReadings = "wait"
+    baseline_versions: Mapping[Participant, int] = field(default_factory=dict)
+    readings_versions: Mapping[Participant, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The newest statement of every participant with an award, in the order of their ids, and the DSO's."""
+
+    statements: tuple[Statement, ...]
+    dso: DsoStatement
+
+
+def settle(auction: Auction, inputs: Inputs, *, at: datetime) -> Settlement:
+    """The first settlement of an auction. Raises ReadingsMissing where `missing` is "wait" and a reading is missing."""
+    rules = rules_of(auction.product)
+    lines = list(_lines(auction, inputs, rules))
+    statements = _statements(auction, inputs, lines, rules=rules, at=at)
+    return Settlement(statements, _dso_statement(auction, statements, lines, rules=rules, version=1, at=at))
+
+
+def correct(auction: Auction, inputs: Inputs, before: Settlement, *, at: datetime) -> Settlement:
+    """The settlement that follows another one, by its rules; statements whose lines stay the same stay as they are."""
+    rules = before.dso.rules
+    lines = list(_lines(auction, inputs, rules))
+    stood = {each.participant: each for each in before.statements}
+    statements = tuple(
+        _next_version(stood[each.participant], each) for each in _statements(auction, inputs, lines, rules=rules, at=at)
     )
+    version = before.dso.version + 1
+    return Settlement(statements, _dso_statement(auction, statements, lines, rules=rules, version=version, at=at))
 
 
-def _orders(awards: Iterable[Award], count: int) -> dict[Place, tuple[_Order, ...]]:
-    power: dict[Place, list[int]] = defaultdict(lambda: [0] * count)
-    worth: dict[Place, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * count)
-    for award in awards:
-        place = (award.participant, award.bus)
-        for period, (w, price) in enumerate(zip(award.power_w, award.price_eur_per_mwh, strict=True)):
-            power[place][period] += w
-            worth[place][period] += price * abs(w)
+def missing_reading(auction: Auction, inputs: Inputs) -> ReadingsMissing | None:
+    """The first period of an award that has neither a reading nor a decision, if there is one."""
+    decided = _decided(inputs.disputes)
+    for place, period, _ in _ordered(auction, inputs):
+        start = auction.delivery.starts()[period]
+        if _reading(inputs, place, period) is None and (*place, start) not in decided:
+            return ReadingsMissing(*place, start)
+    return None
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """A line and the participant it belongs to. exact_eur : what its rounded net amount stands for."""
+
+    participant: Participant
+    line: SettlementLine
+    exact_eur: Fraction
+
+
+def _lines(auction: Auction, inputs: Inputs, rules: Rules) -> Iterator[_Settled]:
+    missing = missing_reading(auction, inputs)
+    if missing is not None and inputs.missing == "wait":
+        raise missing
+    decided, adjusted = _decided(inputs.disputes), _adjusted(inputs.disputes)
+    starts = auction.delivery.starts()
+    for place, period, order in _ordered(auction, inputs):
+        line = (*place, starts[period])
+        counted = _counted(inputs, place, period, decided.get(line))
+        baseline_w = inputs.baselines[place][period]
+        yield _line(auction, line, order, baseline_w, counted, adjusted.get(line, Decimal(0)), rules=rules)
+
+
+def _ordered(auction: Auction, inputs: Inputs) -> Iterator[tuple[Place, int, Order]]:
+    for place, orders in orders_of(inputs.awards, auction.delivery).items():
+        for period, order in enumerate(orders):
+            if not order.empty:
+                yield place, period, order
+
+
+def _counted(inputs: Inputs, place: Place, period: int, decided_w: int | None) -> tuple[int, Basis]:
+    """What counts as metered, and why."""
+    if decided_w is not None:
+        return decided_w, "decided"
+    metered_w = _reading(inputs, place, period)
+    if metered_w is None:
+        assert inputs.missing != "wait"
+        return inputs.baselines[place][period], inputs.missing
+    return metered_w, "late" if period in inputs.late.get(place, ()) else "metered"
+
+
+def _reading(inputs: Inputs, place: Place, period: int) -> int | None:
+    own = inputs.readings.get(place)
+    return None if own is None else own[period]
+
+
+_LineId = tuple[Participant, str, datetime]
+
+
+def _decided(disputes: Iterable[Dispute]) -> dict[_LineId, int]:
+    """What decisions put in the place of readings [W]; the newest decision of a line counts."""
     return {
-        place: tuple(_Order(w, value) for w, value in zip(powers, worth[place], strict=True))
-        for place, powers in power.items()
+        (dispute.participant, each.bus, each.start): each.metered_w
+        for dispute, decision in _accepted(disputes)
+        for each in decision.metered
     }
 
 
+def _adjusted(disputes: Iterable[Dispute]) -> dict[_LineId, Decimal]:
+    """What decisions pay on top of lines; they add up."""
+    sums: dict[_LineId, Decimal] = {}
+    for dispute, decision in _accepted(disputes):
+        for each in decision.adjustments:
+            line = (dispute.participant, each.bus, each.start)
+            sums[line] = sums.get(line, Decimal(0)) + each.amount_eur
+    return sums
+
+
+def _accepted(disputes: Iterable[Dispute]) -> Iterator[tuple[Dispute, Acceptance]]:
+    return ((each, each.decision) for each in disputes if isinstance(each.decision, Acceptance))
+
+
 def _line(
-    auction: Auction, bus: str, start: datetime, order: _Order, baseline_w: int, metered_w: int
-) -> SettlementLine:
+    auction: Auction,
+    line: _LineId,
+    order: Order,
+    baseline_w: int,
+    counted: tuple[int, Basis],
+    adjustment: Decimal,
+    *,
+    rules: Rules,
+) -> _Settled:
+    (participant, bus, start), (metered_w, basis) = line, counted
     delivery = deliver(baseline_w=baseline_w, ordered_w=order.power_w, metered_w=metered_w)
     # Offers that cancel out leave nothing to deliver; what they are worth together is then due as it stands.
     share = Fraction(abs(delivery.delivered_w), abs(order.power_w)) if order.power_w else Fraction(1)
-    to_mwh = Fraction(auction.delivery.resolution.total_seconds()) / 3600 / 10**6
-    payment = _money(Fraction(order.worth) * share * to_mwh)
-    penalty = _money(Fraction(auction.product.penalty_eur_per_mwh) * delivery.deficiency_w * to_mwh)
-    price = (order.worth / abs(order.power_w)).quantize(_PRICE) if order.power_w else Decimal(0)
-    return SettlementLine(
+    factor = PAYMENT_FACTOR[rules](share, auction.product)
+    to_mwh = mwh_per_w(auction.delivery)
+    # "baseline" is the product's word that a missing reading costs no penalty.
+    penalty_price = Decimal(0) if basis == "baseline" else auction.product.penalty_eur_per_mwh
+    payment, uplift = order.worth_eur * share * factor, order.uplift_eur * share * factor
+    penalty = Fraction(penalty_price) * delivery.deficiency_w * to_mwh
+    rounded = {name: _money(each) for name, each in (("payment", payment), ("uplift", uplift), ("penalty", penalty))}
+    price = order.worth_eur / (abs(order.power_w) * to_mwh) if order.power_w else Fraction(0)
+    settled = SettlementLine(
         bus=bus,
         start=start,
         baseline_w=baseline_w,
         ordered_w=order.power_w,
         metered_w=metered_w,
+        basis=basis,
         delivered_w=delivery.delivered_w,
         deficiency_w=delivery.deficiency_w,
-        price_eur_per_mwh=price,
-        penalty_eur_per_mwh=auction.product.penalty_eur_per_mwh,
-        payment_eur=payment,
-        penalty_eur=penalty,
-        net_eur=payment - penalty,
+        price_eur_per_mwh=Decimal(round(price * 10**PRICE_PLACES)) * _PRICE,
+        penalty_eur_per_mwh=penalty_price,
+        payment_factor=round(float(factor), _SHOWN_PLACES),
+        payment_eur=rounded["payment"],
+        uplift_eur=rounded["uplift"],
+        penalty_eur=rounded["penalty"],
+        adjustment_eur=adjustment,
+        net_eur=rounded["payment"] + rounded["uplift"] - rounded["penalty"] + adjustment,
+    )
+    return _Settled(participant, settled, payment + uplift - penalty + Fraction(adjustment))
+
+
+def _statements(
+    auction: Auction, inputs: Inputs, settled: Iterable[_Settled], *, rules: Rules, at: datetime
+) -> tuple[Statement, ...]:
+    lines: dict[Participant, list[SettlementLine]] = {}
+    for each in settled:
+        lines.setdefault(each.participant, []).append(each.line)
+    return tuple(
+        Statement(
+            auction=auction.id,
+            participant=participant,
+            version=1,
+            rules=rules,
+            baseline_version=inputs.baseline_versions.get(participant),
+            readings_version=inputs.readings_versions.get(participant, 0),
+            decisions=tuple(each.id for each in inputs.disputes if each.participant == participant),
+            settled_at=at,
+            lines=tuple(own),
+            **_sums(own),
+        )
+        for participant, own in sorted(lines.items())
     )
 
 
-def _statement(
-    auction: Auction, participant: str, lines: tuple[SettlementLine, ...], *, settled_at: datetime, version: int
-) -> Statement:
-    payment = sum((line.payment_eur for line in lines), Decimal(0))
-    penalty = sum((line.penalty_eur for line in lines), Decimal(0))
-    return Statement(
+def _next_version(before: Statement, now: Statement) -> Statement:
+    if now.lines == before.lines:
+        return before
+    return now.model_copy(update={"version": before.version + 1})
+
+
+def _dso_statement(
+    auction: Auction,
+    statements: tuple[Statement, ...],
+    settled: Iterable[_Settled],
+    *,
+    rules: Rules,
+    version: int,
+    at: datetime,
+) -> DsoStatement:
+    totals = tuple(
+        ParticipantTotal(
+            participant=each.participant, version=each.version, **{name: getattr(each, name) for name in AMOUNTS}
+        )
+        for each in statements
+    )
+    sums, exact = _sums(totals), _money(sum((each.exact_eur for each in settled), Fraction(0)))
+    return DsoStatement(
         auction=auction.id,
-        participant=participant,
+        dso=auction.dso,
         version=version,
-        settled_at=settled_at,
-        lines=lines,
-        payment_eur=payment,
-        penalty_eur=penalty,
-        net_eur=payment - penalty,
+        rules=rules,
+        settled_at=at,
+        participants=totals,
+        rounding_eur=exact - sums["net_eur"],
+        **sums | {"net_eur": exact},
     )
+
+
+def _sums(parts: Iterable[SettlementLine | ParticipantTotal]) -> dict[str, Decimal]:
+    rows = list(parts)
+    return {name: sum((getattr(each, name) for each in rows), Decimal(0)) for name in AMOUNTS}
 
 
 def _money(amount: Fraction) -> Decimal:
