@@ -12,13 +12,14 @@ from sqlalchemy import Engine
 from market.api import problems
 from market.api.intake import BodyLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, orders, outcome
+from market.api.routes import auctions, identity, orders, outcome, settlement
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clock import Clock
 from market.ids import NewId, random_id
 from market.settings import Settings
 from market.workflow.clearing import clear_auction, due_auctions
+from market.workflow.settling import due_corrections, due_settlements, settle_auction, take_corrections
 
 log = structlog.get_logger()
 
@@ -26,14 +27,14 @@ log = structlog.get_logger()
 def create_app(
     settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True, new_id: NewId = random_id
 ) -> FastAPI:
-    """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
+    """The application over a migrated database. watch_gates : clear and settle when the time of each has come."""
     world = World(settings, clock, engine, Tokens(clock, settings.token_ttl), new_id)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_watch_gates(world)) if watch_gates else None
+        tasks = [asyncio.create_task(watch(world)) for watch in (_watch_gates, _watch_settlements) if watch_gates]
         yield
-        if task is not None:
+        for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -44,7 +45,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     problems.install(app)
     app.include_router(identity.tokens)
-    for router in (identity.router, auctions.router, orders.router, outcome.router):
+    for router in (identity.router, auctions.router, orders.router, outcome.router, settlement.router):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 
@@ -66,6 +67,17 @@ async def _watch_gates(world: World, *, every_s: float = 1.0) -> None:
                     await asyncio.to_thread(
                         clear_auction, auction, now=world.clock.now(), engine=world.engine, clear=world.clearing
                     )
+        await asyncio.sleep(every_s)
+
+
+async def _watch_settlements(world: World, *, every_s: float = 30.0) -> None:
+    """Settle what is due, and correct what more is known of than was settled."""
+    while True:
+        for due, step in ((due_settlements, settle_auction), (due_corrections, take_corrections)):
+            with _logged(f"looking for {due.__name__.replace('_', ' ')}"):
+                for auction in await asyncio.to_thread(due, now=world.clock.now(), engine=world.engine):
+                    with _logged(f"settling {auction}"):
+                        await asyncio.to_thread(step, auction, now=world.clock.now(), engine=world.engine)
         await asyncio.sleep(every_s)
 
 

@@ -32,6 +32,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
     errors.DeliveryNotOver: (ProblemType.WRONG_STATE, 409),
     errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
+    errors.CorrectionsClosed: (ProblemType.CORRECTIONS_CLOSED, 409),
+    errors.NotSettled: (ProblemType.NOT_SETTLED, 409),
+    errors.StatementAccepted: (ProblemType.STATEMENT_ACCEPTED, 409),
+    errors.StatementDisputed: (ProblemType.STATEMENT_DISPUTED, 409),
+    errors.DisputeDecided: (ProblemType.DISPUTE_DECIDED, 409),
 }
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 

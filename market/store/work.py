@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.disputes import Disputes
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
@@ -15,7 +16,7 @@ from market.store.participants import Participants
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money : queries and writes, each over its own tables.
+    participants, auctions, orders, money, disputes : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -29,6 +30,7 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.disputes = Disputes(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -1,26 +1,42 @@
-"""After delivery: meter readings come in, and the auction is settled against the frozen baselines."""
+"""After delivery: meter readings come in, the auction is settled, and corrected until its settlement is final.
 
-from datetime import datetime
+Settlement and correction are the same computation over what is on record. An auction that is corrected stays settled:
+statements get a next version, the ledger the difference.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Engine
 
 from api_spec.auction import Auction
 from api_spec.metering import Reading, ReadingTerms
-from market.errors import DeliveryNotOver, NotAdmitted, WrongState
-from market.ledger.settlement import Place, statements
-from market.ledger.transfers import settling_transfers
-from market.orderbook.metering import metered, reading_defects
+from api_spec.settlement import DsoStatement
+from market.errors import DeliveryNotOver, NotAdmitted, NotSettled, WrongState
+from market.ledger.disputes import require_correctable
+from market.ledger.orders import Place
+from market.ledger.settlement import Inputs, correct, missing_reading, settle
+from market.ledger.transfers import posting_transfers, voiding_transfers
+from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+
+COLLECTED_FOR: Final = timedelta(hours=1)
+"""What comes late within this time after a settlement is taken in by one correction, not by one each."""
 
 
 def submit_reading(
     auction: str, reading: ReadingTerms, *, participant: str, now: datetime, work: UnitOfWork
 ) -> Reading:
-    """Keep meter readings of a published auction; a later message replaces what it repeats."""
+    """Keep meter readings of a published auction, or of a settled one for its next correction.
+
+    A later message replaces what it repeats. Raises CorrectionsClosed once the settlement is final.
+    """
     book = work.auctions.get(auction)
-    if book.state != "published":
+    if book.state not in ("published", "settled"):
         raise WrongState(auction, book.state, "metered")
+    if book.state == "settled":
+        require_correctable(book, now=now)
     own = work.orders.baseline(auction, participant)
     defects = reading_defects(reading, book, {each.bus for each in own.buses} if own else set(), now=now)
     if defects:
@@ -30,27 +46,90 @@ def submit_reading(
 
 
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
-    """Settle a published auction whose delivery is over, and write its ledger.
+    """Settle a published auction whose delivery is over, and write its ledger; a settled one is returned as it is.
 
     Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction)
+        if book.state == "settled":
+            return book
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)
-        baselines = _baselines(auction, work)
-        readings = metered(work.orders.readings(auction), book.delivery)
+        inputs, readings = _inputs(book, work, now=now)
+        pending = work.money.transfers(auction)
 
-        awards = work.auctions.awards(auction)
-        settled = statements(book, awards, baselines, readings, settled_at=now)
-        transfers = settling_transfers(book, work.money.transfers(auction), settled, at=now)
+        settlement = settle(book, inputs, at=now)
+        voided, posted = voiding_transfers(pending, at=now), posting_transfers(book, None, settlement, at=now)
 
-        work.money.add_statements(settled)
-        work.money.post(transfers)
+        work.money.add_settlement(None, settlement, readings=readings, disputes=0)
+        work.money.post((*voided, *posted))
         work.auctions.save_state(settled_book)
         work.commit()
     return settled_book
+
+
+def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStatement:
+    """Settle a settled auction again from what is on record by now, and post the difference.
+
+    Returns what the DSO pays from now on; where nothing has changed and nothing came, what it paid before. NotSettled.
+    """
+    book, before = work.auctions.get(auction), work.money.settlement(auction)
+    if before is None:
+        raise NotSettled(auction)
+    inputs, readings = _inputs(book, work, now=now)
+
+    after = correct(book, inputs, before, at=now)
+    if after.statements == before.statements and work.money.taken_in(auction) == (readings, len(inputs.disputes)):
+        return before.dso
+    posted = posting_transfers(book, before, after, at=now)
+
+    work.money.add_settlement(before, after, readings=readings, disputes=len(inputs.disputes))
+    work.money.post(posted)
+    return after.dso
+
+
+def due_settlements(*, now: datetime, engine: Engine) -> list[str]:
+    """Published auctions to be settled: delivery is over, and readings are complete, or due and not waited for."""
+    with UnitOfWork(engine) as work:
+        over = [each for each in work.auctions.published_books() if each.delivery.end <= now]
+        return [each.id for each in over if _settleable(each, work, now=now)]
+
+
+def due_corrections(*, now: datetime, engine: Engine) -> list[str]:
+    """Settled auctions of which more is on record than was settled, a while after their last settlement."""
+    with UnitOfWork(engine) as work:
+        return work.money.due_corrections(settled_until=now - COLLECTED_FOR)
+
+
+def take_corrections(auction: str, *, now: datetime, engine: Engine) -> DsoStatement:
+    """Correct a settled auction, in a transaction of its own."""
+    with UnitOfWork(engine) as work:
+        corrected = correct_auction(auction, now=now, work=work)
+        work.commit()
+    return corrected
+
+
+def _settleable(book: Auction, work: UnitOfWork, *, now: datetime) -> bool:
+    inputs, _ = _inputs(book, work, now=now)
+    return inputs.missing != "wait" or missing_reading(book, inputs) is None
+
+
+def _inputs(book: Auction, work: UnitOfWork, *, now: datetime) -> tuple[Inputs, int]:
+    """Everything on record that an auction is settled from, and how many messages of readings are in it."""
+    readings, due = work.orders.readings(book.id), book.delivery.end + book.product.readings_due
+    inputs = Inputs(
+        awards=tuple(work.auctions.awards(book.id)),
+        baselines=_baselines(book.id, work),
+        readings=metered(readings, book.delivery),
+        late=late_periods(readings, book.delivery, due=due),
+        disputes=tuple(work.disputes.accepted(book.id)),
+        missing=book.product.missing_readings if now > due else "wait",
+        baseline_versions={each.participant: each.version for each in work.orders.baselines(book.id)},
+        readings_versions={each.participant: each.version for each in readings},
+    )
+    return inputs, len(readings)
 
 
 def _baselines(auction: str, work: UnitOfWork) -> dict[Place, tuple[int, ...]]:
