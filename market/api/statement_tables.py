@@ -11,7 +11,7 @@ from api_spec.settlement import DsoStatement, SettlementLine, Statement
 
 Cell: TypeAlias = str | int | float | Decimal | datetime
 AMOUNTS: Final = ("payment_eur", "uplift_eur", "penalty_eur", "adjustment_eur")
-_FORMULA: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet begins a formula with; also in full width."""
 
 
@@ -54,6 +54,5 @@ def _written(cell: Cell) -> str:
         case datetime():
             return cell.isoformat()
         case str():
-            begins = cell.lstrip()[:1]
-            return f"'{cell}" if (begins and begins in _FORMULA) or cell[:1].isspace() else cell
+            return f"'{cell}" if cell.lstrip()[:1] in _FORMULA else cell
     return str(cell)
