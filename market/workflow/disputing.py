@@ -44,6 +44,7 @@ def accept_statement(
     auction: str, version: StatementVersion, *, participant: str, now: datetime, work: UnitOfWork
 ) -> StatementAcceptance:
     """Agree with the newest statement: it is not disputed any more, unless a correction makes another version."""
+    work.auctions.get(auction, lock="order")
     statement = own_statement(auction, participant=participant, work=work)
     before = work.disputes.acceptances(auction, participant=participant)
     disputes = work.disputes.of(auction, participant=participant)
@@ -63,7 +64,7 @@ def open_dispute(
     auction: str, terms: DisputeTerms, *, participant: str, now: datetime, work: UnitOfWork, new_id: NewId = random_id
 ) -> Dispute:
     """Dispute lines of one's newest statement."""
-    book = work.auctions.get(auction)
+    book = work.auctions.get(auction, lock="order")
     statement = own_statement(auction, participant=participant, work=work)
     acceptances = work.disputes.acceptances(auction, participant=participant)
 
@@ -75,6 +76,7 @@ def open_dispute(
 
 def decide_dispute(auction: str, dispute: str, decision: Decision, *, now: datetime, work: UnitOfWork) -> Dispute:
     """Accept or reject a dispute; money moves by the next correction."""
+    work.auctions.get(auction, lock="close")
     found = decided(work.disputes.get(auction, dispute), decision, now=now)
     work.disputes.decide(found)
     return found

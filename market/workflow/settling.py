@@ -19,7 +19,7 @@ from market.ledger.settlement import Inputs, correct, missing_reading, settle
 from market.ledger.transfers import posting_transfers, voiding_transfers
 from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
 
 COLLECTED_FOR: Final = timedelta(hours=1)
 """What comes late within this time after a settlement is taken in by one correction, not by one each."""
@@ -32,13 +32,12 @@ def submit_reading(
 
     A later message replaces what it repeats. Raises CorrectionsClosed once the settlement is final.
     """
-    book = work.auctions.get(auction)
+    book = work.auctions.get(auction, lock="order")
     if book.state not in ("published", "settled"):
         raise WrongState(auction, book.state, "metered")
     if book.state == "settled":
         require_correctable(book, now=now)
-    own = work.orders.baseline(auction, participant)
-    defects = reading_defects(reading, book, {each.bus for each in own.buses} if own else set(), now=now)
+    defects = reading_defects(reading, book, work.orders.nominated_buses(auction, participant), now=now)
     if defects:
         raise NotAdmitted(defects)
 
@@ -50,24 +49,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
 
     Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
-    with UnitOfWork(engine) as work:
-        book = work.auctions.get(auction)
-        if book.state == "settled":
-            return book
-        settled_book = moved(book, "settled", now=now)
-        if now < book.delivery.end:
-            raise DeliveryNotOver(auction, book.delivery.end)
-        inputs, readings = _inputs(book, work, now=now)
-        pending = work.money.transfers(auction)
-
-        settlement = settle(book, inputs, at=now)
-        voided, posted = voiding_transfers(pending, at=now), posting_transfers(book, None, settlement, at=now)
-
-        work.money.add_settlement(None, settlement, readings=readings, disputes=0)
-        work.money.post((*voided, *posted))
-        work.auctions.save_state(settled_book)
-        work.commit()
-    return settled_book
+    return transact(engine, lambda work: _settled(auction, now, work))
 
 
 def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStatement:
@@ -75,7 +57,7 @@ def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStat
 
     Returns what the DSO pays from now on; where nothing has changed and nothing came, what it paid before. NotSettled.
     """
-    book, before = work.auctions.get(auction), work.money.settlement(auction)
+    book, before = work.auctions.get(auction, lock="close"), work.money.settlement(auction)
     if before is None:
         raise NotSettled(auction)
     inputs, readings = _inputs(book, work, now=now)
@@ -92,23 +74,39 @@ def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStat
 
 def due_settlements(*, now: datetime, engine: Engine) -> list[str]:
     """Published auctions to be settled: delivery is over, and readings are complete, or due and not waited for."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         over = [each for each in work.auctions.published_books() if each.delivery.end <= now]
         return [each.id for each in over if _settleable(each, work, now=now)]
 
 
 def due_corrections(*, now: datetime, engine: Engine) -> list[str]:
     """Settled auctions of which more is on record than was settled, a while after their last settlement."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         return work.money.due_corrections(settled_until=now - COLLECTED_FOR)
 
 
 def take_corrections(auction: str, *, now: datetime, engine: Engine) -> DsoStatement:
     """Correct a settled auction, in a transaction of its own."""
-    with UnitOfWork(engine) as work:
-        corrected = correct_auction(auction, now=now, work=work)
-        work.commit()
-    return corrected
+    return transact(engine, lambda work: correct_auction(auction, now=now, work=work))
+
+
+def _settled(auction: str, now: datetime, work: UnitOfWork) -> Auction:
+    book = work.auctions.get(auction, lock="close")
+    if book.state == "settled":
+        return book
+    settled_book = moved(book, "settled", now=now)
+    if now < book.delivery.end:
+        raise DeliveryNotOver(auction, book.delivery.end)
+    inputs, readings = _inputs(book, work, now=now)
+    pending = work.money.transfers(auction)
+
+    settlement = settle(book, inputs, at=now)
+    voided, posted = voiding_transfers(pending, at=now), posting_transfers(book, None, settlement, at=now)
+
+    work.money.add_settlement(None, settlement, readings=readings, disputes=0)
+    work.money.post((*voided, *posted))
+    work.auctions.save_state(settled_book)
+    return settled_book
 
 
 def _settleable(book: Auction, work: UnitOfWork, *, now: datetime) -> bool:

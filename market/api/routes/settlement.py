@@ -13,7 +13,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.statements import ShapeOf, shaped, shapes
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import disputing, outcome, settling
 
 router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
@@ -22,7 +21,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
 @router.get("/statement", response_model=Statement, responses=shapes)
 def statement(auction: str, who: Aggregator, world: WorldOf, shape: ShapeOf) -> Response:
     """One's newest settled statement, as JSON, CSV or a page to print."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = disputing.own_statement(auction, participant=who.id, work=work)
         return shaped(found, work.auctions.get(auction), shape, world)
 
@@ -30,7 +29,7 @@ def statement(auction: str, who: Aggregator, world: WorldOf, shape: ShapeOf) -> 
 @router.get("/statements")
 def statements(auction: str, who: AggregatorOrOperator, world: WorldOf, page: PageOf) -> list[Statement]:
     """All versions of one's statement; everybody's for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = disputing.visible_statements(auction, who=who, work=work)
     return page.of(found, lambda each: f"{each.participant}:{each.version}")
 
@@ -38,7 +37,7 @@ def statements(auction: str, who: AggregatorOrOperator, world: WorldOf, page: Pa
 @router.get("/dso-statement", response_model=DsoStatement, responses=shapes)
 def dso_statement(auction: str, who: DsoOrOperator, world: WorldOf, shape: ShapeOf) -> Response:
     """What the auction's DSO pays, as JSON, CSV or a page to print."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = disputing.dso_statement(auction, who=who, work=work)
         return shaped(found, work.auctions.get(auction), shape, world)
 
@@ -46,7 +45,7 @@ def dso_statement(auction: str, who: DsoOrOperator, world: WorldOf, shape: Shape
 @router.get("/dso-statements")
 def dso_statements(auction: str, who: DsoOrOperator, world: WorldOf, page: PageOf) -> list[DsoStatement]:
     """All versions of what the auction's DSO pays."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(disputing.dso_statements(auction, who=who, work=work), lambda each: str(each.version))
 
 
@@ -76,7 +75,7 @@ def accept_statement(
 @router.get("/acceptances")
 def acceptances(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[StatementAcceptance]:
     """One's own agreements; all for the auction's DSO and operators."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = disputing.visible_acceptances(auction, who=who, work=work)
     return page.of(found, lambda each: f"{each.participant}:{each.version}")
 
@@ -97,14 +96,14 @@ def open_dispute(auction: str, terms: DisputeTerms, who: Aggregator, world: Worl
 @router.get("/disputes")
 def disputes(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Dispute]:
     """One's own disputes; all for the auction's DSO and operators."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(disputing.visible_disputes(auction, who=who, work=work), lambda each: each.id)
 
 
 @router.get("/disputes/{dispute}")
 def dispute(auction: str, dispute: str, who: Anyone, world: WorldOf) -> Dispute:
     """One dispute."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return disputing.one_dispute(auction, dispute, who=who, work=work)
 
 
@@ -128,5 +127,5 @@ def decide_dispute(
 @router.get("/transfers")
 def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
     """Ledger entries that touch one's account; all for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)
