@@ -24,6 +24,7 @@ from market.ledger.rules import PAYMENT_FACTOR, rules_of
 
 _PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
 _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+_NOTHING: Final = Decimal(0).quantize(_MONEY)
 _SHOWN_PLACES: Final = 6
 AMOUNTS: Final = ("payment_eur", "uplift_eur", "penalty_eur", "adjustment_eur", "net_eur")
 """Amounts that lines, statements and the DSO's statement have alike."""
@@ -105,7 +106,7 @@ def _lines(auction: Auction, inputs: Inputs, rules: Rules) -> Iterator[_Settled]
         line = (*place, starts[period])
         counted = _counted(inputs, place, period, decided.get(line))
         baseline_w = inputs.baselines[place][period]
-        yield _line(auction, line, order, baseline_w, counted, adjusted.get(line, Decimal(0)), rules=rules)
+        yield _line(auction, line, order, baseline_w, counted, adjusted.get(line, _NOTHING), rules=rules)
 
 
 def _ordered(auction: Auction, inputs: Inputs) -> Iterator[tuple[Place, int, Order]]:
@@ -149,7 +150,7 @@ def _adjusted(disputes: Iterable[Dispute]) -> dict[_LineId, Decimal]:
     for dispute, decision in _accepted(disputes):
         for each in decision.adjustments:
             line = (dispute.participant, each.bus, each.start)
-            sums[line] = sums.get(line, Decimal(0)) + each.amount_eur
+            sums[line] = sums.get(line, _NOTHING) + each.amount_eur
     return sums
 
 
@@ -259,7 +260,7 @@ def _dso_statement(
 
 def _sums(parts: Iterable[SettlementLine | ParticipantTotal]) -> dict[str, Decimal]:
     rows = list(parts)
-    return {name: sum((getattr(each, name) for each in rows), Decimal(0)) for name in AMOUNTS}
+    return {name: sum((getattr(each, name) for each in rows), _NOTHING) for name in AMOUNTS}
 
 
 def _money(amount: Fraction) -> Decimal:

@@ -8,12 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.settlement import Transfer
 from market.ledger.settlement import Settlement
+
+
+AWARDED: Final = "award"
+"""Memo of what is reserved for awards."""
 
 
 def pending_transfers(auction: Auction, awards: Iterable[Award], *, at: datetime) -> tuple[Transfer, ...]:
@@ -22,19 +26,19 @@ def pending_transfers(auction: Auction, awards: Iterable[Award], *, at: datetime
     for award in awards:
         due[award.participant] += award.payment_eur + award.uplift_eur
     return tuple(
-        _paid(auction, f"participant:{participant}", amount, stage="pending", name=participant, memo="award", at=at)
+        _paid(auction, f"participant:{participant}", amount, stage="pending", name=participant, memo=AWARDED, at=at)
         for participant, amount in sorted(due.items())
     )
 
 
 def voiding_transfers(pending: Iterable[Transfer], *, at: datetime) -> tuple[Transfer, ...]:
-    """Give back every reservation."""
+    """Give back what was reserved for awards."""
     return tuple(
         each.model_copy(
             update={"id": f"{each.id}:void", "stage": "voided", "debit": each.credit, "credit": each.debit, "at": at}
         )
         for each in pending
-        if each.stage == "pending"
+        if each.stage == "pending" and each.memo == AWARDED
     )
 
 

@@ -25,7 +25,14 @@ from market.store import UnitOfWork, transact
 from market.workflow import ordering
 from market.workflow.clearing import clear_auction
 from market.workflow.disputing import decide_dispute, open_dispute
-from market.workflow.settling import settle_auction, submit_reading, take_corrections
+from market.workflow.settling import (
+    COLLECTED_FOR,
+    due_corrections,
+    due_settlements,
+    settle_auction,
+    submit_reading,
+    take_corrections,
+)
 from tests.small_cases import bus, line
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
@@ -98,19 +105,26 @@ def assert_books_agree(engine: Engine, auction: str, *, versions: int) -> None:
 
 
 def test_an_auction_is_settled_once(migrated: Engine, auction: str) -> None:
+    assert due_settlements(now=DELIVERY.end, engine=migrated) == [auction]
+
     settled = at_once(*[lambda: settle_auction(auction, now=DELIVERY.end, engine=migrated)] * 6)
 
     assert {each.state for each in settled} == {"settled"}
+    assert due_settlements(now=DELIVERY.end, engine=migrated) == []
     assert_books_agree(migrated, auction, versions=1)
 
 
 def test_what_came_late_is_corrected_once(migrated: Engine, auction: str) -> None:
     settle_auction(auction, now=DELIVERY.end, engine=migrated)
+    later = DELIVERY.end + COLLECTED_FOR
+    assert due_corrections(now=later, engine=migrated) == []
     read(migrated, auction, 6000, 6000)
+    assert due_corrections(now=later, engine=migrated) == [auction]
 
     corrected = at_once(*[lambda: take_corrections(auction, now=DELIVERY.end, engine=migrated)] * 6)
 
     assert {each.version for each in corrected} == {2}
+    assert due_corrections(now=later, engine=migrated) == []
     assert {each.net_eur for each in corrected} == {Decimal("0.96")}
     assert_books_agree(migrated, auction, versions=2)
 
