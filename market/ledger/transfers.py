@@ -15,7 +15,6 @@ from api_spec.award import Award
 from api_spec.settlement import Transfer
 from market.ledger.settlement import Settlement
 
-
 AWARDED: Final = "award"
 """Memo of what is reserved for awards."""
 
