@@ -14,8 +14,9 @@ from api_spec.metering import Reading, ReadingTerms
 from api_spec.settlement import DsoStatement
 from market.errors import DeliveryNotOver, NotAdmitted, NotSettled, WrongState
 from market.ledger.disputes import require_correctable
+from market.ledger.lines import Inputs, missing_reading
 from market.ledger.orders import Place
-from market.ledger.settlement import Inputs, correct, missing_reading, settle
+from market.ledger.settlement import correct, settle
 from market.ledger.transfers import posting_transfers, voiding_transfers
 from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved

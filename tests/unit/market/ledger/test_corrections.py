@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_spec.dispute import Dispute
-from market.ledger.settlement import Inputs, Settlement, correct, settle
+from market.ledger.lines import Inputs
+from market.ledger.settlement import Settlement, correct, settle
 from market.ledger.transfers import balances, pending_transfers, posting_transfers, voiding_transfers
 from tests.unit.market.ledger.ledgers import HOUR, LOT, NOW, START, accepted, auction, award
 

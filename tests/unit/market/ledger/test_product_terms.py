@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from api_spec.product import Product
 from api_spec.settlement import SettlementLine
 from market.errors import ReadingsMissing
+from market.ledger.lines import Inputs
 from market.ledger.rules import PAYMENT_FACTOR, rules_of
-from market.ledger.settlement import Inputs, settle
+from market.ledger.settlement import settle
 from tests.unit.market.ledger.ledgers import LOT, NOW, auction, award
 
 

@@ -14,8 +14,9 @@ from api_spec.product import Product
 from api_spec.settlement import Statement
 from market.errors import ReadingsMissing
 from market.ledger.delivery import Delivery, deliver, net
+from market.ledger.lines import Inputs
 from market.ledger.orders import Place
-from market.ledger.settlement import Inputs, settle
+from market.ledger.settlement import settle
 from market.ledger.transfers import balances, pending_transfers, posting_transfers, voiding_transfers
 
 NOW = datetime(2026, 1, 17, 12, tzinfo=UTC)
