@@ -20,8 +20,9 @@ class Money:
 
     def add_settlement(self, before: Settlement | None, after: Settlement, *, readings: int, disputes: int) -> None:
         """Keep what is new in a settlement. readings, disputes : messages and accepted disputes that it took in."""
+        kept = {(each.participant, each.version) for each in before.statements} if before else set()
         for each in after.statements:
-            if before is None or each not in before.statements:
+            if (each.participant, each.version) not in kept:
                 self._session.add(
                     StatementRow(
                         auction=each.auction,

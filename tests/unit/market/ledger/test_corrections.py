@@ -188,3 +188,15 @@ def test_deltas_of_any_chain_of_corrections_sum_to_a_settlement_from_scratch(
         assert [each.version for each in own] == list(range(1, len(own) + 1))
     assert len({each.id for each in ledger}) == len(ledger), "no entry is written twice"
     assert all(each.amount_eur >= 0 for each in ledger)
+
+
+@given(awards, st.randoms(use_true_random=False))
+def test_the_order_of_awards_changes_nothing(awarded: list[Any], dice: Any) -> None:
+    shuffled = dice.sample(awarded, len(awarded))
+    baselines = dict.fromkeys([("a", "x"), ("a", "y"), ("b", "x"), ("c", "x")], (9000, 0, -9000))
+    first, second = (
+        settle(auction(3), Inputs(tuple(each), baselines, {}, missing="undelivered"), at=NOW)
+        for each in (awarded, shuffled)
+    )
+
+    assert first == second
