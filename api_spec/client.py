@@ -22,6 +22,7 @@ from api_spec.auction import (
 )
 from api_spec.award import AcknowledgedAward, Acknowledgement, AcknowledgementTerms, Award
 from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseline
+from api_spec.dispute import Acceptance, Dispute, DisputeTerms, Rejection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.ids import AuctionId, BusId, Identifier, NetworkId, OfferId, RequestId
@@ -43,7 +44,7 @@ from api_spec.product import Product, ProductName
 from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
-from api_spec.settlement import Statement, Transfer
+from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -321,17 +322,63 @@ class MarketClient:
         return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/readings", Reading)])
 
     async def settle(self, auction: AuctionId) -> Auction:
-        """Operator: settle a published auction whose delivery is over."""
+        """Operator: settle a published auction whose delivery is over; harmless to repeat."""
         return await self._post(f"/v1/auctions/{auction}/settle", None, Auction)
 
     async def statement(self, auction: AuctionId) -> Statement:
-        """Aggregator: its settled statement."""
+        """Aggregator: its newest settled statement; the endpoint also gives CSV and a page to print (Accept)."""
         return await self._get(f"/v1/auctions/{auction}/statement", Statement)
 
     async def availability(self, auction: AuctionId) -> tuple[AvailabilityStatement, ...]:
         """Settled statements of a reservation auction: an aggregator's own, or all for its DSO and operators."""
         return tuple(
             [each async for each in self._pages(f"/v1/auctions/{auction}/availability", AvailabilityStatement)]
+        )
+
+    async def statements(self, auction: AuctionId) -> tuple[Statement, ...]:
+        """Aggregator: all versions of its statement; operator: everybody's."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/statements", Statement)])
+
+    async def dso_statement(self, auction: AuctionId) -> DsoStatement:
+        """DSO (its own auction) and operator: what the DSO pays; also as CSV and a page to print (Accept)."""
+        return await self._get(f"/v1/auctions/{auction}/dso-statement", DsoStatement)
+
+    async def dso_statements(self, auction: AuctionId) -> tuple[DsoStatement, ...]:
+        """DSO (its own auction) and operator: all versions of what the DSO pays."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/dso-statements", DsoStatement)])
+
+    async def correct(self, auction: AuctionId, *, key: str | None = None) -> DsoStatement:
+        """Operator: settle again from what came since, and post the difference; harmless to repeat."""
+        return await self._post(f"/v1/auctions/{auction}/corrections", None, DsoStatement, key=key)
+
+    async def accept_statement(
+        self, auction: AuctionId, version: StatementVersion, *, key: str | None = None
+    ) -> StatementAcceptance:
+        """Aggregator: agree with its newest statement, which is not disputed any more then."""
+        return await self._post(f"/v1/auctions/{auction}/acceptances", version, StatementAcceptance, key=key)
+
+    async def statement_acceptances(self, auction: AuctionId) -> tuple[StatementAcceptance, ...]:
+        """Aggregator: its own agreements; all for the auction's DSO and operators."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/acceptances", StatementAcceptance)])
+
+    async def open_dispute(self, auction: AuctionId, terms: DisputeTerms, *, key: str | None = None) -> Dispute:
+        """Aggregator: dispute lines of its newest statement, until the settlement is final."""
+        return await self._post(f"/v1/auctions/{auction}/disputes", terms, Dispute, key=key)
+
+    async def disputes(self, auction: AuctionId) -> tuple[Dispute, ...]:
+        """Aggregator: its own disputes; all for the auction's DSO and operators."""
+        return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/disputes", Dispute)])
+
+    async def dispute(self, auction: AuctionId, dispute: Identifier) -> Dispute:
+        """One dispute of those."""
+        return await self._get(f"/v1/auctions/{auction}/disputes/{dispute}", Dispute)
+
+    async def decide_dispute(
+        self, dispute: Dispute, decision: Acceptance | Rejection, *, key: str | None = None
+    ) -> Dispute:
+        """Operator: accept a dispute, for the next correction to take in, or reject it."""
+        return await self._post(
+            f"/v1/auctions/{dispute.auction}/disputes/{dispute.id}/decision", decision, Dispute, key=key
         )
 
     async def transfers(self, auction: AuctionId) -> tuple[Transfer, ...]:

@@ -64,6 +64,7 @@ class Product(Message):
     that of the activation auction.
     missing_readings : "wait" = settlement waits; "undelivered" or "baseline" = what a period without a reading counts
     as once `readings_due` after delivery has passed: nothing delivered with the penalty, or nothing and no penalty.
+    corrections_until : after delivery; until then readings and disputes are taken that correct what was settled.
     """
 
     name: ProductName
@@ -91,6 +92,7 @@ class Product(Message):
     activation_cap_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] | None = None
     missing_readings: MissingReadings = "wait"
     readings_due: Duration = timedelta(days=5)
+    corrections_until: Duration = timedelta(days=31)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -99,6 +101,8 @@ class Product(Message):
             found.append((("full_payment_from",), "must not be below delivery_threshold"))
         if self.min_power_w % self.granularity_w:
             found.append((("min_power_w",), f"must be a multiple of granularity_w, {self.granularity_w} W"))
+        if self.corrections_until < self.readings_due:
+            found.append((("corrections_until",), "must not be before readings_due"))
         if self.opens_before and self.closes_before and self.opens_before <= self.closes_before:
             found.append((("opens_before",), "must be longer than closes_before: a gate opens before it closes"))
         if self.zones and self.pricing != "uniform":

@@ -252,6 +252,51 @@ class HistoryTooShort(FlexmarketError):
         self.participant, self.bus, self.found, self.needed = participant, bus, found, needed
 
 
+class CorrectionsClosed(FlexmarketError):
+    """What was settled is final: readings and disputes are not taken any more."""
+
+    def __init__(self, auction: str, closed_at: datetime) -> None:
+        """Say since when."""
+        super().__init__(f"settlement of auction {auction} is final since {closed_at:%Y-%m-%d %H:%M} UTC")
+        self.auction, self.closed_at = auction, closed_at
+
+
+class NotSettled(FlexmarketError):
+    """The auction has not been settled (yet)."""
+
+    def __init__(self, auction: str) -> None:
+        """Name the auction."""
+        super().__init__(f"auction {auction} has not been settled")
+        self.auction = auction
+
+
+class StatementAccepted(FlexmarketError):
+    """A version of a statement that its participant has agreed with; there is nothing to dispute or to accept again."""
+
+    def __init__(self, auction: str, version: int) -> None:
+        """Name the version."""
+        super().__init__(f"version {version} of the statement of auction {auction} has been accepted")
+        self.auction, self.version = auction, version
+
+
+class StatementDisputed(FlexmarketError):
+    """A version of a statement with an open dispute cannot be accepted."""
+
+    def __init__(self, auction: str, version: int, dispute: str) -> None:
+        """Name the version and the dispute."""
+        super().__init__(f"version {version} of the statement of auction {auction} is disputed in {dispute}")
+        self.auction, self.version, self.dispute = auction, version, dispute
+
+
+class DisputeDecided(FlexmarketError):
+    """A dispute is decided once."""
+
+    def __init__(self, dispute: str, state: str) -> None:
+        """Say how."""
+        super().__init__(f"dispute {dispute} has been {state}")
+        self.dispute, self.state = dispute, state
+
+
 # --- clearing --------------------------------------------------------------------------------------------------------
 
 

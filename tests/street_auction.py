@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -72,8 +72,8 @@ class Street:
 
 
 @contextlib.asynccontextmanager
-async def open_street(market: RunningMarket, *, network: str = "street") -> AsyncIterator[Street]:
-    """Register everybody and open the auction."""
+async def open_street(market: RunningMarket, *, network: str = "street", **product: Any) -> AsyncIterator[Street]:
+    """Register everybody and open the auction. product : terms of it other than the usual ones."""
     operator = MarketClient(market.url, market.operator)
     named = [("Grid", "dso"), *((name, "aggregator") for name in OWNERS)]
     dso, *aggregators = [
@@ -94,7 +94,9 @@ async def open_street(market: RunningMarket, *, network: str = "street") -> Asyn
     await dso.register_network(Network.model_validate(street))
     terms = AuctionTerms(
         network=network,
-        product=Product(name="day", price_cap_eur_per_mwh=Decimal(900), penalty_eur_per_mwh=Decimal(100)),
+        product=Product.model_validate(
+            {"name": "day", "price_cap_eur_per_mwh": 900, "penalty_eur_per_mwh": 100} | product
+        ),
         delivery=DELIVERY,
         gate_closure=GATE,
     )

@@ -11,7 +11,16 @@ from market import clearing
 from market.api import problems
 from market.api.intake import BodyLimit, CrowdLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, measurement, orders, outcome, reservations, resources
+from market.api.routes import (
+    auctions,
+    identity,
+    measurement,
+    orders,
+    outcome,
+    reservations,
+    resources,
+    settlement,
+)
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clearing.watched import Clearing
@@ -19,6 +28,7 @@ from market.clock import Clock
 from market.ids import NewId, random_id
 from market.settings import Settings
 from market.store.writer import BatchWriter
+from market.workflow.bookkeeping import watched_settlements
 from market.workflow.gatekeeping import watched_gates
 
 
@@ -31,7 +41,7 @@ def create_app(
     watch_gates: bool = True,
     new_id: NewId = random_id,
 ) -> FastAPI:
-    """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
+    """The application over a migrated database. watch_gates : clear and settle when the time of each has come."""
     tokens = Tokens(clock, settings.token_ttl)
     world = World(settings, clock, engine, tokens, new_id, clear, BatchWriter(engine, waiting=settings.most_waiting))
 
@@ -42,6 +52,7 @@ def create_app(
             if watch_gates:
                 at_once = settings.clearings_at_once
                 running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
+                running.enter_context(watched_settlements(clock=clock, engine=engine))
             yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
@@ -59,6 +70,7 @@ def create_app(
         outcome.router,
         measurement.router,
         reservations.router,
+        settlement.router,
     ):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)

@@ -40,6 +40,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.DeliveryNotOver: (ProblemType.WRONG_STATE, 409),
     errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
     errors.HistoryTooShort: (ProblemType.HISTORY_TOO_SHORT, 409),
+    errors.CorrectionsClosed: (ProblemType.CORRECTIONS_CLOSED, 409),
+    errors.NotSettled: (ProblemType.NOT_SETTLED, 409),
+    errors.StatementAccepted: (ProblemType.STATEMENT_ACCEPTED, 409),
+    errors.StatementDisputed: (ProblemType.STATEMENT_DISPUTED, 409),
+    errors.DisputeDecided: (ProblemType.DISPUTE_DECIDED, 409),
 }
 _HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}

@@ -48,5 +48,25 @@ def metered(readings: Iterable[Reading], delivery: MarketPeriod) -> dict[tuple[s
     return {place: tuple(own) for place, own in values.items()}
 
 
+def late_periods(
+    readings: Iterable[Reading], delivery: MarketPeriod, *, due: datetime
+) -> dict[tuple[str, str], frozenset[int]]:
+    """Numbers of the periods, per participant and bus, whose newest reading came after `due`.
+
+    readings : each participant's in the order they came.
+    """
+    late: dict[tuple[str, str], set[int]] = {}
+    for message in readings:
+        first = delivery.index(message.start)
+        for each in message.buses:
+            own = late.setdefault((message.participant, each.bus), set())
+            periods = range(first, first + len(each.power_w))
+            if message.received_at > due:
+                own.update(periods)
+            else:
+                own.difference_update(periods)
+    return {place: frozenset(own) for place, own in late.items()}
+
+
 def _put(values: list[int | None], first: int, power_w: Sequence[int]) -> None:
     values[first : first + len(power_w)] = power_w

@@ -244,6 +244,8 @@ def _transfers(transfers: Sequence[Transfer]) -> pa.Table:
 def _column(name: str, values: list[Any]) -> pa.Array:
     if name.endswith("_eur") or name.endswith("_per_mwh"):
         return pa.array(values, _EURO if name.endswith("_eur") else _PRICE)
+    if name.endswith("_factor"):
+        return pa.array(values, pa.float64())
     return pa.array(values, pa.int64() if name.endswith("_w") else pa.string())
 
 

@@ -41,13 +41,13 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
     yield SummaryRow("offers accepted", "", f"{len(accepted)} of {len(outcome.result.offers)}")
     yield SummaryRow("delivered", "", _delivered(outcome))
     statements = [each.statement for each in outcome.fleets.values() if each.statement]
-    net, penalty = (
-        sum((getattr(each, name) for each in statements), Decimal(0)) for name in ("net_eur", "penalty_eur")
-    )
-    yield SummaryRow("the DSO paid", "", f"{net:.4f} EUR")
+    ledger = balances(outcome.transfers)
+    paid = -ledger.get(f"dso:{outcome.auction.dso}", Decimal(0))
+    penalty = sum((each.penalty_eur for each in statements), Decimal(0))
+    yield SummaryRow("the DSO paid", "", f"{paid:.4f} EUR")
     yield SummaryRow("penalties in it", "", f"{penalty:.4f} EUR")
     yield SummaryRow("drivers' energy", *_drivers(results))
-    total = sum(balances(outcome.transfers).values(), Decimal(0))
+    total = sum(ledger.values(), Decimal(0))
     yield SummaryRow("ledger sum", "", f"{total:.4f} EUR over {len(outcome.transfers)} entries")
 
 

@@ -89,6 +89,11 @@ class Auctions:
         )
         return [_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence)))]
 
+    def published_books(self) -> list[Auction]:
+        """Auctions that are published and not settled, oldest first."""
+        query = select(AuctionRow).where(AuctionRow.state == "published").order_by(col(AuctionRow.sequence))
+        return [_auction(row) for row in self._session.exec(query)]
+
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""
         row = self._row(auction)

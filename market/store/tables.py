@@ -168,6 +168,45 @@ class StatementRow(_Table, table=True):
     document: str = Field(sa_type=Text)
 
 
+class SettlementRow(_Table, table=True):
+    """A DSO's statement, and how much stood on record when it was made: messages of readings, accepted disputes."""
+
+    __tablename__ = "settlement"
+    __table_args__ = (UniqueConstraint("auction", "version"), _STRICT)
+    sequence: int | None = Field(default=None, primary_key=True)
+    auction: str = Field(sa_type=Text, foreign_key="auction.id")
+    version: int
+    readings: int
+    disputes: int
+    document: str = Field(sa_type=Text)
+    settled_at: datetime = Field(sa_type=UtcTime)
+
+
+class StatementAcceptanceRow(_Table, table=True):
+    """A participant's agreement with a version of its statement."""
+
+    __tablename__ = "statement_acceptance"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    participant: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(primary_key=True)
+    accepted_at: datetime = Field(sa_type=UtcTime)
+
+
+class DisputeRow(_Table, table=True):
+    """A dispute; document and state change once, when it is decided."""
+
+    __tablename__ = "dispute"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    auction: str = Field(sa_type=Text, foreign_key="auction.id", index=True)
+    participant: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    document: str = Field(sa_type=Text)
+    decided_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
 class TransferRow(_Table, table=True):
     """An immutable ledger entry."""
 

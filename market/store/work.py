@@ -13,6 +13,7 @@ from sqlmodel import Session
 from market.store.auctions import Auctions
 from market.store.catalogue import Catalogue
 from market.store.deliveries import Deliveries
+from market.store.disputes import Disputes
 from market.store.engine import READING
 from market.store.jobs import Jobs
 from market.store.meters import Meters
@@ -32,8 +33,8 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, jobs, catalogue, resources, reservations, meters, deliveries : queries and
-    writes, each over its own tables.
+    participants, auctions, orders, money, disputes, jobs, catalogue, resources, reservations, meters, deliveries :
+    queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
@@ -48,6 +49,7 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.disputes = Disputes(self._session)
         self.jobs = Jobs(self._session)
         self.meters = Meters(self._session)
         self.deliveries = Deliveries(self._session)

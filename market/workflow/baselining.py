@@ -11,7 +11,7 @@ from market.errors import HistoryTooShort, ReadingsMissing
 from market.ledger.baselines import Computed, Event, baseline_by, members, undelivered
 from market.ledger.baselines.accuracy import COMPUTED, accuracy, backtest, nominated_trials
 from market.ledger.baselines.days import local_date
-from market.ledger.settlement import Place
+from market.ledger.orders import Place
 from market.store import UnitOfWork
 from market.workflow.history import BEFORE, Archive, archive_of
 

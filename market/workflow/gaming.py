@@ -19,7 +19,7 @@ from market.errors import HistoryTooShort, NotAdmitted, ReadingsMissing
 from market.ledger.baselines import Event, Record, baseline_by, usual_w
 from market.ledger.baselines.history import FloatArray
 from market.ledger.gaming import Nominated, finding
-from market.ledger.settlement import Place
+from market.ledger.orders import Place
 from market.store import UnitOfWork
 from market.workflow.history import BEFORE, archive
 

@@ -11,7 +11,7 @@ from api_spec.metering import Calendar, MeterReading, MeterReadingTerms
 from market.errors import NotAdmitted, NotFound
 from market.ledger.baselines import DAY_MATCHING, Event, MeterHistory, Record, by_place, usual_w
 from market.ledger.baselines.days import LOOK_BACK, beginning, local_date
-from market.ledger.settlement import Place
+from market.ledger.orders import Place
 from market.store import UnitOfWork
 
 BEFORE: Final = timedelta(days=LOOK_BACK + 1)

@@ -4,9 +4,9 @@ from api_spec.auction import BookEntry, PublishedResult, RequestReceipt
 from api_spec.award import Award
 from api_spec.flexibility import FlexOffer
 from api_spec.organisation import Organisation
-from api_spec.settlement import Statement, Transfer
+from api_spec.settlement import Transfer
 from market.clearing.terms import lowest_ask, offered_range_w
-from market.errors import NotFound, NotPublished
+from market.errors import NotPublished
 from market.store import UnitOfWork
 from market.store.auctions import Published
 
@@ -56,15 +56,6 @@ def published_book(auction: str, *, work: UnitOfWork) -> list[BookEntry]:
     accepted = {each.id: each.power_w for each in outcome.result.offers}
     entries = [_entry(offer, accepted[offer.id]) for offer in outcome.case.offers]
     return sorted(entries, key=lambda each: (each.lowest_ask_eur_per_mwh, each.bus, each.offered_w))
-
-
-def own_statement(auction: str, *, participant: str, work: UnitOfWork) -> Statement:
-    """A participant's settled statement; NotFound before settlement and for those without an award."""
-    work.auctions.get(auction)
-    statement = work.money.statement(auction, participant)
-    if statement is None:
-        raise NotFound("statement", auction)
-    return statement
 
 
 def visible_transfers(auction: str, *, who: Organisation, work: UnitOfWork) -> list[Transfer]:

@@ -16,13 +16,17 @@ _PUBLISHED: Final = ("published", "settled")
 
 @dataclass(frozen=True)
 class SettlementTotals:
-    """A settlement, all participants together. ordered_wh, delivered_wh : of |change|."""
+    """A settlement as it stands, all participants together.
+
+    ordered_wh, delivered_wh : of |change|. extra_eur : uplift, adjustments and rounding.
+    """
 
     participants: int
     ordered_wh: float
     delivered_wh: float
     payment_eur: Decimal
     penalty_eur: Decimal
+    extra_eur: Decimal
     net_eur: Decimal
 
 
@@ -59,16 +63,17 @@ def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     )
 
 
-def _totals(book: Auction, work: UnitOfWork) -> SettlementTotals:
-    participants = sorted({each.participant for each in work.auctions.awards(book.id)})
-    found = [work.money.statement(book.id, participant) for participant in participants]
-    statements = [each for each in found if each is not None]
-    lines = [line for each in statements for line in each.lines]
+def _totals(book: Auction, work: UnitOfWork) -> SettlementTotals | None:
+    settlement = work.money.settlement(book.id)
+    if settlement is None:
+        return None
+    paid, lines = settlement.dso, [line for each in settlement.statements for line in each.lines]
     return SettlementTotals(
-        participants=len(statements),
+        participants=len(settlement.statements),
         ordered_wh=book.delivery.hours * sum(abs(line.ordered_w) for line in lines),
         delivered_wh=book.delivery.hours * sum(abs(line.delivered_w) for line in lines),
-        payment_eur=sum((each.payment_eur for each in statements), Decimal(0)),
-        penalty_eur=sum((each.penalty_eur for each in statements), Decimal(0)),
-        net_eur=sum((each.net_eur for each in statements), Decimal(0)),
+        payment_eur=paid.payment_eur,
+        penalty_eur=paid.penalty_eur,
+        extra_eur=paid.uplift_eur + paid.adjustment_eur + paid.rounding_eur,
+        net_eur=paid.net_eur,
     )

@@ -9,9 +9,9 @@ from api_spec.organisation import Organisation
 from api_spec.quality import BusAttributes, DeliveryQuality, Reliability, ServiceAttributes
 from api_spec.settlement import SettlementLine, Statement
 from market.ledger.baselines import Metered, by_place
+from market.ledger.orders import Place
 from market.ledger.quality import Energies, Order, attributes, energies, finest
 from market.ledger.reliability import LAST, reliability
-from market.ledger.settlement import Place
 from market.orderbook.derating import derated
 from market.store import UnitOfWork
 

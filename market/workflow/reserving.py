@@ -9,7 +9,7 @@ from api_spec.organisation import Organisation
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from market.errors import ObligationsOpen
 from market.ledger.availability import availability_statements, availability_transfers
-from market.ledger.transfers import settling_transfers
+from market.ledger.transfers import voiding_transfers
 from market.orderbook.obligation import obligations_of, reservations_of
 from market.store import UnitOfWork
 
@@ -36,21 +36,24 @@ def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auc
 
     Raises ObligationsOpen while auctions that call on it are not published; nothing is written then.
     """
-    calling = [each for each in work.auctions.unfinished(book.network) if _calls_on(each, book)]
-    if calling:
-        raise ObligationsOpen(book.id, tuple(each.id for each in calling))
+    if calling := open_obligations(book, work=work):
+        raise ObligationsOpen(book.id, calling)
     reservations = work.reservations.reservations(auction=book.id)
     obligations = work.reservations.obligations(reservation=book.id)
 
     settled = availability_statements(book, reservations, obligations, settled_at=now)
-    voided = settling_transfers(book, work.money.transfers(book.id), (), at=now)
+    voided = voiding_transfers(work.money.transfers(book.id), at=now)
     posted = availability_transfers(book, settled, at=now)
 
     work.reservations.add_statements(settled)
     work.money.post((*voided, *posted))
     work.auctions.save_state(book)
-    work.commit()
     return book
+
+
+def open_obligations(book: Auction, *, work: UnitOfWork) -> tuple[str, ...]:
+    """Auctions that may still call on what a reservation auction awarded: they are not published yet."""
+    return tuple(each.id for each in work.auctions.unfinished(book.network) if _calls_on(each, book))
 
 
 def visible_reservations(*, who: Organisation, work: UnitOfWork) -> list[Reservation]:

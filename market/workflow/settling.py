@@ -1,29 +1,45 @@
-"""After delivery: meter readings come in, and the auction is settled against the frozen baselines."""
+"""After delivery: meter readings come in, the auction is settled, and corrected until its settlement is final.
 
-from datetime import datetime
+Settlement and correction are the same computation over what is on record. An auction that is corrected stays settled:
+statements get a next version, the ledger the difference.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Engine
 
 from api_spec.auction import Auction
 from api_spec.metering import Reading, ReadingTerms
-from market.errors import DeliveryNotOver, NotAdmitted, WrongState
-from market.ledger.settlement import Place, statements
-from market.ledger.transfers import settling_transfers
-from market.orderbook.metering import metered, reading_defects
+from api_spec.settlement import DsoStatement
+from market.errors import DeliveryNotOver, NotAdmitted, NotSettled, ReadingsMissing, WrongState
+from market.ledger.disputes import require_correctable
+from market.ledger.lines import Inputs, missing_reading
+from market.ledger.settlement import correct, settle
+from market.ledger.transfers import posting_transfers, voiding_transfers
+from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
 from market.workflow.baselining import freeze_baselines, settlement_baselines
 from market.workflow.quality import record_quality
-from market.workflow.reserving import settle_reservation
+from market.workflow.reserving import open_obligations, settle_reservation
+
+COLLECTED_FOR: Final = timedelta(hours=1)
+"""What comes late within this time after a settlement is taken in by one correction, not by one each."""
 
 
 def submit_reading(
     auction: str, reading: ReadingTerms, *, participant: str, now: datetime, work: UnitOfWork
 ) -> Reading:
-    """Keep meter readings of a published auction; a later message replaces what it repeats."""
+    """Keep meter readings of a published auction, or of a settled one for its next correction.
+
+    A later message replaces what it repeats. Raises CorrectionsClosed once the settlement is final.
+    """
     book = work.auctions.get(auction, lock="order")
-    if book.state != "published":
+    if book.state not in ("published", "settled"):
         raise WrongState(auction, book.state, "metered")
+    if book.state == "settled":
+        require_correctable(book, now=now)
     defects = reading_defects(reading, book, work.orders.nominated_buses(auction, participant), now=now)
     if defects:
         raise NotAdmitted(defects)
@@ -32,33 +48,98 @@ def submit_reading(
 
 
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
-    """Settle a published auction whose delivery is over, and write its ledger.
+    """Settle a published auction whose delivery is over, and write its ledger; a settled one is returned as it is.
 
-    A reservation auction is settled by what was offered, without readings. Raises DeliveryNotOver, ReadingsMissing,
-    ObligationsOpen (nothing is written then), WrongState.
+    A reservation auction is settled by what was offered, without readings.
+
+    Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
-    with UnitOfWork(engine) as work:
-        book = work.auctions.get(auction, lock="close")
-        settled_book = moved(book, "settled", now=now)
-        if now < book.delivery.end:
-            raise DeliveryNotOver(auction, book.delivery.end)
-        if book.product.stage == "reservation":
-            return settle_reservation(settled_book, now=now, work=work)
-        baselines = _baselines(book, now, work)
-        readings = metered(work.orders.readings(auction), book.delivery)
+    return transact(engine, lambda work: _settled(auction, now, work))
 
-        awards = work.auctions.awards(auction)
-        settled = statements(book, awards, baselines, readings, settled_at=now)
-        transfers = settling_transfers(book, work.money.transfers(auction), settled, at=now)
 
-        work.money.add_statements(settled)
-        work.money.post(transfers)
-        freeze_baselines(book, now=now, work=work)
-        record_quality(book, settled, baselines, now=now, work=work)
-        work.auctions.save_state(settled_book)
-        work.commit()
+def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStatement:
+    """Settle a settled auction again from what is on record by now, and post the difference.
+
+    Returns what the DSO pays from now on; where nothing has changed and nothing came, what it paid before. NotSettled.
+    """
+    book, before = work.auctions.get(auction, lock="close"), work.money.settlement(auction)
+    if before is None:
+        raise NotSettled(auction)
+    inputs, readings = _inputs(book, work, now=now)
+
+    after = correct(book, inputs, before, at=now)
+    if after.statements == before.statements and work.money.taken_in(auction) == (readings, len(inputs.disputes)):
+        return before.dso
+    posted = posting_transfers(book, before, after, at=now)
+
+    work.money.add_settlement(before, after, readings=readings, disputes=len(inputs.disputes))
+    work.money.post(posted)
+    record_quality(book, after.statements, inputs.baselines, now=now, work=work)
+    return after.dso
+
+
+def due_settlements(*, now: datetime, engine: Engine) -> list[str]:
+    """Published auctions to be settled: delivery is over, and readings are complete, or due and not waited for."""
+    with UnitOfWork(engine, reading=True) as work:
+        over = [each for each in work.auctions.published_books() if each.delivery.end <= now]
+        return [each.id for each in over if _settleable(each, work, now=now)]
+
+
+def due_corrections(*, now: datetime, engine: Engine) -> list[str]:
+    """Settled auctions of which more is on record than was settled, a while after their last settlement."""
+    with UnitOfWork(engine, reading=True) as work:
+        return work.money.due_corrections(settled_until=now - COLLECTED_FOR)
+
+
+def take_corrections(auction: str, *, now: datetime, engine: Engine) -> DsoStatement:
+    """Correct a settled auction, in a transaction of its own."""
+    return transact(engine, lambda work: correct_auction(auction, now=now, work=work))
+
+
+def _settled(auction: str, now: datetime, work: UnitOfWork) -> Auction:
+    book = work.auctions.get(auction, lock="close")
+    if book.state == "settled":
+        return book
+    settled_book = moved(book, "settled", now=now)
+    if now < book.delivery.end:
+        raise DeliveryNotOver(auction, book.delivery.end)
+    if book.product.stage == "reservation":
+        return settle_reservation(settled_book, now=now, work=work)
+    inputs, readings = _inputs(book, work, now=now)
+    pending = work.money.transfers(auction)
+
+    settlement = settle(book, inputs, at=now)
+    voided, posted = voiding_transfers(pending, at=now), posting_transfers(book, None, settlement, at=now)
+
+    work.money.add_settlement(None, settlement, readings=readings, disputes=0)
+    work.money.post((*voided, *posted))
+    freeze_baselines(book, now=now, work=work)
+    record_quality(book, settlement.statements, inputs.baselines, now=now, work=work)
+    work.auctions.save_state(settled_book)
     return settled_book
 
 
-def _baselines(book: Auction, now: datetime, work: UnitOfWork) -> dict[Place, tuple[int, ...]]:
-    return settlement_baselines(book, now=now, work=work)
+def _settleable(book: Auction, work: UnitOfWork, *, now: datetime) -> bool:
+    if book.product.stage == "reservation":
+        return not open_obligations(book, work=work)
+    try:
+        inputs, _ = _inputs(book, work, now=now)
+    except ReadingsMissing:  # of the baseline's method
+        return False
+    return inputs.missing != "wait" or missing_reading(book, inputs) is None
+
+
+def _inputs(book: Auction, work: UnitOfWork, *, now: datetime) -> tuple[Inputs, int]:
+    """Everything on record that an auction is settled from, and how many messages of readings are in it."""
+    readings, due = work.orders.readings(book.id), book.delivery.end + book.product.readings_due
+    inputs = Inputs(
+        awards=tuple(work.auctions.awards(book.id)),
+        baselines=settlement_baselines(book, now=now, work=work),
+        readings=metered(readings, book.delivery),
+        late=late_periods(readings, book.delivery, due=due),
+        disputes=tuple(work.disputes.accepted(book.id)),
+        missing=book.product.missing_readings if now > due else "wait",
+        baseline_versions={each.participant: each.version for each in work.orders.baselines(book.id)},
+        readings_versions={each.participant: each.version for each in readings},
+    )
+    return inputs, len(readings)

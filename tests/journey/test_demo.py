@@ -71,9 +71,12 @@ def test_three_aggregators_offer_and_money_adds_up(demo: DemoRun) -> None:
     offers, settled = set(column(demo, "offers", "participant")), column(demo, "settlement", "net_eur")
     assert offers == {"parking-lot", "homes-north-south", "homes-east-west"}
     transfers = pq.read_table(demo.folder / "results" / "transfers.parquet").to_pandas()
+    assert (transfers["amount_eur"] >= 0).all()
     posted = transfers[transfers["stage"] == "posted"]
-    assert posted["amount_eur"].sum() == settled.sum() > 0
-    assert transfers[transfers["stage"] != "posted"]["amount_eur"].sum() == 0, "reservations are voided"
+    received, returned = (posted[posted[side].str.startswith("participant:")] for side in ("credit", "debit"))
+    assert received["amount_eur"].sum() - returned["amount_eur"].sum() == settled.sum() > 0
+    pending, voided = (transfers[transfers["stage"] == stage]["amount_eur"] for stage in ("pending", "voided"))
+    assert pending.sum() == voided.sum() > 0, "reservations are voided"
 
 
 def test_what_was_sold_is_delivered(demo: DemoRun) -> None:

@@ -1,4 +1,4 @@
-"""One auction from a DSO's request to a settled statement: the real app, a real server, the real client."""
+"""One auction from a DSO's request to an agreed statement: the real app, a real server, the real client."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from api_spec.auction import AuctionTerms
 from api_spec.case import Injection
 from api_spec.client import MarketClient, MarketRefused
+from api_spec.dispute import Acceptance, DisputeTerms, LineId, MeteredPower
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
@@ -18,6 +19,7 @@ from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.problem import ProblemType
 from api_spec.product import Product
+from api_spec.settlement import StatementVersion
 from market.ledger.transfers import balances
 from tests.running_market import running_market
 from tests.small_cases import bus, line
@@ -133,3 +135,46 @@ async def test_life_of_a_request(tmp_path: Path) -> None:
             assert sum(ledger.values()) == 0
             assert max(ledger.values()) == statement.net_eur == Decimal("1.22")
             assert await dear.transfers(auction) == ()
+
+            # 9. A reading of the second hour comes a week late: half a kWh more was delivered. The correction posts
+            # the difference: 0.5 kWh at 120 more, at 100 less penalty.
+            market.clock.advance_to(DELIVERY.end + timedelta(days=7))
+            second_hour = DELIVERY.start + DELIVERY.resolution
+            await cheap.submit_reading(auction, ReadingTerms(start=second_hour, buses=drawn(6_500)))
+            assert (await operator.correct(auction)).version == 2
+            corrected = await cheap.statement(auction)
+            assert (corrected.version, corrected.net_eur) == (2, Decimal("1.33"))
+            assert [each.basis for each in corrected.lines] == ["metered", "late"]
+            *_, delta = await operator.transfers(auction)
+            assert (delta.memo, delta.amount_eur) == ("correction", Decimal("0.11"))
+
+            # 10. It disputes the line still; until a decision is made, nothing moves.
+            hour = LineId(bus="far", start=second_hour)
+            claim = DisputeTerms(version=2, lines=(hour,), reason="the meter stood still from 09:40 on")
+            assert await refused(dear.open_dispute(auction, claim)) is ProblemType.NOT_FOUND
+            dispute = await cheap.open_dispute(auction, claim)
+            assert await refused(cheap.accept_statement(auction, StatementVersion(version=2))) is (
+                ProblemType.STATEMENT_DISPUTED
+            )
+            assert (await dso.disputes(auction), await dear.disputes(auction)) == ((dispute,), ())
+            assert await refused(dear.dispute(auction, dispute.id)) is ProblemType.NOT_FOUND
+            assert (await operator.correct(auction)).version == 2
+
+            # 11. The operator accepts it: 4 kWh in that hour, all that was sold. The next correction takes it in.
+            metered = MeteredPower(bus="far", start=second_hour, metered_w=6_000)
+            decision = Acceptance(decision="accepted", memo="by the transformer's meter", metered=(metered,))
+            assert (await operator.decide_dispute(dispute, decision)).state == "accepted"
+            assert (await cheap.dispute(auction, dispute.id)).decision == decision
+            assert (await operator.correct(auction)).net_eur == Decimal("1.44")
+            final = await cheap.statement(auction)
+            assert (final.version, final.decisions, final.lines[1].basis) == (3, (dispute.id,), "decided")
+            assert await cheap.statements(auction) == (statement, corrected, final), "old versions stay as they were"
+            agreed = await cheap.accept_statement(auction, StatementVersion(version=3))
+            assert await dso.statement_acceptances(auction) == (agreed,)
+
+            # 12. The DSO pays what the statements say; the ledger sums to zero, over all versions.
+            paid = await dso.dso_statement(auction)
+            assert [each.version for each in await dso.dso_statements(auction)] == [1, 2, 3]
+            ledger = balances(await dso.transfers(auction))
+            assert ledger == {f"dso:{paid.dso}": -paid.net_eur, f"participant:{final.participant}": final.net_eur}
+            assert (await operator.auction(auction)).state == "settled"

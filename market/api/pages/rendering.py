@@ -30,14 +30,30 @@ PLOTLY: Final = "plotly.min.js"
 _ASSETS: Final = {"flexmarket.css": "text/css", "figures.js": "text/javascript", PLOTLY: "text/javascript"}
 
 
+_DOCUMENT_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
 def page(template: str, world: World, *, status: int = 200, here: str = "", **shown: Any) -> HTMLResponse:
     """Render a template; times are shown on the market's local clock. here : the entry of the menu."""
-    now, zone = world.clock.now(), world.settings.local_zone
+    text = _rendered(template, world, now=world.clock.now(), here=here, status=status, **shown)
+    return HTMLResponse(text, status_code=status, headers=HEADERS)
+
+
+def document(template: str, world: World, **shown: Any) -> HTMLResponse:
+    """Render a page that holds everything it needs, to be kept or printed; it runs and loads nothing."""
+    css = (files("market.figures") / "assets" / "flexmarket.css").read_text(encoding="utf-8")
+    text = _rendered(template, world, css=css, **shown)
+    headers = HEADERS | {"Content-Security-Policy": _DOCUMENT_POLICY, "Cache-Control": "private, no-cache"}
+    return HTMLResponse(text, headers=headers)
+
+
+def _rendered(template: str, world: World, **shown: Any) -> str:
+    zone = world.settings.local_zone
     words: dict[str, Any] = {
-        "now": now,
         "zone": zone,
-        "here": here,
-        "status": status,
         "version": version("flexmarket"),
         "clock": lambda instant: clock_text(instant, zone),
         "span": lambda start, end: span_text(start, end, zone),
@@ -46,8 +62,7 @@ def page(template: str, world: World, *, status: int = 200, here: str = "", **sh
     }
     for word in ("away", "asked", "place", "power", "energy", "price", "money", "number", "quantity", "breach"):
         words[word] = getattr(wording, word)
-    text = _environment().get_template(template).render(words | shown)
-    return HTMLResponse(text, status_code=status, headers=HEADERS)
+    return _environment().get_template(template).render(words | shown)
 
 
 def asset(name: str) -> Response | None:

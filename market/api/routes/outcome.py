@@ -1,11 +1,10 @@
-"""Results, awards and the published book; meter readings, statements and the ledger."""
+"""Results, awards and the published book; meter readings."""
 
 from fastapi import APIRouter, Response
 
 from api_spec.auction import BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.metering import Reading, ReadingTerms
-from api_spec.settlement import Statement, Transfer
 from market.api.auth import Aggregator, Anyone
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
@@ -61,17 +60,3 @@ def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> lis
     with world.reading() as work:
         work.auctions.get(auction)
         return page.of(work.orders.readings(auction, participant=who.id), lambda each: str(each.version))
-
-
-@router.get("/statement")
-def statement(auction: str, who: Aggregator, world: WorldOf) -> Statement:
-    """One's settled statement."""
-    with world.reading() as work:
-        return outcome.own_statement(auction, participant=who.id, work=work)
-
-
-@router.get("/transfers")
-def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
-    """Ledger entries that touch one's account; all for an operator."""
-    with world.reading() as work:
-        return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)

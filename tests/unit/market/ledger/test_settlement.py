@@ -11,10 +11,13 @@ from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
+from api_spec.settlement import Statement
 from market.errors import ReadingsMissing
 from market.ledger.delivery import Delivery, deliver, net
-from market.ledger.settlement import statements
-from market.ledger.transfers import balances, pending_transfers, settling_transfers
+from market.ledger.lines import Inputs
+from market.ledger.orders import Place
+from market.ledger.settlement import settle
+from market.ledger.transfers import balances, pending_transfers, posting_transfers, voiding_transfers
 
 NOW = datetime(2026, 1, 17, 12, tzinfo=UTC)
 START = datetime(2026, 1, 15, 16, tzinfo=UTC)
@@ -44,6 +47,15 @@ def award(
         payment_eur=Decimal(1),
         uplift_eur=Decimal(0),
     )
+
+
+def statements(
+    terms: Auction,
+    awards: list[Award],
+    baselines: dict[Place, tuple[int, ...]],
+    readings: dict[Place, tuple[int | None, ...]],
+) -> tuple[Statement, ...]:
+    return settle(terms, Inputs(tuple(awards), baselines, readings), at=NOW).statements
 
 
 @pytest.mark.parametrize(("metered", "due"), [(7, 14), (8, 14), (9, -4), (10, -22), (11, -33)])
@@ -78,7 +90,7 @@ def test_drawing_less_never_earns_a_reduction_less(baseline: int, ordered: int, 
 def test_a_statement_line_by_hand() -> None:
     """4 kW ordered for a quarter of an hour at 70 EUR/MWh, 3 kW delivered: 0.0525 - 0.0275 = 0.025 EUR."""
     (statement,) = statements(
-        auction(), [award((-4000,), "70")], {("agg-1", "lot"): (10_000,)}, {("agg-1", "lot"): (7000,)}, settled_at=NOW
+        auction(), [award((-4000,), "70")], {("agg-1", "lot"): (10_000,)}, {("agg-1", "lot"): (7000,)}
     )
 
     (line,) = statement.lines
@@ -98,7 +110,6 @@ def test_offers_of_one_participant_at_one_bus_are_netted() -> None:
         [award((-4000,), "60", offer="o1"), award((1000,), "20", offer="o2")],
         {("agg-1", "lot"): (10_000,)},
         {("agg-1", "lot"): (7000,)},
-        settled_at=NOW,
     )
 
     (line,) = statement.lines
@@ -113,7 +124,6 @@ def test_a_missing_reading_is_named() -> None:
             [award((-10, -10), "70")],
             {("agg-1", "lot"): (20, 20)},
             {("agg-1", "lot"): (10, None)},
-            settled_at=NOW,
         )
 
 
@@ -123,7 +133,6 @@ def test_readings_of_periods_without_an_award_are_not_needed() -> None:
         [award((-10, 0), "70")],
         {("agg-1", "lot"): (20, 20)},
         {("agg-1", "lot"): (10, None)},
-        settled_at=NOW,
     )
     assert len(statement.lines) == 1
 
@@ -137,15 +146,20 @@ def test_the_ledger_sums_to_zero_and_posts_what_the_statements_say(
     trades: list[tuple[str, str, tuple[int, ...], tuple[int, ...]]],
 ) -> None:
     terms = auction(3)
-    awards = [award(w, "63.217", who, bus, f"o{at}") for at, (who, bus, w, _) in enumerate(trades)]
+    awards = tuple(award(w, "63.217", who, bus, f"o{at}") for at, (who, bus, w, _) in enumerate(trades))
     metered = {(who, bus): metered for who, bus, _, metered in trades}
-    settled = statements(terms, awards, dict.fromkeys(metered, (30000,) * 3), metered, settled_at=NOW)
+    settled = settle(terms, Inputs(awards, dict.fromkeys(metered, (30000,) * 3), metered), at=NOW)
     pending = pending_transfers(terms, awards, at=NOW)
-    final = settling_transfers(terms, pending, settled, at=NOW)
+    voided = voiding_transfers(pending, at=NOW)
+    posted = posting_transfers(terms, None, settled, at=NOW)
 
-    assert sum(balances(pending).values()) == 0
-    assert sum(balances(final).values()) == 0
-    after = balances((*pending, *final))
+    for stage in (pending, voided, posted):
+        assert sum(balances(stage).values()) == 0
+        assert all(each.amount_eur >= 0 for each in stage)
+    assert set(balances((*pending, *voided)).values()) <= {0}
+    after = balances((*pending, *voided, *posted))
     assert sum(after.values()) == 0
-    for statement in settled:
+    assert after.get("dso:dso-1", 0) == -settled.dso.net_eur
+    assert after.get("rounding:auc-1", 0) == settled.dso.rounding_eur
+    for statement in settled.statements:
         assert after[f"participant:{statement.participant}"] == statement.net_eur

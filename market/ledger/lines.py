@@ -1,0 +1,175 @@
+"""Lines of statements: what counts as metered in each period of an award, and what that comes to."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.dispute import Acceptance, Dispute
+from api_spec.product import MissingReadings
+from api_spec.settlement import Basis, Rules, SettlementLine
+from api_spec.units import MONEY_PLACES, PRICE_PLACES
+from market.errors import ReadingsMissing
+from market.ledger.delivery import deliver
+from market.ledger.orders import Order, Participant, Place, mwh_per_w, orders_of
+from market.ledger.rules import PAYMENT_FACTOR
+
+LineKey: TypeAlias = tuple[Participant, str, datetime]
+"""A participant, a bus, and the start of a period."""
+
+_PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
+_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+NOTHING: Final = Decimal(0).quantize(_MONEY)
+_SHOWN_PLACES: Final = 6
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that is settled from.
+
+    baselines, readings : per participant and bus, one value per period [W]; None where nothing was metered. late :
+    numbers of the periods whose reading came after `readings_due`. disputes : the accepted ones, in the order of their
+    decisions. missing : what counts where nothing was metered. baseline_versions, readings_versions : per participant.
+    """
+
+    awards: tuple[Award, ...]
+    baselines: Mapping[Place, tuple[int, ...]]
+    readings: Mapping[Place, tuple[int | None, ...]]
+    late: Mapping[Place, frozenset[int]] = field(default_factory=dict)
+    disputes: tuple[Dispute, ...] = ()
+    missing: MissingReadings = "wait"
+    baseline_versions: Mapping[Participant, int] = field(default_factory=dict)
+    readings_versions: Mapping[Participant, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SettledLine:
+    """A line and the participant it belongs to. exact_eur : what its rounded net amount stands for."""
+
+    participant: Participant
+    line: SettlementLine
+    exact_eur: Fraction
+
+
+def settled_lines(auction: Auction, inputs: Inputs, rules: Rules) -> Iterator[SettledLine]:
+    """One line for every period of every order, in the order of participants, buses and time.
+
+    Raises ReadingsMissing where `missing` is "wait" and neither a reading nor a decision says what was drawn.
+    """
+    missing = missing_reading(auction, inputs)
+    if missing is not None and inputs.missing == "wait":
+        raise missing
+    decided, adjusted = _decided(inputs.disputes), _adjusted(inputs.disputes)
+    starts = auction.delivery.starts()
+    for place, period, order in _ordered(auction, inputs):
+        line = (*place, starts[period])
+        counted = _counted(inputs, place, period, decided.get(line))
+        baseline_w = inputs.baselines[place][period]
+        yield _line(auction, line, order, baseline_w, counted, adjusted.get(line, NOTHING), rules=rules)
+
+
+def missing_reading(auction: Auction, inputs: Inputs) -> ReadingsMissing | None:
+    """The first period of an award that has neither a reading nor a decision, if there is one."""
+    decided, starts = _decided(inputs.disputes), auction.delivery.starts()
+    for place, period, _ in _ordered(auction, inputs):
+        if _reading(inputs, place, period) is None and (*place, starts[period]) not in decided:
+            return ReadingsMissing(*place, starts[period])
+    return None
+
+
+def _ordered(auction: Auction, inputs: Inputs) -> Iterator[tuple[Place, int, Order]]:
+    for place, orders in orders_of(inputs.awards, auction.delivery).items():
+        for period, order in enumerate(orders):
+            if not order.empty:
+                yield place, period, order
+
+
+def _counted(inputs: Inputs, place: Place, period: int, decided_w: int | None) -> tuple[int, Basis]:
+    """What counts as metered, and why."""
+    if decided_w is not None:
+        return decided_w, "decided"
+    metered_w = _reading(inputs, place, period)
+    if metered_w is None:
+        assert inputs.missing != "wait"
+        return inputs.baselines[place][period], inputs.missing
+    return metered_w, "late" if period in inputs.late.get(place, ()) else "metered"
+
+
+def _reading(inputs: Inputs, place: Place, period: int) -> int | None:
+    own = inputs.readings.get(place)
+    return None if own is None else own[period]
+
+
+def _decided(disputes: Iterable[Dispute]) -> dict[LineKey, int]:
+    """What decisions put in the place of readings [W]; the newest decision of a line counts."""
+    return {
+        (dispute.participant, each.bus, each.start): each.metered_w
+        for dispute, decision in _accepted(disputes)
+        for each in decision.metered
+    }
+
+
+def _adjusted(disputes: Iterable[Dispute]) -> dict[LineKey, Decimal]:
+    """What decisions pay on top of lines; they add up."""
+    sums: dict[LineKey, Decimal] = {}
+    for dispute, decision in _accepted(disputes):
+        for each in decision.adjustments:
+            line = (dispute.participant, each.bus, each.start)
+            sums[line] = sums.get(line, NOTHING) + each.amount_eur
+    return sums
+
+
+def _accepted(disputes: Iterable[Dispute]) -> Iterator[tuple[Dispute, Acceptance]]:
+    return ((each, each.decision) for each in disputes if isinstance(each.decision, Acceptance))
+
+
+def _line(
+    auction: Auction,
+    line: LineKey,
+    order: Order,
+    baseline_w: int,
+    counted: tuple[int, Basis],
+    adjustment: Decimal,
+    *,
+    rules: Rules,
+) -> SettledLine:
+    (participant, bus, start), (metered_w, basis) = line, counted
+    delivery = deliver(baseline_w=baseline_w, ordered_w=order.power_w, metered_w=metered_w)
+    # Offers that cancel out leave nothing to deliver; what they are worth together is then due as it stands.
+    share = Fraction(abs(delivery.delivered_w), abs(order.power_w)) if order.power_w else Fraction(1)
+    factor = PAYMENT_FACTOR[rules](share, auction.product)
+    to_mwh = mwh_per_w(auction.delivery)
+    # "baseline" is the product's word that a missing reading costs no penalty.
+    penalty_price = Decimal(0) if basis == "baseline" else auction.product.penalty_eur_per_mwh
+    payment, uplift = order.worth_eur * share * factor, order.uplift_eur * share * factor
+    penalty = Fraction(penalty_price) * delivery.deficiency_w * to_mwh
+    rounded = {name: in_money(each) for name, each in (("payment", payment), ("uplift", uplift), ("penalty", penalty))}
+    price = order.worth_eur / (abs(order.power_w) * to_mwh) if order.power_w else Fraction(0)
+    settled = SettlementLine(
+        bus=bus,
+        start=start,
+        baseline_w=baseline_w,
+        ordered_w=order.power_w,
+        metered_w=metered_w,
+        basis=basis,
+        delivered_w=delivery.delivered_w,
+        deficiency_w=delivery.deficiency_w,
+        price_eur_per_mwh=Decimal(round(price * 10**PRICE_PLACES)) * _PRICE,
+        penalty_eur_per_mwh=penalty_price,
+        payment_factor=round(float(factor), _SHOWN_PLACES),
+        payment_eur=rounded["payment"],
+        uplift_eur=rounded["uplift"],
+        penalty_eur=rounded["penalty"],
+        adjustment_eur=adjustment,
+        net_eur=rounded["payment"] + rounded["uplift"] - rounded["penalty"] + adjustment,
+    )
+    return SettledLine(participant, settled, payment + uplift - penalty + Fraction(adjustment))
+
+
+def in_money(amount: Fraction) -> Decimal:
+    """Rounded half to even to 1e-4 EUR, from the exact value."""
+    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY

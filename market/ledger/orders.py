@@ -1,0 +1,55 @@
+"""What was ordered: the awards of one participant at one bus in one period, netted."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from typing import TypeAlias
+
+from api_spec.award import Award
+from api_spec.period import MarketPeriod
+
+Participant: TypeAlias = str
+Place: TypeAlias = tuple[Participant, str]
+"""A participant and a bus."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """power_w : change [W]. worth_eur, uplift_eur : exactly what all of it earns by price, and beyond the price."""
+
+    power_w: int = 0
+    worth_eur: Fraction = Fraction(0)
+    uplift_eur: Fraction = Fraction(0)
+
+    def __add__(self, other: "Order") -> "Order":
+        return Order(self.power_w + other.power_w, self.worth_eur + other.worth_eur, self.uplift_eur + other.uplift_eur)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to deliver and nothing to pay."""
+        return self == Order()
+
+
+def orders_of(awards: Iterable[Award], delivery: MarketPeriod) -> dict[Place, tuple[Order, ...]]:
+    """Orders per participant and bus, one per period, in the order of names."""
+    orders: dict[Place, list[Order]] = defaultdict(lambda: [Order()] * delivery.count)
+    for award in awards:
+        own = orders[award.participant, award.bus]
+        for period, order in enumerate(_orders(award, mwh_per_w(delivery))):
+            own[period] += order
+    return {place: tuple(orders[place]) for place in sorted(orders)}
+
+
+def mwh_per_w(delivery: MarketPeriod) -> Fraction:
+    """Energy of one watt over one period [MWh/W], exactly."""
+    return Fraction(delivery.resolution // timedelta(microseconds=1), 3600 * 10**6) / 10**6
+
+
+def _orders(award: Award, to_mwh: Fraction) -> Iterable[Order]:
+    """Uplift goes along with the energy; the award's price holds both, so it is taken out of what the price pays."""
+    moved_w = sum(abs(w) for w in award.power_w)
+    for w, price in zip(award.power_w, award.price_eur_per_mwh, strict=True):
+        uplift = Fraction(award.uplift_eur) * abs(w) / moved_w if moved_w else Fraction(0)
+        yield Order(w, Fraction(price) * abs(w) * to_mwh - uplift, uplift)
