@@ -74,7 +74,7 @@ def test_what_was_removed_is_gone_but_for_its_id(engine: Engine) -> None:
 def test_the_tables_can_be_taken_back_and_made_again(engine: Engine) -> None:
     """An award made before there were versions is of the first one."""
     with engine.begin() as connection:
-        command.downgrade(migrations(connection), "0002_stages-1")
+        command.downgrade(migrations(connection), "0005-1")
     with engine.begin() as connection:
         connection.execute(
             text(
