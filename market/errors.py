@@ -1,5 +1,6 @@
 """One tree of errors: each names a fact, carries its ids, and says it in a sentence that a person can act on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,6 +85,15 @@ class BadCaseFile(_BadFile):
 
 class BadZonesFile(_BadFile):
     """A file that does not name a zone for each of some buses."""
+
+
+class NotReady(FlexmarketError):
+    """The market answers, but cannot do its work now."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        """Say which check fails, and why."""
+        super().__init__("; ".join(f"{check}: {reason}" for check, reason in failures.items()))
+        self.failures = failures
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------

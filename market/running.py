@@ -1,19 +1,25 @@
 """A market that runs: served, simulated, or set up for the first time."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import typer
+from sqlalchemy import Engine
 
 from api_spec.client import MarketError
 from market.api.app import create_app
+from market.api.monitoring import metrics_served
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
-from market.clock import SimulatedClock, SystemClock
+from market.clock import Clock, SimulatedClock, SystemClock
 from market.errors import AlreadyExists, FlexmarketError
 from market.figures.run_folder import REPORT
+from market.logs import configure as configure_logs
+from market.logs import log
 from market.settings import Settings
 from market.simulation.archive import archive
 from market.simulation.progress import progress_bar
@@ -29,16 +35,37 @@ from market.workflow.identity import bootstrap_operator
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
     settings = Settings()
-    engine = open_engine(settings.database_url)
+    configure_logs(settings.log_format, settings.log_level)
+    engine, clock = open_engine(settings.database_url), SystemClock()
     migrate(engine)
     listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
-    console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
-    api = create_app(settings, clock=SystemClock(), engine=engine)
-    serve_until_stopped(api, listening)
+    with _metrics(settings, engine, clock) as metrics:
+        console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it){metrics}")
+        api = create_app(settings, clock=clock, engine=engine)
+        serve_until_stopped(api, listening, stop_within=settings.stop_within)
+    engine.dispose()
+    log.info("stopped")
+
+
+@contextlib.contextmanager
+def _metrics(settings: Settings, engine: Engine, clock: Clock) -> Iterator[str]:
+    """Metrics where the settings want them; gives a line that says where."""
+    if settings.metrics_port is None:
+        yield ""
+        return
+    with contextlib.ExitStack() as stack:
+        host, port = settings.metrics_host, settings.metrics_port
+        try:
+            address = stack.enter_context(metrics_served(engine, clock, host=host, port=port))
+        except OSError as failure:
+            advice = "FLEXMARKET_METRICS_PORT chooses another"
+            raise stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
+        yield f"\nmetrics at {address}"
 
 
 def simulate(file: Path, out: Path | None, port: int | None) -> None:
     """Run, archive and print; then serve the pages on `port`, if there is one."""
+    configure_logs("console", "warning")
     try:
         scenario = read_scenario(file)
     except BadScenario as failure:
@@ -73,7 +100,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
     try:
         settings = Settings(runs_dir=folder.parent)
         api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
-        serve_until_stopped(api, listening)
+        serve_until_stopped(api, listening, stop_within=settings.stop_within)
     finally:
         engine.dispose()
 

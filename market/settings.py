@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogFormat: TypeAlias = Literal["console", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -14,6 +18,11 @@ class Settings(BaseSettings):
     database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
     access token. local_zone : whose clock the pages show. clearing_limit : a clearing that takes longer is stopped, and
     its auction fails; absent = clearing runs in the market's own process and is not watched.
+
+    log_format, log_level : of what is told on stderr. metrics_host, metrics_port : where /metrics answers; without a
+    port, nowhere. stop_within : how long requests and clearings may go on once the market is asked to stop.
+    disk_reserve_bytes : with less room the market is not ready. postgres_bin : folder of pg_dump and pg_restore; absent
+    = found on PATH.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -26,3 +35,11 @@ class Settings(BaseSettings):
     token_ttl: timedelta = timedelta(minutes=15)
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")
     clearing_limit: timedelta | None = timedelta(minutes=15)
+
+    log_format: LogFormat = "console"
+    log_level: LogLevel = "info"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    stop_within: timedelta = timedelta(seconds=20)
+    disk_reserve_bytes: int = Field(default=200_000_000, ge=0)
+    postgres_bin: Path | None = None

@@ -5,22 +5,22 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from market.api import problems
 from market.api.intake import BodyLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, orders, outcome
+from market.api.readiness import Readiness, checks_of
+from market.api.routes import auctions, condition, identity, orders, outcome
 from market.api.tokens import Tokens
+from market.api.watching import Watched
 from market.api.world import World
 from market.clock import Clock
 from market.ids import NewId, random_id
+from market.logs import log
 from market.settings import Settings
 from market.workflow.clearing import clear_auction, due_auctions
-
-log = structlog.get_logger()
 
 
 def create_app(
@@ -32,6 +32,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(_watch_gates(world)) if watch_gates else None
+        if task is not None:
+            readiness.add("gates", lambda: "nobody closes them" if task.done() else None)
         yield
         if task is not None:
             task.cancel()
@@ -41,18 +43,16 @@ def create_app(
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
     app = FastAPI(title="flexmarket", version=version("flexmarket"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.world = world
+    app.state.readiness = readiness = Readiness(checks_of(world))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Watched)  # the last one added is the outermost
     problems.install(app)
     app.include_router(identity.tokens)
     for router in (identity.router, auctions.router, orders.router, outcome.router):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        """Whether the market answers."""
-        return {"status": "ok"}
-
+    app.include_router(condition.router)
     app.include_router(elsewhere)
     return app
 

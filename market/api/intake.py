@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
+from market.api.answers import answer
 from market.api.versions import unless_known
 
 _DEEPEST = 40
@@ -51,7 +52,7 @@ class BodyLimit:
             body = body + message.get("body", b"") if size <= self._max else b""
             more = message.get("more_body", False)
         if size > self._max:
-            await self._refuse(send)
+            await self._refuse(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -60,16 +61,9 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
-        content = problem.model_dump_json(exclude_none=True).encode()
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(content)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await answer(problem, {"Connection": "close"})(scope, receive, send)
 
 
 class StrictRequest(Request):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.award import Award
@@ -72,6 +72,10 @@ class Auctions:
         over = (col(AuctionRow.state) == "open") & (col(AuctionRow.gate_closure) <= now)
         query = select(AuctionRow.id).where(unfinished | over)
         return list(self._session.exec(query.order_by(col(AuctionRow.gate_closure), col(AuctionRow.sequence))))
+
+    def counts(self) -> dict[str, int]:
+        """How many auctions are in each state; a state without any is absent."""
+        return dict(self._session.exec(select(AuctionRow.state, func.count()).group_by(AuctionRow.state)).all())
 
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""

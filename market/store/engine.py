@@ -14,22 +14,34 @@ def open_engine(url: str) -> Engine:
     """An engine for a database URL. On SQLite every transaction begins IMMEDIATE.
 
     A SQLite transaction that reads first and writes later fails where another wrote in between; taking the write lock
-    at the start makes it wait instead. Every commit is synced to the disk before it returns.
+    at the start makes it wait instead. Every commit is synced to the disk before it returns. Errors do not quote what
+    was being written.
     """
-    engine = create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
+def reading(engine: Engine) -> Engine:
+    """The same database for transactions that only read: on SQLite they wait for no writer, and none waits for them."""
+    return engine.execution_options(only_reads=True)
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest version; safe to call at every start."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = migrations()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def migrations() -> Config:
+    """Where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 def _prepare(connection: Any, _: Any) -> None:
@@ -42,4 +54,5 @@ def _prepare(connection: Any, _: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get("only_reads", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

@@ -19,6 +19,7 @@ from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow import telling
 
 Clearing: TypeAlias = Callable[[Case], Result]
 
@@ -40,7 +41,8 @@ def clear_auction(auction: str, *, now: datetime, engine: Engine, clear: Clearin
         case = _frozen_book(auction, now=now, engine=engine)
         # No transaction is held while the solver works: the book is closed, nothing can change it.
         try:
-            result = clear(case)
+            with telling.clearing_watched(auction):
+                result = clear(case)
         except ClearingError as failure:
             return _failed(auction, failure, now=now, engine=engine)
         return _published(auction, case, result, now=now, engine=engine)
@@ -60,13 +62,16 @@ def due_auctions(*, now: datetime, engine: Engine) -> list[str]:
 def _frozen_book(auction: str, *, now: datetime, engine: Engine) -> Case:
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction)
-        if book.state == "open":
+        fresh = book.state == "open"
+        if fresh:
             book = moved(book, "closed", now=now)
         if book.state != "clearing":
             book = moved(book, "clearing", now=now)
         work.auctions.save_state(book)
         case = _case(book, work)
         work.commit()
+    if fresh:
+        telling.gate_closed(book, now=now)
     return case
 
 
@@ -90,6 +95,7 @@ def _published(auction: str, case: Case, result: Result, *, now: datetime, engin
         work.money.post(pending_transfers(book, awards, at=now))
         work.auctions.save_state(book)
         work.commit()
+    telling.published(auction, result)
     return book
 
 

@@ -12,6 +12,7 @@ from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow import telling
 
 
 def submit_reading(
@@ -50,6 +51,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
         work.money.post(transfers)
         work.auctions.save_state(settled_book)
         work.commit()
+    telling.settled(auction)
     return settled_book
 
 
