@@ -74,7 +74,10 @@ CLEARING_ITERATIONS: Final = Histogram(
     registry=REGISTRY,
 )
 OFFERS_CLEARED: Final = Counter(
-    "flexmarket_offers_cleared", "Offers in published results: accepted, or why not", ("outcome",), registry=REGISTRY
+    "flexmarket_offers_cleared",
+    "Offers in published results: accepted as a whole, or why not",
+    ("outcome",),
+    registry=REGISTRY,
 )
 SETTLEMENTS: Final = Counter("flexmarket_settlements", "Auctions settled", registry=REGISTRY)
 

@@ -73,7 +73,7 @@ class Watched:
         started = time.perf_counter()
         with metrics.IN_PROGRESS.track_inprogress():
             await self._answered(request, receive, marked, answer)
-        _tell(request, answer, time.perf_counter() - started)
+            _tell(request, answer, time.perf_counter() - started)
         structlog.contextvars.clear_contextvars()
 
     async def _answered(self, request: Request, receive: Receive, send: Send, answer: _Answer) -> None:
