@@ -292,3 +292,44 @@ class ReaderUnavailable(FlexmarketError):
     def __init__(self, library: str) -> None:
         """Say how to get it."""
         super().__init__(f"reading this format needs {library}: pip install 'flexmarket[grid]'")
+
+
+# --- operation -------------------------------------------------------------------------------------------------------
+
+
+class BackupFailed(FlexmarketError):
+    """No backup was made; nothing is left of the attempt."""
+
+
+class BadBackup(FlexmarketError):
+    """A file that no market can be restored from."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        """Say why."""
+        super().__init__(f"{file}: {reason}")
+        self.file, self.reason = file, reason
+
+
+class DatabaseNotEmpty(FlexmarketError):
+    """A market is restored into an empty database only."""
+
+    def __init__(self, database: str, found: str) -> None:
+        """Say what is there."""
+        super().__init__(f"{database} is not empty: {found}; a backup is restored into an empty database only")
+        self.database, self.found = database, found
+
+
+class RestoreFailed(FlexmarketError):
+    """The database does not hold what the backup held."""
+
+
+class ToolMissing(FlexmarketError):
+    """A program of PostgreSQL's is not there."""
+
+    def __init__(self, tool: str, sought: str) -> None:
+        """Say how to get it."""
+        super().__init__(
+            f"{tool} is not found {sought}; install PostgreSQL's client programs, of the server's version or newer, or "
+            "name their folder in FLEXMARKET_POSTGRES_BIN"
+        )
+        self.tool = tool

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from api_spec.case import Case
@@ -17,8 +18,7 @@ def hang(case: Case, *options: Any) -> Result:
     raise AssertionError("nobody waits so long")
 
 
-def _hanging(case: Case, *options: Any) -> Result:
-    return clear_within(case, *options, limit=timedelta(minutes=10), clear=hang)
+_hanging = partial(clear_within, limit=timedelta(minutes=10), clear=hang)
 
 
 if __name__ == "__main__":
