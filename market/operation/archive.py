@@ -69,10 +69,10 @@ def unpack(file: Path, copy: Path) -> Manifest:
         manifest = _manifest(file, archive)
         try:
             with archive.open(_COPY) as packed:
-                sha256 = _written(packed, copy, at_most=manifest.size_bytes)
+                written = _written(packed, copy, at_most=manifest.size_bytes)
         except (KeyError, EOFError, zipfile.BadZipFile, zlib.error) as failure:
             raise BadBackup(file, "is damaged: its copy of the database cannot be read") from failure
-    if sha256 != manifest.sha256:
+    if written != (manifest.size_bytes, manifest.sha256):
         raise BadBackup(file, "is damaged: its copy of the database is not the one that was made")
     return manifest
 
@@ -94,12 +94,12 @@ def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
         raise BadBackup(file, "is no backup of this program's, or is damaged: it has no readable manifest") from failure
 
 
-def _written(packed: IO[bytes], copy: Path, *, at_most: int) -> str:
-    """Copy a stream to a file, no more than is promised and one piece; gives its SHA-256."""
+def _written(packed: IO[bytes], copy: Path, *, at_most: int) -> tuple[int, str]:
+    """Copy a stream to a file, no more than is promised and one piece; gives its size and SHA-256."""
     sha256, size = hashlib.sha256(), 0
     with copy.open("xb") as written:
         while size <= at_most and (piece := packed.read(_PIECE)):
             size += len(piece)
             sha256.update(piece)
             written.write(piece)
-    return sha256.hexdigest()
+    return size, sha256.hexdigest()
