@@ -133,6 +133,17 @@ def simulate(
 
 
 @app.command()
+def doctor() -> None:
+    """Look at everything a market's operation stands on, and say what to do where it is not as it should be.
+
+    Nothing is changed. Exit status: 0 no problem, 1 a problem.
+    """
+    from market.operation import commands
+
+    commands.examine_installation()
+
+
+@app.command()
 def backup(file: Annotated[Path, typer.Argument(help="New file to write.")]) -> None:
     """Write a backup of the market's database, while it serves.
 

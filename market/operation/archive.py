@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import struct
 import zipfile
 import zlib
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from market.errors import BadBackup
 from market.store.copying import Kind
@@ -17,6 +18,8 @@ _MANIFEST: Final = "manifest.json"
 _COPY: Final = "database"
 _PIECE: Final = 1 << 20
 _LARGEST_MANIFEST: Final = 1 << 20
+_UNREADABLE: Final = (EOFError, KeyError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged archive, or a manifest that is none, ends in."""
 
 
 class Manifest(BaseModel):
@@ -68,9 +71,9 @@ def unpack(file: Path, copy: Path) -> Manifest:
     with _opened(file) as archive:
         manifest = _manifest(file, archive)
         try:
-            with archive.open(_COPY) as packed:
+            with _entry(file, archive, _COPY) as packed:
                 written = _written(packed, copy, at_most=manifest.size_bytes)
-        except (KeyError, EOFError, zipfile.BadZipFile, zlib.error) as failure:
+        except _UNREADABLE as failure:
             raise BadBackup(file, "is damaged: its copy of the database cannot be read") from failure
     if written != (manifest.size_bytes, manifest.sha256):
         raise BadBackup(file, "is damaged: its copy of the database is not the one that was made")
@@ -82,15 +85,22 @@ def _opened(file: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)
     except FileNotFoundError as failure:
         raise BadBackup(file, "there is no such file") from failure
-    except zipfile.BadZipFile as failure:
+    except _UNREADABLE as failure:
         raise BadBackup(file, "is no backup, or was cut short") from failure
+
+
+def _entry(file: Path, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    try:
+        return archive.open(name)
+    except (*_UNREADABLE, OSError) as failure:  # a damaged place in the file is no place that can be gone to
+        raise BadBackup(file, f"is no backup of this program's, or is damaged: it has no readable {name}") from failure
 
 
 def _manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
     try:
-        with archive.open(_MANIFEST) as packed:
+        with _entry(file, archive, _MANIFEST) as packed:
             return Manifest.model_validate_json(packed.read(_LARGEST_MANIFEST))
-    except (KeyError, EOFError, ValidationError, zipfile.BadZipFile, zlib.error) as failure:
+    except _UNREADABLE as failure:
         raise BadBackup(file, "is no backup of this program's, or is damaged: it has no readable manifest") from failure
 
 

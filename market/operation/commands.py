@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import typer
 from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,6 +11,8 @@ from market.errors import BackupFailed, BadBackup, DatabaseNotEmpty, RestoreFail
 from market.logs import configure
 from market.operation.archive import Manifest
 from market.operation.backup import back_up, restore
+from market.operation.doctor import examine
+from market.operation.finding import conclusion, findings_table
 from market.settings import Settings
 from market.store import open_engine
 from market.store.inspection import schema_at
@@ -74,3 +77,13 @@ def _shown(title: str, manifest: Manifest) -> Table:
     table.add_row("copy", f"{manifest.size_bytes:,} bytes, SHA-256 {manifest.sha256[:16]}…")
     table.add_row("checked", "rows, references, double entry, results against their cases")
     return table
+
+
+def examine_installation() -> None:
+    """Print every finding; end with 1 where one is a problem."""
+    configure("console", "error")
+    findings = list(examine())
+    console.print(findings_table(findings))
+    console.print(conclusion(findings))
+    if any(each.verdict == "problem" for each in findings):
+        raise typer.Exit(1)

@@ -282,7 +282,7 @@ def test_a_backup_that_was_cut_short_is_refused(tmp_path: Path, backup: Path) ->
 
 
 def test_a_backup_with_any_byte_changed_is_refused_or_restored_exactly(tmp_path: Path, backup: Path) -> None:
-    """Few changes leave the copy what it was: to a time that a zip archive notes, or from one run of zeros to another."""
+    """Few changes leave the copy what it was: of a time that the archive notes, or from one run of zeros to another."""
     whole = backup.read_bytes()
     places = range(0, len(whole), max(1, len(whole) // 150))
     exact = 0
