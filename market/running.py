@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.monitoring import metrics_served
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.clearing.watched import Clearing
 from market.clock import Clock, SimulatedClock, SystemClock
-from market.errors import AlreadyExists, FlexmarketError
+from market.ending import leave_what_is_in_hand, stopping_at_signals
+from market.errors import AlreadyExists, ClusterUnavailable, FlexmarketError, NoSuchDatabase, SecondWorker
 from market.figures.run_folder import REPORT
 from market.logs import configure as configure_logs
 from market.logs import log
@@ -28,22 +31,50 @@ from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
+from market.store.database_clock import DatabaseClock
+from market.store.sole_worker import sole_worker
 from market.terminal import BAD_INPUT, console, stderr, stop
+from market.workflow.clearing import clearing_by
+from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator
 
 
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
     settings = Settings()
+    with _opened(settings) as (engine, clear):
+        clock = DatabaseClock(engine)
+        listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
+        with _metrics(settings, engine, clock) as metrics:
+            console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it){metrics}")
+            api = create_app(settings, clock=clock, engine=engine, clear=clear)
+            serve_until_stopped(api, listening, stop_within=settings.stop_within)
+
+
+def work() -> None:
+    """Clear what is due, beside other workers, until stopped; settings come from FLEXMARKET_... variables."""
+    settings, ended = Settings(), threading.Event()
+    with _opened(settings) as (engine, clear), stopping_at_signals(ended.set, within=settings.stop_within):
+        clock, at_once = DatabaseClock(engine), settings.clearings_at_once
+        with _metrics(settings, engine, clock) as metrics:
+            console.print(f"flexmarket clears {at_once} auctions at a time (Ctrl-C ends it){metrics}")
+            with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
+                ended.wait()
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
+    """The migrated database and how to clear, for this process; a sentence on stderr where one of them is not there."""
     configure_logs(settings.log_format, settings.log_level)
-    engine, clock = open_engine(settings.database_url), SystemClock()
-    migrate(engine)
-    listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
-    with _metrics(settings, engine, clock) as metrics:
-        console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it){metrics}")
-        api = create_app(settings, clock=clock, engine=engine)
-        serve_until_stopped(api, listening, stop_within=settings.stop_within)
-    engine.dispose()
+    try:
+        engine = open_engine(settings.database_url)
+        with sole_worker(engine), clearing_by(settings.cluster, limit=settings.clearing_limit) as clear:
+            migrate(engine)
+            yield engine, clear
+            leave_what_is_in_hand()
+            engine.dispose()
+    except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
+        raise stop(str(failure), status=1) from failure
     log.info("stopped")
 
 

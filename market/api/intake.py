@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_spec.problem import Problem, ProblemType
 from market.api.answers import answer
 from market.api.versions import unless_known
+from market.errors import Overloaded
 
 _DEEPEST = 40
 _PATIENCE = 10  # times the largest body, before the connection is closed on a client that goes on sending
@@ -64,6 +65,30 @@ class BodyLimit:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
         await answer(problem, {"Connection": "close"})(scope, receive, send)
+
+
+class CrowdLimit:
+    """ASGI middleware: answers 503 at once while too many requests are worked on, instead of letting them queue."""
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        """Wrap an app."""
+        self._app, self._most, self._inside = app, most, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on while there is room."""
+        # A crowd is no reason to restart the process, which is what follows from no answer at /health.
+        if scope["type"] != "http" or scope["path"] == "/health":
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._most:
+            problem = Problem.of(ProblemType.UNAVAILABLE, 503, str(Overloaded()))
+            await answer(problem, {"Retry-After": "1"})(scope, receive, send)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1
 
 
 class StrictRequest(Request):

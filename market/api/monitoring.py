@@ -4,11 +4,11 @@ The address is not the market's: how many orders come in is the operator's busin
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import get_args
 
-from prometheus_client import Metric, start_http_server
+from prometheus_client import Gauge, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, QueuePool
@@ -60,6 +60,16 @@ def metrics_served(engine: Engine, clock: Clock, *, host: str, port: int) -> Ite
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def measured_depth(gauge: Gauge, depth: Callable[[], float]) -> Iterator[None]:
+    """A gauge that shows a depth while the block runs, and nothing afterwards."""
+    gauge.set_function(depth)
+    try:
+        yield
+    finally:
+        gauge.set_function(lambda: 0)
 
 
 def _auctions(found: Standing) -> Iterator[Metric]:

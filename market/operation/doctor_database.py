@@ -10,10 +10,11 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from market.errors import NoSuchDatabase
 from market.operation.finding import Finding, ok, problem, warning
 from market.settings import Settings
-from market.store import UnitOfWork, reading
-from market.store.examination import DatabaseFacts, facts_of, impatient_engine, middle_s
+from market.store import UnitOfWork, open_engine
+from market.store.examination import DatabaseFacts, facts_of, middle_s
 from market.store.inspection import schema_of
 
 _AREA: Final = "database"
@@ -34,8 +35,8 @@ _SLOW_COMMIT_S: Final = 0.05
 def examine_database(settings: Settings) -> Iterator[Finding]:
     """Findings of the database area; a database that is down is one of them."""
     try:
-        engine = impatient_engine(settings.database_url)
-    except (ArgumentError, ImportError) as failure:
+        engine = open_engine(settings.database_url)
+    except (ArgumentError, ImportError, NoSuchDatabase) as failure:
         yield problem(_AREA, "address", _words(failure), "FLEXMARKET_DATABASE_URL: sqlite:///... or postgresql://...")
         return
     try:
@@ -141,7 +142,7 @@ def _schema(engine: Engine) -> Iterator[Finding]:
 
 
 def _operator(engine: Engine) -> Iterator[Finding]:
-    with UnitOfWork(reading(engine)) as work:
+    with UnitOfWork(engine, reading=True) as work:
         there = work.participants.has_operator()
     if there:
         yield ok(_AREA, "operator", "registered")

@@ -117,6 +117,8 @@ class PostgresCopying:
         """Dump as of one instant; what is in it is asked in the same snapshot."""
         tool = self._tool("pg_dump")
         with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            # It is idle all the while, which the engine's own connections must not be for long.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
             held = contents(connection)
             options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={file}")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 
-from market.store.engine import open_engine, reading
+from market.store.engine import READING
 
-CONNECT_WITHIN_S: Final = 3
 _PROBES: Final = 10
 
 
@@ -28,14 +27,6 @@ class DatabaseFacts:
     commit_s: float | None
 
 
-def impatient_engine(url: str) -> Engine:
-    """An engine that gives up soon where nothing answers."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.update_query_dict({"connect_timeout": str(CONNECT_WITHIN_S)})
-    return open_engine(parsed.render_as_string(hide_password=False))
-
-
 def facts_of(engine: Engine) -> DatabaseFacts:
     """What this database says of itself; SQLAlchemyError where it does not answer."""
     return _of_sqlite(engine) if engine.dialect.name == "sqlite" else _of_postgresql(engine)
@@ -43,7 +34,7 @@ def facts_of(engine: Engine) -> DatabaseFacts:
 
 def _of_sqlite(engine: Engine) -> DatabaseFacts:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    with reading(engine).connect() as connection:
+    with engine.connect().execution_options(**{READING: True}) as connection:
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         settings = {name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names}
     return DatabaseFacts(f"SQLite {version}", settings, None, None)

@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from market.store.engine import migrations, reading
+from market.store.engine import READING, migrations
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Schema:
 
 def schema_of(engine: Engine) -> Schema:
     """The schema of a database; nothing is changed in it."""
-    with reading(engine).connect() as connection:
+    with engine.connect().execution_options(**{READING: True}) as connection:
         return schema_at(MigrationContext.configure(connection).get_current_revision())
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from market.store import UnitOfWork, reading
+from market.store import UnitOfWork
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Standing:
 
 def standing(*, now: datetime, engine: Engine) -> Standing:
     """Where all auctions stand now."""
-    with UnitOfWork(reading(engine)) as work:
+    with UnitOfWork(engine, reading=True) as work:
         states = work.auctions.counts()
-        due = work.auctions.due(now)
+        due = list(work.jobs.due(now))
         gate = work.auctions.get(due[0]).gate_closure if due else now
     return Standing(states, len(due), now - gate)

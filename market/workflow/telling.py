@@ -23,9 +23,9 @@ def gate_closed(auction: Auction, *, now: datetime) -> None:
 
 
 @contextlib.contextmanager
-def clearing_watched(auction: str) -> Iterator[None]:
+def clearing_watched(auction: str, *, worker: str) -> Iterator[None]:
     """A clearing is computed: how long it takes, and what becomes of it where nothing comes of it."""
-    log.info("clearing started", auction=auction)
+    log.info("clearing started", auction=auction, worker=worker)
     started = time.monotonic()
     try:
         with metrics.CLEARINGS_RUNNING.track_inprogress():

