@@ -25,12 +25,7 @@ def process(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]
     settings = {"LOG_LEVEL": "warning", **environment}
     running = subprocess.Popen(
         command,
-        # Nobody reads what it tells; a pipe that is full would make it wait.
-        env={
-            **os.environ,
-            "FLEXMARKET_LOG_LEVEL": "warning",
-            **{f"FLEXMARKET_{name}": value for name, value in environment.items()},
-        },
+        env={**os.environ, **{f"FLEXMARKET_{name}": value for name, value in settings.items()}},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
