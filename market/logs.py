@@ -82,7 +82,14 @@ def _told(error: BaseException) -> Iterator[str]:
         yield "which led to\n"
     yield from traceback.format_tb(error.__traceback__)
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    yield f"{kind}: {error}\n" if isinstance(error, _SPEAKING) else f"{kind}\n"
+    words = error if isinstance(error, _SPEAKING) else _database_code(error)
+    yield f"{kind}: {words}\n" if words else f"{kind}\n"
+
+
+def _database_code(error: BaseException) -> str | None:
+    """What a database calls the error: SQLSTATE, or SQLite's name of it."""
+    code: str | None = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    return code
 
 
 def _named_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_traceback_says_where_and_what_but_quotes_no_value(lines: io.StringIO)
 def test_an_error_without_a_traceback_is_told_too() -> None:
     assert quiet_traceback(OSError(28, "No space left on device")) == "OSError: [Errno 28] No space left on device"
     assert quiet_traceback(ValueError("9000 W")) == "ValueError"
+
+
+def test_a_databases_error_is_told_by_its_code_alone() -> None:
+    with sqlite3.connect(":memory:") as database, pytest.raises(sqlite3.IntegrityError) as raised:
+        database.execute("CREATE TABLE offer (price INTEGER CHECK (price < 100))")
+        database.execute("INSERT INTO offer VALUES (120)")
+    database.close()
+
+    assert quiet_traceback(raised.value).splitlines()[-1] == "sqlite3.IntegrityError: SQLITE_CONSTRAINT_CHECK"
 
 
 @pytest.mark.parametrize("given", ["a", "7f3c-11.b_2", "X" * 64])
