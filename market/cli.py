@@ -140,6 +140,39 @@ def simulate(
     running.simulate(scenario, out, port if serve else None)
 
 
+@app.command()
+def doctor() -> None:
+    """Look at everything a market's operation stands on, and say what to do where it is not as it should be.
+
+    Nothing is changed. Exit status: 0 no problem, 1 a problem.
+    """
+    from market.operation import commands
+
+    commands.examine_installation()
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="New file to write.")]) -> None:
+    """Write a backup of the market's database, while it serves.
+
+    Everything acknowledged before the start is in it. Exit status: 0 written, 1 not.
+    """
+    from market.operation import commands
+
+    commands.backup_to(file)
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="File that `flexmarket backup` has written.")]) -> None:
+    """Restore a backup into an empty database, and check what has come of it.
+
+    Exit status: 0 restored, 1 not, 2 a file that nothing can be restored from.
+    """
+    from market.operation import commands
+
+    commands.restore_from(file)
+
+
 operator = typer.Typer(no_args_is_help=True, help="The market's operator.")
 app.add_typer(operator, name="operator")
 

@@ -1,5 +1,6 @@
 """One tree of errors: each names a fact, carries its ids, and says it in a sentence that a person can act on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,6 +85,15 @@ class BadCaseFile(_BadFile):
 
 class BadZonesFile(_BadFile):
     """A file that does not name a zone for each of some buses."""
+
+
+class NotReady(FlexmarketError):
+    """The market answers, but cannot do its work now."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        """Say which check fails, and why."""
+        super().__init__("; ".join(f"{check}: {reason}" for check, reason in failures.items()))
+        self.failures = failures
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
@@ -424,3 +434,44 @@ class ReaderUnavailable(FlexmarketError):
     def __init__(self, library: str) -> None:
         """Say how to get it."""
         super().__init__(f"reading this format needs {library}: pip install 'flexmarket[grid]'")
+
+
+# --- operation -------------------------------------------------------------------------------------------------------
+
+
+class BackupFailed(FlexmarketError):
+    """No backup was made; nothing is left of the attempt."""
+
+
+class BadBackup(FlexmarketError):
+    """A file that no market can be restored from."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        """Say why."""
+        super().__init__(f"{file}: {reason}")
+        self.file, self.reason = file, reason
+
+
+class DatabaseNotEmpty(FlexmarketError):
+    """A market is restored into an empty database only."""
+
+    def __init__(self, database: str, found: str) -> None:
+        """Say what is there."""
+        super().__init__(f"{database} is not empty: {found}; a backup is restored into an empty database only")
+        self.database, self.found = database, found
+
+
+class RestoreFailed(FlexmarketError):
+    """The database does not hold what the backup held."""
+
+
+class ToolMissing(FlexmarketError):
+    """A program of PostgreSQL's is not there."""
+
+    def __init__(self, tool: str, sought: str) -> None:
+        """Say how to get it."""
+        super().__init__(
+            f"{tool} is not found {sought}; install PostgreSQL's client programs, of the server's version or newer, or "
+            "name their folder in FLEXMARKET_POSTGRES_BIN"
+        )
+        self.tool = tool

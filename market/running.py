@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,11 +14,15 @@ from sqlalchemy import Engine
 
 from api_spec.client import MarketError
 from market.api.app import create_app
+from market.api.monitoring import metrics_served
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.clearing.watched import Clearing
-from market.clock import SimulatedClock, SystemClock
+from market.clock import Clock, SimulatedClock, SystemClock
+from market.ending import leave_what_is_in_hand, stopping_at_signals
 from market.errors import AlreadyExists, ClusterUnavailable, FlexmarketError, NoSuchDatabase, SecondWorker
 from market.figures.run_folder import REPORT
+from market.logs import configure as configure_logs
+from market.logs import log
 from market.settings import Settings
 from market.simulation.archive import archive
 from market.simulation.progress import progress_bar
@@ -40,38 +43,60 @@ def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
     settings = Settings()
     with _opened(settings) as (engine, clear):
+        clock = DatabaseClock(engine)
         listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
-        console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
-        serve_until_stopped(create_app(settings, clock=DatabaseClock(engine), engine=engine, clear=clear), listening)
+        with _metrics(settings, engine, clock) as metrics:
+            console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it){metrics}")
+            api = create_app(settings, clock=clock, engine=engine, clear=clear)
+            serve_until_stopped(api, listening, stop_within=settings.stop_within)
 
 
 def work() -> None:
     """Clear what is due, beside other workers, until stopped; settings come from FLEXMARKET_... variables."""
     settings, ended = Settings(), threading.Event()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: ended.set())
-    with _opened(settings) as (engine, clear):
-        console.print(f"flexmarket clears {settings.clearings_at_once} auctions at a time (Ctrl-C ends it)")
+    with _opened(settings) as (engine, clear), stopping_at_signals(ended.set, within=settings.stop_within):
         clock, at_once = DatabaseClock(engine), settings.clearings_at_once
-        with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
-            ended.wait()
+        with _metrics(settings, engine, clock) as metrics:
+            console.print(f"flexmarket clears {at_once} auctions at a time (Ctrl-C ends it){metrics}")
+            with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
+                ended.wait()
 
 
 @contextlib.contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
     """The migrated database and how to clear, for this process; a sentence on stderr where one of them is not there."""
+    configure_logs(settings.log_format, settings.log_level)
     try:
         engine = open_engine(settings.database_url)
         with sole_worker(engine), clearing_by(settings.cluster, limit=settings.clearing_limit) as clear:
             migrate(engine)
             yield engine, clear
+            leave_what_is_in_hand()
             engine.dispose()
     except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
         raise stop(str(failure), status=1) from failure
+    log.info("stopped")
+
+
+@contextlib.contextmanager
+def _metrics(settings: Settings, engine: Engine, clock: Clock) -> Iterator[str]:
+    """Metrics where the settings want them; gives a line that says where."""
+    if settings.metrics_port is None:
+        yield ""
+        return
+    with contextlib.ExitStack() as stack:
+        host, port = settings.metrics_host, settings.metrics_port
+        try:
+            address = stack.enter_context(metrics_served(engine, clock, host=host, port=port))
+        except OSError as failure:
+            advice = "FLEXMARKET_METRICS_PORT chooses another"
+            raise stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
+        yield f"\nmetrics at {address}"
 
 
 def simulate(file: Path, out: Path | None, port: int | None) -> None:
     """Run, archive and print; then serve the pages on `port`, if there is one."""
+    configure_logs("console", "warning")
     try:
         scenario = read_scenario(file)
     except BadScenario as failure:
@@ -106,7 +131,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
     try:
         settings = Settings(runs_dir=folder.parent)
         api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
-        serve_until_stopped(api, listening)
+        serve_until_stopped(api, listening, stop_within=settings.stop_within)
     finally:
         engine.dispose()
 

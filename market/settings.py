@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogFormat: TypeAlias = Literal["console", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -17,6 +21,11 @@ class Settings(BaseSettings):
     in the market's own process and is not watched. cluster : scheduler of a Dask cluster that clears instead, such as
     tcp://10.0.0.1:8786. clearings_at_once : of this process. most_at_once, most_waiting : requests that are worked on,
     and writes that wait for the disk; what is more is told at once to come again (503).
+
+    log_format, log_level : of what is told on stderr. metrics_host, metrics_port : where /metrics answers; without a
+    port, nowhere. stop_within : how long requests and clearings may go on once the market is asked to stop.
+    disk_reserve_bytes : with less room the market is not ready. postgres_bin : folder of pg_dump and pg_restore; absent
+    = found on PATH.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -33,3 +42,11 @@ class Settings(BaseSettings):
     clearings_at_once: int = Field(default=1, ge=1, le=100)
     most_at_once: int = Field(default=400, ge=1)
     most_waiting: int = Field(default=500, ge=1)
+
+    log_format: LogFormat = "console"
+    log_level: LogLevel = "info"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    stop_within: timedelta = timedelta(seconds=20)
+    disk_reserve_bytes: int = Field(default=200_000_000, ge=0)
+    postgres_bin: Path | None = None

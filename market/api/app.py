@@ -7,12 +7,15 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from market import clearing
+from market import clearing, metrics
 from market.api import problems
 from market.api.intake import BodyLimit, CrowdLimit
+from market.api.monitoring import measured_depth
 from market.api.pages import elsewhere, pages
+from market.api.readiness import Readiness, checks_of
 from market.api.routes import (
     auctions,
+    condition,
     identity,
     measurement,
     orders,
@@ -22,6 +25,7 @@ from market.api.routes import (
     settlement,
 )
 from market.api.tokens import Tokens
+from market.api.watching import Watched
 from market.api.world import World
 from market.clearing.watched import Clearing
 from market.clock import Clock
@@ -49,17 +53,22 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as running:
             running.enter_context(world.writer)
+            running.enter_context(measured_depth(metrics.WRITER_BACKLOG, lambda: world.writer.depth))
+            readiness.add("writer", lambda: None if world.writer.alive else "is not running")
             if watch_gates:
                 at_once = settings.clearings_at_once
-                running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
+                alive = running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
+                readiness.add("gates", lambda: None if alive() else "nobody closes them")
                 running.enter_context(watched_settlements(clock=clock, engine=engine))
             yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
     app = FastAPI(title="flexmarket", version=version("flexmarket"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.world = world
+    app.state.readiness = readiness = Readiness(checks_of(world))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(CrowdLimit, most=settings.most_at_once)
+    app.add_middleware(Watched)  # the last one added is the outermost
     problems.install(app)
     app.include_router(identity.tokens)
     for router in (
@@ -75,10 +84,6 @@ def create_app(
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        """Whether the market answers."""
-        return {"status": "ok"}
-
+    app.include_router(condition.router)
     app.include_router(elsewhere)
     return app

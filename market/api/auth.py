@@ -16,9 +16,11 @@ def _caller(request: Request, world: WorldOf) -> Organisation:
     subject = world.tokens.subject(token)
     try:
         with world.reading() as work:
-            return work.participants.organisation(subject)
+            caller = work.participants.organisation(subject)
     except NotFound as failure:
         raise Unauthenticated("the access token is not valid") from failure
+    request.state.organisation = caller.id  # for the request's line in the log
+    return caller
 
 
 class _With:

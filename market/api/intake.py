@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
+from market.api.answers import answer
 from market.api.versions import unless_known
 from market.errors import Overloaded
 
@@ -52,7 +53,7 @@ class BodyLimit:
             body = body + message.get("body", b"") if size <= self._max else b""
             more = message.get("more_body", False)
         if size > self._max:
-            await self._refuse(send)
+            await self._refuse(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -61,9 +62,9 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
-        await _send_problem(send, problem, (b"connection", b"close"))
+        await answer(problem, {"Connection": "close"})(scope, receive, send)
 
 
 class CrowdLimit:
@@ -75,12 +76,13 @@ class CrowdLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on while there is room."""
-        if scope["type"] != "http":
+        # A crowd is no reason to restart the process, which is what follows from no answer at /health.
+        if scope["type"] != "http" or scope["path"] == "/health":
             await self._app(scope, receive, send)
             return
         if self._inside >= self._most:
             problem = Problem.of(ProblemType.UNAVAILABLE, 503, str(Overloaded()))
-            await _send_problem(send, problem, (b"retry-after", b"1"))
+            await answer(problem, {"Retry-After": "1"})(scope, receive, send)
             return
         self._inside += 1
         try:
@@ -112,14 +114,6 @@ class StrictRoute(APIRoute):
             return unless_known(request, answer)
 
         return strictly
-
-
-async def _send_problem(send: Send, problem: Problem, header: tuple[bytes, bytes]) -> None:
-    content = problem.model_dump_json(exclude_none=True).encode()
-    length = (b"content-length", str(len(content)).encode())
-    headers = [(b"content-type", b"application/problem+json"), length, header]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
 
 
 def strict_json(body: bytes) -> Any:

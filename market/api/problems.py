@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,9 +12,9 @@ from starlette.exceptions import HTTPException
 from api_spec.defects import Defect, located
 from api_spec.problem import Problem, ProblemDetail, ProblemType
 from market import errors
+from market.api.answers import answer
 from market.api.intake import BadBody
-
-log = structlog.get_logger()
+from market.logs import log
 
 TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.NotFound: (ProblemType.NOT_FOUND, 404),
@@ -25,6 +24,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.PreconditionRequired: (ProblemType.PRECONDITION_REQUIRED, 428),
     errors.Unauthenticated: (ProblemType.UNAUTHENTICATED, 401),
     errors.Forbidden: (ProblemType.FORBIDDEN, 403),
+    errors.NotReady: (ProblemType.UNAVAILABLE, 503),
     errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
     errors.GateNotOpen: (ProblemType.GATE_CLOSED, 409),
     errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
@@ -58,13 +58,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     for each in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(each, _of_database)
-    app.add_exception_handler(Exception, _of_anything)
-
-
-def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    """A problem as a response."""
-    content = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(content, problem.status, headers, media_type="application/problem+json")
 
 
 async def _of_ours(request: Request, error: Exception) -> JSONResponse:
@@ -96,7 +89,7 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _of_database(request: Request, error: Exception) -> JSONResponse:
-    log.error("database", path=request.url.path, error=type(error).__name__)
+    log.error("database", error=type(error).__name__, exc_info=error)
     if _is_full(error):
         detail = "the market's store has no space left; nothing of this request was kept"
         return answer(Problem.of(ProblemType.OUT_OF_SPACE, 507, detail), {"Retry-After": "60"})
@@ -109,8 +102,8 @@ def _is_full(error: Exception) -> bool:
     return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(cause, "sqlstate", None) == "53100"
 
 
-async def _of_anything(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
+def unexpected() -> JSONResponse:
+    """What a caller hears of a fault of ours."""
     return answer(Problem.of(ProblemType.INTERNAL, 500, "something went wrong here; it has been logged"))
 
 

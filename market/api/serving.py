@@ -5,11 +5,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
+from market.api.stopping import StoppingServer
 from market.errors import FlexmarketError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -33,16 +35,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve_until_stopped(api: FastAPI, listening: socket.socket) -> None:
-    """Serve in this thread until Ctrl-C or a TERM signal."""
-    with contextlib.suppress(KeyboardInterrupt):  # what uvicorn raises again once it has shut down
-        uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+def serve_until_stopped(api: FastAPI, listening: socket.socket, *, stop_within: timedelta) -> None:
+    """Serve in the main thread until Ctrl-C or a TERM signal; then finish what has begun, and return.
+
+    stop_within : what takes longer is cut off, and the process ends all the same. A second signal ends it at once.
+    """
+    StoppingServer(api, stop_within).run(sockets=[listening])
 
 
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""
-    server = uvicorn.Server(uvicorn.Config(api, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
     with listen(LOOPBACK, 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="market")
         thread.start()

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.award import Award
@@ -93,6 +92,10 @@ class Auctions:
         """Auctions that are published and not settled, oldest first."""
         query = select(AuctionRow).where(AuctionRow.state == "published").order_by(col(AuctionRow.sequence))
         return [_auction(row) for row in self._session.exec(query)]
+
+    def counts(self) -> dict[str, int]:
+        """How many auctions are in each state; a state without any is absent."""
+        return dict(self._session.exec(select(AuctionRow.state, func.count()).group_by(AuctionRow.state)).all())
 
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""

@@ -30,14 +30,22 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
     wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
     COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
+    Errors do not quote what was being written.
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, pool_pre_ping=True)
+        engine = create_engine(address, pool_pre_ping=True, hide_parameters=True)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
-    return create_engine(address, pool_pre_ping=True, pool_size=connections, max_overflow=0, connect_args=_POSTGRES)
+    return create_engine(
+        address,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args=_POSTGRES,
+    )
 
 
 def migrate(engine: Engine) -> None:
@@ -48,8 +56,8 @@ def migrate(engine: Engine) -> None:
         command.upgrade(migrations(connection), "head")
 
 
-def migrations(connection: Connection) -> Config:
-    """Alembic's configuration, over an open connection."""
+def migrations(connection: Connection | None = None) -> Config:
+    """Alembic's configuration: where the migrations are, and the open connection to run them on, if any is to run."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection

@@ -5,18 +5,16 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-import structlog
 from sqlalchemy import Engine
 
 from market.clock import Clock
 from market.errors import FlexmarketError
+from market.logs import log
 from market.workflow.settling import due_corrections, due_settlements, settle_auction, take_corrections
 
 _LOOKS_EVERY_S: Final = 30.0
 _ENDS_WITHIN_S: Final = 5.0
 _STEPS: Final = ((due_settlements, settle_auction), (due_corrections, take_corrections))
-
-log = structlog.get_logger()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -28,10 +27,12 @@ from market.errors import BeingCleared, ClearingError, LeaseLost
 from market.ledger.awards import awards_of
 from market.ledger.matches import of_version
 from market.ledger.transfers import pending_transfers
+from market.logs import log
 from market.orderbook.book import case_of
 from market.orderbook.continuous import remaining
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
+from market.workflow import telling
 from market.workflow.cluster import clearing_on
 from market.workflow.quality import relied_on
 from market.workflow.reserving import check_obligations, keep_reservations
@@ -41,8 +42,6 @@ LEASE: Final = timedelta(seconds=15)
 _REST: Final = timedelta(seconds=5)
 _WAITS_FOR_OTHERS_S: Final = 20.0
 _LOOKS_EVERY_S: Final = 0.1
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -109,14 +108,19 @@ def due_auctions(*, now: datetime, engine: Engine) -> list[str]:
 def _cleared(auction: str, worker: Worker, *, now: datetime, engine: Engine) -> Auction:
     """Clear an auction that this worker has claimed."""
     with _held(auction, worker, engine):
-        case, options = transact(engine, lambda work: _frozen_book(auction, now, work))
+        case, options, closed = transact(engine, lambda work: _frozen_book(auction, now, work))
+        if closed is not None:
+            telling.gate_closed(closed, now=now)
         # No transaction is held while the solver works: the book is closed, nothing can change it.
         try:
-            result = worker.clear(case, options)
+            with telling.clearing_watched(auction, worker=worker.name):
+                result = worker.clear(case, options)
         except ClearingError as failure:
             reason = str(failure)
             return transact(engine, lambda work: _failed(auction, reason, worker, now, work))
-        return transact(engine, lambda work: _published(auction, case, result, worker, now, work))
+        book = transact(engine, lambda work: _published(auction, case, result, worker, now, work))
+        telling.published(auction, result)
+        return book
 
 
 @contextlib.contextmanager
@@ -152,11 +156,15 @@ def _to_clearing(book: Auction, *, now: datetime) -> Auction:
     return book if book.state == "clearing" else moved(book, "clearing", now=now)
 
 
-def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, Options]:
-    """Close the gate, and read what was in the book. Whoever is submitting has committed, or will find it closed."""
-    book = _to_clearing(work.auctions.get(auction, lock="close"), now=now)
+def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, Options, Auction | None]:
+    """Close the gate, and read what was in the book. Whoever is submitting has committed, or will find it closed.
+
+    The auction comes back, too, where it is its gate that was closed here and now.
+    """
+    found = work.auctions.get(auction, lock="close")
+    book = _to_clearing(found, now=now)
     work.auctions.save_state(book)
-    return standing_case(book, work), options_of(book.product)
+    return standing_case(book, work), options_of(book.product), book if found.state == "open" else None
 
 
 def standing_case(book: Auction, work: UnitOfWork) -> Case:

@@ -5,26 +5,24 @@ Another thread matches what is traded continuously while its gate is open.
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-import structlog
 from sqlalchemy import Engine
 
 from market.clearing.watched import Clearing
 from market.clock import Clock
+from market.logs import log
 from market.workflow.clearing import Worker, clear_next
 from market.workflow.matching import continuous_auctions, match_auction, standing_book
 
 _LOOKS_EVERY_S: Final = 0.5
 _ENDS_WITHIN_S: Final = 5.0
 
-log = structlog.get_logger()
-
 
 @contextlib.contextmanager
-def watched_gates(clear: Clearing, *, clock: Clock, engine: Engine, at_once: int = 1) -> Iterator[None]:
-    """Clear what is due while the block runs, `at_once` auctions at a time.
+def watched_gates(clear: Clearing, *, clock: Clock, engine: Engine, at_once: int = 1) -> Iterator[Callable[[], bool]]:
+    """Clear what is due while the block runs, `at_once` auctions at a time; gives whether all threads are at it.
 
     A clearing that is not over soon after the end of the block is left where it is: its lease runs out, and another
     worker, or the next start of this one, takes it up again.
@@ -38,7 +36,7 @@ def watched_gates(clear: Clearing, *, clock: Clock, engine: Engine, at_once: int
     for each in threads:
         each.start()
     try:
-        yield
+        yield lambda: all(each.is_alive() for each in threads)
     finally:
         ended.set()
         for each in threads:
@@ -80,6 +78,4 @@ def _one_cleared(worker: Worker, clock: Clock, engine: Engine) -> bool:
     except Exception as failure:
         log.error("clearing interrupted", worker=worker.name, error=type(failure).__name__, exc_info=failure)
         return False
-    if cleared is not None:
-        log.info("auction cleared", auction=cleared.id, state=cleared.state, worker=worker.name)
     return cleared is not None

@@ -20,6 +20,7 @@ from market.ledger.transfers import posting_transfers, voiding_transfers
 from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
+from market.workflow import telling
 from market.workflow.baselining import freeze_baselines, settlement_baselines
 from market.workflow.quality import record_quality
 from market.workflow.reserving import open_obligations, settle_reservation
@@ -54,7 +55,10 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
 
     Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
-    return transact(engine, lambda work: _settled(auction, now, work))
+    settled = transact(engine, lambda work: _settled(auction, now, work))
+    if settled.settled_at == now:  # and not before
+        telling.settled(auction)
+    return settled
 
 
 def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStatement:

@@ -21,9 +21,11 @@ FLEXMARKET = str(Path(sys.executable).with_name("flexmarket"))
 @contextlib.contextmanager
 def process(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A process of the market, ended with the block."""
+    # Nobody reads what it tells; a pipe that is full would make it wait.
+    settings = {"LOG_LEVEL": "warning", **environment}
     running = subprocess.Popen(
         command,
-        env={**os.environ, **{f"FLEXMARKET_{name}": value for name, value in environment.items()}},
+        env={**os.environ, **{f"FLEXMARKET_{name}": value for name, value in settings.items()}},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
