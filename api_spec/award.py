@@ -4,7 +4,7 @@ from typing import Literal
 
 from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
-from api_spec.ids import BusId, OfferId, OrganisationId
+from api_spec.ids import BusId, ContractId, OfferId, OrganisationId
 from api_spec.units import EurPerMwh, Message, Money, Vars
 
 
@@ -44,6 +44,7 @@ class Award(Message):
     """An accepted offer as its participant reads it: what to do, where, and what delivering all of it earns.
 
     price_eur_per_mwh : per period, received per MWh of |power_w| delivered (nodal price and uplift together).
+    contract : whose right is called; then the contract pays, at its own price, in its own ledger, and not the auction.
     """
 
     offer: OfferId
@@ -54,3 +55,4 @@ class Award(Message):
     price_eur_per_mwh: tuple[EurPerMwh, ...]
     payment_eur: Money
     uplift_eur: Money
+    contract: ContractId | None = None
