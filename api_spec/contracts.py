@@ -194,10 +194,6 @@ class Contract(Message):
         agreed = self.accepted_at is not None and self.accepted_at <= now
         return agreed and (self.ended_at is None or now < self.ended_at)
 
-    def applies(self, instant: datetime) -> bool:
-        """Whether it holds at an instant: accepted by then, valid, and not ended."""
-        return self.in_force(instant) and self.terms.covers(instant)
-
 
 class Acceptance(Message):
     """A participant accepts this version of a contract."""

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from market.api import problems
 from market.api.intake import BodyLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, orders, outcome
+from market.api.routes import auctions, contracts, identity, orders, outcome, tariffs
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clock import Clock
@@ -44,7 +44,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     problems.install(app)
     app.include_router(identity.tokens)
-    for router in (identity.router, auctions.router, orders.router, outcome.router):
+    for router in (identity.router, auctions.router, orders.router, outcome.router, contracts.router, tariffs.router):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from api_spec.calendar import holds
+from api_spec.grid import Phase
 from api_spec.ids import BusId
 from api_spec.period import MarketPeriod
 from api_spec.result import PriceParts
@@ -51,11 +52,11 @@ def tariff_prices(
 
 
 def nodal_prices(
-    published: Sequence[tuple[MarketPeriod, Mapping[str, PriceParts | Mapping[str, PriceParts]]]], bus: BusId | None
+    published: Sequence[tuple[MarketPeriod, Mapping[BusId, PriceParts | dict[Phase, PriceParts]]]], bus: BusId | None
 ) -> NodalPrice:
-    """Look-up of nodal prices at a bus. published : delivery and prices of auctions; of several, the last counts.
+    """Look-up of nodal prices at a bus; on a three-phase network, of the mean of the phases.
 
-    On a three-phase network it is the mean of the phases.
+    published : delivery and prices of auctions; of several for the same period, the last counts.
     """
     found: dict[datetime, tuple[datetime, Decimal, Decimal]] = {}
     for delivery, prices in published:

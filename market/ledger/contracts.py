@@ -52,11 +52,11 @@ def called_transfers(
         paid[each.contract].append(each)
     span = Span(start=auction.delivery.start, end=auction.delivery.end)
     found = []
-    for contract, owed in sorted(due.items()):
-        amount = _money(owed) - sum((each.amount_eur for each in paid[contract]), Decimal(0))
-        if amount or not paid[contract]:
-            name = f"{auction.id}:{len(paid[contract]) + 1}"
-            found.append(_transfer(contract, amount, name, span, "called", at, auction.id))
+    for name, owed in sorted(due.items()):
+        amount = _money(owed) - sum((each.amount_eur for each in paid[name]), Decimal(0))
+        if amount or not paid[name]:
+            entry = f"{auction.id}:{len(paid[name]) + 1}"
+            found.append(_transfer(name, amount, entry, span, "called", at, auction.id))
     return tuple(found)
 
 

@@ -7,15 +7,17 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.contracts import Contracts
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
+from market.store.tariffs import Tariffs
 
 
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money : queries and writes, each over its own tables.
+    participants, auctions, orders, money, contracts, tariffs : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -29,6 +31,8 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.contracts = Contracts(self._session)
+        self.tariffs = Tariffs(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -14,11 +14,13 @@ from api_spec.result import Result
 from market import clearing
 from market.clearing.watched import clear_within
 from market.errors import ClearingError
+from market.instruments.calling import at_contract_terms, paid_by_market
 from market.ledger.awards import awards_of
 from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork
+from market.workflow.calling import rights_in_book
 
 Clearing: TypeAlias = Callable[[Case], Result]
 
@@ -72,22 +74,23 @@ def _frozen_book(auction: str, *, now: datetime, engine: Engine) -> Case:
 
 def _case(book: Auction, work: UnitOfWork) -> Case:
     network, _ = work.participants.network(book.network)
+    submitted = [each.offer for each in work.orders.offers(book.id) if each.state == "active"]
     return case_of(
         book,
         network,
         forecast=work.auctions.forecast(book.id),
         baselines=work.orders.baselines(book.id),
         requests=[each.request for each in work.orders.requests(book.id)],
-        offers=[each.offer for each in work.orders.offers(book.id) if each.state == "active"],
+        offers=[*submitted, *rights_in_book(book, submitted, work)],
     )
 
 
 def _published(auction: str, case: Case, result: Result, *, now: datetime, engine: Engine) -> Auction:
     with UnitOfWork(engine) as work:
         book = moved(work.auctions.get(auction), "published", now=now)
-        awards = awards_of(case, result)
+        awards = at_contract_terms(awards_of(case, result), work.contracts.rights(auction), book.delivery)
         work.auctions.publish(auction, case, result, awards, now=now)
-        work.money.post(pending_transfers(book, awards, at=now))
+        work.money.post(pending_transfers(book, paid_by_market(awards), at=now))
         work.auctions.save_state(book)
         work.commit()
     return book

@@ -16,6 +16,7 @@ from market.orderbook.admission import admit_baseline, admit_forecast, admit_off
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.states import require_open
 from market.store import UnitOfWork
+from market.workflow.calling import require_contracted
 
 
 def register_network(network: Network, *, dso: str, now: datetime, work: UnitOfWork) -> Network:
@@ -73,6 +74,7 @@ def nominate_baseline(
     """Nominate or replace a participant's baseline; the last one before the gate is frozen."""
     book, network = _open_book(auction, now, work)
     admit_baseline(nomination, book, network)
+    require_contracted(nomination, book, participant=participant, now=now, work=work)
 
     work.orders.nominate(auction, participant, nomination, now=now)
     return baseline(auction, participant=participant, work=work)

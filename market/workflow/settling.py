@@ -7,6 +7,8 @@ from sqlalchemy import Engine
 from api_spec.auction import Auction
 from api_spec.metering import Reading, ReadingTerms
 from market.errors import DeliveryNotOver, NotAdmitted, WrongState
+from market.instruments.calling import paid_by_market
+from market.ledger.contracts import called_transfers
 from market.ledger.settlement import Place, statements
 from market.ledger.transfers import settling_transfers
 from market.orderbook.metering import metered, reading_defects
@@ -43,9 +45,19 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
         readings = metered(work.orders.readings(auction), book.delivery)
 
         awards = work.auctions.awards(auction)
-        settled = statements(book, awards, baselines, readings, settled_at=now)
+        settled = statements(book, paid_by_market(awards), baselines, readings, settled_at=now)
         transfers = settling_transfers(book, work.money.transfers(auction), settled, at=now)
+        called = called_transfers(
+            book,
+            awards,
+            work.contracts.called(auction),
+            baselines,
+            readings,
+            posted=work.contracts.transfers(auction=auction),
+            at=now,
+        )
 
+        work.contracts.post(called)
         work.money.add_statements(settled)
         work.money.post(transfers)
         work.auctions.save_state(settled_book)
