@@ -34,7 +34,7 @@ def test_what_draws_4200_w_or_less_is_not_controllable() -> None:
     ],
 )
 def test_of_several_devices_the_others_keep_4200_w_times_the_simultaneity_factor(count: int, kept_w: int) -> None:
-    """4200 + (n - 1) x factor x 4200: two keep 4200 + 0.80 x 4200, nine 4200 + 8 x 0.45 x 4200, twenty 19 x 0.45."""
+    """4200 + (n - 1) x factor x 4200: two keep 4200 + 0.80 x 4200, nine 4200 + 8 x 0.45 x 4200."""
     assert guaranteed_minimum_w((device("charge_point", 11_000, count),), "energy_management") == kept_w
     assert guaranteed_minimum_w((device("charge_point", 11_000, count),), "direct") == count * 4_200
 

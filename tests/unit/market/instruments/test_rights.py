@@ -88,9 +88,9 @@ def powers(found: Sequence[Right]) -> list[tuple[int, ...]]:
     return [offered_w(each.offer) for each in found]
 
 
-def asks(right: Right) -> tuple[Decimal, ...]:
+def asks(right: Right) -> tuple[float, ...]:
     assert right.offer.kind == "curve"
-    return series(right.offer.steps[0].price_eur_per_mwh, 2)
+    return tuple(map(float, series(right.offer.steps[0].price_eur_per_mwh, 2)))
 
 
 def test_dimming_reaches_from_the_baseline_to_the_guaranteed_minimum() -> None:
@@ -102,7 +102,7 @@ def test_dimming_reaches_from_the_baseline_to_the_guaranteed_minimum() -> None:
 
 
 def test_two_connections_at_a_bus_keep_both_their_minima() -> None:
-    """17 kW in all, each keeps 4.2 kW and can be dimmed by 6.8: the first by 6.8, the second by 17 - 6.8 - 8.4 = 1.8."""
+    """17 kW in all, each keeps 4.2 kW and can be dimmed by 6.8: the first by that, the second by 17 - 6.8 - 8.4."""
     found = rights(in_force(dimming(11_000), "a"), in_force(dimming(11_000), "b"), baseline=(17_000,))
     assert powers(found) == [(-6_800,), (-1_800,)]
 
@@ -183,7 +183,7 @@ def test_a_scheduled_maximum_is_no_right_and_a_dynamic_one_can_be_lowered() -> N
     assert rights(in_force(variable(12_000))) == ()
     lowered = in_force(variable(12_000, lowered_to_w=7_000, lowering_price_eur_per_mwh=90))
     (right,) = rights(lowered, baseline=(10_000, 6_000))
-    assert (powers([right]), right.price_eur_per_mwh) == ([(-3_000, 0)], 90)
+    assert (powers([right]), int(right.price_eur_per_mwh)) == ([(-3_000, 0)], 90)
 
 
 def test_a_contract_is_not_called_after_its_end() -> None:
@@ -214,7 +214,7 @@ def test_last_resort_asks_more_than_everything_else_and_less_than_an_unmet_limit
     free = in_force(dimming(11_000, last_resort=False, compensation_eur_per_mwh=30))
     assert asks(rights(free, offers=[own])[0]) == (30, 30)
     bound = rights(contract, offers=[offer(curve("off", "far", (-1_000, 790), count=2))], requests=[request(800)])
-    assert asks(bound[0]) == (Decimal("727.272727"),) * 2
+    assert asks(bound[0]) == (727.272727, 727.272727)
     after_contract = rights(contract, in_force(bilateral(-1_000), "a"), requests=[request(None)])
     assert [asks(each) for each in after_contract] == [(150, 150), (166, 166)]
 
