@@ -114,7 +114,7 @@ def _energy(
 
 def _banded(component: EnergyComponent, tariff: TariffTerms, reading: Metered) -> Iterator[Priced]:
     price = energy_price(component, reading.start, tariff.zone)
-    yield f"{price:f} EUR/MWh", reading.consumed_mwh, reading.consumed_mwh * Fraction(price)
+    yield f"{price.normalize():f} EUR/MWh", reading.consumed_mwh, reading.consumed_mwh * Fraction(price)
 
 
 def _nodal(component: DlmpComponent, reading: Metered, nodal: NodalPrice) -> Iterator[Priced]:
@@ -147,7 +147,7 @@ def _capacity(component: CapacityComponent, tariff: TariffTerms, month: Span, se
     highest = sorted((mean for mean, _ in means), reverse=True)[: component.highest]
     peak_kw = sum(highest, Fraction(0)) / max(1, len(highest)) / 1000
     price = component.price_eur_per_kw_month
-    detail = f"peak, {price:f} EUR/kW and month"
+    detail = f"peak, {price.normalize():f} EUR/kW and month"
     return _line(component.name, detail, month, peak_kw, "kW", peak_kw * Fraction(price))
 
 
