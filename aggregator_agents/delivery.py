@@ -23,6 +23,8 @@ _QUARTER: Final = timedelta(minutes=15)
 _FULL_WH: Final = 1.0
 _REBOUND_EUR_PER_MWH: Final = 50.0
 """Keeps the site below its baseline where nothing was sold: what was moved away must not come back as a new peak."""
+_DUTY_EUR_PER_MWH: Final = 10_000.0
+"""A called right is a duty, by law or by contract, whatever it pays: it comes before what drivers would like."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Order:
         for each in awards:
             awarded += np.array(each.power_w, dtype=np.float64)
             earns = np.maximum(earns, [float(price) for price in each.price_eur_per_mwh])
+            if each.contract is not None:
+                earns = np.where(np.array(each.power_w) != 0, _DUTY_EUR_PER_MWH, earns)
         missed = earns + float(auction.product.penalty_eur_per_mwh)
         target = np.maximum(np.array(baseline.power_w, dtype=np.float64) + awarded, 0.0)
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, _REBOUND_EUR_PER_MWH))

@@ -267,8 +267,8 @@ class MarketClient:
 
     async def tariffs(self, network: NetworkId) -> tuple[Tariff, ...]:
         """The tariffs of a network."""
-        path = f"/v1/networks/{quote(network, safe='')}/tariffs"
-        return tuple([each async for each in self._pages(path, Tariff)])
+        listed = self._pages(f"/v1/networks/{quote(network, safe='')}/tariffs", Tariff)
+        return tuple([each async for each in listed])
 
     async def tariff(self, tariff: TariffId) -> Tariff:
         """One tariff."""
@@ -277,7 +277,7 @@ class MarketClient:
     async def tariff_prices(self, tariff: TariffId, period: MarketPeriod, bus: BusId | None = None) -> TariffPrices:
         """What consuming more costs in every period, at a bus."""
         query = {**period.model_dump(mode="json"), **({} if bus is None else {"bus": bus})}
-        return await self._get(str(httpx.URL(f"/v1/tariffs/{tariff}/prices", params=query)), TariffPrices)
+        return await self._get(f"/v1/tariffs/{tariff}/prices", TariffPrices, query)
 
     async def announce_window(
         self, tariff: TariffId, window: CriticalWindow, *, key: str | None = None
@@ -299,8 +299,8 @@ class MarketClient:
 
     # transport
 
-    async def _get(self, path: str, answer: type[M]) -> M:
-        return _read(await self._send("GET", path), answer)
+    async def _get(self, path: str, answer: type[M], query: Mapping[str, str] | None = None) -> M:
+        return _read(await self._send("GET", path if query is None else str(httpx.URL(path, params=query))), answer)
 
     async def _put(self, path: str, body: BaseModel, answer: type[M], headers: Mapping[str, str] | None = None) -> M:
         return _read(await self._send("PUT", path, body=body, headers=headers), answer)

@@ -79,7 +79,7 @@ def open_auction(
     *,
     limit_w: int = 20_000,
     baseline: tuple[int, int] = (10_000, 10_000),
-    start: datetime | None = None,
+    start: datetime = DELIVERY.start,
 ) -> Auction:
     """The DSO forecasts 14 kW and asks for the limit; the aggregator nominates."""
     delivery = MarketPeriod(start=start, resolution=timedelta(hours=1), count=2)
