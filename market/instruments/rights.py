@@ -10,7 +10,8 @@ and a later right what earlier rights leave. All of them start from the nominate
 Rights come in the order bilateral, interruptible, variable capacity, dimming, then by id. Contracts of one kind at one
 place share one floor, the sum of theirs: none of them is brought below its own. So whatever the clearing accepts
 together, consumption never falls below the floor of the contract that is called last. Own offers count in full, also
-where an exclusive group lets only one of them be accepted.
+where an exclusive group lets only one of them be accepted. The baseline is what the participant's resources draw: other
+load at the bus is in the DSO's forecast, and no right reaches it.
 """
 
 from collections import defaultdict
