@@ -18,19 +18,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias
 
 from api_spec.auction import Auction
 from api_spec.calendar import holds, local_day
-from api_spec.contracts import BilateralTerms, Contract, DimmingTerms, InterruptibleTerms, VariableCapacityTerms
+from api_spec.contracts import BilateralTerms, Contract, InterruptibleTerms
 from api_spec.flexibility import CurveOffer, CurveStep, EnvelopeOffer, FlexOffer, FlexRequest
 from api_spec.ids import ContractId
 from api_spec.metering import Baseline
 from api_spec.period import MarketPeriod
 from api_spec.units import Count, EurPerMwh, Message
 from market.instruments.asking import Merit
+from market.instruments.terms import called_price, floor_w, greatest_w, is_last_resort, least_w, most_w, offered_w
 
 Place: TypeAlias = tuple[str, str]
 """A participant and a bus."""
@@ -80,13 +80,14 @@ def rights_in_force(
     """The rights that enter an auction's clearing, in the order of their ids.
 
     contracts : in force on its network when the gate closed. baselines : what was nominated; where nothing was, there
-    is nothing to call. uses : of these contracts by other auctions. Only an auction for activation calls rights.
+    is nothing to call. uses : of these contracts by other auctions. Rights are called for limits that a DSO asks for,
+    in an auction of activation: not to save losses or energy.
     """
-    if auction.product.stage != "activation":
+    if auction.product.stage != "activation" or all(each.kind == "losses" for each in requests):
         return ()
     own = sorted(contracts, key=lambda each: (_ORDER.index(each.terms.kind), each.id))
     left = _Left(auction.delivery, baselines, offers, own)
-    merit = Merit(auction, requests, offers, [called_price(each) for each in own if not _is_last(each)])
+    merit = Merit(auction, requests, offers, [called_price(each) for each in own if not is_last_resort(each)])
     used: dict[str, list[Use]] = defaultdict(list)
     for each in uses:
         used[each.contract].append(each)
@@ -143,70 +144,8 @@ class _Left:
             self._added[place][at] += more
 
 
-def most_w(contract: Contract) -> int:
-    """The largest change of consumption that a contract sells [W]; negative = less; 0 = none, it only limits."""
-    terms = contract.terms
-    if isinstance(terms, BilateralTerms):
-        return terms.power_w
-    if isinstance(terms, InterruptibleTerms):
-        return -terms.non_firm_w
-    if isinstance(terms, DimmingTerms):
-        return min(0, terms.minimum_w - terms.rated_w)
-    return 0 if terms.lowered_to_w is None else terms.lowered_to_w - terms.max_power_w
-
-
-def floor_w(contract: Contract) -> int:
-    """How low a contract lets the DSO bring consumption [W]."""
-    terms = contract.terms
-    if isinstance(terms, BilateralTerms):
-        return terms.least_w
-    if isinstance(terms, InterruptibleTerms):
-        return terms.firm_w
-    if isinstance(terms, DimmingTerms):
-        return terms.minimum_w
-    return terms.lowered_to_w or 0
-
-
-def called_price(contract: Contract) -> Decimal:
-    """What a contract pays for what is called [EUR per MWh of |change|]."""
-    terms = contract.terms
-    if isinstance(terms, BilateralTerms):
-        return terms.activation_price_eur_per_mwh
-    if isinstance(terms, VariableCapacityTerms):
-        return terms.lowering_price_eur_per_mwh
-    return terms.compensation_eur_per_mwh
-
-
-def least_w(offer: FlexOffer) -> tuple[int, ...]:
-    """Per period, the largest reduction that an offer allows [W], not positive."""
-    return tuple(min(0, low) for low, _ in _bounds(offer))
-
-
-def greatest_w(offer: FlexOffer) -> tuple[int, ...]:
-    """Per period, the largest increase that an offer allows [W], not negative."""
-    return tuple(max(0, high) for _, high in _bounds(offer))
-
-
-def offered_w(offer: FlexOffer) -> tuple[int, ...]:
-    """Per period, the largest change that the offer of a right allows [W]; it has one direction."""
-    return tuple(low or high for low, high in zip(least_w(offer), greatest_w(offer), strict=True))
-
-
-def _bounds(offer: FlexOffer) -> Iterator[tuple[int, int]]:
-    if offer.kind == "envelope":
-        return zip(offer.power_w_min, offer.power_w_max, strict=True)
-    if offer.kind == "block":
-        return ((w, w) for w in offer.power_w)
-    steps = tuple(zip(*(step.power_w for step in offer.steps), strict=True))
-    return ((sum(min(0, w) for w in each), sum(max(0, w) for w in each)) for each in steps)
-
-
 def _place(contract: Contract) -> Place:
     return contract.terms.participant, contract.terms.bus
-
-
-def _is_last(contract: Contract) -> bool:
-    return isinstance(contract.terms, DimmingTerms) and contract.terms.last_resort
 
 
 def _direction(contract: Contract) -> str:
@@ -265,7 +204,7 @@ def _right(
     auction: Auction, contract: Contract, day: date, change_w: list[int], energy_wh: int | None, merit: Merit
 ) -> Right:
     price = called_price(contract)
-    asks = merit.asks(price, increase=most_w(contract) > 0, last_resort=_is_last(contract))
+    asks = merit.asks(price, increase=most_w(contract) > 0, last_resort=is_last_resort(contract))
     identity: Mapping[str, object] = {
         "id": f"right:{contract.id}:{day.isoformat()}",
         "participant": contract.terms.participant,

@@ -49,9 +49,13 @@ class Contracts:
         row.accepted_at, row.ended_at = contract.accepted_at, contract.ended_at
         self._session.add(row)
 
-    def versions(self, contract: str) -> list[Contract]:
-        """All versions of a contract, the oldest first; NotFound."""
+    def versions(self, contract: str, *, lock: bool = False) -> list[Contract]:
+        """All versions of a contract, the oldest first; NotFound.
+
+        lock : until the transaction ends, nobody else changes or pays this contract.
+        """
         query = select(ContractRow).where(ContractRow.id == contract).order_by(col(ContractRow.version))
+        query = query.with_for_update() if lock else query
         found = [_contract(row) for row in self._session.exec(query)]
         if not found:
             raise NotFound("contract", contract)
@@ -67,11 +71,17 @@ class Contracts:
         rows = self._session.exec(query.order_by(col(ContractRow.id), col(ContractRow.version)))
         return [_contract(row) for row in {row.id: row for row in rows}.values()]
 
-    def in_force(self, network: str, now: datetime, *, participant: str | None = None) -> list[Contract]:
-        """Versions in force on a network now, in the order of ids; when they apply is for their terms to say."""
+    def in_force(
+        self, network: str, now: datetime, *, participant: str | None = None, lock: bool = False
+    ) -> list[Contract]:
+        """Versions in force on a network now, in the order of ids; when they apply is for their terms to say.
+
+        lock : until the transaction ends, no other auction counts what is left of them.
+        """
         query = select(ContractRow).where(ContractRow.network == network)
         if participant is not None:
             query = query.where(ContractRow.participant == participant)
+        query = query.with_for_update() if lock else query
         rows = self._session.exec(query.order_by(col(ContractRow.id), col(ContractRow.version)))
         return [contract for contract in map(_contract, rows) if contract.in_force(now)]
 

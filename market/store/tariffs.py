@@ -28,9 +28,9 @@ class Tariffs:
         self._session.add(TariffRow(id=tariff.id, network=tariff.network, document=tariff.model_dump_json()))
         self._session.flush()
 
-    def get(self, tariff: str) -> Tariff:
-        """A tariff by its id; NotFound."""
-        row = self._session.get(TariffRow, tariff)
+    def get(self, tariff: str, *, lock: bool = False) -> Tariff:
+        """A tariff by its id; NotFound. lock : until the transaction ends, nobody else announces or bills under it."""
+        row = self._session.get(TariffRow, tariff, with_for_update=lock or None)
         if row is None:
             raise NotFound("tariff", tariff)
         return Tariff.model_validate_json(row.document)
@@ -71,7 +71,9 @@ class Tariffs:
         query = (
             select(ReadingRow, AuctionRow.terms)
             .join(AuctionRow, col(AuctionRow.id) == ReadingRow.auction)
-            .where(AuctionRow.network == network, ReadingRow.participant == participant)
+            # Delivery never begins before the gate closes.
+            .where(AuctionRow.network == network, AuctionRow.gate_closure < span.end)
+            .where(ReadingRow.participant == participant)
             .order_by(col(AuctionRow.sequence).desc(), col(ReadingRow.version).desc())
         )
         for row, terms in self._session.exec(query):
@@ -87,7 +89,7 @@ class Tariffs:
         query = (
             select(ResultRow.document, AuctionRow.terms)
             .join(AuctionRow, col(AuctionRow.id) == ResultRow.auction)
-            .where(AuctionRow.network == network)
+            .where(AuctionRow.network == network, AuctionRow.gate_closure < end)
             .order_by(col(AuctionRow.sequence), col(ResultRow.version))
         )
         published = []

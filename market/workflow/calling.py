@@ -27,7 +27,7 @@ def rights_in_book(auction: Auction, submitted: Sequence[FlexOffer], work: UnitO
     kept = work.contracts.rights(auction.id)
     if kept or auction.closed_at is None:
         return [each.offer for each in kept]
-    contracts = work.contracts.in_force(auction.network, auction.closed_at)
+    contracts = work.contracts.in_force(auction.network, auction.closed_at, lock=True)
 
     rights = rights_in_force(
         auction,

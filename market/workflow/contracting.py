@@ -84,7 +84,7 @@ def pay_availability(
     contract: str, span: Span, *, who: Organisation, now: datetime, work: UnitOfWork
 ) -> ContractTransfer:
     """Pay what a contract owes for a span of time that is over, called or not; each moment is paid once."""
-    versions = visible_versions(contract, who=who, work=work)
+    versions = visible_versions(contract, who=who, work=work, lock=True)
     if now < span.end:
         raise PeriodNotOver("the span", span.end)
     for each in work.contracts.transfers(contract=contract):
@@ -103,9 +103,9 @@ def visible_contracts(*, who: Organisation, work: UnitOfWork) -> list[Contract]:
     return work.contracts.all(dso=who.id) if who.role == "dso" else work.contracts.all(participant=who.id)
 
 
-def visible_versions(contract: str, *, who: Organisation, work: UnitOfWork) -> list[Contract]:
+def visible_versions(contract: str, *, who: Organisation, work: UnitOfWork, lock: bool = False) -> list[Contract]:
     """All versions of a contract, the oldest first; NotFound for those whose business it is not."""
-    versions = work.contracts.versions(contract)
+    versions = work.contracts.versions(contract, lock=lock)
     if who.role != "operator" and who.id not in (versions[-1].dso, versions[-1].terms.participant):
         raise NotFound("contract", contract)
     return versions
@@ -151,14 +151,14 @@ def _accepted_by_law(terms: AnyContractTerms, now: datetime) -> datetime | None:
 
 
 def _own(contract: str, dso: str, work: UnitOfWork) -> list[Contract]:
-    versions = work.contracts.versions(contract)
+    versions = work.contracts.versions(contract, lock=True)
     if versions[-1].dso != dso:
         raise NotFound("contract", contract)
     return versions
 
 
 def _visible(contract: str, participant: str, work: UnitOfWork) -> list[Contract]:
-    versions = work.contracts.versions(contract)
+    versions = work.contracts.versions(contract, lock=True)
     if versions[-1].terms.participant != participant:
         raise NotFound("contract", contract)
     return versions

@@ -17,7 +17,7 @@ from api_spec.tariffs import (
     TariffPrices,
     TariffTerms,
 )
-from market.errors import NotAdmitted, NotFound, PeriodNotOver, ReadingsMissing
+from market.errors import AlreadyExists, NotAdmitted, NotFound, PeriodNotOver, ReadingsMissing
 from market.ids import NewId, random_id
 from market.instruments.billing import Use, bill_lines, span_defects, total_eur
 from market.instruments.exact import hours
@@ -79,9 +79,13 @@ def prices(tariff: str, period: MarketPeriod, bus: BusId | None, *, work: UnitOf
 def make_bill(
     tariff: str, terms: BillTerms, *, dso: str, now: datetime, work: UnitOfWork, new_id: NewId = random_id
 ) -> Bill:
-    """Bill a participant's consumption at a bus for a span that is over; ReadingsMissing unless it is provisional."""
+    """Bill a participant's consumption at a bus for a span that is over; ReadingsMissing unless it is provisional.
+
+    Raises AlreadyExists where a final bill covers some of the time already.
+    """
     found = _own(tariff, dso, work)
     _require_bus(found.network, terms.bus, work)
+    _require_unbilled(tariff, terms, work)
     span, announced = Span(start=terms.start, end=terms.end), work.tariffs.announced(tariff)
     defects = span_defects(found, span, announced)
     if defects:
@@ -118,10 +122,18 @@ def visible_bills(tariff: str, *, who: Organisation, work: UnitOfWork) -> list[B
 
 
 def _own(tariff: str, dso: str, work: UnitOfWork) -> Tariff:
-    found = work.tariffs.get(tariff)
+    found = work.tariffs.get(tariff, lock=True)
     if found.dso != dso:
         raise NotFound("tariff", tariff)
     return found
+
+
+def _require_unbilled(tariff: str, terms: BillTerms, work: UnitOfWork) -> None:
+    """Raise AlreadyExists where a final bill covers some of the same time: nothing is billed twice."""
+    for each in work.tariffs.bills(tariff, participant=terms.participant):
+        final = not terms.provisional and not each.provisional and each.bus == terms.bus
+        if final and each.start < terms.end and terms.start < each.end:
+            raise AlreadyExists("bill", each.id)
 
 
 def _require_bus(network: str, bus: str, work: UnitOfWork) -> None:

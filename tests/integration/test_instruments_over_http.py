@@ -167,6 +167,8 @@ async def test_a_bill_is_made_of_what_was_metered(market: RunningMarket) -> None
         )
         assert (await refused(street.dso.make_bill(tariff.id, asked)))[0] == 409, "delivery is not over"
         await street.settle(market)
+        longer = asked.model_copy(update={"start": DELIVERY.start - timedelta(hours=1)})
+        assert (await refused(street.dso.make_bill(tariff.id, longer)))[0] == 409, "an hour was not metered"
         bill = await street.dso.make_bill(tariff.id, asked)
         assert [(each.component, each.detail, str(each.amount_eur)) for each in bill.lines] == [
             ("energy", "100 EUR/MWh", "0.7000"),
@@ -177,8 +179,7 @@ async def test_a_bill_is_made_of_what_was_metered(market: RunningMarket) -> None
         assert (bill.total_eur, bill.metered_minutes, bill.missing_minutes) == (Decimal("16.38"), 120, 0)
         assert await north.bills(tariff.id) == (bill,)
         assert await south.bills(tariff.id) == ()
-        longer = asked.model_copy(update={"start": DELIVERY.start - timedelta(hours=1)})
-        assert (await refused(street.dso.make_bill(tariff.id, longer)))[0] == 409, "an hour was not metered"
+        assert (await refused(street.dso.make_bill(tariff.id, asked)))[0] == 409, "nothing is billed twice"
         provisional = await street.dso.make_bill(tariff.id, longer.model_copy(update={"provisional": True}))
         assert (provisional.missing_minutes, provisional.total_eur) == (60, bill.total_eur)
         assert (await refused(north.make_bill(tariff.id, asked)))[0] == 403

@@ -17,7 +17,8 @@ from api_spec.metering import Baseline, BusPower
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.units import series
-from market.instruments.rights import Right, Use, offered_w, rights_in_force
+from market.instruments.rights import Right, Use, rights_in_force
+from market.instruments.terms import offered_w
 from tests.contracted import bilateral, dimming, in_force, interruptible, variable
 from tests.small_cases import block, curve
 
@@ -70,7 +71,7 @@ def rights(
     *contracts: Contract,
     baseline: tuple[int, ...] = (10_000, 10_000),
     offers: Sequence[FlexOffer] = (),
-    requests: Sequence[FlexRequest] = (),
+    requests: Sequence[FlexRequest] | None = None,
     uses: Sequence[Use] = (),
     market: Auction | None = None,
 ) -> tuple[Right, ...]:
@@ -79,7 +80,7 @@ def rights(
         contracts,
         baselines=[nominated(*baseline)],
         offers=offers,
-        requests=requests,
+        requests=[request()] if requests is None else requests,
         uses=uses,
     )
 
@@ -196,6 +197,12 @@ def test_an_auction_of_reservations_or_of_increases_calls_no_reduction() -> None
     assert rights(contract, market=auction(stage="reservation")) == ()
     assert rights(contract, market=auction(direction="increase")) == ()
     assert powers(rights(in_force(bilateral(4_000)), market=auction(direction="increase"))) == [(4_000, 4_000)]
+
+
+def test_without_a_limit_that_is_asked_for_nothing_is_called() -> None:
+    losses = _REQUEST.validate_python({"id": "r", "kind": "losses", "price_eur_per_mwh": 50})
+    assert rights(in_force(bilateral()), requests=[]) == ()
+    assert rights(in_force(bilateral()), requests=[losses]) == ()
 
 
 def test_a_right_is_asked_for_at_the_contracts_price_beside_the_price_of_energy() -> None:
