@@ -54,10 +54,10 @@ class Window(Message):
         """Whether the window is open at this local time."""
         if local.isoweekday() not in self.weekdays or local.month not in self.months:
             return False
-        return self.start <= f"{local:%H:%M}" < self.end
+        return self.start <= f"{local.hour:02}:{local.minute:02}" < self.end
 
 
-Windows = Annotated[tuple[Window, ...], Field(min_length=1, max_length=100)]
+Windows = Annotated[tuple[Window, ...], Field(min_length=1, max_length=20)]
 QUARTER: Final = timedelta(minutes=15)
 ALWAYS: Final[tuple[Window, ...]] = (Window(),)
 

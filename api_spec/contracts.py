@@ -92,7 +92,7 @@ class DimmingTerms(ContractTerms):
 
     kind: Literal["dimming_obligation"]
     code: Literal["bk6-22-300"] = "bk6-22-300"
-    devices: Annotated[tuple[Device, ...], Field(min_length=1, max_length=1000)]
+    devices: Annotated[tuple[Device, ...], Field(min_length=1, max_length=100)]
     control: Control = "energy_management"
     compensation_eur_per_mwh: _Price = Decimal(0)
     reduced_tariff: TariffId | None = None
@@ -148,7 +148,7 @@ class VariableCapacityTerms(ContractTerms):
 
     kind: Literal["variable_capacity"]
     max_power_w: Annotated[Watts, Field(gt=0)]
-    bands: Annotated[tuple[CapacityBand, ...], Field(max_length=100)] = ()
+    bands: Annotated[tuple[CapacityBand, ...], Field(max_length=20)] = ()
     lowered_to_w: _Power | None = None
     lowering_price_eur_per_mwh: _Price = Decimal(0)
     price_eur_per_kw_year: _Rate = Decimal(0)

@@ -26,7 +26,7 @@ class Device(Message):
     """Devices of one kind behind a connection. rated_power_w : the most that each of them draws [W]."""
 
     kind: DeviceKind
-    count: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 1
+    count: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     rated_power_w: Annotated[int, Field(strict=True, ge=1, le=10**8)]
 
 

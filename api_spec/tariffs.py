@@ -35,7 +35,7 @@ class EnergyComponent(Component):
 
     kind: Literal["energy"]
     price_eur_per_mwh: EurPerMwh
-    bands: Annotated[tuple[EnergyBand, ...], Field(max_length=100)] = ()
+    bands: Annotated[tuple[EnergyBand, ...], Field(max_length=20)] = ()
 
 
 class CapacityComponent(Component):
@@ -109,7 +109,7 @@ class TariffTerms(Message):
     zone: ZoneName
     valid_from: Instant
     valid_until: Instant | None = None
-    components: Annotated[tuple[AnyComponent, ...], Field(min_length=1, max_length=50)]
+    components: Annotated[tuple[AnyComponent, ...], Field(min_length=1, max_length=20)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from api_spec.auction import AuctionTerms
 from api_spec.calendar import Span
 from api_spec.metering import ReadingTerms
+from api_spec.period import MarketPeriod
 from api_spec.result import Result
 from api_spec.tariffs import AnnouncedWindow, Bill, Tariff
 from market.errors import NotFound
@@ -68,33 +69,31 @@ class Tariffs:
 
     def metered(self, network: str, participant: str, bus: str, span: Span) -> Iterator[Metered]:
         """What a participant's resources drew at a bus, as reported in auctions of a network; the newest first."""
-        query = (
-            select(ReadingRow, AuctionRow.terms)
-            .join(AuctionRow, col(AuctionRow.id) == ReadingRow.auction)
-            # Delivery never begins before the gate closes.
-            .where(AuctionRow.network == network, AuctionRow.gate_closure < span.end)
-            .where(ReadingRow.participant == participant)
-            .order_by(col(AuctionRow.sequence).desc(), col(ReadingRow.version).desc())
-        )
-        for row, terms in self._session.exec(query):
-            step = AuctionTerms.model_validate_json(terms).delivery.resolution
-            reading = ReadingTerms.model_validate_json(row.document)
-            for each in reading.buses:
-                if each.bus == bus and reading.start < span.end:
-                    for at, w in enumerate(each.power_w):
-                        yield Metered(reading.start + at * step, step, w)
+        for auction, delivery in reversed(self._auctions(network, span.start, span.end)):
+            query = select(ReadingRow.document).where(
+                ReadingRow.auction == auction, ReadingRow.participant == participant
+            )
+            for document in self._session.exec(query.order_by(col(ReadingRow.version).desc())):
+                reading = ReadingTerms.model_validate_json(document)
+                for each in reading.buses:
+                    if each.bus == bus:
+                        step = delivery.resolution
+                        yield from (Metered(reading.start + at * step, step, w) for at, w in enumerate(each.power_w))
 
     def nodal_prices(self, network: str, bus: str | None, *, start: datetime, end: datetime) -> NodalPrice:
         """Published nodal prices of a network at a bus, of auctions with delivery between two times."""
-        query = (
-            select(ResultRow.document, AuctionRow.terms)
-            .join(AuctionRow, col(AuctionRow.id) == ResultRow.auction)
-            .where(AuctionRow.network == network, AuctionRow.gate_closure < end)
-            .order_by(col(AuctionRow.sequence), col(ResultRow.version))
-        )
         published = []
-        for document, terms in self._session.exec(query) if bus is not None else ():
-            delivery = AuctionTerms.model_validate_json(terms).delivery
-            if delivery.start < end and start < delivery.end:
-                published.append((delivery, Result.model_validate_json(document).prices_eur_per_mwh))
+        for auction, delivery in self._auctions(network, start, end) if bus is not None else ():
+            query = select(ResultRow.document).where(ResultRow.auction == auction)
+            newest = self._session.exec(query.order_by(col(ResultRow.version).desc())).first()
+            if newest is not None:
+                published.append((delivery, Result.model_validate_json(newest).prices_eur_per_mwh))
         return nodal_prices(published, bus)
+
+    def _auctions(self, network: str, start: datetime, end: datetime) -> list[tuple[str, MarketPeriod]]:
+        """Auctions of a network with delivery between two times, the oldest first."""
+        # Delivery never begins before the gate closes.
+        query = select(AuctionRow).where(AuctionRow.network == network, AuctionRow.gate_closure < end)
+        rows = self._session.exec(query.order_by(col(AuctionRow.sequence)))
+        found = [(row.id, AuctionTerms.model_validate_json(row.terms).delivery) for row in rows]
+        return [(auction, delivery) for auction, delivery in found if delivery.start < end and start < delivery.end]

@@ -1,6 +1,6 @@
 """Network tariffs, their prices and their bills."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +18,11 @@ from market.store import UnitOfWork
 from market.workflow import tariffs as steps
 
 router = APIRouter(route_class=StrictRoute)
+MOST_PERIODS: Final = 4000
+"""Prices are for plans: a month of quarter-hours has 2976."""
 
 
-def _period(start: str, count: int, resolution: str) -> MarketPeriod:
+def _period(start: str, count: Annotated[int, Query(ge=1, le=MOST_PERIODS)], resolution: str) -> MarketPeriod:
     try:
         return MarketPeriod.model_validate({"start": start, "count": count, "resolution": resolution})
     except ValidationError as failure:
