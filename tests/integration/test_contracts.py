@@ -262,10 +262,10 @@ def test_a_call_that_is_being_decided_counts_and_a_failed_one_does_not(engine: E
     contract(engine, bilateral(max_calls_per_day=1))
     first, second, third = (open_auction(engine) for _ in range(3))
 
-    def interrupted(case: Any) -> Any:
+    def interrupted(case: Any, options: Any) -> Any:
         raise KeyboardInterrupt
 
-    def failing(case: Any) -> Any:
+    def failing(case: Any, options: Any) -> Any:
         raise SolverFailed("none")
 
     with pytest.raises(KeyboardInterrupt):
@@ -280,7 +280,7 @@ def test_an_interrupted_clearing_takes_up_the_rights_that_were_frozen(engine: En
     sold, auction = contract(engine, bilateral()), open_auction(engine)
     cases = []
 
-    def interrupted(case: Any) -> Any:
+    def interrupted(case: Any, options: Any) -> Any:
         cases.append(case.canonical_json())
         raise KeyboardInterrupt
 
@@ -290,9 +290,9 @@ def test_an_interrupted_clearing_takes_up_the_rights_that_were_frozen(engine: En
         contracting.terminate_contract(sold.id, Termination(at=GATE), dso="dso", now=GATE, work=work)
         work.commit()
 
-    def again(case: Any) -> Any:
+    def again(case: Any, options: Any) -> Any:
         cases.append(case.canonical_json())
-        return clear(case)
+        return clear(case, options)
 
     clear_auction(auction.id, now=GATE, engine=engine, clear=again)
     assert cases[0] == cases[1]

@@ -12,7 +12,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import contracting
 
 router = APIRouter(route_class=StrictRoute, prefix="/contracts")
@@ -31,21 +30,21 @@ def propose(terms: AnyContractTerms, who: Dso, world: WorldOf, key: IdempotencyK
 @router.get("")
 def contracts(who: Anyone, world: WorldOf, page: PageOf) -> list[Contract]:
     """One's own contracts in their newest versions; all for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(contracting.visible_contracts(who=who, work=work), lambda each: each.id)
 
 
 @router.get("/{contract}")
 def one_contract(contract: str, who: Anyone, world: WorldOf) -> Contract:
     """One of one's own contracts in its newest version."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return contracting.visible_versions(contract, who=who, work=work)[-1]
 
 
 @router.get("/{contract}/versions")
 def versions(contract: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Contract]:
     """All versions of a contract, the oldest first."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(contracting.visible_versions(contract, who=who, work=work), lambda each: str(each.version))
 
 
@@ -60,9 +59,9 @@ def replace(
 ) -> Contract:
     """Propose the version after the one that If-Match names."""
     version, now = if_match(match, "contract"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        following = contracting.replace_contract(contract, terms, version=version, dso=who.id, now=now, work=work)
-        work.commit()
+    following = world.write(
+        lambda work: contracting.replace_contract(contract, terms, version=version, dso=who.id, now=now, work=work)
+    )
     tag(response, following.version)
     return following
 
@@ -104,5 +103,5 @@ def availability(
 @router.get("/{contract}/transfers")
 def transfers(contract: str, who: Anyone, world: WorldOf, page: PageOf) -> list[ContractTransfer]:
     """The ledger of one of one's own contracts."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(contracting.contract_transfers(contract, who=who, work=work), lambda each: each.id)

@@ -14,7 +14,6 @@ from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import tariffs as steps
 
 router = APIRouter(route_class=StrictRoute)
@@ -46,14 +45,14 @@ def register(terms: TariffTerms, who: Dso, world: WorldOf, key: IdempotencyKey) 
 @router.get("/networks/{name}/tariffs")
 def of_network(name: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Tariff]:
     """The tariffs of a network."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(steps.network_tariffs(name, work=work), lambda each: each.id)
 
 
 @router.get("/tariffs/{tariff}")
 def one_tariff(tariff: str, who: Anyone, world: WorldOf) -> Tariff:
     """One tariff."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return work.tariffs.get(tariff)
 
 
@@ -62,7 +61,7 @@ def prices(
     tariff: str, period: PeriodOf, who: Anyone, world: WorldOf, bus: Annotated[BusId | None, Query()] = None
 ) -> TariffPrices:
     """What consuming more costs in `count` periods of `resolution` from `start` on, at a bus."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return steps.prices(tariff, period, bus, work=work)
 
 
@@ -79,7 +78,7 @@ def announce(tariff: str, window: CriticalWindow, who: Dso, world: WorldOf, key:
 @router.get("/tariffs/{tariff}/critical-windows")
 def announced(tariff: str, who: Anyone, world: WorldOf, page: PageOf) -> list[AnnouncedWindow]:
     """Announced critical windows, by their start."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         work.tariffs.get(tariff)
         return page.of(work.tariffs.announced(tariff), lambda each: each.start.isoformat())
 
@@ -97,5 +96,5 @@ def bill(tariff: str, terms: BillTerms, who: Dso, world: WorldOf, key: Idempoten
 @router.get("/tariffs/{tariff}/bills")
 def bills(tariff: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Bill]:
     """Bills under a tariff: one's own; all for its DSO and operators."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(steps.visible_bills(tariff, who=who, work=work), lambda each: each.id)
