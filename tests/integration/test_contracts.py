@@ -3,10 +3,8 @@
 14 kW are forecast and 10 kW of chargers nominated behind a cable that may carry 20 kW, in two hours: 4 kW too much.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +34,7 @@ from market.errors import (
     SolverFailed,
 )
 from market.ledger.transfers import balances
-from market.store import UnitOfWork, migrate, open_engine
+from market.store import UnitOfWork
 from market.workflow import contracting, ordering
 from market.workflow.clearing import clear_auction
 from market.workflow.outcome import published_result
@@ -61,17 +59,14 @@ _REQUEST: TypeAdapter[AnyRequestTerms] = TypeAdapter(AnyRequestTerms)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
-    migrate(engine)
-    with UnitOfWork(engine) as work:
+def engine(migrated: Engine) -> Engine:
+    with UnitOfWork(migrated) as work:
         for name, role in PEOPLE:
             who = Organisation.model_validate({"id": name, "name": name, "role": role})
             work.participants.add(who, client_id=name, secret_hash="#", now=NOON)
         ordering.register_network(Network.model_validate(NETWORK), dso="dso", now=NOON, work=work)
         work.commit()
-    yield engine
-    engine.dispose()
+    return migrated
 
 
 def open_auction(
