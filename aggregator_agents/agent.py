@@ -12,14 +12,16 @@ from aggregator_agents.bidding import Asking, nominated, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
-from aggregator_agents.planning import Valuation, plan
+from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
 from aggregator_agents.sessions import Pattern, actual, announced
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
 from api_spec.flexibility import EnvelopeTerms
+from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
 from api_spec.quality import BusAttributes, attributes_of
+from api_spec.tariffs import TariffPrices
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
@@ -57,7 +59,8 @@ class AggregatorConfig(Message):
     """An aggregator's table in a scenario or its own file.
 
     network : the one its sites are on. offers_before_gate : offers are sent from this long before the gate, when the
-    DSO's requests are known. seed : of who comes when.
+    DSO's requests are known. tariff : id of a network tariff whose energy prices count in the plans; absent = none.
+    seed : of who comes when.
     """
 
     network: str
@@ -66,6 +69,7 @@ class AggregatorConfig(Message):
     asking: Asking = Asking()
     behaviour: Behaviour = Behaviour()
     offers_before_gate: Duration = timedelta(hours=1)
+    tariff: TariffId | None = None
     seed: Count = 0
 
 
@@ -154,9 +158,10 @@ class EvAggregator:
         return tuple(each for each in inside if each.energy_wh > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
+        tariff = await self._tariff(auction)
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery))
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff))
         if now < auction.gate_closure - self._config.offers_before_gate:
             return
         window = await self._asked_for(auction)
@@ -165,22 +170,41 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = self._offer(place, auction, window)
+            terms = self._offer(place, auction, window, tariff.get(own.bus))
             if terms is not None:
                 await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
 
-    def _offer(self, place: _Place, auction: Auction, window: tuple[bool, ...]) -> EnvelopeTerms | None:
-        period, value = auction.delivery, self._config.value
-        usual = plan(place.site, self._sessions(place, period), period, value)
-        cap = auction.product.price_cap_eur_per_mwh
-        return offer(place.site, usual, period, value, window=window, asking=self._config.asking, price_cap=cap)
+    async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
+        """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
+        tariff = self._config.tariff
+        if tariff is None:
+            return {}
+        return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
 
-    def _nomination(self, period: MarketPeriod) -> BaselineNomination:
+    def _offer(
+        self, place: _Place, auction: Auction, window: tuple[bool, ...], prices: TariffPrices | None
+    ) -> EnvelopeTerms | None:
+        period = auction.delivery
+        return offer(
+            place.site,
+            self._plan(place, period, prices),
+            period,
+            self._config.value,
+            window=window,
+            asking=self._config.asking,
+            price_cap=auction.product.price_cap_eur_per_mwh,
+            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+        )
+
+    def _nomination(self, period: MarketPeriod, tariff: Mapping[str, TariffPrices]) -> BaselineNomination:
         plans = (
-            (place.site, plan(place.site, self._sessions(place, period), period, self._config.value))
-            for _, place in sorted(self._places.items())
+            (place.site, self._plan(place, period, tariff.get(bus))) for bus, place in sorted(self._places.items())
         )
         return BaselineNomination(buses=tuple(nominated(site, planned) for site, planned in plans))
+
+    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None) -> Plan:
+        sessions, tariff = self._sessions(place, period), tariff_on(period, prices)
+        return plan(place.site, sessions, period, self._config.value, tariff_eur_per_mwh=tariff)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -194,11 +218,12 @@ class EvAggregator:
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
             return
-        awards = await self._client.awards(auction.id)
+        awards, tariff = await self._client.awards(auction.id), await self._tariff(auction)
         for own in baseline.buses:
             if own.bus in self._places:
                 mine = [each for each in awards if each.bus == own.bus]
                 self._places[own.bus].control.order = Order.of(auction, own, mine)
+                self._places[own.bus].control.prices = tariff.get(own.bus)
         await self._report(auction, baseline, now)
 
     async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:

@@ -46,13 +46,16 @@ def offer(
     window: tuple[bool, ...],
     asking: Asking,
     price_cap: Decimal,
+    spread_eur_per_mwh: float = 0.0,
 ) -> EnvelopeTerms | None:
     """What the site can do instead of its plan, as the sum of what each vehicle can do.
 
     None where nothing can move, or only above the product's price cap [EUR/MWh].
 
     window : the periods in which a DSO asks for something. Charging there is moved to later, as soon as each vehicle's
-    room allows. The price is what that costs the drivers, per MWh of change.
+    room allows. The price is what that costs the drivers, per MWh of change. spread_eur_per_mwh : between the highest
+    and the lowest price of energy: the most that an MWh loses by being moved, of which each of its two changes bears
+    half.
     """
     inside = np.array(window)
     vehicles = [
@@ -70,7 +73,7 @@ def offer(
     moving = _moving(behind_wh, ahead_wh)
     cost_eur = sum(each.cost_eur(plan_w, value) for each, plan_w in moved)
     price = Decimal(f"{cost_eur / sum(each.moved_mwh(plan_w) for each, plan_w in moved):.2f}")
-    asked = max(price, asking.floor_eur_per_mwh)
+    asked = max(price + Decimal(f"{spread_eur_per_mwh / 2:.2f}"), asking.floor_eur_per_mwh)
     if asked > price_cap:
         return None
     return EnvelopeTerms(

@@ -11,11 +11,12 @@ from aggregator_agents.charging.station import ChargerSilent, PlugStatus, Statio
 from aggregator_agents.dispatch.allocation import Demand, allocate, urgency, within_held
 from aggregator_agents.dispatch.cloud import site_amps
 from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, FloatArray, Session, Site
-from aggregator_agents.planning import Corridor, Valuation, plan
+from aggregator_agents.planning import Corridor, Valuation, plan, tariff_on
 from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
+from api_spec.tariffs import TariffPrices
 
 LEASE: Final = timedelta(minutes=3)
 """A cap holds this long; a charger that hears nothing more falls back to what is safe on its own."""
@@ -23,6 +24,8 @@ _QUARTER: Final = timedelta(minutes=15)
 _FULL_WH: Final = 1.0
 _REBOUND_EUR_PER_MWH: Final = 50.0
 """Keeps the site below its baseline where nothing was sold: what was moved away must not come back as a new peak."""
+_DUTY_EUR_PER_MWH: Final = 10_000.0
+"""A called right is a duty, by law or by contract, whatever it pays: it comes before what drivers would like."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Order:
         for each in awards:
             awarded += np.array(each.power_w, dtype=np.float64)
             earns = np.maximum(earns, [float(price) for price in each.price_eur_per_mwh])
+            if each.contract is not None:
+                earns = np.where(np.array(each.power_w) != 0, _DUTY_EUR_PER_MWH, earns)
         missed = earns + float(auction.product.penalty_eur_per_mwh)
         target = np.maximum(np.array(baseline.power_w, dtype=np.float64) + awarded, 0.0)
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, _REBOUND_EUR_PER_MWH))
@@ -74,9 +79,10 @@ class SiteControl:
     """
 
     def __init__(self, site: Site, station: Station, value: Valuation) -> None:
-        """Without an order. expected : sessions that drivers announced."""
+        """Without an order. expected : sessions that drivers announced. prices : of the tariff that counts, if any."""
         self._site, self._station, self._value = site, station, value
         self.order: Order | None = None
+        self.prices: TariffPrices | None = None
         self.expected: tuple[Session, ...] = ()
         self.log: list[PlugMinute] = []
         self._budget: _Budget | None = None
@@ -155,7 +161,8 @@ class SiteControl:
         inside = [each.within(period) for each in sessions]
         drawn_wh = await self._station.metered_wh(period.start, now)
         corridor = self._corridor(period, drawn_wh / period.hours)
-        planned = plan(self._site, inside, period, self._value, corridor=corridor)
+        tariff = tariff_on(period, self.prices)
+        planned = plan(self._site, inside, period, self._value, corridor=corridor, tariff_eur_per_mwh=tariff)
         energy_wh = float(planned.total_w[0]) * period.hours
         return _Budget(now, period.start + period.resolution, energy_wh, connected)
 

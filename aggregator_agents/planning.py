@@ -1,6 +1,7 @@
 """From sessions to a charging plan: the cheapest one for the drivers within fuse and chargers. Pure.
 
-    minimise    sum_it (price_t + waiting x hours since arrival) x_it h + shortfall sum_i s_i + missed sum_t u_t h
+    minimise    sum_it (price + tariff_t + waiting x hours since arrival) x_it h + shortfall sum_i s_i
+                + missed sum_t u_t h
     energy i    sum_t x_it h + s_i = wanted_i
     fuse t      sum_i x_it <= usable
     charger c,t sum_i in c x_it <= min(charger, safe + z_ct)
@@ -25,6 +26,7 @@ from pydantic import Field
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site
 from aggregator_agents.linear_program import LinearProgram
 from api_spec.period import MarketPeriod
+from api_spec.tariffs import TariffPrices
 from api_spec.units import Message, NonNegative, Positive, Real
 
 _PER_MWH: Final = 1e-6
@@ -78,14 +80,30 @@ def plan(
     value: Valuation,
     *,
     corridor: Corridor | None = None,
+    tariff_eur_per_mwh: FloatArray | None = None,
 ) -> Plan:
-    """The cheapest plan; the equations stand above. Raises NoPlan where the solver fails (never for want of room)."""
+    """The cheapest plan; the equations stand above. Raises NoPlan where the solver fails (never for want of room).
+
+    tariff_eur_per_mwh : (period,) what energy costs in each period on top; absent = nothing.
+    """
     waited = [waited_h(each, period) for each in sessions]
-    cost = [value.price_eur_per_mwh + value.waiting_eur_per_mwh_hour * hours for hours in waited]
+    price = value.price_eur_per_mwh + (0.0 if tariff_eur_per_mwh is None else tariff_eur_per_mwh)
+    cost = [price + value.waiting_eur_per_mwh_hour * hours for hours in waited]
     power, shortfall = _solved(site, sessions, period, cost, value.shortfall_eur_per_mwh, corridor)
     worth = sum(float((each * own).sum()) for each, own in zip(cost, power, strict=True)) * period.hours
     cost_eur = _PER_MWH * (worth + value.shortfall_eur_per_mwh * float(shortfall.sum()))
     return Plan(tuple(sessions), power, shortfall, cost_eur)
+
+
+def tariff_on(period: MarketPeriod, known: TariffPrices | None) -> FloatArray:
+    """(period,) energy price of a tariff [EUR/MWh]; where it is not known, the mean of what is; 0 without a tariff."""
+    if known is None:
+        return np.zeros(period.count)
+    prices = np.array(known.energy_eur_per_mwh, dtype=np.float64)
+    at = np.array([(start - known.period.start) // known.period.resolution for start in period.starts()])
+    inside = (at >= 0) & (at < len(prices))
+    found: FloatArray = np.where(inside, prices[np.clip(at, 0, len(prices) - 1)], prices.mean())
+    return found
 
 
 def waited_h(session: Session, period: MarketPeriod) -> FloatArray:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from api_spec.defects import refuse
 from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
-from api_spec.ids import AuctionId, BusId, OfferId, OrganisationId
+from api_spec.ids import AuctionId, BusId, ContractId, OfferId, OrganisationId
 from api_spec.period import Instant
 from api_spec.units import Count, EurPerMwh, Message, Money, Vars
 
@@ -49,6 +49,7 @@ class Award(Message):
 
     version : of the result that it comes from; in continuous trading an offer can have an award in each match.
     price_eur_per_mwh : per period, received per MWh of |power_w| delivered (nodal price and uplift together).
+    contract : whose right is called; then the contract pays, at its own price, in its own ledger, and not the auction.
     """
 
     version: Count = 1
@@ -60,6 +61,7 @@ class Award(Message):
     price_eur_per_mwh: tuple[EurPerMwh, ...]
     payment_eur: Money
     uplift_eur: Money
+    contract: ContractId | None = None
 
 
 class AcknowledgementTerms(Message):

@@ -22,10 +22,12 @@ from api_spec.auction import (
 )
 from api_spec.award import AcknowledgedAward, Acknowledgement, AcknowledgementTerms, Award
 from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseline
+from api_spec.calendar import Span
+from api_spec.contracts import AnyContractTerms, Contract, ContractAcceptance, ContractTransfer, Termination
 from api_spec.dispute import Acceptance, Dispute, DisputeTerms, Rejection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
-from api_spec.ids import AuctionId, BusId, Identifier, NetworkId, OfferId, RequestId
+from api_spec.ids import AuctionId, BusId, ContractId, Identifier, NetworkId, OfferId, RequestId, TariffId
 from api_spec.metering import (
     Baseline,
     BaselineNomination,
@@ -38,6 +40,7 @@ from api_spec.metering import (
     ReadingTerms,
 )
 from api_spec.organisation import Credentials, Organisation, OrganisationTerms, Token
+from api_spec.period import MarketPeriod
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.problem import Problem, ProblemType
 from api_spec.product import Product, ProductName
@@ -45,6 +48,7 @@ from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
+from api_spec.tariffs import AnnouncedWindow, Bill, BillTerms, CriticalWindow, Tariff, TariffPrices, TariffTerms
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -428,10 +432,90 @@ class MarketClient:
         """Reliability scores of the caller's own places; of all for an operator."""
         return tuple([each async for each in self._pages("/v1/reliability", Reliability)])
 
+    # contracts
+
+    async def propose_contract(self, terms: AnyContractTerms, *, key: str | None = None) -> Contract:
+        """DSO: register a contract on a network of its own; a grid-code obligation is in force at once."""
+        return await self._post("/v1/contracts", terms, Contract, key=key)
+
+    async def contracts(self) -> tuple[Contract, ...]:
+        """The caller's contracts in their newest versions; all for an operator."""
+        return tuple([each async for each in self._pages("/v1/contracts", Contract)])
+
+    async def contract(self, contract: ContractId) -> Contract:
+        """One of the caller's contracts in its newest version."""
+        return await self._get(f"/v1/contracts/{contract}", Contract)
+
+    async def contract_versions(self, contract: ContractId) -> tuple[Contract, ...]:
+        """All versions of a contract, the oldest first."""
+        return tuple([each async for each in self._pages(f"/v1/contracts/{contract}/versions", Contract)])
+
+    async def replace_contract(self, contract: Contract, terms: AnyContractTerms) -> Contract:
+        """DSO: propose the version after `contract`, which stays in force until that one is accepted."""
+        headers = {"If-Match": f'"{contract.version}"'}
+        return await self._put(f"/v1/contracts/{contract.id}", terms, Contract, headers)
+
+    async def accept_contract(self, contract: Contract, *, key: str | None = None) -> Contract:
+        """Aggregator: accept this version of a contract."""
+        acceptance = ContractAcceptance(version=contract.version)
+        return await self._post(f"/v1/contracts/{contract.id}/acceptance", acceptance, Contract, key=key)
+
+    async def terminate_contract(
+        self, contract: ContractId, termination: Termination, *, key: str | None = None
+    ) -> Contract:
+        """DSO: end a contract at a time to come."""
+        return await self._post(f"/v1/contracts/{contract}/termination", termination, Contract, key=key)
+
+    async def pay_availability(self, contract: ContractId, span: Span, *, key: str | None = None) -> ContractTransfer:
+        """DSO and operator: pay what a contract owes for a time that is over, called or not."""
+        return await self._post(f"/v1/contracts/{contract}/availability", span, ContractTransfer, key=key)
+
+    async def contract_transfers(self, contract: ContractId) -> tuple[ContractTransfer, ...]:
+        """The ledger of one of the caller's contracts."""
+        return tuple([each async for each in self._pages(f"/v1/contracts/{contract}/transfers", ContractTransfer)])
+
+    # tariffs
+
+    async def register_tariff(self, terms: TariffTerms, *, key: str | None = None) -> Tariff:
+        """DSO: register a tariff of a network of its own."""
+        return await self._post("/v1/tariffs", terms, Tariff, key=key)
+
+    async def tariffs(self, network: NetworkId) -> tuple[Tariff, ...]:
+        """The tariffs of a network."""
+        listed = self._pages(f"/v1/networks/{quote(network, safe='')}/tariffs", Tariff)
+        return tuple([each async for each in listed])
+
+    async def tariff(self, tariff: TariffId) -> Tariff:
+        """One tariff."""
+        return await self._get(f"/v1/tariffs/{tariff}", Tariff)
+
+    async def tariff_prices(self, tariff: TariffId, period: MarketPeriod, bus: BusId | None = None) -> TariffPrices:
+        """What consuming more costs in every period, at a bus."""
+        query = {**period.model_dump(mode="json"), **({} if bus is None else {"bus": bus})}
+        return await self._get(f"/v1/tariffs/{tariff}/prices", TariffPrices, query)
+
+    async def announce_window(
+        self, tariff: TariffId, window: CriticalWindow, *, key: str | None = None
+    ) -> AnnouncedWindow:
+        """DSO: announce a critical window of its tariff."""
+        return await self._post(f"/v1/tariffs/{tariff}/critical-windows", window, AnnouncedWindow, key=key)
+
+    async def announced_windows(self, tariff: TariffId) -> tuple[AnnouncedWindow, ...]:
+        """Announced critical windows of a tariff, by their start."""
+        return tuple([each async for each in self._pages(f"/v1/tariffs/{tariff}/critical-windows", AnnouncedWindow)])
+
+    async def make_bill(self, tariff: TariffId, terms: BillTerms, *, key: str | None = None) -> Bill:
+        """DSO: bill a participant's consumption at a bus, for a time that is over."""
+        return await self._post(f"/v1/tariffs/{tariff}/bills", terms, Bill, key=key)
+
+    async def bills(self, tariff: TariffId) -> tuple[Bill, ...]:
+        """Bills under a tariff: the caller's own; all for its DSO and operators."""
+        return tuple([each async for each in self._pages(f"/v1/tariffs/{tariff}/bills", Bill)])
+
     # transport
 
-    async def _get(self, path: str, answer: type[M]) -> M:
-        return _read(await self._send("GET", path), answer)
+    async def _get(self, path: str, answer: type[M], query: Mapping[str, str] | None = None) -> M:
+        return _read(await self._send("GET", path if query is None else str(httpx.URL(path, params=query))), answer)
 
     async def _put(self, path: str, body: BaseModel, answer: type[M], headers: Mapping[str, str] | None = None) -> M:
         return _read(await self._send("PUT", path, body=body, headers=headers), answer)

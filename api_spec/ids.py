@@ -19,3 +19,6 @@ RequestId = Identifier
 OfferId = Identifier
 AuctionId = Identifier
 OrganisationId = Identifier
+ContractId = Identifier
+TariffId = Identifier
+BillId = Identifier

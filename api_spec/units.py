@@ -83,6 +83,8 @@ EurPerMwh = Annotated[
     WithJsonSchema({"type": "number", "minimum": -(10**7), "maximum": 10**7}),
 ]
 """A price [EUR/MWh], at most six decimals; a JSON number."""
+EurPerKw = EurPerMwh
+"""A price [EUR/kW], where a name ends on it for some time, at most six decimals; a JSON number."""
 Money = Annotated[
     Decimal,
     BeforeValidator(_fixed_point),

@@ -307,6 +307,27 @@ class DisputeDecided(FlexmarketError):
         self.dispute, self.state = dispute, state
 
 
+# --- instruments -----------------------------------------------------------------------------------------------------
+
+
+class ContractEnded(FlexmarketError):
+    """A contract that has ended can be neither accepted, replaced nor terminated."""
+
+    def __init__(self, contract: str, ended_at: datetime) -> None:
+        """Say since when."""
+        super().__init__(f"contract {contract} ended at {ended_at:%Y-%m-%d %H:%M:%S} UTC")
+        self.contract, self.ended_at = contract, ended_at
+
+
+class PeriodNotOver(FlexmarketError):
+    """What a span of time costs is known once it is over."""
+
+    def __init__(self, what: str, end: datetime) -> None:
+        """Say until when."""
+        super().__init__(f"{what} goes on until {end:%Y-%m-%d %H:%M} UTC")
+        self.what, self.end = what, end
+
+
 # --- clearing --------------------------------------------------------------------------------------------------------
 
 

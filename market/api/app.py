@@ -16,6 +16,7 @@ from market.api.readiness import Readiness, checks_of
 from market.api.routes import (
     auctions,
     condition,
+    contracts,
     identity,
     measurement,
     orders,
@@ -23,6 +24,7 @@ from market.api.routes import (
     reservations,
     resources,
     settlement,
+    tariffs,
 )
 from market.api.tokens import Tokens
 from market.api.watching import Watched
@@ -80,6 +82,8 @@ def create_app(
         measurement.router,
         reservations.router,
         settlement.router,
+        contracts.router,
+        tariffs.router,
     ):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)

@@ -45,6 +45,8 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.StatementAccepted: (ProblemType.STATEMENT_ACCEPTED, 409),
     errors.StatementDisputed: (ProblemType.STATEMENT_DISPUTED, 409),
     errors.DisputeDecided: (ProblemType.DISPUTE_DECIDED, 409),
+    errors.ContractEnded: (ProblemType.WRONG_STATE, 409),
+    errors.PeriodNotOver: (ProblemType.WRONG_STATE, 409),
 }
 _HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}

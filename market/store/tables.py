@@ -383,3 +383,82 @@ class QualityRow(_Table, table=True):
     delivered_at: datetime = Field(sa_type=UtcTime)
     recorded_at: datetime = Field(sa_type=UtcTime)
     document: str = Field(sa_type=Text)
+
+
+# --- instruments beside the market -----------------------------------------------------------------------------------
+
+
+class ContractRow(_Table, table=True):
+    """One version of a contract; its terms never change, the columns say since when and until when it is in force."""
+
+    __tablename__ = "contract"
+    __table_args__ = (UniqueConstraint("id", "version"),)
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(index=True)
+    version: int
+    dso: str = Field(foreign_key="organisation.id", index=True)
+    participant: str = Field(foreign_key="organisation.id", index=True)
+    network: str = Field(foreign_key="network.name", index=True)
+    terms: str = Field(sa_type=Text)
+    proposed_at: datetime = Field(sa_type=UtcTime)
+    accepted_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class RightRow(_Table, table=True):
+    """A right of a contract as it stands in the frozen book of an auction."""
+
+    __tablename__ = "contract_right"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    offer: str = Field(sa_type=Text, primary_key=True)
+    contract: str = Field(sa_type=Text, index=True)
+    document: str = Field(sa_type=Text)
+
+
+class ContractTransferRow(_Table, table=True):
+    """An immutable entry of a contract's ledger."""
+
+    __tablename__ = "contract_transfer"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    contract: str = Field(sa_type=Text, index=True)
+    auction: str | None = Field(default=None, sa_type=Text, foreign_key="auction.id", index=True)
+    start: datetime = Field(sa_type=UtcTime)
+    end: datetime = Field(sa_type=UtcTime)
+    debit: str = Field(sa_type=Text)
+    credit: str = Field(sa_type=Text)
+    amount_eur: Decimal = Field(sa_type=Euro)
+    memo: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=UtcTime)
+
+
+class TariffRow(_Table, table=True):
+    """A tariff; it never changes."""
+
+    __tablename__ = "tariff"
+    id: str = Field(primary_key=True)
+    network: str = Field(foreign_key="network.name", index=True)
+    document: str = Field(sa_type=Text)
+
+
+class CriticalWindowRow(_Table, table=True):
+    """An announced critical window of a tariff."""
+
+    __tablename__ = "critical_window"
+    sequence: int | None = Field(default=None, primary_key=True)
+    tariff: str = Field(foreign_key="tariff.id", index=True)
+    document: str = Field(sa_type=Text)
+
+
+class BillRow(_Table, table=True):
+    """A bill; it never changes."""
+
+    __tablename__ = "bill"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    tariff: str = Field(sa_type=Text, foreign_key="tariff.id", index=True)
+    participant: str = Field(sa_type=Text, index=True)
+    document: str = Field(sa_type=Text)

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from market.store.auctions import Auctions
 from market.store.catalogue import Catalogue
+from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
 from market.store.disputes import Disputes
 from market.store.engine import READING
@@ -22,6 +23,7 @@ from market.store.orders import Orders
 from market.store.participants import Participants
 from market.store.reservations import Reservations
 from market.store.resources import Resources
+from market.store.tariffs import Tariffs
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
@@ -33,8 +35,7 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, disputes, jobs, catalogue, resources, reservations, meters, deliveries :
-    queries and writes, each over its own tables.
+    participants, auctions, orders, ... : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
@@ -56,6 +57,8 @@ class UnitOfWork:
         self.catalogue = Catalogue(self._session)
         self.resources = Resources(self._session)
         self.reservations = Reservations(self._session)
+        self.contracts = Contracts(self._session)
+        self.tariffs = Tariffs(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

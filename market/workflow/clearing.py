@@ -24,6 +24,7 @@ from market import clearing
 from market.clearing.options import Options
 from market.clearing.watched import Clearing, clear_within
 from market.errors import BeingCleared, ClearingError, LeaseLost
+from market.instruments.calling import at_contract_terms, paid_by_market
 from market.ledger.awards import awards_of
 from market.ledger.matches import of_version
 from market.ledger.transfers import pending_transfers
@@ -33,6 +34,7 @@ from market.orderbook.continuous import remaining
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
 from market.workflow import telling
+from market.workflow.calling import rights_in_book
 from market.workflow.cluster import clearing_on
 from market.workflow.quality import relied_on
 from market.workflow.reserving import check_obligations, keep_reservations
@@ -170,13 +172,14 @@ def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, O
 def standing_case(book: Auction, work: UnitOfWork) -> Case:
     """What stands in an auction's book; of continuous trading, what is left of it after all matches so far."""
     network, _ = work.participants.network(book.network)
+    submitted = [each.offer for each in work.orders.offers(book.id) if each.state == "active"]
     case = case_of(
         book,
         network,
         forecast=work.auctions.forecast(book.id),
         baselines=work.orders.baselines(book.id),
         requests=[each.request for each in work.orders.requests(book.id)],
-        offers=relied_on(book, [each.offer for each in work.orders.offers(book.id) if each.state == "active"], work),
+        offers=[*relied_on(book, submitted, work), *rights_in_book(book, submitted, work)],
     )
     return remaining(case, work.auctions.awards(book.id)) if book.product.trading == "continuous" else case
 
@@ -202,9 +205,9 @@ def _published(auction: str, case: Case, result: Result, worker: Worker, now: da
 
 def keep_result(book: Auction, case: Case, result: Result, *, now: datetime, work: UnitOfWork) -> None:
     """Publish a result as the auction's next version, with its awards and what they reserve."""
-    awards = awards_of(case, result)
+    awards = at_contract_terms(awards_of(case, result), work.contracts.rights(book.id), book.delivery)
     version = work.auctions.publish(book.id, case, result, awards, now=now)
-    work.money.post(of_version(pending_transfers(book, awards, at=now), version))
+    work.money.post(of_version(pending_transfers(book, paid_by_market(awards), at=now), version))
     keep_reservations(book, awards, now=now, work=work)
 
 

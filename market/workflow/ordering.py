@@ -19,6 +19,7 @@ from market.orderbook.continuous import admit_continuous, require_baseline_unsol
 from market.orderbook.cover import require_cover
 from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
+from market.workflow.calling import require_contracted
 from market.workflow.history import require_history
 
 
@@ -84,6 +85,7 @@ def nominate_baseline(
     admit_baseline(nomination, book, network)
     if book.product.trading == "continuous":
         require_baseline_unsold(work.auctions.awards(auction, participant=participant))
+    require_contracted(nomination, book, participant=participant, now=now, work=work)
 
     work.orders.nominate(auction, participant, nomination, now=now)
     return baseline(auction, participant=participant, work=work)

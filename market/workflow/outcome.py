@@ -7,6 +7,7 @@ from api_spec.organisation import Organisation
 from api_spec.settlement import Transfer
 from market.clearing.terms import lowest_ask, offered_range_w
 from market.errors import NotPublished
+from market.instruments.calling import paid_as_awarded
 from market.store import UnitOfWork
 from market.store.auctions import Published
 
@@ -37,7 +38,9 @@ def published_result(auction: str, *, who: Organisation, work: UnitOfWork) -> Pu
         prices_eur_per_mwh=result.prices_eur_per_mwh,
         limits=result.limits,
         verification=result.verification,
-        offers=tuple(each for each in result.offers if everything or each.id in own),
+        offers=paid_as_awarded(
+            (each for each in result.offers if everything or each.id in own), work.auctions.awards(auction)
+        ),
     )
 
 

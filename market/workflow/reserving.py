@@ -8,6 +8,7 @@ from api_spec.award import Award
 from api_spec.organisation import Organisation
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from market.errors import ObligationsOpen
+from market.instruments.calling import paid_by_market
 from market.ledger.availability import availability_statements, availability_transfers
 from market.ledger.transfers import voiding_transfers
 from market.orderbook.obligation import obligations_of, reservations_of
@@ -26,7 +27,7 @@ def check_obligations(book: Auction, *, work: UnitOfWork) -> None:
         return
     offers = [each.offer for each in work.orders.offers(book.id) if each.state == "active"]
 
-    obligations = obligations_of(reservations, book, offers, work.auctions.awards(book.id))
+    obligations = obligations_of(reservations, book, offers, paid_by_market(work.auctions.awards(book.id)))
 
     work.reservations.record(obligations)
 

@@ -10,9 +10,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from api_spec.auction import Auction
+from api_spec.contracts import ContractTransfer
 from api_spec.metering import Reading, ReadingTerms
 from api_spec.settlement import DsoStatement
 from market.errors import DeliveryNotOver, NotAdmitted, NotSettled, ReadingsMissing, WrongState
+from market.instruments.calling import paid_by_market
+from market.ledger.contracts import called_transfers
 from market.ledger.disputes import require_correctable
 from market.ledger.lines import Inputs, missing_reading
 from market.ledger.settlement import correct, settle
@@ -78,6 +81,7 @@ def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStat
 
     work.money.add_settlement(before, after, readings=readings, disputes=len(inputs.disputes))
     work.money.post(posted)
+    work.contracts.post(_called(book, inputs, work, now=now))
     record_quality(book, after.statements, inputs.baselines, now=now, work=work)
     return after.dso
 
@@ -117,6 +121,7 @@ def _settled(auction: str, now: datetime, work: UnitOfWork) -> Auction:
 
     work.money.add_settlement(None, settlement, readings=readings, disputes=0)
     work.money.post((*voided, *posted))
+    work.contracts.post(_called(book, inputs, work, now=now))
     freeze_baselines(book, now=now, work=work)
     record_quality(book, settlement.statements, inputs.baselines, now=now, work=work)
     work.auctions.save_state(settled_book)
@@ -128,16 +133,30 @@ def _settleable(book: Auction, work: UnitOfWork, *, now: datetime) -> bool:
         return not open_obligations(book, work=work)
     try:
         inputs, _ = _inputs(book, work, now=now)
-    except ReadingsMissing:  # of the baseline's method
+        _called(book, inputs, work, now=now)
+    except ReadingsMissing:  # of the baseline's method, or of what a contract called
         return False
     return inputs.missing != "wait" or missing_reading(book, inputs) is None
+
+
+def _called(book: Auction, inputs: Inputs, work: UnitOfWork, *, now: datetime) -> tuple[ContractTransfer, ...]:
+    """What contracts owe for what the auction called of them, less what they have paid."""
+    return called_transfers(
+        book,
+        work.auctions.awards(book.id),
+        work.contracts.called(book.id),
+        inputs.baselines,
+        inputs.readings,
+        posted=work.contracts.transfers(auction=book.id),
+        at=now,
+    )
 
 
 def _inputs(book: Auction, work: UnitOfWork, *, now: datetime) -> tuple[Inputs, int]:
     """Everything on record that an auction is settled from, and how many messages of readings are in it."""
     readings, due = work.orders.readings(book.id), book.delivery.end + book.product.readings_due
     inputs = Inputs(
-        awards=tuple(work.auctions.awards(book.id)),
+        awards=paid_by_market(work.auctions.awards(book.id)),
         baselines=settlement_baselines(book, now=now, work=work),
         readings=metered(readings, book.delivery),
         late=late_periods(readings, book.delivery, due=due),

@@ -20,6 +20,7 @@ from api_spec.flexibility import AnyRequestTerms
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
+from api_spec.tariffs import TariffTerms
 from market.settings import Settings
 from tests.running_market import RunningMarket, running_market
 from tests.unit.dso_agents.street import street
@@ -123,6 +124,26 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     assert quality.accuracy > 0.8
     for each in agent.driver_report():
         assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
+
+
+async def test_a_tariff_that_it_is_told_to_count_moves_its_plan(place: Place) -> None:
+    """Energy costs 300 EUR/MWh until 18 o'clock and 100 from then on: who waits loses less, so all charge from then."""
+    band = {"windows": [{"start": "00:00", "end": "18:00"}], "price_eur_per_mwh": 300}
+    energy = {"name": "energy", "kind": "energy", "price_eur_per_mwh": 100, "bands": [band]}
+    terms = {
+        "name": "day",
+        "network": "street",
+        "zone": "UTC",
+        "valid_from": "2026-01-01T00:00Z",
+        "components": [energy],
+    }
+    tariff = await place.dso.register_tariff(TariffTerms.model_validate(terms))
+
+    await EvAggregator.build(place.fleet, {**FLEET, "tariff": tariff.id}).cycle(NOON)
+
+    (drawn,) = (await place.fleet.baseline(place.auction)).buses
+    assert drawn.power_w[:8] == (0,) * 8
+    assert sum(drawn.power_w[8:]) / 4 == pytest.approx(3 * 8_000, rel=0.01)
 
 
 async def test_an_auction_on_another_network_is_none_of_its_business(place: Place) -> None:

@@ -24,10 +24,20 @@ def offered(
     window: tuple[bool, ...] = FIRST_HALF_HOUR,
     waiting: float = 10,
     cap: int = 900,
+    spread: float = 0.0,
 ) -> EnvelopeTerms | None:
     period, value = quarters(len(window)), Valuation(waiting_eur_per_mwh_hour=waiting)
     usual = plan(place, sessions, period, value)
-    return offer(place, usual, period, value, window=window, asking=ASKING, price_cap=Decimal(cap))
+    return offer(
+        place,
+        usual,
+        period,
+        value,
+        window=window,
+        asking=ASKING,
+        price_cap=Decimal(cap),
+        spread_eur_per_mwh=spread,
+    )
 
 
 def test_one_vehicle_offers_nine_tenths_of_its_half_hour_and_charges_it_an_hour_later() -> None:
@@ -48,6 +58,13 @@ def test_the_price_is_the_drivers_cost_and_never_below_the_floor() -> None:
 
     assert dear is not None and dear.price_eur_per_mwh == Decimal("50.00")
     assert cheap is not None and cheap.price_eur_per_mwh == Decimal(1)
+
+
+def test_half_of_what_energy_may_lose_by_being_moved_is_asked_on_top() -> None:
+    """5 EUR/MWh of waiting, as above; between the dearest and the cheapest hour of the tariff are 40 EUR/MWh."""
+    made = offered(site(), [vehicle()], spread=40)
+
+    assert made is not None and made.price_eur_per_mwh == Decimal("25.00")
 
 
 def test_above_the_price_cap_nothing_is_offered() -> None:

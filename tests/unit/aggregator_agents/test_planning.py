@@ -1,9 +1,13 @@
 """Charging plans of sites small enough to plan by hand."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
-from aggregator_agents.planning import Corridor, Valuation, plan
+from aggregator_agents.planning import Corridor, Valuation, plan, tariff_on
+from api_spec.period import MarketPeriod
+from api_spec.tariffs import TariffPrices
 from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
 
 VALUE = Valuation(waiting_eur_per_mwh_hour=10)
@@ -71,3 +75,25 @@ def test_an_empty_site_draws_nothing() -> None:
 
     assert planned.total_w.tolist() == [0.0] * 4
     assert planned.cost_eur == 0
+
+
+def test_a_tariff_that_saves_more_than_waiting_costs_moves_charging_to_the_cheap_hours() -> None:
+    """One hour of charging: at once for 300, or two hours later for 100 at 10 EUR/MWh for every hour of waiting."""
+    tariff = np.array([300.0] * 8 + [100.0] * 8)
+    planned = plan(site(), [vehicle()], quarters(16), VALUE, tariff_eur_per_mwh=tariff)
+
+    assert planned.total_w == pytest.approx([0.0] * 8 + [FULL_W] * 4 + [0.0] * 4)
+    assert planned.cost_eur == pytest.approx((100 + 2.5 * 10) * FULL_W * 1e-6)
+
+
+def test_a_period_without_a_known_price_has_the_mean_of_those_that_are_known() -> None:
+    period = quarters(4)
+    known = TariffPrices(
+        tariff="tar",
+        period=MarketPeriod(start=period.start, resolution=2 * period.resolution, count=1),
+        energy_eur_per_mwh=(Decimal(80),),
+        critical_eur_per_kw=(Decimal(0),),
+        peak_eur_per_kw_month=(Decimal(0),),
+    )
+    assert tariff_on(period, known) == pytest.approx([80] * 4)
+    assert tariff_on(period, None) == pytest.approx([0] * 4)

@@ -27,7 +27,9 @@ MINUTE = timedelta(minutes=1)
 EXACT = Behaviour(lag_s=0, accuracy=1)
 
 
-def sold(delivery: MarketPeriod, baseline_w: Iterable[float], awarded_w: Iterable[int]) -> Order:
+def sold(
+    delivery: MarketPeriod, baseline_w: Iterable[float], awarded_w: Iterable[int], *, contract: str | None = None
+) -> Order:
     auction = Auction(
         id="auc",
         dso="dso",
@@ -46,6 +48,7 @@ def sold(delivery: MarketPeriod, baseline_w: Iterable[float], awarded_w: Iterabl
         price_eur_per_mwh=tuple(Decimal(100) if w else Decimal(0) for w in powers),
         payment_eur=Decimal(1),
         uplift_eur=Decimal(0),
+        contract=contract,
     )
     return Order.of(auction, BusPower(bus="lot", power_w=tuple(round(w) for w in baseline_w)), [award])
 
@@ -69,6 +72,18 @@ async def test_without_a_market_a_vehicle_charges_at_once() -> None:
     assert await metered_w(station, delivery) == pytest.approx([FULL_W] * 4 + [0.0] * 4)
     (driver,) = station.outcomes()
     assert driver.delivered_wh == pytest.approx(driver.asked_wh)
+
+
+@pytest.mark.parametrize(("contract", "kept"), [("con", True), (None, False)])
+async def test_a_called_right_comes_before_a_driver_who_needs_it_all(contract: str | None, kept: bool) -> None:
+    """An hour at the plug for an hour's energy. Going without costs 2000 EUR/MWh: more than an offer earns."""
+    place, delivery = site(), quarters(4)
+    station = EmulatedStation(place, [vehicle(stays_h=1)], since=NOON, behaviour=EXACT)
+    control = SiteControl(place, station, Valuation())
+    control.order = sold(delivery, [FULL_W] * 4, [-5_520] * 4, contract=contract)
+    await run(control, minutes=60)
+
+    assert bool((await metered_w(station, delivery)).max() <= 5_521) is kept
 
 
 async def test_what_was_sold_is_not_drawn_and_the_driver_is_full_in_the_end() -> None:

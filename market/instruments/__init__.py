@@ -1,0 +1,1 @@
+"""Instruments beside the market: what contracts and tariffs mean for the clearing, for money and for plans. Pure."""

@@ -1,0 +1,122 @@
+"""The ledgers of contracts: what was called in auctions, and what is paid for availability. Accounts of their own.
+
+Settlement of called rights starts where the market's ends: at one participant and bus the market's awards are delivered
+first, then contracts in the order of their rights' ids, each from what those before it should have left (UFTP rule).
+What is missing counts once: a right's deficiency is at most what was called of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.calendar import Span
+from api_spec.contracts import Contract, ContractTransfer
+from api_spec.units import MONEY_PLACES
+from market.errors import ReadingsMissing
+from market.ledger.delivery import Delivery, deliver
+
+Place: TypeAlias = tuple[str, str]
+"""A participant and a bus."""
+_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+
+
+def called_transfers(
+    auction: Auction,
+    awards: Iterable[Award],
+    contracts: Mapping[str, Contract],
+    baselines: Mapping[Place, tuple[int, ...]],
+    readings: Mapping[Place, tuple[int | None, ...]],
+    *,
+    posted: Sequence[ContractTransfer],
+    at: datetime,
+) -> tuple[ContractTransfer, ...]:
+    """What contracts owe for what an auction called of them, less what was posted for it: one entry per contract.
+
+    awards : all of the auction. contracts : the versions that were called, by id. readings : what counts per period
+    [W]; None where nothing was metered. Repeated with later readings, it gives the difference. Raises ReadingsMissing.
+    """
+    due: dict[str, Fraction] = defaultdict(Fraction)
+    before = _after_market(awards, baselines)
+    for award in sorted((each for each in awards if each.contract is not None), key=lambda each: each.offer):
+        place, contract = (award.participant, award.bus), contracts[award.contract or ""]
+        metered = readings.get(place, (None,) * auction.delivery.count)
+        due[contract.id] += _owed(auction, award, contract, before[place], metered, at)
+        before[place] = [b + w for b, w in zip(before[place], award.power_w, strict=True)]
+    paid: dict[str, list[ContractTransfer]] = defaultdict(list)
+    for each in posted:
+        paid[each.contract].append(each)
+    span = Span(start=auction.delivery.start, end=auction.delivery.end)
+    found = []
+    for name, owed in sorted(due.items()):
+        amount = _money(owed) - sum((each.amount_eur for each in paid[name]), Decimal(0))
+        if amount or not paid[name]:
+            entry = f"{auction.id}:{len(paid[name]) + 1}"
+            found.append(_transfer(name, amount, entry, span, "called", at, auction.id))
+    return tuple(found)
+
+
+def availability_transfer(contract: str, amount: Decimal, span: Span, *, at: datetime) -> ContractTransfer:
+    """Pay what a contract owes for a span, called or not; a negative amount is a payment by the participant."""
+    return _transfer(contract, amount, f"availability:{span.start:%Y%m%dT%H%M%SZ}", span, "availability", at, None)
+
+
+def _after_market(awards: Iterable[Award], baselines: Mapping[Place, tuple[int, ...]]) -> dict[Place, list[int]]:
+    """Per place, what would be drawn with the market's awards and nothing else [W]."""
+    drawn = {place: list(power_w) for place, power_w in baselines.items()}
+    for award in awards:
+        if award.contract is None:
+            place = (award.participant, award.bus)
+            drawn[place] = [b + w for b, w in zip(drawn[place], award.power_w, strict=True)]
+    return drawn
+
+
+def _owed(
+    auction: Auction, award: Award, contract: Contract, before_w: list[int], metered: Sequence[int | None], at: datetime
+) -> Fraction:
+    """Price x delivered - penalty x missing, over all periods that were called; exact."""
+    owed, penalty = Fraction(0), Fraction(contract.terms.penalty_eur_per_mwh)
+    for period, (ordered, price) in enumerate(zip(award.power_w, award.price_eur_per_mwh, strict=True)):
+        if ordered:
+            delivery = _delivery(auction, award, period, before_w[period], metered[period], at)
+            missing = min(delivery.deficiency_w, abs(ordered))
+            owed += Fraction(price) * abs(delivery.delivered_w) - penalty * missing
+    return owed * Fraction(auction.delivery.resolution.total_seconds()) / 3600 / 10**6
+
+
+def _delivery(
+    auction: Auction, award: Award, period: int, before_w: int, metered_w: int | None, at: datetime
+) -> Delivery:
+    """One period; without a reading as the product says, once readings are due."""
+    ordered, product = award.power_w[period], auction.product
+    if metered_w is not None:
+        return deliver(baseline_w=before_w, ordered_w=ordered, metered_w=metered_w)
+    if product.missing_readings == "wait" or at < auction.delivery.end + product.readings_due:
+        raise ReadingsMissing(award.participant, award.bus, auction.delivery.starts()[period])
+    return Delivery(delivered_w=0, deficiency_w=abs(ordered) if product.missing_readings == "undelivered" else 0)
+
+
+def _money(amount: Fraction) -> Decimal:
+    """Rounded half to even to 1e-4 EUR, from the exact value."""
+    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY
+
+
+def _transfer(
+    contract: str, amount: Decimal, name: str, span: Span, memo: str, at: datetime, auction: str | None
+) -> ContractTransfer:
+    return ContractTransfer(
+        id=f"{contract}:{name}",
+        contract=contract,
+        auction=auction,
+        start=span.start,
+        end=span.end,
+        debit=f"contract:{contract}:dso",
+        credit=f"contract:{contract}:participant",
+        amount_eur=amount,
+        memo=memo,
+        at=at,
+    )

@@ -1,0 +1,99 @@
+"""Tariffs, their announced windows, the bills they made, and the readings and nodal prices that bills are made from."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from api_spec.auction import AuctionTerms
+from api_spec.calendar import Span
+from api_spec.metering import ReadingTerms
+from api_spec.period import MarketPeriod
+from api_spec.result import Result
+from api_spec.tariffs import AnnouncedWindow, Bill, Tariff
+from market.errors import NotFound
+from market.instruments.metered import Metered
+from market.instruments.pricing import NodalPrice, nodal_prices
+from market.store.tables import AuctionRow, BillRow, CriticalWindowRow, ReadingRow, ResultRow, TariffRow
+
+
+class Tariffs:
+    """Tariffs and bills of one database transaction."""
+
+    def __init__(self, session: Session) -> None:
+        """Within one transaction."""
+        self._session = session
+
+    def add(self, tariff: Tariff) -> None:
+        """Keep a new tariff."""
+        self._session.add(TariffRow(id=tariff.id, network=tariff.network, document=tariff.model_dump_json()))
+        self._session.flush()
+
+    def get(self, tariff: str, *, lock: bool = False) -> Tariff:
+        """A tariff by its id; NotFound. lock : until the transaction ends, nobody else announces or bills under it."""
+        row = self._session.get(TariffRow, tariff, with_for_update=lock or None)
+        if row is None:
+            raise NotFound("tariff", tariff)
+        return Tariff.model_validate_json(row.document)
+
+    def of_network(self, network: str) -> list[Tariff]:
+        """Tariffs of a network, in the order of ids."""
+        query = select(TariffRow.document).where(TariffRow.network == network).order_by(col(TariffRow.id))
+        return [Tariff.model_validate_json(document) for document in self._session.exec(query)]
+
+    def announce(self, window: AnnouncedWindow) -> None:
+        """Keep a critical window."""
+        self._session.add(CriticalWindowRow(tariff=window.tariff, document=window.model_dump_json()))
+        self._session.flush()
+
+    def announced(self, tariff: str) -> tuple[AnnouncedWindow, ...]:
+        """Critical windows of a tariff, by their start."""
+        query = select(CriticalWindowRow.document).where(CriticalWindowRow.tariff == tariff)
+        windows = [AnnouncedWindow.model_validate_json(document) for document in self._session.exec(query)]
+        return tuple(sorted(windows, key=lambda each: each.start))
+
+    def add_bill(self, bill: Bill) -> None:
+        """Keep a bill."""
+        document = bill.model_dump_json()
+        row = BillRow(id=bill.id, tariff=bill.tariff, participant=bill.participant, document=document)
+        self._session.add(row)
+        self._session.flush()
+
+    def bills(self, tariff: str, *, participant: str | None = None) -> list[Bill]:
+        """Bills under a tariff in the order they were made: all of them, or one participant's."""
+        query = select(BillRow.document).where(BillRow.tariff == tariff)
+        if participant is not None:
+            query = query.where(BillRow.participant == participant)
+        found = self._session.exec(query.order_by(col(BillRow.sequence)))
+        return [Bill.model_validate_json(document) for document in found]
+
+    def metered(self, network: str, participant: str, bus: str, span: Span) -> Iterator[Metered]:
+        """What a participant's resources drew at a bus, as reported in auctions of a network; the newest first."""
+        for auction, delivery in reversed(self._auctions(network, span.start, span.end)):
+            query = select(ReadingRow.document).where(
+                ReadingRow.auction == auction, ReadingRow.participant == participant
+            )
+            for document in self._session.exec(query.order_by(col(ReadingRow.version).desc())):
+                reading = ReadingTerms.model_validate_json(document)
+                for each in reading.buses:
+                    if each.bus == bus:
+                        step = delivery.resolution
+                        yield from (Metered(reading.start + at * step, step, w) for at, w in enumerate(each.power_w))
+
+    def nodal_prices(self, network: str, bus: str | None, *, start: datetime, end: datetime) -> NodalPrice:
+        """Published nodal prices of a network at a bus, of auctions with delivery between two times."""
+        published = []
+        for auction, delivery in self._auctions(network, start, end) if bus is not None else ():
+            query = select(ResultRow.document).where(ResultRow.auction == auction)
+            newest = self._session.exec(query.order_by(col(ResultRow.version).desc())).first()
+            if newest is not None:
+                published.append((delivery, Result.model_validate_json(newest).prices_eur_per_mwh))
+        return nodal_prices(published, bus)
+
+    def _auctions(self, network: str, start: datetime, end: datetime) -> list[tuple[str, MarketPeriod]]:
+        """Auctions of a network with delivery between two times, the oldest first."""
+        # Delivery never begins before the gate closes.
+        query = select(AuctionRow).where(AuctionRow.network == network, AuctionRow.gate_closure < end)
+        rows = self._session.exec(query.order_by(col(AuctionRow.sequence)))
+        found = [(row.id, AuctionTerms.model_validate_json(row.terms).delivery) for row in rows]
+        return [(auction, delivery) for auction, delivery in found if delivery.start < end and start < delivery.end]
