@@ -33,6 +33,7 @@ class ProblemType(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     PRECONDITION_FAILED = "precondition-failed"
     PRECONDITION_REQUIRED = "precondition-required"
+    TOO_MANY = "too-many"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
 

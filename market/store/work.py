@@ -7,15 +7,18 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.deliveries import Deliveries
 from market.store.money import Money
 from market.store.orders import Orders
+from market.store.outbox import Outbox
 from market.store.participants import Participants
+from market.store.webhooks import Webhooks
 
 
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money : queries and writes, each over its own tables.
+    participants, auctions, orders, money, outbox, webhooks, deliveries : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -29,6 +32,9 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.outbox = Outbox(self._session)
+        self.webhooks = Webhooks(self._session)
+        self.deliveries = Deliveries(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

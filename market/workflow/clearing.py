@@ -16,6 +16,7 @@ from market.clearing.watched import clear_within
 from market.errors import ClearingError
 from market.ledger.awards import awards_of
 from market.ledger.transfers import pending_transfers
+from market.notices import story
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork
@@ -60,12 +61,15 @@ def due_auctions(*, now: datetime, engine: Engine) -> list[str]:
 def _frozen_book(auction: str, *, now: datetime, engine: Engine) -> Case:
     with UnitOfWork(engine) as work:
         book = work.auctions.get(auction)
-        if book.state == "open":
+        closes = book.state == "open"
+        if closes:
             book = moved(book, "closed", now=now)
         if book.state != "clearing":
             book = moved(book, "clearing", now=now)
         work.auctions.save_state(book)
         case = _case(book, work)
+        if closes:
+            work.outbox.add(story.closed(auction, now=now))
         work.commit()
     return case
 
@@ -89,6 +93,7 @@ def _published(auction: str, case: Case, result: Result, *, now: datetime, engin
         work.auctions.publish(auction, case, result, awards, now=now)
         work.money.post(pending_transfers(book, awards, at=now))
         work.auctions.save_state(book)
+        work.outbox.add(story.published(auction, awards, now=now))
         work.commit()
     return book
 
@@ -97,5 +102,6 @@ def _failed(auction: str, failure: ClearingError, *, now: datetime, engine: Engi
     with UnitOfWork(engine) as work:
         book = moved(work.auctions.get(auction), "failed", now=now, failure=str(failure))
         work.auctions.save_state(book)
+        work.outbox.add(story.failed(auction, now=now))
         work.commit()
     return book

@@ -12,6 +12,7 @@ from api_spec.grid import Network
 from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
 from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
+from market.notices import story
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.states import require_open
@@ -36,6 +37,7 @@ def open_auction(
     require_open(auction, now=now)
 
     work.auctions.add(auction)
+    work.outbox.add(story.opened(auction.id, now=now))
     return auction
 
 
@@ -58,6 +60,7 @@ def submit_request(
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
 
     work.orders.add_request(receipt)
+    work.outbox.add(story.requested(auction, request.id, now=now))
     return receipt
 
 
@@ -65,6 +68,7 @@ def withdraw_request(auction: str, request: str, *, dso: str, now: datetime, wor
     """Take a request out of the book."""
     _open_book(auction, now, work, dso=dso)
     work.orders.withdraw_request(auction, request)
+    work.outbox.add(story.request_withdrawn(auction, request, now=now))
 
 
 def nominate_baseline(

@@ -9,6 +9,7 @@ from api_spec.metering import Reading, ReadingTerms
 from market.errors import DeliveryNotOver, NotAdmitted, WrongState
 from market.ledger.settlement import Place, statements
 from market.ledger.transfers import settling_transfers
+from market.notices import story
 from market.orderbook.metering import metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork
@@ -26,7 +27,9 @@ def submit_reading(
     if defects:
         raise NotAdmitted(defects)
 
-    return work.orders.add_reading(auction, participant, reading, now=now)
+    kept = work.orders.add_reading(auction, participant, reading, now=now)
+    work.outbox.add(story.metered(kept))
+    return kept
 
 
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
@@ -49,6 +52,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
         work.money.add_statements(settled)
         work.money.post(transfers)
         work.auctions.save_state(settled_book)
+        work.outbox.add(story.settled(auction, settled, now=now))
         work.commit()
     return settled_book
 
