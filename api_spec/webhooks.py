@@ -1,8 +1,8 @@
 """Webhooks: where an organisation wants to be told of events, what became of each, and how a receiver checks one.
 
 Deliveries follow the Standard Webhooks specification 1.0: the body is the event; `webhook-id` is the event's id,
-`webhook-timestamp` the time of the attempt in whole seconds, and `webhook-signature` one `v1,` signature for each secret
-in force, separated by spaces. An event may come more than once, each time under the same id.
+`webhook-timestamp` the time of the attempt in whole seconds, `webhook-signature` one `v1,` signature for each secret in
+force, separated by spaces. An event may come more than once, each time under the same id.
 """
 
 import base64

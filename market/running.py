@@ -72,7 +72,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     try:
         settings = Settings(runs_dir=folder.parent)
-        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
+        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False, send_webhooks=False)
         serve_until_stopped(api, listening)
     finally:
         engine.dispose()

@@ -13,7 +13,8 @@ class Settings(BaseSettings):
 
     database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
     access token. local_zone : whose clock the pages show. clearing_limit : a clearing that takes longer is stopped, and
-    its auction fails; absent = clearing runs in the market's own process and is not watched.
+    its auction fails; absent = clearing runs in the market's own process and is not watched. webhooks_allow_private :
+    webhooks may lead to this network's own addresses and go without TLS, for tests and for a market within one site.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -26,3 +27,4 @@ class Settings(BaseSettings):
     token_ttl: timedelta = timedelta(minutes=15)
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")
     clearing_limit: timedelta | None = timedelta(minutes=15)
+    webhooks_allow_private: bool = False

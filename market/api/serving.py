@@ -20,6 +20,15 @@ class MarketDidNotStart(FlexmarketError):
     """The server did not come up."""
 
 
+class _Server(uvicorn.Server):
+    """A server that tells open event streams to end before it waits for its connections to."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Go down."""
+        await self.config.app.state.world.feed.close()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError where the port is taken."""
     # asyncio turns Nagle's delay off (40 ms on every answer) only where the socket names its protocol.
@@ -36,13 +45,13 @@ def listen(host: str, port: int) -> socket.socket:
 def serve_until_stopped(api: FastAPI, listening: socket.socket) -> None:
     """Serve in this thread until Ctrl-C or a TERM signal."""
     with contextlib.suppress(KeyboardInterrupt):  # what uvicorn raises again once it has shut down
-        uvicorn.Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
+        _Server(uvicorn.Config(api, log_level="warning")).run(sockets=[listening])
 
 
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""
-    server = uvicorn.Server(uvicorn.Config(api, log_level="warning"))
+    server = _Server(uvicorn.Config(api, log_level="warning"))
     with listen(LOOPBACK, 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="market")
         thread.start()

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from market.api.feed import Feed
 from market.api.tokens import Tokens
 from market.clock import Clock
 from market.ids import NewId
@@ -15,13 +16,14 @@ from market.workflow.clearing import Clearing, clearing_within
 
 @dataclass(frozen=True)
 class World:
-    """One market. tokens : its issuer of access tokens. new_id : where identifiers come from."""
+    """One market. tokens : its issuer of access tokens. new_id : where identifiers come from. feed : its streams."""
 
     settings: Settings
     clock: Clock
     engine: Engine
     tokens: Tokens
     new_id: NewId
+    feed: Feed
 
     @property
     def clearing(self) -> Clearing:

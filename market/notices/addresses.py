@@ -2,11 +2,23 @@
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 _6TO4: Final = IPv6Network("2002::/16")  # RFC 3056
 _TEREDO: Final = IPv6Network("2001::/32")  # RFC 4380
 _UNICAST: Final = IPv6Network("2000::/3")  # all that is assigned for use on the internet, RFC 4291
+
+
+def may_be_called(url: str) -> str | None:
+    """Why a webhook may not lead to a URL, as far as that can be told before its host is resolved; None = it may."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return "must begin with https://"
+    try:
+        return None if is_public(parts.hostname or "") else "must not lead to an address that is not public"
+    except ValueError:
+        return None
 
 
 def is_public(address: str) -> bool:

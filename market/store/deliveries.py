@@ -99,9 +99,9 @@ class Deliveries:
     def record(self, claimed: Claimed, attempt: Attempt, *, next_at: datetime | None, gone: bool) -> None:
         """Keep what an attempt came to, and give the webhook back.
 
-        next_at : when a failed one is to be repeated; None = it is dead. gone : the receiver wants nothing any more; the
-        webhook is disabled and all that waits for it is dead. Nothing is kept where the lease has passed to another
-        sender, or the webhook was removed.
+        next_at : when a failed one is to be repeated; None = it is dead. gone : the receiver wants nothing any more,
+        so the webhook is disabled and all that waits for it is dead. Nothing is kept where the lease has passed to
+        another sender, or the webhook was removed.
         """
         query = select(DeliveryRow, WebhookRow).join(WebhookRow, col(WebhookRow.id) == col(DeliveryRow.webhook))
         query = query.where(DeliveryRow.id == claimed.delivery, WebhookRow.lease == claimed.lease)

@@ -74,10 +74,11 @@ class Outbox:
             raise NotFound("event", event)
         return found
 
-    def newest(self, audiences: Sequence[str]) -> str:
-        """Id of the newest event for some audiences; START where there is none."""
-        query = select(OutboxRow.id).where(col(OutboxRow.audience).in_(audiences))
-        return self._session.exec(query.order_by(col(OutboxRow.sequence).desc()).limit(1)).one_or_none() or START
+    def newest(self, audiences: Sequence[str]) -> tuple[int, str]:
+        """Place and id of the newest event for some audiences; 0 and START where there is none."""
+        query = select(OutboxRow.sequence, OutboxRow.id).where(col(OutboxRow.audience).in_(audiences))
+        found = self._session.exec(query.order_by(col(OutboxRow.sequence).desc()).limit(1)).one_or_none()
+        return (0, START) if found is None else (found[0] or 0, found[1])
 
     def end(self) -> int:
         """Place of the newest event of all; 0 where there is none."""
