@@ -35,6 +35,7 @@ class ProblemType(StrEnum):
     PRECONDITION_REQUIRED = "precondition-required"
     TOO_MANY = "too-many"
     UNAVAILABLE = "unavailable"
+    OUT_OF_SPACE = "out-of-space"
     INTERNAL = "internal"
 
 

@@ -1,29 +1,25 @@
 """The market's HTTP application."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from market.api import problems
 from market.api.feed import Feed
-from market.api.intake import BodyLimit
+from market.api.intake import BodyLimit, CrowdLimit
 from market.api.pages import elsewhere, pages
 from market.api.routes import auctions, events, identity, orders, outcome, webhooks
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clock import Clock
 from market.ids import NewId, random_id
-from market.push.calling import Caller
-from market.push.sender import Sender
+from market.push.sender import sending
 from market.settings import Settings
-from market.workflow.clearing import clear_auction, due_auctions
-
-log = structlog.get_logger()
+from market.store.writer import BatchWriter
+from market.workflow.gatekeeping import watched_gates
 
 
 def create_app(
@@ -39,23 +35,26 @@ def create_app(
 
     watch_gates : close gates and clear when their time has come. send_webhooks : send what is due to webhooks.
     """
-    world = World(settings, clock, engine, Tokens(clock, settings.token_ttl), new_id, Feed(engine))
+    tokens, writer = Tokens(clock, settings.token_ttl), BatchWriter(engine, waiting=settings.most_waiting)
+    world = World(settings, clock, engine, tokens, new_id, writer, Feed(engine))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_watch_gates(world))] if watch_gates else []
-        tasks += [asyncio.create_task(_send_webhooks(world))] if send_webhooks else []
-        yield
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        async with contextlib.AsyncExitStack() as running:
+            running.enter_context(world.writer)
+            if watch_gates:
+                at_once = settings.clearings_at_once
+                running.enter_context(watched_gates(world.clearing, clock=clock, engine=engine, at_once=at_once))
+            if send_webhooks:
+                private = settings.webhooks_allow_private
+                await running.enter_async_context(sending(engine=engine, clock=clock, allow_private=private))
+            yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
     app = FastAPI(title="flexmarket", version=version("flexmarket"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.world = world
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(CrowdLimit, most=settings.most_at_once)
     problems.install(app)
     app.include_router(identity.tokens)
     for router in (identity.router, auctions.router, orders.router, outcome.router, webhooks.router, events.router):
@@ -69,29 +68,3 @@ def create_app(
 
     app.include_router(elsewhere)
     return app
-
-
-async def _watch_gates(world: World, *, every_s: float = 1.0) -> None:
-    """Clear what is due; an auction whose clearing was interrupted is taken up again in the next round."""
-    while True:
-        with _logged("looking for due auctions"):
-            for auction in await asyncio.to_thread(due_auctions, now=world.clock.now(), engine=world.engine):
-                with _logged(f"clearing {auction}"):
-                    await asyncio.to_thread(
-                        clear_auction, auction, now=world.clock.now(), engine=world.engine, clear=world.clearing
-                    )
-        await asyncio.sleep(every_s)
-
-
-async def _send_webhooks(world: World) -> None:
-    async with Caller(allow_private=world.settings.webhooks_allow_private) as caller:
-        await Sender(world.engine, world.clock, caller).run()
-
-
-@contextlib.contextmanager
-def _logged(what: str) -> Iterator[None]:
-    """Log what goes wrong, and go on: no failure of one auction may stop the others."""
-    try:
-        yield
-    except Exception as failure:
-        log.error("interrupted", what=what, error=type(failure).__name__, exc_info=failure)

@@ -4,16 +4,21 @@ from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import TypeAlias
 
 from api_spec.case import Case
 from api_spec.result import Result
 from market import clearing
+from market.clearing.options import DEFAULT, Options
 from market.errors import ClearingError, SolverFailed
 
-Clearing = Callable[[Case], Result]
+Clearing: TypeAlias = Callable[[Case, Options], Result]
+"""How a case is cleared: in this process, in one that can be stopped, or somewhere else."""
 
 
-def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear) -> Result:
+def clear_within(
+    case: Case, options: Options = DEFAULT, *, limit: timedelta, clear: Clearing = clearing.clear
+) -> Result:
     """Clear a case in another process, which is killed when it takes longer than `limit`.
 
     clear : of a module, so that the process finds it. Raises SolverFailed where it hung or died, and ClearingError with
@@ -24,7 +29,7 @@ def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear)
     process.start()
     there.close()
     try:
-        here.send(case.model_dump_json())
+        here.send((case.model_dump_json(), options))
         if not here.poll(limit.total_seconds()):
             raise SolverFailed(f"hung: stopped after {limit.total_seconds():g} s")
         cleared, text = here.recv()
@@ -42,8 +47,8 @@ def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear)
 
 def _work(connection: Connection, clear: Clearing) -> None:
     """What the process does: one case in, one result or refusal out."""
-    case = Case.model_validate_json(connection.recv())
+    document, options = connection.recv()
     try:
-        connection.send((True, clear(case).model_dump_json()))
+        connection.send((True, clear(Case.model_validate_json(document), options).model_dump_json()))
     except ClearingError as failure:
         connection.send((False, str(failure)))

@@ -1,7 +1,9 @@
 """The sender of webhooks: claims what is due, calls, keeps what came of it. Any number of them may run at once."""
 
 import asyncio
+import contextlib
 import random
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -68,8 +70,8 @@ class Sender:
         return len(claimed)
 
     async def _deliver(self, claimed: Claimed) -> None:
-        at = self._clock.now()
         try:
+            at = await asyncio.to_thread(self._clock.now)
             attempt = await self._attempt(claimed, at)
             await asyncio.to_thread(self._record, claimed, attempt)
         except Exception as failure:  # its lease ends, and it is sent again; the others go on meanwhile
@@ -96,6 +98,19 @@ class Sender:
         with UnitOfWork(self._engine) as work:
             work.deliveries.record(claimed, attempt, next_at=next_at, gone=attempt.status == _GONE)
             work.commit()
+
+
+@contextlib.asynccontextmanager
+async def sending(*, engine: Engine, clock: Clock, allow_private: bool) -> AsyncIterator[None]:
+    """Send while the block runs. allow_private : also to addresses of this network and without TLS."""
+    async with Caller(allow_private=allow_private) as caller:
+        running = asyncio.create_task(Sender(engine, clock, caller).run(), name="webhooks")
+        try:
+            yield
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
 
 
 def signed_headers(claimed: Claimed, at: datetime) -> dict[str, str]:

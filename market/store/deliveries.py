@@ -9,15 +9,24 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select, update
 
-from api_spec.events import EVENT, EventId
+from api_spec.events import EVENT, EventId, EventType
 from api_spec.organisation import Organisation
 from api_spec.webhooks import Attempt, Delivery, DeliveryState, WebhookTerms
-from market.errors import NotFound, WebhookDisabled
+from market.errors import NotFound
 from market.ids import random_id
 from market.notices.story import Notice, audiences_of
 from market.store.tables import DeliveryRow, OrganisationRow, OutboxRow, WebhookRow
 
 _ATTEMPTS: Final[TypeAdapter[tuple[Attempt, ...]]] = TypeAdapter(tuple[Attempt, ...])
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A webhook in force, with what it is to be told: types = None is all that its organisation may hear of."""
+
+    webhook: str
+    audiences: tuple[str, ...]
+    types: tuple[EventType, ...] | None
 
 
 @dataclass(frozen=True)
@@ -43,28 +52,26 @@ class Deliveries:
         """Within one transaction."""
         self._session = session
 
-    def queue(self, notices: Iterable[Notice]) -> None:
-        """Queue events, which the outbox holds already, for every webhook that is to be told of them."""
+    def listening(self) -> list[Listener]:
+        """Webhooks that are in force. They stay until the transaction ends: who removes one waits."""
         query = select(WebhookRow, OrganisationRow).join(OrganisationRow).where(col(WebhookRow.disabled_at).is_(None))
-        # A webhook that is being removed is waited for: it must not pull away the ground under a state change.
+        # Without the lock, a webhook that is removed meanwhile would make a state change of the market fail.
         query = query.order_by(col(WebhookRow.sequence)).with_for_update(read=True, key_share=True, of=WebhookRow)
-        listening = [
-            (row.id, WebhookTerms.model_validate_json(row.terms).types, audiences_of(_organisation(owner)))
+        return [
+            Listener(row.id, audiences_of(_organisation(owner)), WebhookTerms.model_validate_json(row.terms).types)
             for row, owner in self._session.exec(query)
         ]
-        for each in notices:
-            for webhook, types, audiences in listening:
-                if each.audience in audiences and (types is None or each.event.type in types):
-                    self._session.add(
-                        DeliveryRow(
-                            id=random_id("dlv"),
-                            webhook=webhook,
-                            event=each.event.id,
-                            state="pending",
-                            due_at=each.event.occurred_at,
-                        )
-                    )
-            self._session.flush()
+
+    def queue(self, notice: Notice, listening: Iterable[Listener]) -> None:
+        """Queue an event, which the outbox holds already, for each webhook that is to be told of it."""
+        event = notice.event
+        for each in listening:
+            if notice.audience in each.audiences and (each.types is None or event.type in each.types):
+                row = DeliveryRow(
+                    id=random_id("dlv"), webhook=each.webhook, event=event.id, state="pending", due_at=event.occurred_at
+                )
+                self._session.add(row)
+        self._session.flush()
 
     def claim(self, *, now: datetime, until: datetime, most: int) -> list[Claimed]:
         """Claim deliveries that are due, for one sender `until` then: of each webhook only the first that is not done.
@@ -138,10 +145,8 @@ class Deliveries:
         return [_delivery(row, document) for row, document in rows]
 
     def repeat(self, webhook: str, delivery: str, *, now: datetime) -> Delivery:
-        """Queue a delivery again, from now on and as often as the first time; NotFound, WebhookDisabled."""
+        """Queue a delivery again, from now on and as often as the first time; NotFound."""
         row = self._row(webhook, delivery)
-        if self._session.exec(select(WebhookRow.disabled_at).where(WebhookRow.id == webhook)).one() is not None:
-            raise WebhookDisabled(webhook)
         row.state, row.due_at, row.failed = "pending", now, 0
         self._session.add(row)
         self._session.flush()

@@ -1,6 +1,7 @@
 """The transactional outbox: events become durable with what they tell of, and none is told that did not happen."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,18 +31,37 @@ class Outbox:
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
         self._session = session
+        self._given: list[Notice] = []
 
     def add(self, notices: Iterable[Notice]) -> None:
-        """Keep events, and queue each for every webhook that is to be told. The last thing before the commit.
+        """Give events to be told; they are written when the transaction is committed."""
+        self._given.extend(notices)
+
+    @contextlib.contextmanager
+    def undone_with_failure(self) -> Iterator[None]:
+        """Where the block fails, what it gave is not told."""
+        before = len(self._given)
+        try:
+            yield
+        except BaseException:
+            del self._given[before:]
+            raise
+
+    def write(self) -> None:
+        """Write what was given, and queue it for every webhook that is to be told: the last thing before the commit.
 
         Transactions that tell something commit one after the other from here on. Without that, on PostgreSQL, an event
-        could become visible after one with a later place, and a reader who is past that place would never see it.
+        could become visible after one with a later place, and a reader who is past that place would never see it. The
+        lock comes after all others, so that nobody who holds it waits for a row.
         """
+        if not self._given:
+            return
+        deliveries = Deliveries(self._session)
         self._session.flush()
+        listening = deliveries.listening()
         if self._session.get_bind().dialect.name == "postgresql":
             self._session.connection().execute(select(func.pg_advisory_xact_lock(_ORDER)))
-        kept = list(notices)
-        for each in kept:
+        for each in self._given:
             event = each.event
             row = OutboxRow(
                 id=event.id,
@@ -52,7 +72,8 @@ class Outbox:
             )
             self._session.add(row)
             self._session.flush()
-        Deliveries(self._session).queue(kept)
+            deliveries.queue(each, listening)
+        self._given.clear()
 
     def after(
         self, place: int, audiences: Sequence[str], *, auction: str | None = None, limit: int = 100

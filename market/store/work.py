@@ -1,24 +1,36 @@
 """The unit of work: one transaction, and the queries that workflow steps ask of it."""
 
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeVar
 
+import stamina
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
 from market.store.deliveries import Deliveries
+from market.store.jobs import Jobs
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.outbox import Outbox
 from market.store.participants import Participants
 from market.store.webhooks import Webhooks
 
+T = TypeVar("T")
+ATTEMPTS: Final = 6
+_OVERTAKEN: Final = frozenset({"40001", "40P01", "23505"})
+"""SQLSTATE of what ends well when it is done again: serialization failure, deadlock, and a row that another transaction
+made first (the repetition finds it there)."""
+
 
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money, outbox, webhooks, deliveries : queries and writes, each over its own tables.
+    participants, auctions, orders, money, jobs, outbox, webhooks, deliveries : queries and writes, each over its own
+    tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,6 +44,7 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.jobs = Jobs(self._session)
         self.outbox = Outbox(self._session)
         self.webhooks = Webhooks(self._session)
         self.deliveries = Deliveries(self._session)
@@ -42,5 +55,34 @@ class UnitOfWork:
         self._session.close()
 
     def commit(self) -> None:
-        """Make everything durable, at once."""
+        """Make everything durable, at once, with what it gave to tell."""
+        self.outbox.write()
         self._session.commit()
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What fails inside is undone, and nothing else of the transaction."""
+        with self.outbox.undone_with_failure(), self._session.begin_nested():
+            yield
+
+
+def transact(engine: Engine, step: Callable[[UnitOfWork], T]) -> T:
+    """Run a step in a transaction of its own and commit; all of it again where the database broke it off.
+
+    The step may run several times; what it leaves outside of the database must not mind.
+    """
+    for attempt in again_when_overtaken():
+        with attempt, UnitOfWork(engine) as work:
+            answer = step(work)
+            work.commit()
+    return answer
+
+
+def again_when_overtaken() -> Iterable[stamina.Attempt]:
+    """Attempts at a whole transaction, with jittered pauses between them."""
+    return stamina.retry_context(on=overtaken, attempts=ATTEMPTS, timeout=20.0, wait_initial=0.01, wait_max=0.5)
+
+
+def overtaken(failure: Exception) -> bool:
+    """Whether the database broke a transaction off that ends well when it is done again."""
+    return isinstance(failure, DBAPIError) and getattr(failure.orig, "sqlstate", None) in _OVERTAKEN

@@ -19,7 +19,7 @@ def submit_reading(
     auction: str, reading: ReadingTerms, *, participant: str, now: datetime, work: UnitOfWork
 ) -> Reading:
     """Keep meter readings of a published auction; a later message replaces what it repeats."""
-    book = work.auctions.get(auction)
+    book = work.auctions.get(auction, lock="order")
     if book.state != "published":
         raise WrongState(auction, book.state, "metered")
     own = work.orders.baseline(auction, participant)
@@ -38,7 +38,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
     Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
-        book = work.auctions.get(auction)
+        book = work.auctions.get(auction, lock="close")
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api_spec.defects import Defect
-from api_spec.webhooks import SECRET_PREFIX, Webhook, WebhookTerms
-from market.errors import NotAdmitted, TooManyWebhooks
+from api_spec.webhooks import SECRET_PREFIX, Delivery, Webhook, WebhookTerms
+from market.errors import NotAdmitted, TooManyWebhooks, WebhookDisabled
 from market.ids import NewId, random_id
 from market.notices.addresses import may_be_called
 from market.store import UnitOfWork
@@ -45,6 +45,13 @@ def create_webhook(
 def rotate_secret(webhook: str, *, organisation: str, now: datetime, work: UnitOfWork) -> Webhook:
     """Give a webhook a new secret; deliveries are signed with the old one, too, for another day."""
     return work.webhooks.rotate(webhook, organisation=organisation, secret=_new_secret(), until=now + OVERLAP)
+
+
+def redeliver(webhook: str, delivery: str, *, organisation: str, now: datetime, work: UnitOfWork) -> Delivery:
+    """Send an event to a webhook again; NotFound, WebhookDisabled."""
+    if work.webhooks.get(webhook, organisation=organisation).disabled_at is not None:
+        raise WebhookDisabled(webhook)
+    return work.deliveries.repeat(webhook, delivery, now=now)
 
 
 def _new_secret() -> str:

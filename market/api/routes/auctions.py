@@ -69,10 +69,8 @@ def one_auction(auction: str, who: Anyone, world: WorldOf) -> Auction:
 @router.put("/auctions/{auction}/forecast")
 def submit_forecast(auction: str, forecast: Forecast, who: Dso, world: WorldOf) -> Forecast:
     """Set or replace the forecast of what no aggregator nominates."""
-    with UnitOfWork(world.engine) as work:
-        kept = ordering.submit_forecast(auction, forecast, dso=who.id, now=world.clock.now(), work=work)
-        work.commit()
-    return kept
+    now = world.clock.now()
+    return world.write(lambda work: ordering.submit_forecast(auction, forecast, dso=who.id, now=now, work=work))
 
 
 @router.get("/auctions/{auction}/bus-baselines")

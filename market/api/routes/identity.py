@@ -39,10 +39,9 @@ def register_organisation(
     key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> Credentials:
     """Register an organisation; its secret is shown once, so no answer is stored for a repeated key."""
-    with UnitOfWork(world.engine) as work:
-        credentials = identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
-        work.commit()
-    return credentials
+    return world.write(
+        lambda work: identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
+    )
 
 
 @router.get("/organisations/me")

@@ -44,9 +44,8 @@ def requests(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Re
 @router.delete("/requests/{request}", status_code=204)
 def withdraw_request(auction: str, request: str, who: Dso, world: WorldOf) -> None:
     """Withdraw a request."""
-    with UnitOfWork(world.engine) as work:
-        ordering.withdraw_request(auction, request, dso=who.id, now=world.clock.now(), work=work)
-        work.commit()
+    now = world.clock.now()
+    world.write(lambda work: ordering.withdraw_request(auction, request, dso=who.id, now=now, work=work))
 
 
 @router.put("/baseline")
@@ -54,10 +53,10 @@ def nominate_baseline(
     auction: str, nomination: BaselineNomination, who: Aggregator, world: WorldOf, response: Response
 ) -> Baseline:
     """Nominate or replace one's baseline, of all buses at once."""
-    with UnitOfWork(world.engine) as work:
-        now = world.clock.now()
-        kept = ordering.nominate_baseline(auction, nomination, participant=who.id, now=now, work=work)
-        work.commit()
+    now = world.clock.now()
+    kept = world.write(
+        lambda work: ordering.nominate_baseline(auction, nomination, participant=who.id, now=now, work=work)
+    )
     tag(response, kept.version, frozen=kept.frozen)
     return kept
 
@@ -116,9 +115,11 @@ def replace_offer(
 ) -> OfferReceipt:
     """Replace the version of an offer that If-Match names."""
     version, now = if_match(match, "offer"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        receipt = ordering.replace_offer(auction, offer, terms, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    receipt = world.write(
+        lambda work: ordering.replace_offer(
+            auction, offer, terms, version=version, participant=who.id, now=now, work=work
+        )
+    )
     tag(response, receipt.version)
     return receipt
 
@@ -127,6 +128,6 @@ def replace_offer(
 def withdraw_offer(auction: str, offer: str, who: Aggregator, world: WorldOf, match: IfMatch = None) -> None:
     """Withdraw the version of an offer that If-Match names."""
     version, now = if_match(match, "offer"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        ordering.withdraw_offer(auction, offer, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    world.write(
+        lambda work: ordering.withdraw_offer(auction, offer, version=version, participant=who.id, now=now, work=work)
+    )

@@ -48,9 +48,7 @@ def one_webhook(webhook: str, who: Anyone, world: WorldOf) -> Webhook:
 @router.delete("/{webhook}", status_code=204)
 def delete_webhook(webhook: str, who: Anyone, world: WorldOf) -> None:
     """No longer be told; what was on its way is forgotten."""
-    with UnitOfWork(world.engine) as work:
-        work.webhooks.remove(webhook, organisation=who.id)
-        work.commit()
+    world.write(lambda work: work.webhooks.remove(webhook, organisation=who.id))
 
 
 @router.post("/{webhook}/rotate-secret")
@@ -80,11 +78,8 @@ def deliveries(
 @router.post("/{webhook}/deliveries/{delivery}/redeliver", status_code=202)
 def redeliver(webhook: str, delivery: str, who: Anyone, world: WorldOf) -> Delivery:
     """Send an event again, under the same id; harmless to repeat."""
-    with UnitOfWork(world.engine) as work:
-        work.webhooks.get(webhook, organisation=who.id)
-        queued = work.deliveries.repeat(webhook, delivery, now=world.clock.now())
-        work.commit()
-    return queued
+    now = world.clock.now()
+    return world.write(lambda work: steps.redeliver(webhook, delivery, organisation=who.id, now=now, work=work))
 
 
 def _with_secret(webhook: Webhook, organisation: str, world: WorldOf) -> WebhookWithSecret:
