@@ -108,6 +108,8 @@ def verified(body: bytes, headers: Mapping[str, str], secret: str, *, now: datet
         signatures = [base64.b64decode(each[3:]) for each in given["webhook-signature"].split() if each[:3] == "v1,"]
     except (KeyError, ValueError, OverflowError, OSError, binascii.Error) as failure:
         raise NotVerified("the headers of a signed webhook are missing or malformed") from failure
+    if not key:
+        raise NotVerified("without a secret nothing can be verified")
     if abs(now - sent_at) > TOLERANCE:
         raise NotVerified(f"signed at {sent_at.isoformat()}, more than {TOLERANCE} from now")
     expected = hmac.digest(key, b".".join((message.encode(), stamp.encode(), body)), hashlib.sha256)
