@@ -272,7 +272,7 @@ class MarketClient:
     async def _listen(self, path: str, last: EventId | None) -> AsyncIterator[StreamMessage]:
         """Messages of one stream until it ends; raises httpx.TransportError where it is cut off."""
         resume = {} if last is None else {"Last-Event-ID": last}
-        timeout = httpx.Timeout(self._http.timeout, read=_SILENCE_S)
+        timeout = httpx.Timeout(**{**self._http.timeout.as_dict(), "read": _SILENCE_S})
         for fresh in (False, True):
             headers = {**resume, **await self._bearer()}
             async with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
