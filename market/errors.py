@@ -321,6 +321,15 @@ class SolverFailed(ClearingError):
         self.status = status
 
 
+class ClusterUnavailable(FlexmarketError):
+    """The cluster that is to clear cannot; what was to be cleared stays as it is."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        """Say where and why."""
+        super().__init__(f"the cluster at {address} cannot clear: {reason}")
+        self.address, self.reason = address, reason
+
+
 class ResultRefused(ClearingError):
     """The check that stands between clearing and publication found something wrong."""
 

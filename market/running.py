@@ -16,8 +16,9 @@ from sqlalchemy import Engine
 from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.clearing.watched import Clearing
 from market.clock import SimulatedClock, SystemClock
-from market.errors import AlreadyExists, FlexmarketError, NoSuchDatabase, SecondWorker
+from market.errors import AlreadyExists, ClusterUnavailable, FlexmarketError, NoSuchDatabase, SecondWorker
 from market.figures.run_folder import REPORT
 from market.settings import Settings
 from market.simulation.archive import archive
@@ -30,7 +31,7 @@ from market.store import migrate, open_engine
 from market.store.database_clock import DatabaseClock
 from market.store.sole_worker import sole_worker
 from market.terminal import BAD_INPUT, console, stderr, stop
-from market.workflow.clearing import clearing_within
+from market.workflow.clearing import clearing_by
 from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator
 
@@ -38,10 +39,10 @@ from market.workflow.identity import bootstrap_operator
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
     settings = Settings()
-    with _opened(settings) as engine:
+    with _opened(settings) as (engine, clear):
         listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
         console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
-        serve_until_stopped(create_app(settings, clock=DatabaseClock(engine), engine=engine), listening)
+        serve_until_stopped(create_app(settings, clock=DatabaseClock(engine), engine=engine, clear=clear), listening)
 
 
 def work() -> None:
@@ -49,24 +50,23 @@ def work() -> None:
     settings, ended = Settings(), threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: ended.set())
-    with _opened(settings) as engine:
+    with _opened(settings) as (engine, clear):
         console.print(f"flexmarket clears {settings.clearings_at_once} auctions at a time (Ctrl-C ends it)")
-        clear = clearing_within(settings.clearing_limit)
         clock, at_once = DatabaseClock(engine), settings.clearings_at_once
         with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
             ended.wait()
 
 
 @contextlib.contextmanager
-def _opened(settings: Settings) -> Iterator[Engine]:
-    """The migrated database, to be served by this process; a sentence on stderr where it cannot be."""
+def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
+    """The migrated database and how to clear, for this process; a sentence on stderr where one of them is not there."""
     try:
         engine = open_engine(settings.database_url)
-        with sole_worker(engine):
+        with sole_worker(engine), clearing_by(settings.cluster, limit=settings.clearing_limit) as clear:
             migrate(engine)
-            yield engine
+            yield engine, clear
             engine.dispose()
-    except (NoSuchDatabase, SecondWorker) as failure:
+    except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
         raise stop(str(failure), status=1) from failure
 
 

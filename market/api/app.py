@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from market import clearing
 from market.api import problems
 from market.api.feed import Feed
 from market.api.intake import BodyLimit, CrowdLimit
@@ -14,6 +15,7 @@ from market.api.pages import elsewhere, pages
 from market.api.routes import auctions, events, identity, orders, outcome, webhooks
 from market.api.tokens import Tokens
 from market.api.world import World
+from market.clearing.watched import Clearing
 from market.clock import Clock
 from market.ids import NewId, random_id
 from market.push.sender import sending
@@ -27,6 +29,7 @@ def create_app(
     *,
     clock: Clock,
     engine: Engine,
+    clear: Clearing = clearing.clear,
     watch_gates: bool = True,
     send_webhooks: bool = True,
     new_id: NewId = random_id,
@@ -36,7 +39,7 @@ def create_app(
     watch_gates : close gates and clear when their time has come. send_webhooks : send what is due to webhooks.
     """
     tokens, writer = Tokens(clock, settings.token_ttl), BatchWriter(engine, waiting=settings.most_waiting)
-    world = World(settings, clock, engine, tokens, new_id, writer, Feed(engine))
+    world = World(settings, clock, engine, tokens, new_id, clear, writer, Feed(engine))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +47,7 @@ def create_app(
             running.enter_context(world.writer)
             if watch_gates:
                 at_once = settings.clearings_at_once
-                running.enter_context(watched_gates(world.clearing, clock=clock, engine=engine, at_once=at_once))
+                running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
             if send_webhooks:
                 private = settings.webhooks_allow_private
                 await running.enter_async_context(sending(engine=engine, clock=clock, allow_private=private))

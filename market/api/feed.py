@@ -76,5 +76,5 @@ class Feed:
             await asyncio.sleep(self._every_s)
 
     def _read_end(self) -> int:
-        with UnitOfWork(self._engine) as work:
+        with UnitOfWork(self._engine, reading=True) as work:
             return work.outbox.end()

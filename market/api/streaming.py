@@ -83,12 +83,12 @@ async def _events(
 
 
 def _start(engine: Engine, reader: Reader) -> tuple[int, str]:
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         if reader.last is None:
             return work.outbox.newest(reader.audiences)
         return work.outbox.place(reader.last, reader.audiences), reader.last
 
 
 def _read(engine: Engine, reader: Reader, place: int) -> list[Told]:
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         return work.outbox.after(place, reader.audiences, auction=reader.auction, limit=_PAGE)

@@ -15,7 +15,6 @@ from market.ids import NewId
 from market.settings import Settings
 from market.store import UnitOfWork
 from market.store.writer import BatchWriter
-from market.workflow.clearing import clearing_within
 
 T = TypeVar("T")
 
@@ -24,8 +23,8 @@ T = TypeVar("T")
 class World:
     """One market.
 
-    tokens : its issuer of access tokens. new_id : where identifiers come from. writer : of everything that is posted.
-    feed : what its event streams share.
+    tokens : its issuer of access tokens. new_id : where identifiers come from. clear : how auctions are cleared.
+    writer : of everything that is posted. feed : what its event streams share.
     """
 
     settings: Settings
@@ -33,13 +32,13 @@ class World:
     engine: Engine
     tokens: Tokens
     new_id: NewId
+    clear: Clearing
     writer: BatchWriter
     feed: Feed
 
-    @property
-    def clearing(self) -> Clearing:
-        """How auctions are cleared here."""
-        return clearing_within(self.settings.clearing_limit)
+    def reading(self) -> UnitOfWork:
+        """A transaction that only reads."""
+        return UnitOfWork(self.engine, reading=True)
 
     def write(self, step: Callable[[UnitOfWork], T]) -> T:
         """Run a step in a transaction, and return what it returns once that is durable; Overloaded."""

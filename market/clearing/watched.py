@@ -14,6 +14,7 @@ from market.errors import ClearingError, SolverFailed
 
 Clearing: TypeAlias = Callable[[Case, Options], Result]
 """How a case is cleared: in this process, in one that can be stopped, or somewhere else."""
+Answer: TypeAlias = tuple[bool, str]
 
 
 def clear_within(
@@ -32,7 +33,7 @@ def clear_within(
         here.send((case.model_dump_json(), options))
         if not here.poll(limit.total_seconds()):
             raise SolverFailed(f"hung: stopped after {limit.total_seconds():g} s")
-        cleared, text = here.recv()
+        answer = here.recv()
     except (EOFError, BrokenPipeError) as failure:
         process.join()
         raise SolverFailed(f"its process died with exit code {process.exitcode}") from failure
@@ -40,6 +41,20 @@ def clear_within(
         process.kill()
         process.join()
         here.close()
+    return result_of(answer)
+
+
+def cleared_or_refused(document: str, options: Options, clear: Clearing = clearing.clear) -> Answer:
+    """Clear a case as JSON somewhere else: True with the result as JSON, or False with the words of the refusal."""
+    try:
+        return True, clear(Case.model_validate_json(document), options).model_dump_json()
+    except ClearingError as failure:
+        return False, str(failure)
+
+
+def result_of(answer: Answer) -> Result:
+    """The result that came back, or ClearingError with the words of the refusal."""
+    cleared, text = answer
     if not cleared:
         raise ClearingError(text)
     return Result.model_validate_json(text)
@@ -48,7 +63,4 @@ def clear_within(
 def _work(connection: Connection, clear: Clearing) -> None:
     """What the process does: one case in, one result or refusal out."""
     document, options = connection.recv()
-    try:
-        connection.send((True, clear(Case.model_validate_json(document), options).model_dump_json()))
-    except ClearingError as failure:
-        connection.send((False, str(failure)))
+    connection.send(cleared_or_refused(document, options, clear))

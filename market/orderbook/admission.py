@@ -68,11 +68,11 @@ def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | Fl
 
 def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **part: tuple[Message, ...]) -> None:
     """The checks of a case, on a case that holds only one part. renamed : its place there, and in the message."""
-    document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
     try:
         Case.model_validate({"name": auction.id, "market_period": auction.delivery, "network": network, **part})
     except ValidationError as failure:
         there, here = renamed
+        document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
         found = defects_of(failure, document)
         places = (Defect(here + each.pointer.removeprefix(there), each.reason) for each in found)
         raise NotAdmitted(

@@ -19,21 +19,23 @@ _POSTGRES: Final = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+READING: Final = "flexmarket_reading"
+"""Execution option of connections that only read: on SQLite they wait for no writer, and no writer for them."""
 _MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 
 def open_engine(url: str, *, connections: int = 20) -> Engine:
     """An engine for a database URL, `sqlite:///...` or `postgresql://...`; NoSuchDatabase for any other.
 
-    On SQLite every transaction begins IMMEDIATE: one that reads first and writes later fails where another wrote in
-    between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ COMMITTED,
-    and what must not change is locked by its row. Every commit is synced to the disk before it returns.
+    On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
+    wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
+    COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
         engine = create_engine(address, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin)
         return engine
     return create_engine(address, pool_pre_ping=True, pool_size=connections, max_overflow=0, connect_args=_POSTGRES)
 
@@ -72,5 +74,6 @@ def _prepare(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

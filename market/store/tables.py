@@ -104,7 +104,7 @@ class OfferRow(_Table, table=True):
 
 
 class BaselineRow(_Table, table=True):
-    """One version of a participant's nominated baseline."""
+    """One version of a participant's nominated baseline; buses : the names of its buses alone, as JSON."""
 
     __tablename__ = "baseline"
     __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
@@ -112,6 +112,7 @@ class BaselineRow(_Table, table=True):
     auction: str = Field(foreign_key="auction.id")
     participant: str
     version: int
+    buses: str = Field(sa_type=Text)
     document: str = Field(sa_type=Text)
     nominated_at: datetime = Field(sa_type=UtcTime)
 

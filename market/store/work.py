@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from market.store.auctions import Auctions
 from market.store.deliveries import Deliveries
+from market.store.engine import READING
 from market.store.jobs import Jobs
 from market.store.money import Money
 from market.store.orders import Orders
@@ -27,15 +28,16 @@ made first (the repetition finds it there)."""
 
 
 class UnitOfWork:
-    """One transaction; what is not committed is rolled back.
+    """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
     participants, auctions, orders, money, jobs, outbox, webhooks, deliveries : queries and writes, each over its own
     tables.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, reading: bool = False) -> None:
         """Nothing is sent to the database before it is entered."""
-        self._engine = engine
+        only = {READING: True, "postgresql_readonly": True}
+        self._engine = engine.execution_options(**only) if reading else engine
 
     def __enter__(self) -> Self:
         """Begin."""

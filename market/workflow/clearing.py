@@ -31,6 +31,7 @@ from market.notices import story
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
+from market.workflow.cluster import clearing_on
 
 LEASE: Final = timedelta(seconds=15)
 """A worker that is not heard of for so long has died; its auction goes to another."""
@@ -86,9 +87,14 @@ def clear_next(worker: Worker, *, now: datetime, engine: Engine) -> Auction | No
     return None if auction is None else _cleared(auction, worker, now=now, engine=engine)
 
 
-def clearing_within(limit: timedelta | None) -> Clearing:
-    """Clearing that is stopped after `limit`, in a process of its own; without one, in this process."""
-    return clearing.clear if limit is None else partial(clear_within, limit=limit)
+@contextlib.contextmanager
+def clearing_by(cluster: str | None, *, limit: timedelta | None) -> Iterator[Clearing]:
+    """How a market clears: on a cluster where there is one, else in a process that is stopped after `limit`."""
+    if cluster is not None:
+        with clearing_on(cluster, limit=limit) as clear:
+            yield clear
+    else:
+        yield clearing.clear if limit is None else partial(clear_within, limit=limit)
 
 
 def due_auctions(*, now: datetime, engine: Engine) -> list[str]:

@@ -141,8 +141,7 @@ def withdraw_offer(
 
 def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
     book, network = _open_book(auction, now, work)
-    nominated = work.orders.baseline(auction, offer.participant)
-    admit_offer(offer, book, network, {each.bus for each in nominated.buses} if nominated else set())
+    admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 
     work.orders.add_offer(receipt)

@@ -52,9 +52,10 @@ def all_auctions(*, work: UnitOfWork, most: int = 200) -> list[Auction]:
 
 def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     """One auction, as far as it is public by now; NotFound."""
+    # First: what happens while the rest is read is told once more, never left out.
+    _, newest = work.outbox.newest(audiences_of(None))
     book = work.auctions.get(auction)
     published = book.state in _PUBLISHED
-    _, newest = work.outbox.newest(audiences_of(None))
     return PublicAuction(
         auction=book,
         requests=tuple(visible_requests(auction, who=VISITOR, work=work)),

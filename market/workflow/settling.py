@@ -22,8 +22,7 @@ def submit_reading(
     book = work.auctions.get(auction, lock="order")
     if book.state != "published":
         raise WrongState(auction, book.state, "metered")
-    own = work.orders.baseline(auction, participant)
-    defects = reading_defects(reading, book, {each.bus for each in own.buses} if own else set(), now=now)
+    defects = reading_defects(reading, book, work.orders.nominated_buses(auction, participant), now=now)
     if defects:
         raise NotAdmitted(defects)
 

@@ -20,7 +20,6 @@ from market.errors import FlexmarketError, NotFound
 from market.figures.run_charts import run_charts
 from market.figures.run_folder import REPORT, RunFolder, runs_in
 from market.notices.story import audiences_of
-from market.store import UnitOfWork
 from market.workflow.public import all_auctions, public_auction
 
 _MOST_VISITORS: Final = 200
@@ -65,7 +64,7 @@ elsewhere = APIRouter(route_class=ElsewhereRoute, include_in_schema=False)
 @router.get("/")
 def auctions(world: WorldOf) -> HTMLResponse:
     """All auctions."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = all_auctions(work=work)
     return page("auctions.html", world, here="Auctions", auctions=found)
 
@@ -78,7 +77,7 @@ def one_auction(
 
     bus, period, limit : which of them the charts show; by default the dearest bus, the busiest period, the first limit.
     """
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         seen = public_auction(auction, work=work)
     outcome = None
     if seen.result is not None:

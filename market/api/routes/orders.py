@@ -13,7 +13,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import ordering, outcome
 
 router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
@@ -37,7 +36,7 @@ def submit_request(
 @router.get("/requests")
 def requests(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[RequestReceipt]:
     """What the DSO asks for; its maximum price is its own."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(outcome.visible_requests(auction, who=who, work=work), lambda each: each.request.id)
 
 
@@ -64,7 +63,7 @@ def nominate_baseline(
 @router.get("/baseline")
 def baseline(auction: str, who: Aggregator, world: WorldOf, response: Response) -> Baseline:
     """One's own baseline."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = ordering.baseline(auction, participant=who.id, work=work)
     tag(response, found.version, frozen=found.frozen)
     return found
@@ -89,7 +88,7 @@ def submit_offer(
 @router.get("/offers")
 def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[OfferReceipt]:
     """One's own offers, withdrawn ones too."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         work.auctions.get(auction)
         return page.of(work.orders.offers(auction, participant=who.id), lambda each: each.offer.id)
 
@@ -97,7 +96,7 @@ def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[
 @router.get("/offers/{offer}")
 def one_offer(auction: str, offer: str, who: Aggregator, world: WorldOf, response: Response) -> OfferReceipt:
     """One of one's own offers."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = work.orders.offer(auction, offer, participant=who.id)
     tag(response, found.version)
     return found

@@ -11,7 +11,6 @@ from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import webhooks as steps
 
 router = APIRouter(route_class=StrictRoute, prefix="/webhooks")
@@ -34,14 +33,14 @@ def create_webhook(terms: WebhookTerms, who: Anyone, world: WorldOf, key: Idempo
 @router.get("")
 def webhooks(who: Anyone, world: WorldOf, page: PageOf) -> list[Webhook]:
     """One's own webhooks."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(work.webhooks.of(who.id), lambda each: each.id)
 
 
 @router.get("/{webhook}")
 def one_webhook(webhook: str, who: Anyone, world: WorldOf) -> Webhook:
     """One of one's own webhooks."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return work.webhooks.get(webhook, organisation=who.id)
 
 
@@ -67,7 +66,7 @@ def deliveries(
     webhook: str, who: Anyone, world: WorldOf, page: PageOf, state: DeliveryState | None = None
 ) -> list[Delivery]:
     """What was sent, is on its way, or was given up (`state=dead`), with every attempt; the oldest first."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         work.webhooks.get(webhook, organisation=who.id)
         found = work.deliveries.page(webhook, after=page.after, limit=page.limit + 1, state=state)
     if len(found) > page.limit:
@@ -84,5 +83,5 @@ def redeliver(webhook: str, delivery: str, who: Anyone, world: WorldOf) -> Deliv
 
 def _with_secret(webhook: Webhook, organisation: str, world: WorldOf) -> WebhookWithSecret:
     # Not part of the answer that is stored under the key: there, the secret would be kept a second time.
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return work.webhooks.with_secret(webhook.id, organisation=organisation)

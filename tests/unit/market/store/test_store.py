@@ -274,3 +274,15 @@ def test_workers_that_start_at_once_migrate_once(database_url: str) -> None:
         list(pool.map(migrate, engines))
     for each in engines:
         each.dispose()
+
+
+def test_who_only_reads_waits_for_no_writer_and_cannot_write(engine: Engine) -> None:
+    with UnitOfWork(engine) as writing:
+        writing.orders.add_offer(receipt(1, -1000))
+        began = time.monotonic()
+        with UnitOfWork(engine, reading=True) as work:
+            assert work.orders.offers("auc-1") == [], "what is not committed is not there"
+        assert time.monotonic() - began < 5, "the writer is still at it"
+    if engine.dialect.name == "postgresql":
+        with UnitOfWork(engine, reading=True) as work, pytest.raises(DBAPIError, match="read-only transaction"):
+            work.orders.add_offer(receipt(1, -1000))
