@@ -37,12 +37,16 @@ async def refused(call: Awaitable[Any]) -> Problem:
 
 
 async def until(count: int, receiver: Receiver) -> list[str]:
-    """Types of the first events that a receiver got."""
+    """Types of the first events that a receiver got; one that came twice counts once.
+
+    Where a test moves the market's time while a call is under way, the call's lease is over and it is made again.
+    """
     deadline = time.monotonic() + 20
-    while len(receiver.received) < count:
+    while len(set(receiver.ids)) < count:
         assert time.monotonic() < deadline, receiver.ids
         await asyncio.sleep(0.05)
-    return [EVENT.validate_json(each.body).type for each in receiver.received]
+    events = {each.headers["webhook-id"]: EVENT.validate_json(each.body).type for each in receiver.received}
+    return list(events.values())
 
 
 async def test_the_life_of_an_auction_is_told_to_each_as_far_as_it_concerns_it(tmp_path: Path) -> None:
@@ -72,14 +76,14 @@ async def test_a_dead_letter_is_found_and_sent_again(tmp_path: Path) -> None:
             webhook = await street.dso.create_webhook(WebhookTerms(url=receiver.url))
             await street.ask()
             for attempt in range(10):
-                await until(attempt + 1, receiver)
                 while len((await street.dso.deliveries(webhook.id))[0].attempts) <= attempt:
                     await asyncio.sleep(0.05)
                 running.clock.advance_to(running.clock.now() + timedelta(hours=30))
             (dead,) = await street.dso.deliveries(webhook.id, state="dead")
             assert len(dead.attempts) == 10
             assert (await street.dso.redeliver(webhook.id, dead.id)).state == "pending"
-            await until(11, receiver)
+            while len(receiver.received) < 11:
+                await asyncio.sleep(0.05)
 
         assert len(set(receiver.ids)) == 1
 
