@@ -16,7 +16,7 @@ from market.clock import Clock
 from market.notices.retries import next_attempt
 from market.push.calling import Caller, NotDelivered
 from market.store import UnitOfWork
-from market.store.deliveries import Claimed
+from market.store.notices import Claimed
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Sender:
     def _claim(self, room: int) -> list[Claimed]:
         now = self._clock.now()
         with UnitOfWork(self._engine) as work:
-            claimed = work.deliveries.claim(now=now, until=now + LEASE, most=room)
+            claimed = work.notices.claim(now=now, until=now + LEASE, most=room)
             if claimed:
                 work.commit()
         return claimed
@@ -96,7 +96,7 @@ class Sender:
     def _record(self, claimed: Claimed, attempt: Attempt) -> None:
         next_at = next_attempt(claimed.failed + 1, now=self._clock.now(), luck=random.random())
         with UnitOfWork(self._engine) as work:
-            work.deliveries.record(claimed, attempt, next_at=next_at, gone=attempt.status == _GONE)
+            work.notices.record(claimed, attempt, next_at=next_at, gone=attempt.status == _GONE)
             work.commit()
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from api_spec.events import EVENT, START, Event
 from market.errors import NotFound
 from market.notices.story import Notice
-from market.store.deliveries import Deliveries
+from market.store.notices import Notices
 from market.store.tables import OutboxRow
 
 _ORDER: Final = 0x0FF1CE  # any number that nothing else locks
@@ -56,9 +56,9 @@ class Outbox:
         """
         if not self._given:
             return
-        deliveries = Deliveries(self._session)
+        notices = Notices(self._session)
         self._session.flush()
-        listening = deliveries.listening()
+        listening = notices.listening()
         if self._session.get_bind().dialect.name == "postgresql":
             self._session.connection().execute(select(func.pg_advisory_xact_lock(_ORDER)))
         for each in self._given:
@@ -72,7 +72,7 @@ class Outbox:
             )
             self._session.add(row)
             self._session.flush()
-            deliveries.queue(each, listening)
+            notices.queue(each, listening)
         self._given.clear()
 
     def after(

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
-from market.store.deliveries import Deliveries
+from market.store.notices import Notices
 from market.store.engine import READING
 from market.store.jobs import Jobs
 from market.store.money import Money
@@ -30,7 +30,7 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, jobs, outbox, webhooks, deliveries : queries and writes, each over its own
+    participants, auctions, orders, money, jobs, outbox, webhooks, notices : queries and writes, each over its own
     tables.
     """
 
@@ -49,7 +49,7 @@ class UnitOfWork:
         self.jobs = Jobs(self._session)
         self.outbox = Outbox(self._session)
         self.webhooks = Webhooks(self._session)
-        self.deliveries = Deliveries(self._session)
+        self.notices = Notices(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -51,7 +51,7 @@ def redeliver(webhook: str, delivery: str, *, organisation: str, now: datetime, 
     """Send an event to a webhook again; NotFound, WebhookDisabled."""
     if work.webhooks.get(webhook, organisation=organisation).disabled_at is not None:
         raise WebhookDisabled(webhook)
-    return work.deliveries.repeat(webhook, delivery, now=now)
+    return work.notices.repeat(webhook, delivery, now=now)
 
 
 def _new_secret() -> str:

@@ -71,7 +71,7 @@ class Market:
 
     def deliveries(self, webhook: Webhook) -> list[Delivery]:
         with UnitOfWork(self.engine) as work:
-            return work.deliveries.page(webhook.id, after=None, limit=1000)
+            return work.notices.page(webhook.id, after=None, limit=1000)
 
 
 @pytest.fixture
@@ -288,12 +288,12 @@ async def test_a_sender_whose_lease_is_over_does_not_overwrite_what_the_next_one
         market.tell("auc_1")
         now = market.clock.now()
         with UnitOfWork(market.engine) as work:
-            (stale,) = work.deliveries.claim(now=now, until=now + LEASE, most=9)
+            (stale,) = work.notices.claim(now=now, until=now + LEASE, most=9)
             work.commit()
         await market.send_after(LEASE)
         before = market.deliveries(webhook)
         with UnitOfWork(market.engine) as work:
-            work.deliveries.record(stale, before[0].attempts[0], next_at=now, gone=True)
+            work.notices.record(stale, before[0].attempts[0], next_at=now, gone=True)
             work.commit()
 
         assert market.deliveries(webhook) == before

@@ -68,7 +68,7 @@ def deliveries(
     """What was sent, is on its way, or was given up (`state=dead`), with every attempt; the oldest first."""
     with world.reading() as work:
         work.webhooks.get(webhook, organisation=who.id)
-        found = work.deliveries.page(webhook, after=page.after, limit=page.limit + 1, state=state)
+        found = work.notices.page(webhook, after=page.after, limit=page.limit + 1, state=state)
     if len(found) > page.limit:
         page.link_next(found[page.limit - 1].id)
     return found[: page.limit]

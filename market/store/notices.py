@@ -45,8 +45,8 @@ class Claimed:
     failed: int
 
 
-class Deliveries:
-    """Deliveries of one database transaction."""
+class Notices:
+    """Notices of one database transaction."""
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
@@ -133,7 +133,7 @@ class Deliveries:
     def page(
         self, webhook: str, *, after: str | None, limit: int, state: DeliveryState | None = None
     ) -> list[Delivery]:
-        """Deliveries to a webhook after the one with id `after`, oldest first, all or those in one state; NotFound."""
+        """Notices to a webhook after the one with id `after`, oldest first, all or those in one state; NotFound."""
         query = select(DeliveryRow, OutboxRow.document).join(OutboxRow, col(OutboxRow.id) == col(DeliveryRow.event))
         query = query.where(DeliveryRow.webhook == webhook)
         if after is not None:
