@@ -25,6 +25,8 @@ from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseli
 from api_spec.calendar import Span
 from api_spec.contracts import AnyContractTerms, Contract, ContractAcceptance, ContractTransfer, Termination
 from api_spec.dispute import Acceptance, Dispute, DisputeTerms, Rejection
+from api_spec.event_stream import StreamMessage, messages
+from api_spec.events import EVENT, EVENT_TYPES, Event, EventId
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.ids import AuctionId, BusId, ContractId, Identifier, NetworkId, OfferId, RequestId, TariffId
@@ -49,12 +51,14 @@ from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
 from api_spec.tariffs import AnnouncedWindow, Bill, BillTerms, CriticalWindow, Tariff, TariffPrices, TariffTerms
+from api_spec.webhooks import Delivery, DeliveryId, DeliveryState, Webhook, WebhookId, WebhookTerms, WebhookWithSecret
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 ATTEMPTS: Final = 4
 FIRST_WAIT_S: Final = 0.2
+_SILENCE_S: Final = 45.0  # three heartbeats of a stream
 _TRY_AGAIN: Final = frozenset({502, 503, 504})
 
 
@@ -512,7 +516,76 @@ class MarketClient:
         """Bills under a tariff: the caller's own; all for its DSO and operators."""
         return tuple([each async for each in self._pages(f"/v1/tariffs/{tariff}/bills", Bill)])
 
+    # events
+
+    async def events(self, *, after: EventId | None = None) -> AsyncIterator[Event]:
+        """Events that this organisation may hear of, as they happen: each once and in order, until closed.
+
+        after : the last event that is known already; START = from the very first; None = from now on. A stream that
+        ends or is cut off is taken up where it was. Types that this version does not know are passed over.
+        """
+        last, failures = after, 0
+        while True:
+            try:
+                async for message in self._listen("/v1/events", last):
+                    last, failures = message.id or last, 0
+                    if message.data and message.name in EVENT_TYPES:
+                        yield EVENT.validate_json(message.data)
+            except httpx.TransportError as failure:
+                failures += 1
+                if failures == ATTEMPTS:
+                    raise MarketUnreachable(f"GET /v1/events: no answer ({type(failure).__name__})") from failure
+            await asyncio.sleep(FIRST_WAIT_S * 2**failures * random.uniform(0.5, 1.5))
+
+    async def create_webhook(self, terms: WebhookTerms, *, key: str | None = None) -> WebhookWithSecret:
+        """Have events sent to a URL; the answer holds the secret that `api_spec.webhooks.verified` needs."""
+        return await self._post("/v1/webhooks", terms, WebhookWithSecret, key=key)
+
+    async def webhooks(self) -> tuple[Webhook, ...]:
+        """One's own webhooks."""
+        return tuple([each async for each in self._pages("/v1/webhooks", Webhook)])
+
+    async def webhook(self, webhook: WebhookId) -> Webhook:
+        """One of one's own webhooks."""
+        return await self._get(f"/v1/webhooks/{webhook}", Webhook)
+
+    async def delete_webhook(self, webhook: WebhookId) -> None:
+        """No longer be told at this URL."""
+        await self._send("DELETE", f"/v1/webhooks/{webhook}")
+
+    async def rotate_secret(self, webhook: WebhookId, *, key: str | None = None) -> WebhookWithSecret:
+        """Get a new secret; for a day, deliveries are signed with the one before, too."""
+        return await self._post(f"/v1/webhooks/{webhook}/rotate-secret", None, WebhookWithSecret, key=key)
+
+    async def deliveries(self, webhook: WebhookId, *, state: DeliveryState | None = None) -> tuple[Delivery, ...]:
+        """What was sent to a webhook, with every attempt, the oldest first; "dead" = what was given up."""
+        query = {} if state is None else {"state": state}
+        return tuple([each async for each in self._pages(f"/v1/webhooks/{webhook}/deliveries", Delivery, query)])
+
+    async def redeliver(self, webhook: WebhookId, delivery: DeliveryId) -> Delivery:
+        """Have an event sent again, under the same id."""
+        return await self._post(f"/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", None, Delivery)
+
     # transport
+
+    async def _listen(self, path: str, last: EventId | None) -> AsyncIterator[StreamMessage]:
+        """Messages of one stream until it ends; raises httpx.TransportError where it is cut off."""
+        resume = {} if last is None else {"Last-Event-ID": last}
+        timeout = httpx.Timeout(**{**self._http.timeout.as_dict(), "read": _SILENCE_S})
+        for fresh in (False, True):
+            headers = {**resume, **await self._bearer()}
+            async with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                if answer.status_code == httpx.codes.UNAUTHORIZED and self._credentials is not None and not fresh:
+                    self._token = None
+                    continue
+                if answer.status_code in _TRY_AGAIN:
+                    raise httpx.RemoteProtocolError(f"{answer.status_code} {answer.reason_phrase}")
+                if answer.is_error:
+                    await answer.aread()
+                    raise MarketRefused(_problem(answer))
+                async for message in messages(answer.aiter_lines()):
+                    yield message
+                return
 
     async def _get(self, path: str, answer: type[M], query: Mapping[str, str] | None = None) -> M:
         return _read(await self._send("GET", path if query is None else str(httpx.URL(path, params=query))), answer)

@@ -40,6 +40,7 @@ class ProblemType(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     PRECONDITION_FAILED = "precondition-failed"
     PRECONDITION_REQUIRED = "precondition-required"
+    TOO_MANY = "too-many"
     UNAVAILABLE = "unavailable"
     OUT_OF_SPACE = "out-of-space"
     INTERNAL = "internal"

@@ -230,6 +230,31 @@ class NotPublished(FlexmarketError):
         self.auction = auction
 
 
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+
+class TooManyWebhooks(FlexmarketError):
+    """An organisation has as many webhooks as it may have."""
+
+    def __init__(self, most: int) -> None:
+        """Say how many."""
+        super().__init__(f"an organisation has at most {most} webhooks: delete one first")
+        self.most = most
+
+
+class WebhookDisabled(FlexmarketError):
+    """Nothing is sent to a webhook whose receiver is gone."""
+
+    def __init__(self, webhook: str) -> None:
+        """Name it."""
+        super().__init__(f"webhook {webhook} is disabled: its receiver answered 410 Gone; create another")
+        self.webhook = webhook
+
+
+class TooManyStreams(FlexmarketError):
+    """As many event streams are open as this market, or this reader, may have."""
+
+
 # --- settlement ------------------------------------------------------------------------------------------------------
 
 

@@ -130,7 +130,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     try:
         settings = Settings(runs_dir=folder.parent)
-        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False)
+        api = create_app(settings, clock=SimulatedClock(ends), engine=engine, watch_gates=False, send_webhooks=False)
         serve_until_stopped(api, listening, stop_within=settings.stop_within)
     finally:
         engine.dispose()

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     port, nowhere. stop_within : how long requests and clearings may go on once the market is asked to stop.
     disk_reserve_bytes : with less room the market is not ready. postgres_bin : folder of pg_dump and pg_restore; absent
     = found on PATH.
+    webhooks_allow_private : webhooks may lead to this network's own addresses and go without TLS, for tests and for a
+    market within one site.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -50,3 +52,4 @@ class Settings(BaseSettings):
     stop_within: timedelta = timedelta(seconds=20)
     disk_reserve_bytes: int = Field(default=200_000_000, ge=0)
     postgres_bin: Path | None = None
+    webhooks_allow_private: bool = False

@@ -34,7 +34,11 @@ class Watched:
         self.page, self.wrong = page, list[str]()
         page.on("console", lambda message: self._note(message.type in ("error", "warning"), message.text))
         page.on("pageerror", lambda error: self._note(True, str(error)))
-        page.on("requestfailed", lambda request: self._note(True, f"failed: {request.url}"))
+        # A page closes its stream of events itself; a stream that the market refuses stands on the console.
+        page.on(
+            "requestfailed",
+            lambda request: self._note(request.resource_type != "eventsource", f"failed: {request.url}"),
+        )
         page.on("request", lambda request: self._note(not _local(request.url, host), f"outside: {request.url}"))
 
     def _note(self, wrong: bool, text: str) -> None:

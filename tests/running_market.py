@@ -26,7 +26,12 @@ class RunningMarket:
 
 @contextlib.contextmanager
 def running_market(
-    folder: Path, *, now: datetime, watch_gates: bool = False, settings: Settings | None = None
+    folder: Path,
+    *,
+    now: datetime,
+    watch_gates: bool = False,
+    send_webhooks: bool = False,
+    settings: Settings | None = None,
 ) -> Iterator[RunningMarket]:
     """Serve a new market from a database in `folder`."""
     engine = open_engine(f"sqlite:///{folder / 'market.db'}")
@@ -34,7 +39,10 @@ def running_market(
         migrate(engine)
         clock = SimulatedClock(now)
         operator = bootstrap_operator("operator", engine=engine, clock=clock)
-        with serving(create_app(settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates)) as url:
+        api = create_app(
+            settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates, send_webhooks=send_webhooks
+        )
+        with serving(api) as url:
             yield RunningMarket(url, clock, operator)
     finally:
         engine.dispose()

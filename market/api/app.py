@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from market import clearing, metrics
 from market.api import problems
+from market.api.feed import Feed
 from market.api.intake import BodyLimit, CrowdLimit
 from market.api.monitoring import measured_depth
 from market.api.pages import elsewhere, pages
@@ -17,6 +18,7 @@ from market.api.routes import (
     auctions,
     condition,
     contracts,
+    events,
     identity,
     measurement,
     orders,
@@ -25,6 +27,7 @@ from market.api.routes import (
     resources,
     settlement,
     tariffs,
+    webhooks,
 )
 from market.api.tokens import Tokens
 from market.api.watching import Watched
@@ -32,6 +35,7 @@ from market.api.world import World
 from market.clearing.watched import Clearing
 from market.clock import Clock
 from market.ids import NewId, random_id
+from market.push.sender import sending
 from market.settings import Settings
 from market.store.writer import BatchWriter
 from market.workflow.bookkeeping import watched_settlements
@@ -45,15 +49,19 @@ def create_app(
     engine: Engine,
     clear: Clearing = clearing.clear,
     watch_gates: bool = True,
+    send_webhooks: bool = True,
     new_id: NewId = random_id,
 ) -> FastAPI:
-    """The application over a migrated database. watch_gates : clear and settle when the time of each has come."""
-    tokens = Tokens(clock, settings.token_ttl)
-    world = World(settings, clock, engine, tokens, new_id, clear, BatchWriter(engine, waiting=settings.most_waiting))
+    """The application over a migrated database.
+
+    watch_gates : clear and settle when the time of each has come. send_webhooks : send what is due to webhooks.
+    """
+    tokens, writer = Tokens(clock, settings.token_ttl), BatchWriter(engine, waiting=settings.most_waiting)
+    world = World(settings, clock, engine, tokens, new_id, clear, writer, Feed(engine))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with contextlib.ExitStack() as running:
+        async with contextlib.AsyncExitStack() as running:
             running.enter_context(world.writer)
             running.enter_context(measured_depth(metrics.WRITER_BACKLOG, lambda: world.writer.depth))
             readiness.add("writer", lambda: None if world.writer.alive else "is not running")
@@ -62,6 +70,9 @@ def create_app(
                 alive = running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
                 readiness.add("gates", lambda: None if alive() else "nobody closes them")
                 running.enter_context(watched_settlements(clock=clock, engine=engine))
+            if send_webhooks:
+                private = settings.webhooks_allow_private
+                await running.enter_async_context(sending(engine=engine, clock=clock, allow_private=private))
             yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
@@ -84,6 +95,8 @@ def create_app(
         settlement.router,
         contracts.router,
         tariffs.router,
+        webhooks.router,
+        events.router,
     ):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)

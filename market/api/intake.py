@@ -1,5 +1,6 @@
 """What comes in: bodies of bounded size, and JSON read strictly."""
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Coroutine
@@ -85,10 +86,24 @@ class CrowdLimit:
             await answer(problem, {"Retry-After": "1"})(scope, receive, send)
             return
         self._inside += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._inside -= 1
+        leaving = contextlib.ExitStack()
+        leaving.callback(self._leave)
+
+        async def watched(message: Message) -> None:
+            # Nobody works on a stream between its events; how many there may be is the feed's to say.
+            if message["type"] == "http.response.start" and _is_stream(message):
+                leaving.close()
+            await send(message)
+
+        with leaving:
+            await self._app(scope, receive, watched)
+
+    def _leave(self) -> None:
+        self._inside -= 1
+
+
+def _is_stream(start: Message) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"])
 
 
 class StrictRequest(Request):

@@ -47,6 +47,9 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.DisputeDecided: (ProblemType.DISPUTE_DECIDED, 409),
     errors.ContractEnded: (ProblemType.WRONG_STATE, 409),
     errors.PeriodNotOver: (ProblemType.WRONG_STATE, 409),
+    errors.TooManyWebhooks: (ProblemType.TOO_MANY, 409),
+    errors.WebhookDisabled: (ProblemType.WRONG_STATE, 409),
+    errors.TooManyStreams: (ProblemType.TOO_MANY, 429),
 }
 _HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}

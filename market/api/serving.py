@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from market.api.stopping import StoppingServer
+from market.api.stopping import MarketServer, StoppingServer
 from market.errors import FlexmarketError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -46,7 +46,7 @@ def serve_until_stopped(api: FastAPI, listening: socket.socket, *, stop_within: 
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""
-    server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
+    server = MarketServer(uvicorn.Config(api, log_config=None, access_log=False))
     with listen(LOOPBACK, 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="market")
         thread.start()

@@ -1,6 +1,7 @@
 """A server that stops as an operator expects: what has begun is finished, in bounded time, and the exit code is 0."""
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +12,16 @@ from fastapi import FastAPI
 from market.ending import stopping_at_signals
 
 
-class StoppingServer(uvicorn.Server):
+class MarketServer(uvicorn.Server):
+    """A server that ends open event streams before it waits for its connections to end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Go down."""
+        await self.config.app.state.world.feed.close()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
+
+class StoppingServer(MarketServer):
     """Uvicorn's server, with an end that is sure to come.
 
     At the first TERM or INT it takes no new connections, requests finish, and background tasks are stopped; requests

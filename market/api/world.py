@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from market.api.feed import Feed
 from market.api.tokens import Tokens
 from market.clearing.watched import Clearing
 from market.clock import Clock
@@ -22,8 +23,8 @@ T = TypeVar("T")
 class World:
     """One market.
 
-    tokens : its issuer of access tokens. new_id : where identifiers come from. clear : how
-    auctions are cleared. writer : of everything that is posted.
+    tokens : its issuer of access tokens. new_id : where identifiers come from. clear : how auctions are cleared.
+    writer : of everything that is posted. feed : what its event streams share.
     """
 
     settings: Settings
@@ -33,6 +34,7 @@ class World:
     new_id: NewId
     clear: Clearing
     writer: BatchWriter
+    feed: Feed
 
     def reading(self) -> UnitOfWork:
         """A transaction that only reads."""

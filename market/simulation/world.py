@@ -55,7 +55,14 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
         engine = stack.enter_context(_database(folder / DATABASE))
         credentials = bootstrap_operator("operator", engine=engine, clock=clock)
         # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        api = create_app(settings, clock=clock, engine=engine, watch_gates=False, new_id=seeded_ids(scenario.seed))
+        api = create_app(
+            settings,
+            clock=clock,
+            engine=engine,
+            watch_gates=False,
+            send_webhooks=False,
+            new_id=seeded_ids(scenario.seed),
+        )
         url = stack.enter_context(serving(api))
         operator = await stack.enter_async_context(MarketClient(url, credentials))
         participants: dict[str, Participant] = {}

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Column, MetaData, Text, UniqueConstraint
+from sqlalchemy import Column, Index, MetaData, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from market.store.columns import Euro, UtcTime
@@ -462,3 +462,52 @@ class BillRow(_Table, table=True):
     tariff: str = Field(sa_type=Text, foreign_key="tariff.id", index=True)
     participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
+
+
+class OutboxRow(_Table, table=True):
+    """An event that has to be told, written with what it tells of. In the order of `sequence` they became durable."""
+
+    __tablename__ = "outbox"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    audience: str = Field(sa_type=Text)
+    auction: str = Field(sa_type=Text)
+    document: str = Field(sa_type=Text)
+    occurred_at: datetime = Field(sa_type=UtcTime)
+
+
+class WebhookRow(_Table, table=True):
+    """Where an organisation is told of events; `lease` says which sender is busy with it, and until when at most.
+
+    The secrets are kept as they are: a signature cannot be made with a hash.
+    """
+
+    __tablename__ = "webhook"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    organisation: str = Field(sa_type=Text, foreign_key="organisation.id", index=True)
+    terms: str = Field(sa_type=Text)
+    secret: str = Field(sa_type=Text)
+    previous_secret: str | None = Field(default=None, sa_type=Text)
+    previous_secret_until: datetime | None = Field(default=None, sa_type=UtcTime)
+    created_at: datetime = Field(sa_type=UtcTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    lease: str | None = Field(default=None, sa_type=Text)
+    leased_until: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class DeliveryRow(_Table, table=True):
+    """One event on its way to one webhook. failed : attempts in a row since it was queued; attempts : all, as JSON."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (UniqueConstraint("webhook", "event"), Index(None, "state", "due_at"), _STRICT)
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    webhook: str = Field(sa_type=Text, foreign_key="webhook.id")
+    event: str = Field(sa_type=Text, foreign_key="outbox.id")
+    state: str = Field(sa_type=Text)
+    due_at: datetime = Field(sa_type=UtcTime)
+    failed: int = 0
+    attempts: str = Field(default="[]", sa_type=Text)

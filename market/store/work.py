@@ -19,11 +19,14 @@ from market.store.engine import READING
 from market.store.jobs import Jobs
 from market.store.meters import Meters
 from market.store.money import Money
+from market.store.notices import Notices
 from market.store.orders import Orders
+from market.store.outbox import Outbox
 from market.store.participants import Participants
 from market.store.reservations import Reservations
 from market.store.resources import Resources
 from market.store.tariffs import Tariffs
+from market.store.webhooks import Webhooks
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
@@ -59,6 +62,9 @@ class UnitOfWork:
         self.reservations = Reservations(self._session)
         self.contracts = Contracts(self._session)
         self.tariffs = Tariffs(self._session)
+        self.outbox = Outbox(self._session)
+        self.webhooks = Webhooks(self._session)
+        self.notices = Notices(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -66,13 +72,14 @@ class UnitOfWork:
         self._session.close()
 
     def commit(self) -> None:
-        """Make everything durable, at once."""
+        """Make everything durable, at once, with what it gave to tell."""
+        self.outbox.write()
         self._session.commit()
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """What fails inside is undone, and nothing else of the transaction."""
-        with self._session.begin_nested():
+        with self.outbox.undone_with_failure(), self._session.begin_nested():
             yield
 
 

@@ -29,6 +29,7 @@ from market.ledger.awards import awards_of
 from market.ledger.matches import of_version
 from market.ledger.transfers import pending_transfers
 from market.logs import log
+from market.notices import story
 from market.orderbook.book import case_of
 from market.orderbook.continuous import remaining
 from market.orderbook.states import moved
@@ -166,6 +167,8 @@ def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, O
     found = work.auctions.get(auction, lock="close")
     book = _to_clearing(found, now=now)
     work.auctions.save_state(book)
+    if found.state == "open":
+        work.outbox.add(story.closed(auction, now=now))
     return standing_case(book, work), options_of(book.product), book if found.state == "open" else None
 
 
@@ -209,6 +212,7 @@ def keep_result(book: Auction, case: Case, result: Result, *, now: datetime, wor
     version = work.auctions.publish(book.id, case, result, awards, now=now)
     work.money.post(of_version(pending_transfers(book, paid_by_market(awards), at=now), version))
     keep_reservations(book, awards, now=now, work=work)
+    work.outbox.add(story.published(book.id, awards, now=now))
 
 
 def _failed(auction: str, reason: str, worker: Worker, now: datetime, work: UnitOfWork) -> Auction:
@@ -218,6 +222,7 @@ def _failed(auction: str, reason: str, worker: Worker, now: datetime, work: Unit
     check_obligations(book, work=work)
     work.auctions.save_state(book)
     work.jobs.finish(auction)
+    work.outbox.add(story.failed(auction, now=now))
     return book
 
 

@@ -12,6 +12,7 @@ from api_spec.grid import Network
 from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
 from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
+from market.notices import story
 from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.catalogue import agreed_product
@@ -45,6 +46,7 @@ def open_auction(
 
     work.auctions.add(auction)
     work.jobs.add(auction.id, due_at=auction.gate_closure)
+    work.outbox.add(story.opened(auction.id, now=now))
     return auction
 
 
@@ -68,6 +70,7 @@ def submit_request(
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
 
     work.orders.add_request(receipt)
+    work.outbox.add(story.requested(auction, request.id, now=now))
     return receipt
 
 
@@ -75,6 +78,7 @@ def withdraw_request(auction: str, request: str, *, dso: str, now: datetime, wor
     """Take a request out of the book."""
     _open_book(auction, now, work, dso=dso)
     work.orders.withdraw_request(auction, request)
+    work.outbox.add(story.request_withdrawn(auction, request, now=now))
 
 
 def nominate_baseline(

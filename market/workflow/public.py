@@ -6,6 +6,7 @@ from typing import Final
 
 from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
 from api_spec.organisation import Organisation
+from market.notices.story import audiences_of
 from market.store import UnitOfWork
 from market.workflow.outcome import published_book, published_result, visible_requests
 
@@ -32,13 +33,17 @@ class SettlementTotals:
 
 @dataclass(frozen=True)
 class PublicAuction:
-    """One auction as everybody sees it; result and book only once it is published, totals once deliveries are paid."""
+    """One auction as everybody sees it; result and book only once it is published, totals once deliveries are paid.
+
+    newest : id of the newest event that this takes account of.
+    """
 
     auction: Auction
     requests: tuple[RequestReceipt, ...]
     result: PublishedResult | None
     book: tuple[BookEntry, ...]
     totals: SettlementTotals | None
+    newest: str
 
 
 def all_auctions(*, work: UnitOfWork, most: int = 200) -> list[Auction]:
@@ -51,6 +56,8 @@ def all_auctions(*, work: UnitOfWork, most: int = 200) -> list[Auction]:
 
 def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     """One auction, as far as it is public by now; NotFound."""
+    # First: what happens while the rest is read is told once more, never left out.
+    _, newest = work.outbox.newest(audiences_of(None))
     book = work.auctions.get(auction)
     published = book.state in _PUBLISHED
     delivered = book.state == "settled" and book.product.stage == "activation"
@@ -60,6 +67,7 @@ def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
         result=published_result(auction, who=VISITOR, work=work) if published else None,
         book=tuple(published_book(auction, work=work)) if published else (),
         totals=_totals(book, work) if delivered else None,
+        newest=newest,
     )
 
 

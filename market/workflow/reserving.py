@@ -11,6 +11,7 @@ from market.errors import ObligationsOpen
 from market.instruments.calling import paid_by_market
 from market.ledger.availability import availability_statements, availability_transfers
 from market.ledger.transfers import voiding_transfers
+from market.notices import story
 from market.orderbook.obligation import obligations_of, reservations_of
 from market.store import UnitOfWork
 
@@ -49,6 +50,7 @@ def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auc
     work.reservations.add_statements(settled)
     work.money.post((*voided, *posted))
     work.auctions.save_state(book)
+    work.outbox.add(story.settled(book.id, (), now=now))
     return book
 
 

@@ -20,6 +20,7 @@ from market.ledger.disputes import require_correctable
 from market.ledger.lines import Inputs, missing_reading
 from market.ledger.settlement import correct, settle
 from market.ledger.transfers import posting_transfers, voiding_transfers
+from market.notices import story
 from market.orderbook.metering import late_periods, metered, reading_defects
 from market.orderbook.states import moved
 from market.store import UnitOfWork, transact
@@ -48,7 +49,9 @@ def submit_reading(
     if defects:
         raise NotAdmitted(defects)
 
-    return work.orders.add_reading(auction, participant, reading, now=now)
+    kept = work.orders.add_reading(auction, participant, reading, now=now)
+    work.outbox.add(story.metered(kept))
+    return kept
 
 
 def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
@@ -83,6 +86,8 @@ def correct_auction(auction: str, *, now: datetime, work: UnitOfWork) -> DsoStat
     work.money.post(posted)
     work.contracts.post(_called(book, inputs, work, now=now))
     record_quality(book, after.statements, inputs.baselines, now=now, work=work)
+    changed = [each for each in after.statements if each not in before.statements]
+    work.outbox.add(story.corrected(auction, changed, now=now))
     return after.dso
 
 
@@ -125,6 +130,7 @@ def _settled(auction: str, now: datetime, work: UnitOfWork) -> Auction:
     freeze_baselines(book, now=now, work=work)
     record_quality(book, settlement.statements, inputs.baselines, now=now, work=work)
     work.auctions.save_state(settled_book)
+    work.outbox.add(story.settled(auction, settlement.statements, now=now))
     return settled_book
 
 

@@ -103,3 +103,19 @@ async def test_the_look_can_be_chosen_and_is_remembered(site: Site, chromium: Br
 
     assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     assert watched.wrong == []
+
+
+async def test_an_open_page_shows_itself_anew_when_something_happens(chromium: Browser, tmp_path: Path) -> None:
+    with running_market(tmp_path, now=NOON) as market:
+        async with open_street(market) as street:
+            page = await chromium.new_page()
+            watched = Watched(page, urlsplit(market.url).netloc)
+            await watched.open(f"{market.url}/auctions/{street.auction}")
+            assert await page.get_by_text("No request has been posted.").count() == 1
+            await street.ask()
+
+            await page.get_by_text("at most 20.0 kW").wait_for(timeout=15_000)
+            await street.clear(market)
+            await page.get_by_text("Worst breach of a limit after").wait_for(timeout=15_000)
+            assert watched.wrong == []
+            await page.close()

@@ -27,7 +27,7 @@ def test_the_client_has_one_method_for_each_endpoint() -> None:
     called = {
         (verb, re.sub(r"\{[^}]+\}", "{}", path))
         for verb, path in (
-            *(("GET", path) for path in re.findall(r'_(?:get|pages)\(\s*f?"(/v1/[^"]+)"', source)),
+            *(("GET", path) for path in re.findall(r'_(?:get|pages|listen)\(\s*f?"(/v1/[^"]+)"', source)),
             *(("POST", path) for path in re.findall(r'_post\(\s*f?"(/v1/[^"]+)"', source)),
             *(("PUT", path) for path in re.findall(r'_put\(\s*f?"(/v1/[^"]+)"', source)),
             *re.findall(r'_send\("(\w+)", f"(/v1/[^"]+)"', source),

@@ -27,7 +27,12 @@ _REPORT_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
 )
 PLOTLY: Final = "plotly.min.js"
-_ASSETS: Final = {"flexmarket.css": "text/css", "figures.js": "text/javascript", PLOTLY: "text/javascript"}
+_ASSETS: Final = {
+    "flexmarket.css": "text/css",
+    "figures.js": "text/javascript",
+    "live.js": "text/javascript",
+    PLOTLY: "text/javascript",
+}
 
 
 _DOCUMENT_POLICY: Final = (

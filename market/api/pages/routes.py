@@ -1,23 +1,29 @@
 """The addresses of the market's pages, for people; programs find the same below /v1."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+from market.api.feed import Feed
 from market.api.pages.auction_view import PATH, Outcome
 from market.api.pages.rendering import asset, page, run_file
 from market.api.problems import TABLE
+from market.api.streaming import EventStream, Reader, stream_of
 from market.api.world import WorldOf
 from market.errors import FlexmarketError, NotFound
 from market.figures.run_charts import run_charts
 from market.figures.run_folder import REPORT, RunFolder, runs_in
+from market.notices.story import audiences_of
 from market.workflow.public import all_auctions, public_auction
+
+_MOST_VISITORS: Final = 200
+_LIFE_S: Final = 900.0
 
 
 class PageRoute(APIRoute):
@@ -83,11 +89,30 @@ def one_auction(
         here="Auctions",
         path=PATH,
         auction=seen.auction,
+        newest=seen.newest,
         requests=seen.requests,
         totals=seen.totals,
         outcome=outcome,
         **shown,
     )
+
+
+async def _seat(world: WorldOf) -> AsyncIterator[Feed]:
+    async with world.feed.seat("visitors", most=_MOST_VISITORS):
+        yield world.feed
+
+
+@router.get("/auctions/{auction}/events", status_code=200, response_class=EventStream)
+async def happening(
+    auction: str,
+    world: WorldOf,
+    feed: Annotated[Feed, Depends(_seat)],
+    after: Annotated[str | None, Query(max_length=100)] = None,
+    last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,
+) -> EventStream:
+    """What everybody may hear of one auction, for a page that is open. after : the newest event that the page shows."""
+    reader = Reader(audiences_of(None), auction, last or after)
+    return await stream_of(feed, reader, engine=world.engine, life_s=_LIFE_S)
 
 
 def _charts(outcome: Outcome, bus: str | None, period: int | None, limit: str | None) -> dict[str, Any]:
