@@ -12,7 +12,8 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : SQLAlchemy's notation. max_body_bytes : larger bodies are refused unread. token_ttl : life of an
-    access token. local_zone : whose clock the pages show. clearing_limit : a clearing that takes longer is stopped, and
+    access token. public_url : how clients reach this market, and its name in tokens; absent = as it was asked.
+    local_zone : whose clock the pages show. clearing_limit : a clearing that takes longer is stopped, and
     its auction fails; absent = clearing runs in the market's own process and is not watched.
     """
 
@@ -24,5 +25,6 @@ class Settings(BaseSettings):
     runs_dir: Path = Path("runs")
     max_body_bytes: int = Field(default=4_000_000, ge=1_000)
     token_ttl: timedelta = timedelta(minutes=15)
+    public_url: str | None = None
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")
     clearing_limit: timedelta | None = timedelta(minutes=15)

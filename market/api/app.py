@@ -27,7 +27,8 @@ def create_app(
     settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True, new_id: NewId = random_id
 ) -> FastAPI:
     """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
-    world = World(settings, clock, engine, Tokens(clock, settings.token_ttl), new_id)
+    issued = Tokens(engine, clock, ttl=settings.token_ttl, issuer=settings.public_url or "urn:flexmarket:market")
+    world = World(settings, clock, engine, issued, new_id)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -24,6 +24,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.PreconditionRequired: (ProblemType.PRECONDITION_REQUIRED, 428),
     errors.Unauthenticated: (ProblemType.UNAUTHENTICATED, 401),
     errors.Forbidden: (ProblemType.FORBIDDEN, 403),
+    errors.ScopeMissing: (ProblemType.FORBIDDEN, 403),
+    errors.ScopesNotGranted: (ProblemType.FORBIDDEN, 403),
+    errors.TokenRefused: (ProblemType.TOKEN_REFUSED, 400),
+    errors.ClientInUse: (ProblemType.WRONG_STATE, 409),
+    errors.Busy: (ProblemType.UNAVAILABLE, 503),
     errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
     errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
@@ -55,8 +60,25 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONRespo
 async def _of_ours(request: Request, error: Exception) -> JSONResponse:
     kind, status = TABLE.get(type(error), (ProblemType.INTERNAL, 500))
     details = _details(error.defects) if isinstance(error, errors.NotAdmitted) else ()
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return answer(Problem.of(kind, status, str(error), errors=details), headers)
+    code = error.code if isinstance(error, errors.TokenRefused) else None
+    if code == "invalid_client":
+        status = 401
+    return answer(Problem.of(kind, status, str(error), errors=details, error=code), _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """What a client needs to know beside the problem: how to prove who it is, which scope it needs, when to return."""
+    match error:
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.ScopeMissing():
+            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+        case errors.TokenRefused():
+            more = {"WWW-Authenticate": "Basic"} if error.code == "invalid_client" else {}
+            return {"Cache-Control": "no-store", **more}
+        case errors.Busy():
+            return {"Retry-After": "1"}
+    return {}
 
 
 async def _of_body(request: Request, error: Exception) -> JSONResponse:

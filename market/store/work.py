@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.identities import Identities
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
@@ -15,7 +16,7 @@ from market.store.participants import Participants
 class UnitOfWork:
     """One transaction; what is not committed is rolled back.
 
-    participants, auctions, orders, money : queries and writes, each over its own tables.
+    participants, identities, auctions, orders, money : queries and writes, each over its own tables.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -26,6 +27,7 @@ class UnitOfWork:
         """Begin."""
         self._session = Session(self._engine, expire_on_commit=False)
         self.participants = Participants(self._session)
+        self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)

@@ -6,7 +6,7 @@ from api_spec.auction import BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.metering import Reading, ReadingTerms
 from api_spec.settlement import Statement, Transfer
-from market.api.auth import Aggregator, Anyone
+from market.api.auth import AccountHolder, AggregatorMetering, AggregatorPaid, AggregatorReading, Anyone
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -28,7 +28,7 @@ def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> Pub
 
 
 @router.get("/awards")
-def awards(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Award]:
+def awards(auction: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Award]:
     """One's own awards."""
     with UnitOfWork(world.engine) as work:
         return page.of(outcome.own_awards(auction, participant=who.id, work=work), lambda each: each.offer)
@@ -45,7 +45,7 @@ def book(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[BookEn
 
 @router.post("/readings", status_code=201)
 def submit_reading(
-    auction: str, reading: ReadingTerms, who: Aggregator, world: WorldOf, key: IdempotencyKey
+    auction: str, reading: ReadingTerms, who: AggregatorMetering, world: WorldOf, key: IdempotencyKey
 ) -> Reading:
     """Report what one's resources drew."""
     now = world.clock.now()
@@ -56,7 +56,7 @@ def submit_reading(
 
 
 @router.get("/readings")
-def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Reading]:
+def readings(auction: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Reading]:
     """One's own readings, all versions."""
     with UnitOfWork(world.engine) as work:
         work.auctions.get(auction)
@@ -64,14 +64,14 @@ def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> lis
 
 
 @router.get("/statement")
-def statement(auction: str, who: Aggregator, world: WorldOf) -> Statement:
+def statement(auction: str, who: AggregatorPaid, world: WorldOf) -> Statement:
     """One's settled statement."""
     with UnitOfWork(world.engine) as work:
         return outcome.own_statement(auction, participant=who.id, work=work)
 
 
 @router.get("/transfers")
-def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
+def transfers(auction: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Transfer]:
     """Ledger entries that touch one's account; all for an operator."""
     with UnitOfWork(world.engine) as work:
         return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)
