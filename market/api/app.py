@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from market.api import problems
+from market.api.faults import LastResort, told
 from market.api.intake import BodyLimit
 from market.api.pages import elsewhere, pages
 from market.api.routes import auctions, identity, orders, outcome
@@ -42,6 +43,7 @@ def create_app(
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.
     app = FastAPI(title="flexmarket", version=version("flexmarket"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.world = world
+    app.add_middleware(LastResort)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     problems.install(app)
     app.include_router(identity.tokens)
@@ -76,4 +78,4 @@ def _logged(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as failure:
-        log.error("interrupted", what=what, error=type(failure).__name__, exc_info=failure)
+        log.error("interrupted", what=what, **told(failure))

@@ -48,7 +48,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(OperationalError, _of_database)
-    app.add_exception_handler(Exception, _of_anything)
 
 
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -106,11 +105,6 @@ async def _of_database(request: Request, error: Exception) -> JSONResponse:
     log.error("database", path=request.url.path, error=type(error).__name__)
     detail = "the market's store does not answer; try again"
     return answer(Problem.of(ProblemType.UNAVAILABLE, 503, detail), {"Retry-After": "1"})
-
-
-async def _of_anything(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
-    return answer(Problem.of(ProblemType.INTERNAL, 500, "something went wrong here; it has been logged"))
 
 
 def _details(defects: tuple[Defect, ...]) -> tuple[ProblemDetail, ...]:

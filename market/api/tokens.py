@@ -1,5 +1,6 @@
 """Short-lived signed access tokens (RFC 9068), and the keys that all workers of a market sign and check them with."""
 
+import json
 import secrets
 import threading
 import time
@@ -59,7 +60,7 @@ class Tokens:
             "jti": secrets.token_hex(10),
         }
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": _KIND}
-        signed = jwt.encode(header, claims, OKPKey.import_key(key.private_jwk), algorithms=[ALGORITHM])
+        signed = jwt.encode(header, claims, _pair(key), algorithms=[ALGORITHM])
         return Token(access_token=signed, expires_in=int(self._ttl.total_seconds()), scope=scope)
 
     def read(self, token: str) -> Claims:
@@ -82,7 +83,7 @@ class Tokens:
         signing_key(now=now, engine=self._engine)
         with UnitOfWork(self._engine) as work:
             keys = [each for each in work.identities.signing_keys() if _alive(each, now)]
-        return {"keys": [dict(OKPKey.import_key(each.private_jwk).as_dict(private=False)) for each in keys]}
+        return {"keys": [dict(_pair(each).as_dict(private=False)) for each in keys]}
 
 
 class _Keys:
@@ -113,8 +114,12 @@ class _Keys:
             self._reads.append(at)
             with UnitOfWork(self._engine) as work:
                 keys = work.identities.signing_keys()
-            self._known = {each.kid: (each, OKPKey.import_key(each.private_jwk)) for each in keys}
+            self._known = {each.kid: (each, _pair(each)) for each in keys}
             self._read_at = at
+
+
+def _pair(key: KeyPair) -> OKPKey:
+    return OKPKey.import_key(json.loads(key.private_jwk))
 
 
 def _alive(key: KeyPair, now: datetime) -> bool:

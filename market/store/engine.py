@@ -14,9 +14,10 @@ def open_engine(url: str) -> Engine:
     """An engine for a database URL. On SQLite every transaction begins IMMEDIATE.
 
     A SQLite transaction that reads first and writes later fails where another wrote in between; taking the write lock
-    at the start makes it wait instead. Every commit is synced to the disk before it returns.
+    at the start makes it wait instead. Every commit is synced to the disk before it returns. Errors do not quote what
+    was to be written: they end in logs.
     """
-    engine = create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin_immediate)

@@ -60,6 +60,12 @@ def bootstrap_operator(name: str, *, engine: Engine, clock: Clock) -> Credential
     return credentials
 
 
+def has_operator(*, engine: Engine) -> bool:
+    """Whether anybody can register organisations yet."""
+    with UnitOfWork(engine) as work:
+        return work.participants.has_operator()
+
+
 def authenticate(client_id: str, client_secret: str, *, engine: Engine) -> Login:
     """The client whose credentials these are; TokenRefused where they are nobody's, or no longer anybody's."""
     with UnitOfWork(engine) as work:
