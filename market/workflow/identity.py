@@ -146,4 +146,6 @@ def _reached(organisation: str, by: Caller, work: UnitOfWork) -> Organisation:
 
 
 def _credentials(organisation: str, new_id: NewId) -> Credentials:
-    return Credentials(organisation=organisation, client_id=new_id("client"), client_secret=secrets.token_urlsafe(32))
+    return Credentials(
+        organisation=organisation, client_id=new_id("client", organisation), client_secret=secrets.token_urlsafe(32)
+    )

@@ -32,7 +32,7 @@ def open_auction(
     if owner != dso:
         raise NotFound("network", terms.network)
     fields = {name: getattr(terms, name) for name in AuctionTerms.model_fields}
-    auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
+    auction = Auction(id=new_id("auc", dso), dso=dso, state="open", **fields)
     require_open(auction, now=now)
 
     work.auctions.add(auction)
@@ -53,7 +53,7 @@ def submit_request(
 ) -> RequestReceipt:
     """Put a request into the book."""
     book, network = _open_book(auction, now, work, dso=dso)
-    request: FlexRequest = request_of(terms, id=new_id("req"), dso=dso)
+    request: FlexRequest = request_of(terms, id=new_id("req", dso), dso=dso)
     admit_request(request, book, network)
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
 
@@ -108,7 +108,7 @@ def submit_offer(
     new_id: NewId = random_id,
 ) -> OfferReceipt:
     """Put an offer into the book."""
-    return _keep_offer(auction, offer_of(terms, id=new_id("off"), participant=participant), 1, now, work)
+    return _keep_offer(auction, offer_of(terms, id=new_id("off", participant), participant=participant), 1, now, work)
 
 
 def replace_offer(

@@ -137,7 +137,7 @@ def test_everybody_gets_what_the_table_says_and_learns_nothing_of_others(
 
 
 def secrets_from(name: str, world: TwoMarkets) -> Iterator[str]:
-    """What must not stand in any answer to a party, unless it named it itself: who its rivals are, what they offered."""
+    """What must not stand in any answer to a party, unless it named it itself: who its rivals are, their offers."""
     role = world.parties[name].role
     rivals = [each for other, each in world.parties.items() if other != name and each.role == role != "operator"]
     for each in rivals:
