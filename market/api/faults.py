@@ -4,6 +4,7 @@ Never its message nor any variable: both may hold what somebody offered, a token
 """
 
 import traceback
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -13,16 +14,14 @@ from api_spec.problem import Problem, ProblemType
 
 log = structlog.get_logger()
 
-_FRAMES: Final = 12
+_MARKET: Final = Path(__file__).parents[1]
 
 
 def told(error: BaseException) -> dict[str, object]:
-    """An error's type, and file, line and function of the last calls that led to it, the innermost last."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    return {
-        "error": type(error).__name__,
-        "at": [f"{each.filename.rsplit('/', 1)[-1]}:{each.lineno} {each.name}" for each in frames],
-    }
+    """An error's type, and file, line and function of the market's own calls that led to it; the innermost last."""
+    frames = [(Path(each.filename), each) for each in traceback.extract_tb(error.__traceback__)]
+    ours = [f"{file.relative_to(_MARKET)}:{at.lineno} {at.name}" for file, at in frames if file.is_relative_to(_MARKET)]
+    return {"error": type(error).__name__, "at": ours}
 
 
 class Interrupted(Exception):

@@ -159,7 +159,7 @@ def rival(market: Place) -> Callable[[], None]:
 
 
 def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]) -> Told:
-    """What the first aggregator is told until publication, and then. rival_offers : ids that it has heard of, and tries."""
+    """What the first aggregator is told until publication, and then. rival_offers : ids that it tries."""
     auction = f"/v1/auctions/{market.auction}"
     mine: list[str] = []
 
