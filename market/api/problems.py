@@ -88,7 +88,7 @@ async def _of_body(request: Request, error: Exception) -> JSONResponse:
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     lines = error.errors()
-    in_body = [(tuple(each["loc"][1:]), reason(each)) for each in lines if each["loc"][0] == "body"]
+    in_body = ((tuple(each["loc"][1:]), reason(each)) for each in lines if each["loc"][0] == "body")
     elsewhere = [f"{each['loc'][-1]}: {each['msg']}" for each in lines if each["loc"][0] != "body"]
     detail = "; ".join(elsewhere) or "the body is not valid"
     details = _details(located(in_body, error.body))

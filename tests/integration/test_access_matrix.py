@@ -153,16 +153,20 @@ def refuse_all(call: Calls, world: TwoMarkets, engine: Engine, ids: list[tuple[s
     issued = NOW - SETTINGS.token_ttl
     for name in OTHER:
         role = world.parties[name].role
-        expired = f"Bearer {world.token(engine, name, SCOPES[role], now=issued)}"
         others: frozenset[Scope] = SCOPES[role] - {row.scope}
         wrong = f"Bearer {world.token(engine, name, others if role in row.roles else SCOPES[role])}"
-        tokens = [(wrong, 403), (expired, 401), *((each, 401) for each in (None, GARBAGE[0]))]
-        for authorization, status in tokens:
-            answers = [call.seen(name, kinds, call(name, kinds, authorization)) for kinds in ids]
-            assert answers[0][0] == status, (name, answers[0])
-            assert all(each == answers[0] for each in answers), "a refusal does not depend on what was asked for"
-    for authorization in GARBAGE:
-        assert call("grid", ids[0], authorization).status_code == 401
+        refused(call, name, wrong, ids, status=403)
+        expired = f"Bearer {world.token(engine, name, SCOPES[role], now=issued)}"
+        assert call(name, ids[0], expired).status_code == 401
+    for authorization in (None, expired, *GARBAGE):
+        refused(call, "grid", authorization, ids, status=401)
+
+
+def refused(call: Calls, name: str, authorization: str | None, ids: list[tuple[str, ...]], *, status: int) -> None:
+    """With one answer, whatever was asked for."""
+    first, *others = [call.seen(name, kinds, call(name, kinds, authorization)) for kinds in ids]
+    assert first[0] == status, (name, first)
+    assert all(each == first for each in others)
 
 
 @pytest.mark.parametrize("route", [route for route, row in TABLE.items() if isinstance(row, Public)])
