@@ -7,7 +7,6 @@ from fastapi import Depends, Request
 from api_spec.organisation import Role, Scope
 from market.api.world import WorldOf
 from market.errors import Forbidden, ScopeMissing, Unauthenticated
-from market.store import UnitOfWork
 from market.workflow.identity import Caller
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -19,7 +18,7 @@ def _caller(request: Request, world: WorldOf) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send an access token: Authorization: Bearer ...")
     claims = world.tokens.read(token)
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         login = work.identities.login(claims.client)
     if login is None:
         raise Unauthenticated("the access token is not valid")

@@ -1,27 +1,12 @@
-"""What a log may say of an unexpected error: its type and where it came from.
-
-Never its message nor any variable: both may hold what somebody offered, a token or a secret.
-"""
-
-import traceback
-from pathlib import Path
-from typing import Final
+"""The last resort: an error that nobody expected is logged without values, and answered with a problem."""
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
+from market.errors import told
 
 log = structlog.get_logger()
-
-_MARKET: Final = Path(__file__).parents[1]
-
-
-def told(error: BaseException) -> dict[str, object]:
-    """An error's type, and file, line and function of the market's own calls that led to it; the innermost last."""
-    frames = [(Path(each.filename), each) for each in traceback.extract_tb(error.__traceback__)]
-    ours = [f"{file.relative_to(_MARKET)}:{at.lineno} {at.name}" for file, at in frames if file.is_relative_to(_MARKET)]
-    return {"error": type(error).__name__, "at": ours}
 
 
 class Interrupted(Exception):

@@ -6,7 +6,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api_spec.defects import Defect, located, reason
@@ -30,7 +31,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.ClientInUse: (ProblemType.WRONG_STATE, 409),
     errors.Busy: (ProblemType.UNAVAILABLE, 503),
     errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
+    errors.GateNotOpen: (ProblemType.GATE_CLOSED, 409),
     errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
+    errors.BeingCleared: (ProblemType.WRONG_STATE, 409),
+    errors.LeaseLost: (ProblemType.WRONG_STATE, 409),
+    errors.Overloaded: (ProblemType.UNAVAILABLE, 503),
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
     errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
     errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
@@ -47,7 +52,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _of_body)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(OperationalError, _of_database)
+    for each in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(each, _of_database)
 
 
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -75,7 +81,7 @@ def _headers(error: Exception) -> dict[str, str]:
         case errors.TokenRefused():
             more = {"WWW-Authenticate": "Basic"} if error.code == "invalid_client" else {}
             return {"Cache-Control": "no-store", **more}
-        case errors.Busy():
+        case errors.Busy() | errors.Overloaded():
             return {"Retry-After": "1"}
     return {}
 
@@ -103,8 +109,16 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 async def _of_database(request: Request, error: Exception) -> JSONResponse:
     log.error("database", path=request.url.path, error=type(error).__name__)
+    if _is_full(error):
+        detail = "the market's store has no space left; nothing of this request was kept"
+        return answer(Problem.of(ProblemType.OUT_OF_SPACE, 507, detail), {"Retry-After": "60"})
     detail = "the market's store does not answer; try again"
     return answer(Problem.of(ProblemType.UNAVAILABLE, 503, detail), {"Retry-After": "1"})
+
+
+def _is_full(error: Exception) -> bool:
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(cause, "sqlstate", None) == "53100"
 
 
 def _details(defects: tuple[Defect, ...]) -> tuple[ProblemDetail, ...]:

@@ -81,7 +81,7 @@ class Tokens:
         """The public parts of all keys that tokens may be signed with now (a JWK set, RFC 7517 section 5)."""
         now = self._clock.now()
         signing_key(now=now, engine=self._engine)
-        with UnitOfWork(self._engine) as work:
+        with UnitOfWork(self._engine, reading=True) as work:
             keys = [each for each in work.identities.signing_keys() if _alive(each, now)]
         return {"keys": [dict(_pair(each).as_dict(private=False)) for each in keys]}
 
@@ -112,7 +112,7 @@ class _Keys:
             if len(self._reads) == _READS_PER_S and at - self._reads[0] < 1.0:
                 raise Busy("signing keys are being read")
             self._reads.append(at)
-            with UnitOfWork(self._engine) as work:
+            with UnitOfWork(self._engine, reading=True) as work:
                 keys = work.identities.signing_keys()
             self._known = {each.kid: (each, _pair(each)) for each in keys}
             self._read_at = at

@@ -6,6 +6,7 @@ for one request.
 
 import secrets
 from datetime import datetime
+from typing import NamedTuple, Self
 
 from sqlalchemy import Engine
 
@@ -22,7 +23,7 @@ from api_spec.organisation import (
 from market.clock import Clock
 from market.errors import AlreadyExists, ClientInUse, NotFound, ScopesNotGranted, TokenRefused
 from market.ids import NewId, random_id
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
 from market.store.identities import Login
 from market.workflow.hashing import HASHING
 
@@ -34,20 +35,36 @@ class Caller(Organisation):
     scopes: frozenset[Scope]
 
 
-def register_organisation(
-    terms: OrganisationTerms, *, clock: Clock, work: UnitOfWork, new_id: NewId = random_id
-) -> Credentials:
-    """Register an organisation with its first client; the answer holds its secret, which is kept only as a hash."""
-    organisation = Organisation(id=new_id("org"), name=terms.name, role=terms.role)
-    credentials = _credentials(organisation.id, new_id)
+class Secret(NamedTuple):
+    """A new client's secret, and what is kept of it."""
 
-    work.participants.add(
-        organisation,
-        client_id=credentials.client_id,
-        secret_hash=HASHING.of(credentials.client_secret),
-        now=clock.now(),
-    )
-    return credentials
+    text: str
+    hash: str
+
+    @classmethod
+    def new(cls) -> Self:
+        """A random one; Busy."""
+        text = secrets.token_urlsafe(32)
+        return cls(text, HASHING.of(text))
+
+
+def register_organisation(
+    terms: OrganisationTerms,
+    *,
+    clock: Clock,
+    work: UnitOfWork,
+    new_id: NewId = random_id,
+    secret: Secret | None = None,
+) -> Credentials:
+    """Register an organisation with its first client; the answer holds its secret, which is kept only as a hash.
+
+    secret : made before, where others wait for the transaction.
+    """
+    organisation = Organisation(id=new_id("org"), name=terms.name, role=terms.role)
+    client, (text, kept) = new_id("client", organisation.id), secret or Secret.new()
+
+    work.participants.add(organisation, client_id=client, secret_hash=kept, now=clock.now())
+    return Credentials(organisation=organisation.id, client_id=client, client_secret=text)
 
 
 def bootstrap_operator(name: str, *, engine: Engine, clock: Clock) -> Credentials:
@@ -62,13 +79,13 @@ def bootstrap_operator(name: str, *, engine: Engine, clock: Clock) -> Credential
 
 def has_operator(*, engine: Engine) -> bool:
     """Whether anybody can register organisations yet."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         return work.participants.has_operator()
 
 
 def authenticate(client_id: str, client_secret: str, *, engine: Engine) -> Login:
     """The client whose credentials these are; TokenRefused where they are nobody's, or no longer anybody's."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         login = work.identities.login(client_id)
 
     if not HASHING.fits(client_secret, None if login is None else login.secret_hash) or login is None:
@@ -94,27 +111,23 @@ def add_client(
     organisation: str, terms: ClientTerms, *, by: Caller, now: datetime, engine: Engine, new_id: NewId = random_id
 ) -> Credentials:
     """Make a client that may do no more than the one that makes it; ScopesNotGranted otherwise."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         owner = _reached(organisation, by, work)
     most = by.scopes if owner.id == by.id else SCOPES[owner.role]
     scopes = terms.scopes or most
     if not scopes <= most:
         raise ScopesNotGranted(sorted(scopes - most))
-    credentials = _credentials(owner.id, new_id)
-    client = Client(
-        id=credentials.client_id,
-        organisation=owner.id,
-        name=terms.name,
-        scopes=tuple(sorted(scopes)),
-        created_at=now,
-    )
-    secret_hash = HASHING.of(credentials.client_secret)
+    every_scope = terms.scopes is None and scopes == SCOPES[owner.role]
+    granted_scopes = tuple(sorted(scopes))
+    client_id = new_id("client", owner.id)
+    client = Client(id=client_id, organisation=owner.id, name=terms.name, scopes=granted_scopes, created_at=now)
+    secret = Secret.new()
 
-    with UnitOfWork(engine) as work:
-        every_scope = terms.scopes is None and scopes == SCOPES[owner.role]
-        work.identities.add_client(client, secret_hash=secret_hash, every_scope=every_scope)
-        work.commit()
-    return credentials
+    transact(
+        engine,
+        lambda work: work.identities.add_client(client, secret_hash=secret.hash, every_scope=every_scope),
+    )
+    return Credentials(organisation=owner.id, client_id=client.id, client_secret=secret.text)
 
 
 def revoke_client(organisation: str, client: str, *, by: Caller, now: datetime, work: UnitOfWork) -> None:
@@ -143,9 +156,3 @@ def _reached(organisation: str, by: Caller, work: UnitOfWork) -> Organisation:
     if organisation != by.id and "operate" not in by.scopes:
         raise NotFound("organisation", organisation)
     return work.participants.organisation(organisation)
-
-
-def _credentials(organisation: str, new_id: NewId) -> Credentials:
-    return Credentials(
-        organisation=organisation, client_id=new_id("client", organisation), client_secret=secrets.token_urlsafe(32)
-    )

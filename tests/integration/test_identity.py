@@ -268,17 +268,17 @@ def test_workers_share_keys_and_old_ones_are_believed_until_their_last_token_has
         Tokens(engine, clock, ttl=TTL, issuer="another market").read(new)
 
 
-def test_workers_that_start_at_once_make_one_key(engine: Engine) -> None:
+def test_workers_that_start_at_once_make_one_key(migrated: Engine) -> None:
     together = threading.Barrier(6)
     found: list[str] = []
 
     def start() -> None:
         together.wait()
-        found.append(signing_key(now=NOON, engine=engine).kid)
+        found.append(signing_key(now=NOON, engine=migrated).kid)
 
     def rotate() -> None:
         together.wait()
-        rotate_keys(now=NOON, token_ttl=TTL, engine=engine)
+        rotate_keys(now=NOON, token_ttl=TTL, engine=migrated)
 
     for step in (start, rotate):
         threads = [threading.Thread(target=step) for _ in range(6)]
@@ -287,7 +287,7 @@ def test_workers_that_start_at_once_make_one_key(engine: Engine) -> None:
         for thread in threads:
             thread.join()
     assert len(set(found)) == 1
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(migrated) as work:
         assert [each.retires_at is None for each in work.identities.signing_keys()][-2:] == [False, True]
 
 

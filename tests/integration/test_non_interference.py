@@ -24,6 +24,7 @@ from market import clearing
 from market.api.app import create_app
 from market.api.serving import serving
 from market.api.tokens import Tokens
+from market.clearing import Options
 from market.clock import SimulatedClock
 from market.ids import seeded_ids
 from market.store import UnitOfWork, migrate, open_engine
@@ -199,9 +200,9 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
     look()
     market.own("POST", "/offers", offer(5))
 
-    def clear(case: Case) -> Result:
+    def clear(case: Case, options: Options) -> Result:
         look()  # the gate has closed, the solver works
-        return clearing.clear(case)
+        return clearing.clear(case, options)
 
     published = clear_auction(market.auction, now=GATE, engine=market.engine, clear=clear)
     assert published.state == "published"

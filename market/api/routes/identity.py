@@ -22,7 +22,6 @@ from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.world import WorldOf
 from market.errors import TokenRefused
-from market.store import UnitOfWork
 from market.workflow import identity
 from market.workflow.keys import rotate_keys
 
@@ -73,16 +72,16 @@ def replace_signing_key(who: Operator, world: WorldOf, key: Key = None) -> Signi
 @router.post("/organisations", status_code=201)
 def register_organisation(terms: OrganisationTerms, who: Operator, world: WorldOf, key: Key = None) -> Credentials:
     """Register an organisation; its secret is shown once, so no answer is stored for a repeated key."""
-    with UnitOfWork(world.engine) as work:
-        credentials = identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
-        work.commit()
-    return credentials
+    clock, new_id, secret = world.clock, world.new_id, identity.Secret.new()
+    return world.write(
+        lambda work: identity.register_organisation(terms, clock=clock, work=work, new_id=new_id, secret=secret)
+    )
 
 
 @router.get("/organisations")
 def organisations(who: Operator, world: WorldOf, page: PageOf) -> list[Member]:
     """All organisations, in the order of their ids."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = work.participants.members(after=page.after or "", limit=page.limit + 1)
     if len(found) > page.limit:
         page.link_next(found[page.limit - 1].id)
@@ -98,25 +97,20 @@ def me(who: Anyone) -> Organisation:
 @router.put("/organisations/{organisation}/suspension")
 def suspend(organisation: str, who: Operator, world: WorldOf) -> Member:
     """Let none of an organisation's clients in, from now on."""
-    with UnitOfWork(world.engine) as work:
-        suspended = identity.suspend(organisation, by=who, now=world.clock.now(), work=work)
-        work.commit()
-    return suspended
+    now = world.clock.now()
+    return world.write(lambda work: identity.suspend(organisation, by=who, now=now, work=work))
 
 
 @router.delete("/organisations/{organisation}/suspension")
 def reinstate(organisation: str, who: Operator, world: WorldOf) -> Member:
     """Let a suspended organisation's clients in again."""
-    with UnitOfWork(world.engine) as work:
-        reinstated = identity.reinstate(organisation, work=work)
-        work.commit()
-    return reinstated
+    return world.write(lambda work: identity.reinstate(organisation, work=work))
 
 
 @router.get("/organisations/{organisation}/clients")
 def clients(organisation: str, who: ClientOwner, world: WorldOf, page: PageOf) -> list[Client]:
     """The clients of one's own organisation, revoked ones too; of any organisation for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(identity.clients(organisation, by=who, work=work), lambda each: each.id)
 
 
@@ -130,6 +124,5 @@ def add_client(organisation: str, terms: ClientTerms, who: ClientOwner, world: W
 @router.delete("/organisations/{organisation}/clients/{client}", status_code=204)
 def revoke_client(organisation: str, client: str, who: ClientOwner, world: WorldOf) -> None:
     """Let a client in no more, its tokens neither; not the one that asks."""
-    with UnitOfWork(world.engine) as work:
-        identity.revoke_client(organisation, client, by=who, now=world.clock.now(), work=work)
-        work.commit()
+    now = world.clock.now()
+    world.write(lambda work: identity.revoke_client(organisation, client, by=who, now=now, work=work))

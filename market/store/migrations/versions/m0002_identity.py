@@ -6,7 +6,7 @@ from alembic import op
 from market.store.columns import UtcTime
 
 revision = "0002_identity"
-down_revision = "0001"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
