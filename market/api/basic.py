@@ -15,8 +15,10 @@ class ClientSecret(NamedTuple):
     secret: str
 
 
-def presented(header: str | None, client_id: str | None, client_secret: str | None) -> ClientSecret:
-    """What stands in `Authorization: Basic ...`, or in the form; TokenRefused for neither or both."""
+def presented(header: str | None, client_id: str | None, client_secret: str | None, *, grant_type: str) -> ClientSecret:
+    """What stands in `Authorization: Basic ...`, or in the form; TokenRefused for neither or both, or another grant."""
+    if grant_type != "client_credentials":
+        raise TokenRefused("unsupported_grant_type", "the only grant_type is client_credentials")
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
         if not client_id or not client_secret:

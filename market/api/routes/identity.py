@@ -21,7 +21,6 @@ from market.api.basic import presented
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.world import WorldOf
-from market.errors import TokenRefused
 from market.workflow import identity
 from market.workflow.keys import rotate_keys
 
@@ -50,9 +49,8 @@ def issue_token(
 ) -> Token:
     """An access token for client credentials (RFC 6749, section 4.4), for all of the client's scopes or some."""
     response.headers["Cache-Control"] = "no-store"
-    if grant_type != "client_credentials":
-        raise TokenRefused("unsupported_grant_type", "the only grant_type is client_credentials")
-    login = identity.authenticate(*presented(authorization, client_id, client_secret), engine=world.engine)
+    client = presented(authorization, client_id, client_secret, grant_type=grant_type)
+    login = identity.authenticate(client.client_id, client.secret, engine=world.engine)
     return world.tokens.issue(login, identity.granted(login, scope))
 
 
