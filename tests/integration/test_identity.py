@@ -15,8 +15,9 @@ from joserfc.jwk import KeySet
 from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
+from api_spec.organisation import Credentials
 from api_spec.problem import Problem
-from market import cli
+from market import cli, running
 from market.api.app import create_app
 from market.api.serving import serving
 from market.api.tokens import Tokens
@@ -358,3 +359,18 @@ def test_a_market_that_checks_many_secrets_says_when_to_come_again(homes: Desk) 
     refused(answer, 503)
     assert answer.headers["retry-after"] == "1"
     assert homes.token().status_code == 200
+
+
+# the first start
+
+
+def test_a_market_without_an_operator_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXMARKET_DATABASE_URL", f"sqlite:///{tmp_path / 'm.db'}")
+    monkeypatch.setenv("FLEXMARKET_PORT", "0")
+    monkeypatch.setattr(running, "serve_until_stopped", lambda _, listening: listening.close())
+    told = 'flexmarket operator create "NAME"'
+
+    assert told in CliRunner().invoke(cli.app, ["serve"]).stdout
+    made = CliRunner().invoke(cli.app, ["operator", "create", "Market"])
+    assert Credentials.model_validate_json(made.stdout).client_secret
+    assert told not in CliRunner().invoke(cli.app, ["serve"]).stdout
