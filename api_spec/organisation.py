@@ -23,6 +23,8 @@ Scope: TypeAlias = Literal[
     "operate",  # what only the market's operator does
 ]
 
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
 _EVERYBODY: Final = ("read_market", "read_orders", "read_accounts", "manage_clients")
 SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
     {
@@ -37,7 +39,7 @@ SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
 class OrganisationTerms(Message):
     """An organisation to be registered."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     role: Role
 
 
@@ -60,7 +62,7 @@ class ClientTerms(Message):
     scopes : what it may do; absent = as much as the client that makes it.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     scopes: Annotated[frozenset[Scope], Field(min_length=1)] | None = None
 
 

@@ -34,9 +34,10 @@ def presented(header: str | None, client_id: str | None, client_secret: str | No
 
 def _decoded(encoded: str) -> ClientSecret:
     try:
-        name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        pair = base64.b64decode(encoded.strip(), validate=True).decode()
+        name, colon, secret = (unquote_plus(each) for each in pair.partition(":"))
     except (binascii.Error, ValueError) as failure:
         raise TokenRefused("invalid_client", "the HTTP Basic credentials cannot be read") from failure
-    if not colon:
-        raise TokenRefused("invalid_client", "the HTTP Basic credentials have no colon")
-    return ClientSecret(unquote_plus(name), unquote_plus(secret))
+    if not colon or not (name + secret).isascii() or not (name + secret).isprintable():
+        raise TokenRefused("invalid_client", "the HTTP Basic credentials are not a name and a secret")
+    return ClientSecret(name, secret)

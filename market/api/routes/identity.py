@@ -27,7 +27,7 @@ from market.workflow.keys import rotate_keys
 router = APIRouter(route_class=StrictRoute)
 tokens = APIRouter()
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
-Field = Annotated[str | None, Form(max_length=1000)]
+Field = Annotated[str | None, Form(max_length=1000, pattern=r"^[\x20-\x7e]*$")]
 
 
 @tokens.get("/auth/server")
