@@ -29,7 +29,17 @@ from api_spec.event_stream import StreamMessage, messages
 from api_spec.events import EVENT, EVENT_TYPES, Event, EventId
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
-from api_spec.ids import AuctionId, BusId, ContractId, Identifier, NetworkId, OfferId, RequestId, TariffId
+from api_spec.ids import (
+    AuctionId,
+    BusId,
+    ContractId,
+    Identifier,
+    NetworkId,
+    OfferId,
+    OrganisationId,
+    RequestId,
+    TariffId,
+)
 from api_spec.metering import (
     Baseline,
     BaselineNomination,
@@ -41,7 +51,16 @@ from api_spec.metering import (
     Reading,
     ReadingTerms,
 )
-from api_spec.organisation import Credentials, Organisation, OrganisationTerms, Token
+from api_spec.organisation import (
+    Client,
+    ClientTerms,
+    Credentials,
+    Member,
+    Organisation,
+    OrganisationTerms,
+    SigningKey,
+    Token,
+)
 from api_spec.period import MarketPeriod
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.problem import Problem, ProblemType
@@ -117,6 +136,36 @@ class MarketClient:
     async def me(self) -> Organisation:
         """The organisation these credentials belong to."""
         return await self._get("/v1/organisations/me", Organisation)
+
+    async def organisations(self) -> tuple[Member, ...]:
+        """Operator: all organisations."""
+        return tuple([each async for each in self._pages("/v1/organisations", Member)])
+
+    async def suspend(self, organisation: OrganisationId) -> Member:
+        """Operator: let none of an organisation's clients in, from now on."""
+        return _read(await self._send("PUT", f"/v1/organisations/{organisation}/suspension"), Member)
+
+    async def reinstate(self, organisation: OrganisationId) -> Member:
+        """Operator: let a suspended organisation's clients in again."""
+        return _read(await self._send("DELETE", f"/v1/organisations/{organisation}/suspension"), Member)
+
+    async def clients(self, organisation: OrganisationId) -> tuple[Client, ...]:
+        """The clients of one's own organisation, revoked ones too; an operator sees those of any."""
+        return tuple([each async for each in self._pages(f"/v1/organisations/{organisation}/clients", Client)])
+
+    async def add_client(
+        self, organisation: OrganisationId, terms: ClientTerms, *, key: str | None = None
+    ) -> Credentials:
+        """Make a client that may do no more than this one; the answer holds its secret, once."""
+        return await self._post(f"/v1/organisations/{organisation}/clients", terms, Credentials, key=key)
+
+    async def revoke_client(self, organisation: OrganisationId, client: str) -> None:
+        """Let a client in no more, its tokens neither."""
+        await self._send("DELETE", f"/v1/organisations/{organisation}/clients/{client}")
+
+    async def replace_signing_key(self) -> SigningKey:
+        """Operator: sign access tokens with a new key; those that are out stay valid until they expire."""
+        return await self._post("/v1/keys", None, SigningKey)
 
     # networks
 

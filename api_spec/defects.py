@@ -1,6 +1,6 @@
 """Where and why an input is wrong: defects that carry the place, and JSON pointers (RFC 6901) to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
@@ -57,8 +57,15 @@ def defects_of(error: ValidationError, document: Any) -> tuple[Defect, ...]:
     document : the parsed input, to leave out the parts of a pydantic location that are not in it (names of union
     members).
     """
-    lines = error.errors(include_url=False, include_context=False, include_input=False)
-    return located(((each["loc"], each["msg"]) for each in lines), document)
+    lines = error.errors(include_url=False, include_input=False)
+    return located(((each["loc"], reason(each)) for each in lines), document)
+
+
+def reason(line: Mapping[str, Any]) -> str:
+    """Why an input is wrong, of one line of pydantic's errors; without the input, which some messages quote."""
+    if line["type"] == "union_tag_invalid":
+        return f"{line['ctx']['discriminator']} must be one of {line['ctx']['expected_tags']}"
+    return str(line["msg"])
 
 
 def located(lines: Iterable[tuple[Place, str]], document: Any) -> tuple[Defect, ...]:

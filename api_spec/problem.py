@@ -18,6 +18,7 @@ class ProblemType(StrEnum):
     BODY_TOO_LARGE = "body-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNAUTHENTICATED = "unauthenticated"
+    TOKEN_REFUSED = "token-refused"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
@@ -54,7 +55,10 @@ class ProblemDetail(Message):
 
 
 class Problem(Message):
-    """An error answer. `errors` names the defects of an invalid body, at most twenty, without its values."""
+    """An error answer. `errors` names the defects of an invalid body, at most twenty, without its values.
+
+    error : where a token is refused, the reason in the words of RFC 6749 section 5.2.
+    """
 
     type: Annotated[str, Field(pattern=f"^({BASE}[a-z-]+|about:blank)$")]
     title: str
@@ -62,6 +66,7 @@ class Problem(Message):
     detail: str
     instance: str | None = None
     errors: tuple[ProblemDetail, ...] = ()
+    error: str | None = None
 
     @classmethod
     def of(cls, kind: ProblemType, status: int, detail: str, **more: Any) -> "Problem":

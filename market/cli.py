@@ -185,6 +185,22 @@ def create_operator(name: Annotated[str, typer.Argument(help="Name of the organi
     running.create_operator(name)
 
 
+keys = typer.Typer(no_args_is_help=True, help="The keys that access tokens are signed with.")
+app.add_typer(keys, name="keys")
+
+
+@keys.command("rotate")
+def rotate_keys(
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Believe nothing that older keys signed: for a key that has become known.")
+    ] = False,
+) -> None:
+    """Sign access tokens with a new key; what older keys signed stays valid until it expires."""
+    from market import running
+
+    running.rotate_signing_key(at_once=at_once)
+
+
 def main() -> None:
     """Entry point of the console script."""
     app()

@@ -70,6 +70,51 @@ class Forbidden(FlexmarketError):
         self.role, self.needed = role, needed
 
 
+class ScopeMissing(FlexmarketError):
+    """The caller's token is not good for this, though its role is."""
+
+    def __init__(self, scope: str) -> None:
+        """Say which scope is needed."""
+        super().__init__(f"this needs an access token with the scope {scope}")
+        self.scope = scope
+
+
+class ScopesNotGranted(FlexmarketError):
+    """A client can be given no scope beyond those of who makes it."""
+
+    def __init__(self, scopes: list[str]) -> None:
+        """Name the scopes that are beyond."""
+        super().__init__(f"you cannot give what you may not do yourself: {' '.join(scopes)}")
+        self.scopes = scopes
+
+
+class TokenRefused(FlexmarketError):
+    """A request for an access token that is not granted; `code` is that of RFC 6749 section 5.2."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        """Keep the code, say the reason."""
+        super().__init__(reason)
+        self.code = code
+
+
+class ClientInUse(FlexmarketError):
+    """A client cannot shut itself out: somebody has to be left to let it in again."""
+
+    def __init__(self, client: str) -> None:
+        """Name it."""
+        super().__init__(f"client {client} is the one that asks; use another one to shut it out")
+        self.client = client
+
+
+class Busy(FlexmarketError):
+    """Too much of one thing is going on at once; nothing was done, and a later attempt may succeed."""
+
+    def __init__(self, why: str) -> None:
+        """Say with what."""
+        super().__init__(f"busy: {why}; try again")
+        self.why = why
+
+
 class _BadFile(FlexmarketError):
     """A file that is not what it should be; one line for each defect: JSON pointer and reason."""
 

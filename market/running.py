@@ -36,7 +36,8 @@ from market.store.sole_worker import sole_worker
 from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.clearing import clearing_by
 from market.workflow.gatekeeping import watched_gates
-from market.workflow.identity import bootstrap_operator
+from market.workflow.identity import bootstrap_operator, has_operator
+from market.workflow.keys import rotate_keys
 
 
 def serve() -> None:
@@ -47,6 +48,8 @@ def serve() -> None:
         listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
         with _metrics(settings, engine, clock) as metrics:
             console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it){metrics}")
+            if not has_operator(engine=engine):
+                console.print('nobody can register yet: flexmarket operator create "NAME" makes the first operator')
             api = create_app(settings, clock=clock, engine=engine, clear=clear)
             serve_until_stopped(api, listening, stop_within=settings.stop_within)
 
@@ -146,6 +149,16 @@ def create_operator(name: str) -> None:
         stderr.print("this market has an operator already; its credentials were shown when it was created")
         raise typer.Exit(1) from failure
     console.print_json(credentials.model_dump_json())
+
+
+def rotate_signing_key(*, at_once: bool) -> None:
+    """Make the key that signs access tokens from now on, and say what becomes of the others."""
+    settings = Settings()
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    key = rotate_keys(now=SystemClock().now(), token_ttl=settings.token_ttl, engine=engine, at_once=at_once)
+    fate = "are refused within a minute" if at_once else f"stay valid for up to {settings.token_ttl}"
+    console.print(f"key {key.kid} signs from now on; tokens of older keys {fate}", highlight=False, soft_wrap=True)
 
 
 def _listen(host: str, port: int, advice: str) -> socket.socket:

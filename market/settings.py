@@ -16,9 +16,10 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME, which several workers can share.
-    max_body_bytes : larger bodies are refused unread. token_ttl : life of an access token. local_zone : whose clock the
-    pages show. clearing_limit : a clearing that takes longer is stopped, and its auction fails; absent = clearing runs
-    in the market's own process and is not watched. cluster : scheduler of a Dask cluster that clears instead, such as
+    max_body_bytes : larger bodies are refused unread. token_ttl : life of an access token. public_url : how clients
+    reach this market, and its name in tokens; absent = as it was asked. local_zone : whose clock the pages show.
+    clearing_limit : a clearing that takes longer is stopped, and its auction fails; absent = clearing runs in the
+    market's own process and is not watched. cluster : scheduler of a Dask cluster that clears instead, such as
     tcp://10.0.0.1:8786. clearings_at_once : of this process. most_at_once, most_waiting : requests that are worked on,
     and writes that wait for the disk; what is more is told at once to come again (503).
 
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     runs_dir: Path = Path("runs")
     max_body_bytes: int = Field(default=4_000_000, ge=1_000)
     token_ttl: timedelta = timedelta(minutes=15)
+    public_url: str | None = None
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")
     clearing_limit: timedelta | None = timedelta(minutes=15)
     cluster: str | None = None

@@ -56,7 +56,8 @@ def create_app(
 
     watch_gates : clear and settle when the time of each has come. send_webhooks : send what is due to webhooks.
     """
-    tokens, writer = Tokens(clock, settings.token_ttl), BatchWriter(engine, waiting=settings.most_waiting)
+    tokens = Tokens(engine, clock, ttl=settings.token_ttl, issuer=settings.public_url or "urn:flexmarket:market")
+    writer = BatchWriter(engine, waiting=settings.most_waiting)
     world = World(settings, clock, engine, tokens, new_id, clear, writer, Feed(engine))
 
     @contextlib.asynccontextmanager

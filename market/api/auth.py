@@ -1,43 +1,62 @@
-"""Who calls: the organisation behind the access token, with one dependency per role."""
+"""Who calls, and whether it may: one dependency for every pair of roles and scope that a route asks for."""
 
-from typing import Annotated
+from typing import Annotated, Final, get_args
 
 from fastapi import Depends, Request
 
-from api_spec.organisation import Organisation, Role
+from api_spec.organisation import Role, Scope
 from market.api.world import WorldOf
-from market.errors import Forbidden, NotFound, Unauthenticated
+from market.errors import Forbidden, ScopeMissing, Unauthenticated
+from market.workflow.identity import Caller
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
-def _caller(request: Request, world: WorldOf) -> Organisation:
+def _caller(request: Request, world: WorldOf) -> Caller:
+    """The caller behind the token. Its client is looked up each time: what is revoked is out at once."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send an access token: Authorization: Bearer ...")
-    subject = world.tokens.subject(token)
-    try:
-        with world.reading() as work:
-            caller = work.participants.organisation(subject)
-    except NotFound as failure:
-        raise Unauthenticated("the access token is not valid") from failure
-    request.state.organisation = caller.id  # for the request's line in the log
-    return caller
+    claims = world.tokens.read(token)
+    with world.reading() as work:
+        login = work.identities.login(claims.client)
+    if login is None:
+        raise Unauthenticated("the access token is not valid")
+    who, scopes = login.organisation, login.scopes & claims.scopes
+    request.state.organisation = who.id  # for the request's line in the log
+    return Caller(id=who.id, name=who.name, role=who.role, client=login.client, scopes=scopes)
 
 
-class _With:
-    """A dependency: the caller, in one of some roles."""
+class Allowed:
+    """A dependency: the caller, in one of some roles (all, where none is named), with a token for one scope."""
 
-    def __init__(self, *roles: Role) -> None:
-        self._roles = roles
+    def __init__(self, scope: Scope, *roles: Role) -> None:
+        """Keep what a route asks for."""
+        self.scope, self.roles = scope, roles or ROLES
 
-    def __call__(self, caller: Annotated[Organisation, Depends(_caller)]) -> Organisation:
-        if caller.role not in self._roles:
-            raise Forbidden(caller.role, " or ".join(self._roles))
+    def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+        """The caller; Forbidden, ScopeMissing."""
+        if caller.role not in self.roles:
+            raise Forbidden(caller.role, " or ".join(self.roles))
+        if self.scope not in caller.scopes:
+            raise ScopeMissing(self.scope)
         return caller
 
 
-Anyone = Annotated[Organisation, Depends(_caller)]
-Dso = Annotated[Organisation, Depends(_With("dso"))]
-Aggregator = Annotated[Organisation, Depends(_With("aggregator"))]
-Operator = Annotated[Organisation, Depends(_With("operator"))]
-DsoOrOperator = Annotated[Organisation, Depends(_With("dso", "operator"))]
-AggregatorOrOperator = Annotated[Organisation, Depends(_With("aggregator", "operator"))]
+Anyone = Annotated[Caller, Depends(Allowed("read_market"))]
+Reader = Annotated[Caller, Depends(Allowed("read_orders"))]
+AccountHolder = Annotated[Caller, Depends(Allowed("read_accounts"))]
+ClientOwner = Annotated[Caller, Depends(Allowed("manage_clients"))]
+Dso = Annotated[Caller, Depends(Allowed("write_market", "dso"))]
+DsoAsking = Annotated[Caller, Depends(Allowed("write_requests", "dso"))]
+DsoReading = Annotated[Caller, Depends(Allowed("read_orders", "dso"))]
+DsoOrOperator = Annotated[Caller, Depends(Allowed("read_market", "dso", "operator"))]
+DsoOrOperatorWriting = Annotated[Caller, Depends(Allowed("write_market", "dso", "operator"))]
+DsoOrOperatorPaying = Annotated[Caller, Depends(Allowed("read_accounts", "dso", "operator"))]
+Aggregator = Annotated[Caller, Depends(Allowed("write_offers", "aggregator"))]
+AggregatorMetering = Annotated[Caller, Depends(Allowed("write_readings", "aggregator"))]
+AggregatorReading = Annotated[Caller, Depends(Allowed("read_orders", "aggregator"))]
+AggregatorSettling = Annotated[Caller, Depends(Allowed("write_accounts", "aggregator"))]
+AggregatorPaid = Annotated[Caller, Depends(Allowed("read_accounts", "aggregator"))]
+AggregatorOrOperator = Annotated[Caller, Depends(Allowed("read_accounts", "aggregator", "operator"))]
+Operator = Annotated[Caller, Depends(Allowed("operate", "operator"))]

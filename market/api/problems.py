@@ -9,7 +9,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from api_spec.defects import Defect, located
+from api_spec.defects import Defect, located, reason
 from api_spec.problem import Problem, ProblemDetail, ProblemType
 from market import errors
 from market.api.answers import answer
@@ -25,6 +25,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.Unauthenticated: (ProblemType.UNAUTHENTICATED, 401),
     errors.Forbidden: (ProblemType.FORBIDDEN, 403),
     errors.NotReady: (ProblemType.UNAVAILABLE, 503),
+    errors.ScopeMissing: (ProblemType.FORBIDDEN, 403),
+    errors.ScopesNotGranted: (ProblemType.FORBIDDEN, 403),
+    errors.TokenRefused: (ProblemType.TOKEN_REFUSED, 400),
+    errors.ClientInUse: (ProblemType.WRONG_STATE, 409),
+    errors.Busy: (ProblemType.UNAVAILABLE, 503),
     errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
     errors.GateNotOpen: (ProblemType.GATE_CLOSED, 409),
     errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
@@ -51,7 +56,6 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.WebhookDisabled: (ProblemType.WRONG_STATE, 409),
     errors.TooManyStreams: (ProblemType.TOO_MANY, 429),
 }
-_HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 
 
@@ -68,8 +72,25 @@ def install(app: FastAPI) -> None:
 async def _of_ours(request: Request, error: Exception) -> JSONResponse:
     kind, status = TABLE.get(type(error), (ProblemType.INTERNAL, 500))
     details = _details(error.defects) if isinstance(error, errors.NotAdmitted) else ()
-    headers = _HEADERS.get(status)
-    return answer(Problem.of(kind, status, str(error), errors=details), headers)
+    code = error.code if isinstance(error, errors.TokenRefused) else None
+    if code == "invalid_client":
+        status = 401
+    return answer(Problem.of(kind, status, str(error), errors=details, error=code), _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """What a client needs to know beside the problem: how to prove who it is, which scope it needs, when to return."""
+    match error:
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.ScopeMissing():
+            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+        case errors.TokenRefused():
+            more = {"WWW-Authenticate": "Basic"} if error.code == "invalid_client" else {}
+            return {"Cache-Control": "no-store", **more}
+        case errors.Busy() | errors.Overloaded():
+            return {"Retry-After": "1"}
+    return {}
 
 
 async def _of_body(request: Request, error: Exception) -> JSONResponse:
@@ -80,7 +101,7 @@ async def _of_body(request: Request, error: Exception) -> JSONResponse:
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     lines = error.errors()
-    in_body = [(tuple(each["loc"][1:]), each["msg"]) for each in lines if each["loc"][0] == "body"]
+    in_body = ((tuple(each["loc"][1:]), reason(each)) for each in lines if each["loc"][0] == "body")
     elsewhere = [f"{each['loc'][-1]}: {each['msg']}" for each in lines if each["loc"][0] != "body"]
     detail = "; ".join(elsewhere) or "the body is not valid"
     details = _details(located(in_body, error.body))

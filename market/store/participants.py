@@ -1,23 +1,16 @@
-"""Organisations, their credentials, networks, and answers given under an Idempotency-Key."""
+"""Organisations, networks, and answers given under an Idempotency-Key."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from api_spec.grid import Network
-from api_spec.organisation import Organisation
+from api_spec.organisation import Client, Member, Organisation
 from market.errors import AlreadyExists, NotFound
+from market.store.identities import Identities
 from market.store.tables import AnswerRow, NetworkRow, OrganisationRow
-
-
-@dataclass(frozen=True)
-class Login:
-    """An organisation and the hash that its secret is checked against."""
-
-    organisation: Organisation
-    secret_hash: str
 
 
 @dataclass(frozen=True)
@@ -43,22 +36,29 @@ class Participants:
         self._session = session
 
     def add(self, organisation: Organisation, *, client_id: str, secret_hash: str, now: datetime) -> None:
-        """Register an organisation."""
-        terms = organisation.model_dump()
-        self._session.add(OrganisationRow(**terms, client_id=client_id, secret_hash=secret_hash, created_at=now))
+        """Register an organisation, with its first client, which may do all that its role may."""
+        self._session.add(OrganisationRow(**organisation.model_dump(), created_at=now))
         self._session.flush()
+        first = Client(id=client_id, organisation=organisation.id, name="first", scopes=(), created_at=now)
+        Identities(self._session).add_client(first, secret_hash=secret_hash, every_scope=True)
 
     def organisation(self, organisation: str) -> Organisation:
         """An organisation by its id; NotFound."""
-        row = self._session.get(OrganisationRow, organisation)
-        if row is None:
-            raise NotFound("organisation", organisation)
-        return Organisation(id=row.id, name=row.name, role=row.role)
+        row = self._row(organisation)
+        return Organisation.model_validate({"id": row.id, "name": row.name, "role": row.role})
 
-    def login(self, client_id: str) -> Login | None:
-        """Whose client id this is, if anybody's."""
-        row = self._session.exec(select(OrganisationRow).where(OrganisationRow.client_id == client_id)).one_or_none()
-        return None if row is None else Login(self.organisation(row.id), row.secret_hash)
+    def members(self, *, after: str, limit: int) -> list[Member]:
+        """Organisations in the order of their ids, those after `after`."""
+        query = select(OrganisationRow).where(OrganisationRow.id > after)
+        rows = self._session.exec(query.order_by(col(OrganisationRow.id)).limit(limit))
+        return [_member(row) for row in rows]
+
+    def suspend(self, organisation: str, *, since: datetime | None) -> Member:
+        """Let no client of an organisation in, since the time given; None lets them in again. NotFound."""
+        row = self._row(organisation)
+        row.suspended_at = since
+        self._session.add(row)
+        return _member(row)
 
     def has_operator(self) -> bool:
         """Whether the market has been set up."""
@@ -94,3 +94,21 @@ class Participants:
             document=answer.document,
         )
         self._session.add(row)
+
+    def _row(self, organisation: str) -> OrganisationRow:
+        row = self._session.get(OrganisationRow, organisation)
+        if row is None:
+            raise NotFound("organisation", organisation)
+        return row
+
+
+def _member(row: OrganisationRow) -> Member:
+    return Member.model_validate(
+        {
+            "id": row.id,
+            "name": row.name,
+            "role": row.role,
+            "registered_at": row.created_at,
+            "suspended_at": row.suspended_at,
+        }
+    )

@@ -25,15 +25,43 @@ class _Table(SQLModel):
 
 
 class OrganisationRow(_Table, table=True):
-    """An organisation and the hash of its secret."""
+    """An organisation; a suspended one stays on record, and none of its clients is let in."""
 
     __tablename__ = "organisation"
     id: str = Field(primary_key=True)
     name: str
     role: str = Field(index=True)
-    client_id: str = Field(unique=True)
-    secret_hash: str
     created_at: datetime = Field(sa_type=UtcTime)
+    suspended_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class ClientRow(_Table, table=True):
+    """An API client and the hash of its secret. scopes : separated by spaces; absent = all that the role may."""
+
+    __tablename__ = "client"
+    __table_args__ = _STRICT
+    id: str = Field(sa_type=Text, primary_key=True)
+    organisation: str = Field(sa_type=Text, foreign_key="organisation.id", index=True)
+    name: str = Field(sa_type=Text)
+    secret_hash: str = Field(sa_type=Text)
+    scopes: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class SigningKeyRow(_Table, table=True):
+    """A key that access tokens are signed with; the one of the highest number signs.
+
+    The number is the primary key so that, of two workers that make the next key at once, one fails.
+    """
+
+    __tablename__ = "signing_key"
+    __table_args__ = _STRICT
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kid: str = Field(sa_type=Text, unique=True)
+    private_jwk: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcTime)
+    retires_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class NetworkRow(_Table, table=True):

@@ -16,6 +16,7 @@ from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
 from market.store.disputes import Disputes
 from market.store.engine import READING
+from market.store.identities import Identities
 from market.store.jobs import Jobs
 from market.store.meters import Meters
 from market.store.money import Money
@@ -50,6 +51,7 @@ class UnitOfWork:
         """Begin."""
         self._session = Session(self._engine, expire_on_commit=False)
         self.participants = Participants(self._session)
+        self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)

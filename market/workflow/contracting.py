@@ -18,7 +18,7 @@ def propose_contract(
 ) -> Contract:
     """Register a contract on one of the DSO's own networks; a grid-code obligation is in force at once."""
     _admit(terms, dso, work)
-    contract = Contract(id=new_id("con"), version=1, dso=dso, terms=terms, proposed_at=now)
+    contract = Contract(id=new_id("con", dso), version=1, dso=dso, terms=terms, proposed_at=now)
     contract = contract.model_copy(update={"accepted_at": _accepted_by_law(terms, now)})
 
     work.contracts.add(contract)

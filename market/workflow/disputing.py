@@ -68,7 +68,7 @@ def open_dispute(
     statement = own_statement(auction, participant=participant, work=work)
     acceptances = work.disputes.acceptances(auction, participant=participant)
 
-    dispute = opened(terms, book, statement, acceptances, id=new_id("dis"), now=now)
+    dispute = opened(terms, book, statement, acceptances, id=new_id("dis", participant), now=now)
 
     work.disputes.add(dispute)
     return dispute

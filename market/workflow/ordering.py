@@ -40,7 +40,7 @@ def open_auction(
     name = terms.product if isinstance(terms.product, str) else terms.product.name
     product = agreed_product(terms.product, work.catalogue.find(name), work.catalogue.names())
     fields = {**{field: getattr(terms, field) for field in AuctionTerms.model_fields}, "product": product}
-    auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
+    auction = Auction(id=new_id("auc", dso), dso=dso, state="open", **fields)
     admit_terms(auction)
     require_before_closure(auction, now=now)
 
@@ -64,7 +64,7 @@ def submit_request(
 ) -> RequestReceipt:
     """Put a request into the book."""
     book, network = _open_book(auction, now, work, dso=dso)
-    request: FlexRequest = request_of(terms, id=new_id("req"), dso=dso)
+    request: FlexRequest = request_of(terms, id=new_id("req", dso), dso=dso)
     admit_request(request, book, network)
     admit_continuous(request, book)
     receipt = RequestReceipt(auction=auction, request=request, received_at=now)
@@ -125,7 +125,7 @@ def submit_offer(
     new_id: NewId = random_id,
 ) -> OfferReceipt:
     """Put an offer into the book."""
-    return _keep_offer(auction, offer_of(terms, id=new_id("off"), participant=participant), 1, now, work)
+    return _keep_offer(auction, offer_of(terms, id=new_id("off", participant), participant=participant), 1, now, work)
 
 
 def replace_offer(

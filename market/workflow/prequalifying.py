@@ -32,7 +32,9 @@ def register_resource(
 ) -> Resource:
     """Register a resource; AlreadyExists where its participant has registered the connection before."""
     admit_resource(terms, _network(terms.network, work))
-    resource = Resource(**dict(terms), id=new_id("res"), participant=participant, version=1, registered_at=now)
+    resource = Resource(
+        **dict(terms), id=new_id("res", participant), participant=participant, version=1, registered_at=now
+    )
 
     work.resources.save(resource)
     return resource
@@ -142,7 +144,7 @@ def apply_for(
             raise AlreadyExists("prequalification", each.id)
     if checked is None or checked.resource != own:
         raise PreconditionFailed("resource", resource, own.version)
-    application = application_of(own, product, checked.assessment, id=new_id("pre"), now=now)
+    application = application_of(own, product, checked.assessment, id=new_id("pre", own.participant), now=now)
 
     work.resources.save_prequalification(application)
     return application

@@ -34,7 +34,7 @@ def register_tariff(
     if owner != dso:
         raise NotFound("network", terms.network)
     fields = {name: getattr(terms, name) for name in TariffTerms.model_fields}
-    tariff = Tariff(id=new_id("tar"), dso=dso, registered_at=now, **fields)
+    tariff = Tariff(id=new_id("tar", dso), dso=dso, registered_at=now, **fields)
 
     work.tariffs.add(tariff)
     return tariff
@@ -101,7 +101,7 @@ def make_bill(
     lines = bill_lines(found, Use(span, series, terms.contracted_power_w, announced, nodal))
     bill = Bill(
         **dict(terms),
-        id=new_id("bill"),
+        id=new_id("bill", dso),
         tariff=tariff,
         dso=dso,
         billed_at=now,

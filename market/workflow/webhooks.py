@@ -36,7 +36,7 @@ def create_webhook(
     refusal = None if allow_private else may_be_called(terms.url)
     if refusal is not None:
         raise NotAdmitted((Defect("/url", refusal),))
-    webhook = Webhook(url=terms.url, types=terms.types, id=new_id("whk"), created_at=now)
+    webhook = Webhook(url=terms.url, types=terms.types, id=new_id("whk", organisation), created_at=now)
 
     work.webhooks.add(webhook, organisation=organisation, secret=_new_secret())
     return webhook

@@ -31,6 +31,7 @@ from market.errors import (
     NotFound,
     PreconditionFailed,
     ReadingsMissing,
+    TokenRefused,
 )
 from market.ledger.transfers import balances
 from market.store import UnitOfWork
@@ -255,7 +256,8 @@ def test_the_first_operator_is_made_once_and_secrets_are_checked(engine: Engine)
     with UnitOfWork(engine) as work:
         terms = OrganisationTerms(name="Homes", role="aggregator")
         homes = register_organisation(terms, clock=clock, work=work)
-        found = authenticate(homes.client_id, homes.client_secret, work=work)
-        assert found is not None and found.id == homes.organisation
-        assert authenticate(homes.client_id, operator.client_secret, work=work) is None
-        assert authenticate("nobody", "x", work=work) is None
+        work.commit()
+    assert authenticate(homes.client_id, homes.client_secret, engine=engine).organisation.id == homes.organisation
+    for client, secret in ((homes.client_id, operator.client_secret), ("nobody", "x")):
+        with pytest.raises(TokenRefused, match="not valid"):
+            authenticate(client, secret, engine=engine)

@@ -9,7 +9,7 @@ from api_spec.ids import BusId, NetworkId
 from api_spec.metering import Calendar, MeterReading, MeterReadingTerms
 from api_spec.period import Instant
 from api_spec.quality import DeliveryQuality, Reliability
-from market.api.auth import Aggregator, Anyone, Dso, Operator
+from market.api.auth import AggregatorMetering, AggregatorReading, Anyone, Dso, Operator, Reader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -21,7 +21,7 @@ router = APIRouter(route_class=StrictRoute)
 
 @router.post("/meters/readings", status_code=201)
 def submit_meter_reading(
-    reading: MeterReadingTerms, who: Aggregator, world: WorldOf, key: IdempotencyKey
+    reading: MeterReadingTerms, who: AggregatorMetering, world: WorldOf, key: IdempotencyKey
 ) -> MeterReading:
     """Report what one's resources at a bus drew, whether or not there was an auction."""
     now = world.clock.now()
@@ -33,7 +33,11 @@ def submit_meter_reading(
 
 @router.get("/meters/readings")
 def meter_readings(
-    who: Aggregator, world: WorldOf, page: PageOf, network: Annotated[NetworkId, Query()], bus: BusId | None = None
+    who: AggregatorReading,
+    world: WorldOf,
+    page: PageOf,
+    network: Annotated[NetworkId, Query()],
+    bus: BusId | None = None,
 ) -> list[MeterReading]:
     """One's own meter history outside of auctions, all versions."""
     with world.reading() as work:
@@ -68,7 +72,7 @@ def gaming_report(
 
 
 @router.get("/auctions/{auction}/settlement-baseline")
-def settlement_baseline(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[SettlementBaseline]:
+def settlement_baseline(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[SettlementBaseline]:
     """What one's deliveries are settled against; all places for an operator."""
     with world.reading() as work:
         found = baselining.visible_settlement_baselines(auction, who=who, work=work)
@@ -84,7 +88,7 @@ def baseline_accuracy(auction: str, who: Anyone, world: WorldOf, page: PageOf) -
 
 
 @router.get("/auctions/{auction}/quality")
-def delivery_quality(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[DeliveryQuality]:
+def delivery_quality(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[DeliveryQuality]:
     """Quality of one's own settled deliveries; of all for an operator."""
     with world.reading() as work:
         found = quality.visible_quality(auction, who=who, work=work)
@@ -92,7 +96,7 @@ def delivery_quality(auction: str, who: Anyone, world: WorldOf, page: PageOf) ->
 
 
 @router.get("/reliability")
-def reliability(who: Anyone, world: WorldOf, page: PageOf) -> list[Reliability]:
+def reliability(who: Reader, world: WorldOf, page: PageOf) -> list[Reliability]:
     """Reliability of one's own places; of all for an operator."""
     with world.reading() as work:
         found = quality.visible_reliability(who=who, work=work)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from api_spec.auction import OfferReceipt, RequestReceipt
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.metering import Baseline, BaselineNomination
-from market.api.auth import Aggregator, Anyone, Dso
+from market.api.auth import Aggregator, AggregatorReading, Anyone, DsoAsking
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -21,7 +21,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=50)]
 
 @router.post("/requests", status_code=201)
 def submit_request(
-    auction: str, request: AnyRequestTerms, who: Dso, world: WorldOf, key: IdempotencyKey
+    auction: str, request: AnyRequestTerms, who: DsoAsking, world: WorldOf, key: IdempotencyKey
 ) -> RequestReceipt:
     """Ask for flexibility."""
     now = world.clock.now()
@@ -41,7 +41,7 @@ def requests(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Re
 
 
 @router.delete("/requests/{request}", status_code=204)
-def withdraw_request(auction: str, request: str, who: Dso, world: WorldOf) -> None:
+def withdraw_request(auction: str, request: str, who: DsoAsking, world: WorldOf) -> None:
     """Withdraw a request."""
     now = world.clock.now()
     world.write(lambda work: ordering.withdraw_request(auction, request, dso=who.id, now=now, work=work))
@@ -61,7 +61,7 @@ def nominate_baseline(
 
 
 @router.get("/baseline")
-def baseline(auction: str, who: Aggregator, world: WorldOf, response: Response) -> Baseline:
+def baseline(auction: str, who: AggregatorReading, world: WorldOf, response: Response) -> Baseline:
     """One's own baseline."""
     with world.reading() as work:
         found = ordering.baseline(auction, participant=who.id, work=work)
@@ -86,7 +86,7 @@ def submit_offer(
 
 
 @router.get("/offers")
-def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[OfferReceipt]:
+def offers(auction: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[OfferReceipt]:
     """One's own offers, withdrawn ones too."""
     with world.reading() as work:
         work.auctions.get(auction)
@@ -94,7 +94,7 @@ def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[
 
 
 @router.get("/offers/{offer}")
-def one_offer(auction: str, offer: str, who: Aggregator, world: WorldOf, response: Response) -> OfferReceipt:
+def one_offer(auction: str, offer: str, who: AggregatorReading, world: WorldOf, response: Response) -> OfferReceipt:
     """One of one's own offers."""
     with world.reading() as work:
         found = work.orders.offer(auction, offer, participant=who.id)

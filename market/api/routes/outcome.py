@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from api_spec.auction import BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.metering import Reading, ReadingTerms
-from market.api.auth import Aggregator, Anyone
+from market.api.auth import AggregatorMetering, AggregatorReading, Anyone
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -26,7 +26,7 @@ def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> Pub
 
 
 @router.get("/awards")
-def awards(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Award]:
+def awards(auction: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Award]:
     """One's own awards."""
     with world.reading() as work:
         found = outcome.own_awards(auction, participant=who.id, work=work)
@@ -44,7 +44,7 @@ def book(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[BookEn
 
 @router.post("/readings", status_code=201)
 def submit_reading(
-    auction: str, reading: ReadingTerms, who: Aggregator, world: WorldOf, key: IdempotencyKey
+    auction: str, reading: ReadingTerms, who: AggregatorMetering, world: WorldOf, key: IdempotencyKey
 ) -> Reading:
     """Report what one's resources drew."""
     now = world.clock.now()
@@ -55,7 +55,7 @@ def submit_reading(
 
 
 @router.get("/readings")
-def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Reading]:
+def readings(auction: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Reading]:
     """One's own readings, all versions."""
     with world.reading() as work:
         work.auctions.get(auction)

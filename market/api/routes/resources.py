@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.product import Product
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
-from market.api.auth import Aggregator, Anyone, Dso, DsoOrOperator
+from market.api.auth import Aggregator, AggregatorReading, Anyone, Dso, DsoOrOperatorWriting, DsoReading
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -20,7 +20,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=50)]
 
 
 @router.post("/products", status_code=201)
-def register_product(product: Product, who: DsoOrOperator, world: WorldOf, key: IdempotencyKey) -> Product:
+def register_product(product: Product, who: DsoOrOperatorWriting, world: WorldOf, key: IdempotencyKey) -> Product:
     """Register a product; it never changes, a changed one takes another name."""
     now = world.clock.now()
     return once(
@@ -50,21 +50,21 @@ def set_reference_load(name: str, load: ReferenceLoad, who: Dso, world: WorldOf)
 
 
 @router.get("/networks/{name}/reference-load")
-def reference_load(name: str, who: Dso, world: WorldOf) -> ReferenceLoad:
+def reference_load(name: str, who: DsoReading, world: WorldOf) -> ReferenceLoad:
     """What one's network carries without the resources that ask to be admitted."""
     with world.reading() as work:
         return prequalifying.reference_load(name, dso=who.id, work=work)
 
 
 @router.get("/networks/{name}/resources")
-def network_resources(name: str, who: Dso, world: WorldOf) -> tuple[BusCapacity, ...]:
+def network_resources(name: str, who: DsoReading, world: WorldOf) -> tuple[BusCapacity, ...]:
     """Resources on one's network, summed per bus, phase and capability."""
     with world.reading() as work:
         return prequalifying.network_resources(name, dso=who.id, work=work)
 
 
 @router.get("/networks/{name}/prequalifications")
-def network_prequalifications(name: str, who: Dso, world: WorldOf, page: PageOf) -> list[Prequalification]:
+def network_prequalifications(name: str, who: DsoReading, world: WorldOf, page: PageOf) -> list[Prequalification]:
     """Applications on one's network."""
     with world.reading() as work:
         found = prequalifying.network_prequalifications(name, dso=who.id, work=work)
@@ -88,14 +88,14 @@ def register_resource(
 
 
 @router.get("/resources")
-def resources(who: Aggregator, world: WorldOf, page: PageOf) -> list[Resource]:
+def resources(who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Resource]:
     """One's own resources."""
     with world.reading() as work:
         return page.of(work.resources.resources(participant=who.id), lambda each: each.id)
 
 
 @router.get("/resources/{resource}")
-def one_resource(resource: str, who: Aggregator, world: WorldOf, response: Response) -> Resource:
+def one_resource(resource: str, who: AggregatorReading, world: WorldOf, response: Response) -> Resource:
     """One of one's own resources."""
     with world.reading() as work:
         found = work.resources.resource(resource, participant=who.id)
@@ -151,7 +151,7 @@ def apply_for(
 
 
 @router.get("/resources/{resource}/prequalifications")
-def prequalifications(resource: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Prequalification]:
+def prequalifications(resource: str, who: AggregatorReading, world: WorldOf, page: PageOf) -> list[Prequalification]:
     """All applications of one of one's resources."""
     with world.reading() as work:
         found = prequalifying.resource_prequalifications(resource, participant=who.id, work=work)

@@ -7,7 +7,14 @@ from fastapi import APIRouter, Body, Response
 from api_spec.dispute import Decision, Dispute, DisputeTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
 from api_spec.units import Message
-from market.api.auth import Aggregator, AggregatorOrOperator, Anyone, DsoOrOperator, Operator
+from market.api.auth import (
+    AccountHolder,
+    AggregatorOrOperator,
+    AggregatorPaid,
+    AggregatorSettling,
+    DsoOrOperatorPaying,
+    Operator,
+)
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -19,7 +26,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
 
 
 @router.get("/statement", response_model=Statement, responses=shapes)
-def statement(auction: str, who: Aggregator, world: WorldOf, shape: ShapeOf) -> Response:
+def statement(auction: str, who: AggregatorPaid, world: WorldOf, shape: ShapeOf) -> Response:
     """One's newest settled statement, as JSON, CSV or a page to print."""
     with world.reading() as work:
         found = disputing.own_statement(auction, participant=who.id, work=work)
@@ -35,7 +42,7 @@ def statements(auction: str, who: AggregatorOrOperator, world: WorldOf, page: Pa
 
 
 @router.get("/dso-statement", response_model=DsoStatement, responses=shapes)
-def dso_statement(auction: str, who: DsoOrOperator, world: WorldOf, shape: ShapeOf) -> Response:
+def dso_statement(auction: str, who: DsoOrOperatorPaying, world: WorldOf, shape: ShapeOf) -> Response:
     """What the auction's DSO pays, as JSON, CSV or a page to print."""
     with world.reading() as work:
         found = disputing.dso_statement(auction, who=who, work=work)
@@ -43,7 +50,7 @@ def dso_statement(auction: str, who: DsoOrOperator, world: WorldOf, shape: Shape
 
 
 @router.get("/dso-statements")
-def dso_statements(auction: str, who: DsoOrOperator, world: WorldOf, page: PageOf) -> list[DsoStatement]:
+def dso_statements(auction: str, who: DsoOrOperatorPaying, world: WorldOf, page: PageOf) -> list[DsoStatement]:
     """All versions of what the auction's DSO pays."""
     with world.reading() as work:
         return page.of(disputing.dso_statements(auction, who=who, work=work), lambda each: str(each.version))
@@ -61,7 +68,7 @@ def correct(auction: str, who: Operator, world: WorldOf, key: IdempotencyKey) ->
 
 @router.post("/acceptances", status_code=201)
 def accept_statement(
-    auction: str, version: StatementVersion, who: Aggregator, world: WorldOf, key: IdempotencyKey
+    auction: str, version: StatementVersion, who: AggregatorSettling, world: WorldOf, key: IdempotencyKey
 ) -> StatementAcceptance:
     """Agree with one's newest statement."""
     now = world.clock.now()
@@ -73,7 +80,7 @@ def accept_statement(
 
 
 @router.get("/acceptances")
-def acceptances(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[StatementAcceptance]:
+def acceptances(auction: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[StatementAcceptance]:
     """One's own agreements; all for the auction's DSO and operators."""
     with world.reading() as work:
         found = disputing.visible_acceptances(auction, who=who, work=work)
@@ -81,7 +88,9 @@ def acceptances(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list
 
 
 @router.post("/disputes", status_code=201)
-def open_dispute(auction: str, terms: DisputeTerms, who: Aggregator, world: WorldOf, key: IdempotencyKey) -> Dispute:
+def open_dispute(
+    auction: str, terms: DisputeTerms, who: AggregatorSettling, world: WorldOf, key: IdempotencyKey
+) -> Dispute:
     """Dispute lines of one's newest statement."""
     now = world.clock.now()
     return once(
@@ -94,14 +103,14 @@ def open_dispute(auction: str, terms: DisputeTerms, who: Aggregator, world: Worl
 
 
 @router.get("/disputes")
-def disputes(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Dispute]:
+def disputes(auction: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Dispute]:
     """One's own disputes; all for the auction's DSO and operators."""
     with world.reading() as work:
         return page.of(disputing.visible_disputes(auction, who=who, work=work), lambda each: each.id)
 
 
 @router.get("/disputes/{dispute}")
-def dispute(auction: str, dispute: str, who: Anyone, world: WorldOf) -> Dispute:
+def dispute(auction: str, dispute: str, who: AccountHolder, world: WorldOf) -> Dispute:
     """One dispute."""
     with world.reading() as work:
         return disputing.one_dispute(auction, dispute, who=who, work=work)
@@ -125,7 +134,7 @@ def decide_dispute(
 
 
 @router.get("/transfers")
-def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
+def transfers(auction: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Transfer]:
     """Ledger entries that touch one's account; all for an operator."""
     with world.reading() as work:
         return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from api_spec.ids import BusId
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import AnnouncedWindow, Bill, BillTerms, CriticalWindow, Tariff, TariffPrices, TariffTerms
-from market.api.auth import Anyone, Dso
+from market.api.auth import AccountHolder, Anyone, Dso
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -94,7 +94,7 @@ def bill(tariff: str, terms: BillTerms, who: Dso, world: WorldOf, key: Idempoten
 
 
 @router.get("/tariffs/{tariff}/bills")
-def bills(tariff: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Bill]:
+def bills(tariff: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Bill]:
     """Bills under a tariff: one's own; all for its DSO and operators."""
     with world.reading() as work:
         return page.of(steps.visible_bills(tariff, who=who, work=work), lambda each: each.id)

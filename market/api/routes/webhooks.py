@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api_spec.units import Message
 from api_spec.webhooks import Delivery, DeliveryState, Webhook, WebhookTerms, WebhookWithSecret
-from market.api.auth import Anyone
+from market.api.auth import ClientOwner
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -18,7 +18,7 @@ _NO_BODY: Final = Message()
 
 
 @router.post("", status_code=201)
-def create_webhook(terms: WebhookTerms, who: Anyone, world: WorldOf, key: IdempotencyKey) -> WebhookWithSecret:
+def create_webhook(terms: WebhookTerms, who: ClientOwner, world: WorldOf, key: IdempotencyKey) -> WebhookWithSecret:
     """Be told of events from now on. The secret that deliveries are signed with is shown here only."""
     now, private = world.clock.now(), world.settings.webhooks_allow_private
     created = once(
@@ -31,27 +31,27 @@ def create_webhook(terms: WebhookTerms, who: Anyone, world: WorldOf, key: Idempo
 
 
 @router.get("")
-def webhooks(who: Anyone, world: WorldOf, page: PageOf) -> list[Webhook]:
+def webhooks(who: ClientOwner, world: WorldOf, page: PageOf) -> list[Webhook]:
     """One's own webhooks."""
     with world.reading() as work:
         return page.of(work.webhooks.of(who.id), lambda each: each.id)
 
 
 @router.get("/{webhook}")
-def one_webhook(webhook: str, who: Anyone, world: WorldOf) -> Webhook:
+def one_webhook(webhook: str, who: ClientOwner, world: WorldOf) -> Webhook:
     """One of one's own webhooks."""
     with world.reading() as work:
         return work.webhooks.get(webhook, organisation=who.id)
 
 
 @router.delete("/{webhook}", status_code=204)
-def delete_webhook(webhook: str, who: Anyone, world: WorldOf) -> None:
+def delete_webhook(webhook: str, who: ClientOwner, world: WorldOf) -> None:
     """No longer be told; what was on its way is forgotten."""
     world.write(lambda work: work.webhooks.remove(webhook, organisation=who.id))
 
 
 @router.post("/{webhook}/rotate-secret")
-def rotate_secret(webhook: str, who: Anyone, world: WorldOf, key: IdempotencyKey) -> WebhookWithSecret:
+def rotate_secret(webhook: str, who: ClientOwner, world: WorldOf, key: IdempotencyKey) -> WebhookWithSecret:
     """Get a new secret; until `previous_secret_until`, deliveries are signed with the one before, too."""
     now = world.clock.now()
     rotated = once(
@@ -63,7 +63,7 @@ def rotate_secret(webhook: str, who: Anyone, world: WorldOf, key: IdempotencyKey
 
 @router.get("/{webhook}/deliveries")
 def deliveries(
-    webhook: str, who: Anyone, world: WorldOf, page: PageOf, state: DeliveryState | None = None
+    webhook: str, who: ClientOwner, world: WorldOf, page: PageOf, state: DeliveryState | None = None
 ) -> list[Delivery]:
     """What was sent, is on its way, or was given up (`state=dead`), with every attempt; the oldest first."""
     with world.reading() as work:
@@ -75,7 +75,7 @@ def deliveries(
 
 
 @router.post("/{webhook}/deliveries/{delivery}/redeliver", status_code=202)
-def redeliver(webhook: str, delivery: str, who: Anyone, world: WorldOf) -> Delivery:
+def redeliver(webhook: str, delivery: str, who: ClientOwner, world: WorldOf) -> Delivery:
     """Send an event again, under the same id; harmless to repeat."""
     now = world.clock.now()
     return world.write(lambda work: steps.redeliver(webhook, delivery, organisation=who.id, now=now, work=work))

@@ -1,12 +1,15 @@
 """The store keeps what it is given, exactly, and lets one writer at a time change it."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
@@ -15,13 +18,14 @@ from api_spec.auction import Auction, OfferReceipt
 from api_spec.flexibility import CurveOffer
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower
-from api_spec.organisation import Organisation
+from api_spec.organisation import SCOPES, Organisation
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.settlement import Transfer
 from market.errors import AlreadyExists, NoSuchDatabase, NotFound
 from market.orderbook.states import moved
 from market.store import UnitOfWork, migrate, open_engine, transact
+from market.store.engine import migrations
 from market.store.participants import Answer
 from market.store.tables import metadata
 from tests.small_cases import bus, chain, curve
@@ -286,3 +290,38 @@ def test_who_only_reads_waits_for_no_writer_and_cannot_write(engine: Engine) -> 
     if engine.dialect.name == "postgresql":
         with UnitOfWork(engine, reading=True) as work, pytest.raises(DBAPIError, match="read-only transaction"):
             work.orders.add_offer(receipt(1, -1000))
+
+
+def move_schema(engine: Engine, way: Callable[[Config, str], None], version: str) -> None:
+    with engine.begin() as connection:
+        way(migrations(connection), version)
+
+
+def test_credentials_of_before_there_were_clients_go_on_working(database_url: str) -> None:
+    """A database of the first version, with a network that refers to its DSO, is brought to the newest, and back."""
+    engine = open_engine(database_url)
+    move_schema(engine, command.upgrade, "0001")
+    with engine.begin() as connection:
+        at = "2026-01-14T12:00:00.000000+00:00"
+        connection.exec_driver_sql(
+            "INSERT INTO organisation (id, name, role, client_id, secret_hash, created_at) "
+            f"VALUES ('dso-1', 'Grid', 'dso', 'grid', '#', '{at}')"
+        )
+        connection.exec_driver_sql(f"INSERT INTO network VALUES ('small', 'dso-1', '{{}}', '{at}')")
+
+    migrate(engine)
+
+    with UnitOfWork(engine) as work:
+        login = work.identities.login("grid")
+        assert login is not None
+        assert (login.organisation, login.secret_hash) == (Organisation(id="dso-1", name="Grid", role="dso"), "#")
+        assert login.scopes == SCOPES["dso"]
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM organisation")
+    move_schema(engine, command.downgrade, "0001")
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT client_id, secret_hash FROM organisation").all() == [("grid", "#")]
+    engine.dispose()

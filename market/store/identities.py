@@ -1,0 +1,130 @@
+"""Who is let in: API clients and the organisations they act for, and the keys that tokens are signed with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, delete, select
+
+from api_spec.organisation import SCOPES, Client, Organisation, Scope, SigningKey
+from market.errors import NotFound
+from market.store.tables import ClientRow, OrganisationRow, SigningKeyRow
+
+
+@dataclass(frozen=True)
+class Login:
+    """A client that is let in. secret_hash : what its secret is checked against. scopes : what it may do."""
+
+    client: str
+    organisation: Organisation
+    secret_hash: str
+    scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A signing key with its secret, as JSON (RFC 8037)."""
+
+    kid: str
+    private_jwk: str
+    created_at: datetime
+    retires_at: datetime | None
+
+    def public(self) -> SigningKey:
+        """What may be shown of it."""
+        return SigningKey(kid=self.kid, created_at=self.created_at, retires_at=self.retires_at)
+
+
+class Identities:
+    """Clients and signing keys of one database transaction."""
+
+    def __init__(self, session: Session) -> None:
+        """Within one transaction."""
+        self._session = session
+
+    def login(self, client: str) -> Login | None:
+        """A client that is neither revoked nor of a suspended organisation, in one query; None for any other."""
+        query = select(ClientRow, OrganisationRow).join(
+            OrganisationRow, col(OrganisationRow.id) == col(ClientRow.organisation)
+        )
+        let_in = col(ClientRow.revoked_at).is_(None) & col(OrganisationRow.suspended_at).is_(None)
+        found = self._session.exec(query.where(ClientRow.id == client, let_in)).one_or_none()
+        if found is None:
+            return None
+        row, owner = found
+        organisation = Organisation.model_validate({"id": owner.id, "name": owner.name, "role": owner.role})
+        return Login(row.id, organisation, row.secret_hash, _scopes(row, organisation))
+
+    def add_client(self, client: Client, *, secret_hash: str, every_scope: bool) -> None:
+        """Keep a new client. every_scope : it may do all that its role may, also what roles may do later."""
+        self._session.add(
+            ClientRow(
+                id=client.id,
+                organisation=client.organisation,
+                name=client.name,
+                secret_hash=secret_hash,
+                scopes=None if every_scope else " ".join(client.scopes),
+                created_at=client.created_at,
+            )
+        )
+        self._session.flush()
+
+    def clients(self, organisation: Organisation) -> list[Client]:
+        """All clients of an organisation, revoked ones too, the oldest first."""
+        query = select(ClientRow).where(ClientRow.organisation == organisation.id)
+        rows = self._session.exec(query.order_by(col(ClientRow.created_at), col(ClientRow.id)))
+        return [
+            Client(
+                id=row.id,
+                organisation=row.organisation,
+                name=row.name,
+                scopes=tuple(sorted(_scopes(row, organisation))),
+                created_at=row.created_at,
+                revoked_at=row.revoked_at,
+            )
+            for row in rows
+        ]
+
+    def revoke(self, organisation: str, client: str, *, now: datetime) -> None:
+        """Let a client in no more; harmless to repeat. NotFound, also for another organisation's."""
+        row = self._session.get(ClientRow, client)
+        if row is None or row.organisation != organisation:
+            raise NotFound("client", client)
+        row.revoked_at = row.revoked_at or now
+        self._session.add(row)
+
+    def signing_keys(self) -> list[KeyPair]:
+        """All signing keys on record, the one that signs last."""
+        rows = self._session.exec(select(SigningKeyRow).order_by(col(SigningKeyRow.number)))
+        return [KeyPair(row.kid, row.private_jwk, row.created_at, row.retires_at) for row in rows]
+
+    def add_key(self, key: KeyPair, *, after: str | None) -> bool:
+        """Keep the key that signs from now on; False where another one came after `after` meanwhile: use that."""
+        newest = self._session.exec(select(SigningKeyRow).order_by(col(SigningKeyRow.number).desc())).first()
+        if (None if newest is None else newest.kid) != after:
+            return False
+        number = 1 if newest is None else newest.number + 1
+        row = SigningKeyRow(number=number, kid=key.kid, private_jwk=key.private_jwk, created_at=key.created_at)
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:
+            return False
+        return True
+
+    def retire_keys(self, *, at: datetime) -> None:
+        """Believe all keys but the newest until `at` at the latest."""
+        newest = self._session.exec(select(func.max(SigningKeyRow.number))).one()
+        for row in self._session.exec(select(SigningKeyRow).where(col(SigningKeyRow.number) < newest)):
+            row.retires_at = at if row.retires_at is None else min(at, row.retires_at)
+            self._session.add(row)
+
+    def forget_keys(self, *, now: datetime) -> None:
+        """Delete the keys that nothing is believed of any more."""
+        self._session.exec(delete(SigningKeyRow).where(col(SigningKeyRow.retires_at) <= now))
+
+
+def _scopes(row: ClientRow, organisation: Organisation) -> frozenset[Scope]:
+    all_of_role = SCOPES[organisation.role]
+    return all_of_role if row.scopes is None else all_of_role & frozenset(row.scopes.split())

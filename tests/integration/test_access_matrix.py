@@ -1,0 +1,178 @@
+"""Every endpoint, called by everybody, for everybody's ids: generated from the application's own routes.
+
+What is expected stands in `tests/access_table.py`, one line for a route: add yours there. Callers: nobody, an expired
+token, garbage, a token of another scope, two organisations of every role; ids: one's own, somebody else's, and ones
+that do not exist. Each route is called on a fresh copy of one database, by its own server.
+"""
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+from sqlalchemy import Engine, create_engine
+
+from api_spec.organisation import SCOPES, Scope
+from api_spec.problem import Problem
+from market.api.app import create_app
+from market.api.serving import serving
+from market.clock import SimulatedClock, SystemClock
+from market.settings import Settings
+from market.store import open_engine
+from tests.access_table import OTHER, TABLE, Public, Row, own_id
+from tests.two_markets import DATABASE, MOST_PAID, NOW, SETTINGS, TwoMarkets, build
+
+KINDS: Final = ("own", "foreign", "none")
+GARBAGE: Final = ("Bearer x.y.z", "Bearer", "Basic eDp5", "Bearer " + "." * 3)
+
+
+def routes() -> list[str]:
+    """METHOD /path of everything under /v1 and /auth."""
+    app = create_app(Settings(), clock=SystemClock(), engine=create_engine("sqlite://"), watch_gates=False)
+    found = [
+        f"{method} {each.path}"
+        for each in iter_route_contexts(app.routes)
+        for method in sorted((each.methods or set()) - {"HEAD"})
+        if (each.path or "").startswith(("/v1/", "/auth/"))
+    ]
+    return sorted(found)
+
+
+def test_every_route_has_its_line_in_the_table_and_every_line_its_route() -> None:
+    assert sorted(TABLE) == routes()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> TwoMarkets:
+    return build(tmp_path_factory.mktemp("world"))
+
+
+class Calls:
+    """One route of a running market, called by anybody for any ids; every answer is kept."""
+
+    def __init__(self, http: httpx.Client, world: TwoMarkets, route: str, row: Row) -> None:
+        self._http, self._world, self._row = http, world, row
+        self._method, self._path = route.split(" ")
+        self.parameters = re.findall(r"\{(\w+)\}", self._path)
+
+    def __call__(self, name: str, kinds: tuple[str, ...], authorization: str | None) -> httpx.Response:
+        """As the party of this name, who may send somebody's token, or none."""
+        ids = {each: self._id(name, each, kind) for each, kind in zip(self.parameters, kinds, strict=True)}
+        row = self._row
+        headers = {"Idempotency-Key": uuid.uuid4().hex, **row.headers}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        body = None if row.body is None else row.body(self._world, self._world.parties[name])
+        answer = self._http.request(self._method, self._path.format(**ids), json=body, headers=headers)
+        if answer.is_error:
+            problem = Problem.model_validate_json(answer.content)
+            assert (problem.status, answer.headers["content-type"]) == (answer.status_code, "application/problem+json")
+        return answer
+
+    def seen(self, name: str, kinds: tuple[str, ...], answer: httpx.Response) -> tuple[int, str, list[tuple[str, str]]]:
+        """All of an answer but for its date, with the ids of the path left out."""
+        text, left_out = answer.text, ("date", "content-length")
+        for parameter, kind in zip(self.parameters, kinds, strict=True):
+            text = text.replace(self._id(name, parameter, kind), "*")
+        return answer.status_code, text, [each for each in answer.headers.items() if each[0] not in left_out]
+
+    def _id(self, name: str, parameter: str, kind: str) -> str:
+        owner = name if kind != "foreign" else self._stranger(name, parameter)
+        mine = own_id(self._world, owner, parameter, self._row.at)
+        return mine if kind != "none" else re.sub(r"[0-9a-z]", "0", mine)
+
+    def _stranger(self, name: str, parameter: str) -> str:
+        role = self._world.parties[name].role
+        if parameter == "auction" and role != "dso":
+            return "other grid"
+        return "elsewhere" if role == "operator" else OTHER[name]
+
+
+@contextmanager
+def copy_of(world: TwoMarkets, folder: Path) -> Iterator[tuple[httpx.Client, Engine]]:
+    """A server of its own over a copy of the world: what one route changes, the next one does not see."""
+    shutil.copy(world.folder / DATABASE, folder / DATABASE)
+    engine = open_engine(f"sqlite:///{folder / DATABASE}")
+    try:
+        app = create_app(SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False)
+        with serving(app) as url, httpx.Client(base_url=url, timeout=30) as http:
+            yield http, engine
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("route", [route for route, row in TABLE.items() if isinstance(row, Row)])
+def test_everybody_gets_what_the_table_says_and_learns_nothing_of_others(
+    world: TwoMarkets, tmp_path: Path, route: str
+) -> None:
+    row = TABLE[route]
+    assert isinstance(row, Row)
+    with copy_of(world, tmp_path) as (http, engine):
+        call = Calls(http, world, route, row)
+        ids = sorted(product(KINDS, repeat=len(call.parameters)), key=lambda kinds: set(kinds) == {"own"})
+        allowed = [name for name in OTHER if world.parties[name].role in row.roles]
+        refuse_all(call, world, engine, ids, row)
+        told = {}
+        # What is one's own comes last: it may be gone afterwards.
+        for kinds, name in product(ids, allowed):
+            role = world.parties[name].role
+            token = world.token(engine, name, frozenset({row.scope}))
+            answer = call(name, kinds, f"Bearer {token}")
+            assert answer.status_code == row.expected(role, kinds), (name, kinds, answer.text)
+            told[name, kinds] = call.seen(name, kinds, answer)
+            assert not [each for each in secrets_from(name, world) if each in told[name, kinds][1]], (name, kinds)
+        for (name, kinds), answer_seen in told.items():
+            for place, parameter in enumerate(call.parameters):
+                public = parameter == "auction" and row.roles != ("dso",)
+                if kinds[place] == "foreign" and answer_seen[0] == 404 and not public:
+                    same = (*kinds[:place], "none", *kinds[place + 1 :])
+                    assert answer_seen == told[name, same], (name, kinds)
+
+
+def secrets_from(name: str, world: TwoMarkets) -> Iterator[str]:
+    """What must not stand in any answer to a party, unless it named it itself: who its rivals are, their offers."""
+    role = world.parties[name].role
+    rivals = [each for other, each in world.parties.items() if other != name and each.role == role != "operator"]
+    for each in rivals:
+        yield from (each.client, each.spare)
+        if role == "aggregator":
+            yield from (each.organisation, each.owns["offer"])
+    if role == "aggregator":
+        yield MOST_PAID
+
+
+def refuse_all(call: Calls, world: TwoMarkets, engine: Engine, ids: list[tuple[str, ...]], row: Row) -> None:
+    """Everybody who may not call is told so, whatever the ids are: 401 without a token, 403 with a wrong one."""
+    issued = NOW - SETTINGS.token_ttl
+    for name in OTHER:
+        role = world.parties[name].role
+        others: frozenset[Scope] = SCOPES[role] - {row.scope}
+        wrong = f"Bearer {world.token(engine, name, others if role in row.roles else SCOPES[role])}"
+        refused(call, name, wrong, ids, status=403)
+        expired = f"Bearer {world.token(engine, name, SCOPES[role], now=issued)}"
+        assert call(name, ids[0], expired).status_code == 401
+    for authorization in (None, expired, *GARBAGE):
+        refused(call, "grid", authorization, ids, status=401)
+
+
+def refused(call: Calls, name: str, authorization: str | None, ids: list[tuple[str, ...]], *, status: int) -> None:
+    """With one answer, whatever was asked for."""
+    first, *others = [call.seen(name, kinds, call(name, kinds, authorization)) for kinds in ids]
+    assert first[0] == status, (name, first)
+    assert all(each == first for each in others)
+
+
+@pytest.mark.parametrize("route", [route for route, row in TABLE.items() if isinstance(row, Public)])
+def test_public_routes_ask_for_no_token(world: TwoMarkets, tmp_path: Path, route: str) -> None:
+    row, (method, path) = TABLE[route], route.split(" ")
+    assert isinstance(row, Public)
+    with copy_of(world, tmp_path) as (http, _):
+        for headers in ({}, {"Authorization": GARBAGE[0]}):
+            assert http.request(method, path, headers=headers).status_code == row.status
