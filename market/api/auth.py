@@ -44,7 +44,7 @@ class Allowed:
 
 
 Anyone = Annotated[Caller, Depends(Allowed("read_market"))]
-Reader = Annotated[Caller, Depends(Allowed("read_orders"))]
+OrderReader = Annotated[Caller, Depends(Allowed("read_orders"))]
 AccountHolder = Annotated[Caller, Depends(Allowed("read_accounts"))]
 ClientOwner = Annotated[Caller, Depends(Allowed("manage_clients"))]
 Dso = Annotated[Caller, Depends(Allowed("write_market", "dso"))]

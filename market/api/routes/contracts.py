@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Response
 
 from api_spec.calendar import Span
 from api_spec.contracts import AnyContractTerms, Contract, ContractAcceptance, ContractTransfer, Termination
-from market.api.auth import AccountHolder, Aggregator, Dso, DsoOrOperatorWriting, Reader
+from market.api.auth import AccountHolder, Aggregator, Dso, DsoOrOperatorWriting, OrderReader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -28,21 +28,21 @@ def propose(terms: AnyContractTerms, who: Dso, world: WorldOf, key: IdempotencyK
 
 
 @router.get("")
-def contracts(who: Reader, world: WorldOf, page: PageOf) -> list[Contract]:
+def contracts(who: OrderReader, world: WorldOf, page: PageOf) -> list[Contract]:
     """One's own contracts in their newest versions; all for an operator."""
     with world.reading() as work:
         return page.of(contracting.visible_contracts(who=who, work=work), lambda each: each.id)
 
 
 @router.get("/{contract}")
-def one_contract(contract: str, who: Reader, world: WorldOf) -> Contract:
+def one_contract(contract: str, who: OrderReader, world: WorldOf) -> Contract:
     """One of one's own contracts in its newest version."""
     with world.reading() as work:
         return contracting.visible_versions(contract, who=who, work=work)[-1]
 
 
 @router.get("/{contract}/versions")
-def versions(contract: str, who: Reader, world: WorldOf, page: PageOf) -> list[Contract]:
+def versions(contract: str, who: OrderReader, world: WorldOf, page: PageOf) -> list[Contract]:
     """All versions of a contract, the oldest first."""
     with world.reading() as work:
         return page.of(contracting.visible_versions(contract, who=who, work=work), lambda each: str(each.version))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header
 
-from market.api.auth import Reader
+from market.api.auth import OrderReader
 from market.api.feed import Feed
 from market.api.intake import StrictRoute
 from market.api.streaming import EventStream, Reader, stream_of
@@ -18,14 +18,14 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _seat(who: Reader, world: WorldOf) -> AsyncIterator[Feed]:
+async def _seat(who: OrderReader, world: WorldOf) -> AsyncIterator[Feed]:
     async with world.feed.seat(who.id):
         yield world.feed
 
 
 @router.get("/events", status_code=200, response_class=EventStream, responses=_STREAM)
 async def events(
-    who: Reader,
+    who: OrderReader,
     world: WorldOf,
     feed: Annotated[Feed, Depends(_seat)],
     last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,

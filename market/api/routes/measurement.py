@@ -9,7 +9,7 @@ from api_spec.ids import BusId, NetworkId
 from api_spec.metering import Calendar, MeterReading, MeterReadingTerms
 from api_spec.period import Instant
 from api_spec.quality import DeliveryQuality, Reliability
-from market.api.auth import AggregatorMetering, AggregatorReading, Anyone, Dso, Operator, Reader
+from market.api.auth import AggregatorMetering, AggregatorReading, Anyone, Dso, Operator, OrderReader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -72,7 +72,7 @@ def gaming_report(
 
 
 @router.get("/auctions/{auction}/settlement-baseline")
-def settlement_baseline(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[SettlementBaseline]:
+def settlement_baseline(auction: str, who: OrderReader, world: WorldOf, page: PageOf) -> list[SettlementBaseline]:
     """What one's deliveries are settled against; all places for an operator."""
     with world.reading() as work:
         found = baselining.visible_settlement_baselines(auction, who=who, work=work)
@@ -88,7 +88,7 @@ def baseline_accuracy(auction: str, who: Anyone, world: WorldOf, page: PageOf) -
 
 
 @router.get("/auctions/{auction}/quality")
-def delivery_quality(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[DeliveryQuality]:
+def delivery_quality(auction: str, who: OrderReader, world: WorldOf, page: PageOf) -> list[DeliveryQuality]:
     """Quality of one's own settled deliveries; of all for an operator."""
     with world.reading() as work:
         found = quality.visible_quality(auction, who=who, work=work)
@@ -96,7 +96,7 @@ def delivery_quality(auction: str, who: Reader, world: WorldOf, page: PageOf) ->
 
 
 @router.get("/reliability")
-def reliability(who: Reader, world: WorldOf, page: PageOf) -> list[Reliability]:
+def reliability(who: OrderReader, world: WorldOf, page: PageOf) -> list[Reliability]:
     """Reliability of one's own places; of all for an operator."""
     with world.reading() as work:
         found = quality.visible_reliability(who=who, work=work)

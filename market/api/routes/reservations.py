@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from api_spec.award import AcknowledgedAward, Acknowledgement, AcknowledgementTerms
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
-from market.api.auth import AccountHolder, Aggregator, Reader
+from market.api.auth import AccountHolder, Aggregator, OrderReader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
@@ -29,7 +29,7 @@ def acknowledge_award(
 
 
 @router.get("/auctions/{auction}/acknowledgements")
-def acknowledged_awards(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[AcknowledgedAward]:
+def acknowledged_awards(auction: str, who: OrderReader, world: WorldOf, page: PageOf) -> list[AcknowledgedAward]:
     """Awards with their answers: all for the auction's DSO and operators, one's own for others."""
     with world.reading() as work:
         found = acknowledging.acknowledged_awards(auction, who=who, work=work)
@@ -37,7 +37,7 @@ def acknowledged_awards(auction: str, who: Reader, world: WorldOf, page: PageOf)
 
 
 @router.get("/reservations")
-def reservations(who: Reader, world: WorldOf, page: PageOf) -> list[Reservation]:
+def reservations(who: OrderReader, world: WorldOf, page: PageOf) -> list[Reservation]:
     """One's own reservations, those of a DSO's auctions, or all for an operator."""
     with world.reading() as work:
         found = reserving.visible_reservations(who=who, work=work)
@@ -45,7 +45,7 @@ def reservations(who: Reader, world: WorldOf, page: PageOf) -> list[Reservation]
 
 
 @router.get("/auctions/{auction}/obligations")
-def obligations(auction: str, who: Reader, world: WorldOf, page: PageOf) -> list[Obligation]:
+def obligations(auction: str, who: OrderReader, world: WorldOf, page: PageOf) -> list[Obligation]:
     """What an activation auction asked of reservations, and how much of them it called."""
     with world.reading() as work:
         found = reserving.visible_obligations(auction, who=who, work=work)
