@@ -37,7 +37,9 @@ class TreeHead(Message):
 
     def signed_text(self) -> bytes:
         """What is signed."""
-        return head_text(number=self.number, size=self.size, root=self.root, at=self.at.isoformat(timespec="microseconds"))
+        return head_text(
+            number=self.number, size=self.size, root=self.root, at=self.at.isoformat(timespec="microseconds")
+        )
 
 
 class LoggedChange(Message):
@@ -56,9 +58,7 @@ class LoggedChange(Message):
 
     def entry(self) -> bytes:
         """What the tree hashes."""
-        return entry_text(
-            self.sequence, self.table, self.key, self.change, self.kind, bytes.fromhex(self.commitment)
-        )
+        return entry_text(self.sequence, self.table, self.key, self.change, self.kind, bytes.fromhex(self.commitment))
 
 
 class InclusionProof(Message):

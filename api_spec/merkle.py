@@ -48,9 +48,7 @@ def inclusion_holds(leaf: bytes, *, index: int, size: int, path: Sequence[bytes]
     return last == 0 and reached == root
 
 
-def consistency_holds(
-    *, first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]
-) -> bool:
+def consistency_holds(*, first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
     """Whether `path` shows that the tree of `first` leaves is how the tree of `second` leaves began.
 
     Source: RFC 9162 section 2.1.4.2; every tree begins with the empty one and with itself, on an empty path.

@@ -282,3 +282,12 @@ class ReaderUnavailable(FlexmarketError):
     def __init__(self, library: str) -> None:
         """Say how to get it."""
         super().__init__(f"reading this format needs {library}: pip install 'flexmarket[grid]'")
+
+
+class NotYetInLog(FlexmarketError):
+    """The audit log, as far as the reader may see it, does not reach there yet."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        """Say what was looked for."""
+        super().__init__(f'{kind} "{name}" is not in the audit log as far as it is shown; ask again after publication')
+        self.kind, self.name = kind, name

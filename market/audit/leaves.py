@@ -58,8 +58,8 @@ def canonical_values(row: Mapping[str, Stored]) -> bytes:
 
 
 def canonical_key(values: list[Stored]) -> str:
-    """A primary key as a JSON array, in the order of its columns."""
-    return json.dumps([_plain(each) for each in values], separators=(",", ":"), ensure_ascii=False)
+    """A primary key as a JSON array in ASCII, in the order of its columns."""
+    return json.dumps([_plain(each) for each in values], separators=(",", ":"))
 
 
 def _plain(value: Stored) -> str | int | float | list[str] | None:

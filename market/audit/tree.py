@@ -1,7 +1,7 @@
 """A Merkle tree that grows at its right edge, and proofs from its stored nodes (RFC 9162 section 2.1).
 
-Only perfect subtrees are stored: node (level, index) is the root over leaves index * 2**level up to the next multiple. A
-node never changes once it is there, an append adds two on average, and every root and proof takes O(log size) of them.
+Only perfect subtrees are stored. A node never changes once it is there, an append adds two on average, and every root
+and proof takes O(log size) of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,15 +11,15 @@ from api_spec.merkle import EMPTY_ROOT, node_hash
 
 
 class Node(NamedTuple):
-    """Root of the perfect subtree over leaves index * 2**level to (index + 1) * 2**level; level 0 is a leaf's hash."""
+    """Root of the perfect subtree over leaves place * 2**level to (place + 1) * 2**level; level 0 is a leaf's hash."""
 
     level: int
-    index: int
+    place: int
     hash: bytes
 
 
 Lookup: TypeAlias = Callable[[int, int], bytes]
-"""Hash of the stored node (level, index)."""
+"""Hash of the stored node (level, place)."""
 
 
 class Frontier:
@@ -29,9 +29,9 @@ class Frontier:
         """The edge of a tree of `size` leaves, from its stored nodes; without any for an empty tree."""
         self.size = size
         self._edge: list[Node] = []
-        for level, index in _edge_of(size):
+        for level, place in _edge_of(size):
             assert node is not None, "the edge of a tree with leaves is made of its nodes"
-            self._edge.append(Node(level, index, node(level, index)))
+            self._edge.append(Node(level, place, node(level, place)))
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf by its hash; returns the nodes that this completes, the leaf's own first."""
@@ -39,7 +39,7 @@ class Frontier:
         completed = [node]
         while self._edge and self._edge[-1].level == node.level:
             left = self._edge.pop()
-            node = Node(node.level + 1, node.index // 2, node_hash(left.hash, node.hash))
+            node = Node(node.level + 1, node.place // 2, node_hash(left.hash, node.hash))
             completed.append(node)
         self._edge.append(node)
         self.size += 1

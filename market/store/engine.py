@@ -9,6 +9,9 @@ from sqlalchemy import Engine, create_engine, event
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
 
+ONLY_READS = "flexmarket_only_reads"
+"""Execution option of a connection that will not write: on SQLite its transaction takes no write lock."""
+
 
 def open_engine(url: str) -> Engine:
     """An engine for a database URL. On SQLite every transaction begins IMMEDIATE.
@@ -42,4 +45,5 @@ def _prepare(connection: Any, _: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get(ONLY_READS, False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

@@ -43,8 +43,8 @@ def made_up(size: int) -> list[bytes]:
 
 def grown(entries: list[bytes]) -> tuple[Frontier, Lookup]:
     tree = Frontier()
-    nodes = {(each.level, each.index): each.hash for each in tree.extend(map(leaf_hash, entries))}
-    return tree, lambda level, index: nodes[level, index]
+    nodes = {(each.level, each.place): each.hash for each in tree.extend(map(leaf_hash, entries))}
+    return tree, lambda level, place: nodes[level, place]
 
 
 @pytest.mark.parametrize("size", range(9))
