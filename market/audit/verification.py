@@ -14,7 +14,7 @@ from market.audit.heads import SigningKey, signature_holds
 from market.audit.leaves import NOTHING, Leaf
 from market.audit.tree import Frontier, Node
 
-Levels: TypeAlias = list[dict[int, bytes]]
+Levels: TypeAlias = dict[int, dict[int, bytes]]
 """Hashes of nodes by level and place."""
 KINDS_AFTER: Final = {None: ("insert",), "insert": ("update", "delete"), "update": ("update", "delete")}
 _FIRST_OR_AGAIN: Final = ("insert",)
@@ -94,26 +94,30 @@ def check_tables(tables: Iterable[str], history: History) -> Iterator[Finding]:
 
 def levels_of(nodes: Iterable[Node]) -> Levels:
     """Stored nodes by level."""
-    levels: Levels = []
+    levels: Levels = {}
     for node in nodes:
-        while len(levels) <= node.level:
-            levels.append({})
-        levels[node.level][node.place] = node.hash
+        levels.setdefault(node.level, {})[node.place] = node.hash
     return levels
+
+
+def signed_size(heads: Iterable[KeptHead]) -> int:
+    """How many leaves the market has signed for at most; a head without a valid signature says nothing."""
+    signed = (each.head for each in heads if each.head is not None and signature_holds(each.head))
+    return max((head.size for head in signed), default=0)
 
 
 def check_tree(levels: Levels, history: History, *, size: int) -> Iterator[Finding]:
     """Hold the nodes of a tree of `size` leaves to the leaves and to each other."""
-    for index in range(size):
-        if index not in history.leaf_hashes:
-            yield Finding("audit_leaf", f"[log_index {index}]", "the leaf is missing")
+    for first, last in _gaps(history.leaf_hashes, size):
+        yield Finding("audit_leaf", f"[log_index {_span(first, last)}]", "missing")
+    stored = levels.get(0, {})
     for index, (expected, table, key) in history.leaf_hashes.items():
-        if index >= size:
+        if index not in range(size):
             yield Finding(table, key, f"its leaf stands at {index}, behind the end of the log")
-        elif levels and levels[0].get(index, expected) != expected:
+        elif stored.get(index, expected) != expected:
             yield Finding(table, key, f"its leaf is not what the tree has at {index}")
-    for level in range(max(len(levels), size.bit_length())):
-        yield from _check_level(levels, level, count=size >> level)
+    for level in sorted({*levels, *range(size.bit_length())}):
+        yield from _check_level(levels, level, count=0 if level < 0 else size >> min(level, 64))
 
 
 def check_heads(heads: Iterable[KeptHead], levels: Levels, keys: list[SigningKey]) -> Iterator[Finding]:
@@ -176,15 +180,27 @@ def _against_its_predecessor(leaf: Leaf, before: Leaf | None) -> Iterator[str]:
 
 
 def _check_level(levels: Levels, level: int, *, count: int) -> Iterator[Finding]:
-    stored = levels[level] if level < len(levels) else {}
-    below = levels[level - 1] if level else {}
-    for place in range(count):
-        if place not in stored:
-            yield Finding("audit_node", f"[{level},{place}]", "the node is missing")
-            continue
+    stored, below = levels.get(level, {}), levels.get(level - 1, {})
+    for first, last in _gaps(stored, count):
+        yield Finding("audit_node", f"[{level},{_span(first, last)}]", "missing")
+    for place, stands in stored.items():
         left, right = below.get(2 * place), below.get(2 * place + 1)
-        if left is not None and right is not None and node_hash(left, right) != stored[place]:
-            yield Finding("audit_node", f"[{level},{place}]", "the node is not the hash of the two below it")
-    if len(stored) > count:
-        for place in sorted(set(stored) - set(range(count))):
+        if place not in range(count):
             yield Finding("audit_node", f"[{level},{place}]", "the node is behind the end of the log")
+        elif left is not None and right is not None and node_hash(left, right) != stands:
+            yield Finding("audit_node", f"[{level},{place}]", "the node is not the hash of the two below it")
+
+
+def _gaps(present: Iterable[int], count: int) -> Iterator[tuple[int, int]]:
+    """First and last of every run of numbers from 0 to count - 1 that are not present."""
+    expected = 0
+    for number in sorted(each for each in present if 0 <= each < count):
+        if number > expected:
+            yield expected, number - 1
+        expected = number + 1
+    if expected < count:
+        yield expected, count - 1
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first} to {last}"

@@ -22,6 +22,7 @@ from market.audit.verification import (
     check_tree,
     history_of,
     levels_of,
+    signed_size,
 )
 from market.errors import NotFound, NotYetInLog
 from market.store import UnitOfWork
@@ -135,9 +136,9 @@ def verify_log(*, engine: Engine, saved: TreeHead | None = None) -> Verification
     """Recompute everything from the database; saved : a head kept outside, which a rewritten database does not have."""
     with evidence(engine) as found:
         history, levels, tables = history_of(found.leaves()), levels_of(found.nodes()), found.tables()
-        kept, keys = list(found.heads()), found.keys()
+        kept, keys, said = list(found.heads()), found.keys(), found.size()
 
-        size = max((each.head.size for each in kept if each.head is not None), default=0)
+        size = signed_size(kept)
         findings = [
             *history.findings,
             *chain.from_iterable(check_rows(table, found.rows(table), history) for table in tables),
@@ -145,7 +146,7 @@ def verify_log(*, engine: Engine, saved: TreeHead | None = None) -> Verification
             *check_tree(levels, history, size=size),
             *check_heads(kept, levels, keys),
             *check_keys(keys),
-            *check_size(found.size(), size),
+            *check_size(said, size),
         ]
         if saved is not None:
             findings += check_saved(saved, levels, keys)
