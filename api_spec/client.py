@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +19,7 @@ from api_spec.auction import (
     PublishedResult,
     RequestReceipt,
 )
+from api_spec.audit import ConsistencyProof, InclusionProof, TreeHead
 from api_spec.award import Award
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
@@ -213,10 +214,32 @@ class MarketClient:
         """Ledger entries of an auction: the caller's own; all for an operator."""
         return tuple([each async for each in self._pages(f"/v1/auctions/{auction}/transfers", Transfer)])
 
+    # audit
+
+    async def audit_head(self) -> TreeHead:
+        """The newest signed head of the audit log that one may see; keep it, and the market is held to it."""
+        return await self._get("/v1/audit/head", TreeHead)
+
+    async def audit_heads(self) -> tuple[TreeHead, ...]:
+        """All signed heads that one may see, the oldest first."""
+        return tuple([each async for each in self._pages("/v1/audit/heads", TreeHead)])
+
+    async def audit_inclusion(
+        self, kind: Literal["offer", "award", "statement"], auction: AuctionId, offer: OfferId | None = None
+    ) -> InclusionProof:
+        """That one's own offer, award or statement is in the log as it stands; of a statement, no offer is named."""
+        query = {"kind": kind, "auction": auction, **({} if offer is None else {"offer": offer})}
+        return await self._get("/v1/audit/inclusion", InclusionProof, query)
+
+    async def audit_consistency(self, older: TreeHead, newer: TreeHead) -> ConsistencyProof:
+        """That the log only grew from one head to another."""
+        query = {"first": str(older.size), "second": str(newer.size)}
+        return await self._get("/v1/audit/consistency", ConsistencyProof, query)
+
     # transport
 
-    async def _get(self, path: str, answer: type[M]) -> M:
-        return _read(await self._send("GET", path), answer)
+    async def _get(self, path: str, answer: type[M], query: Mapping[str, str] | None = None) -> M:
+        return _read(await self._send("GET", str(httpx.URL(path, params=dict(query or {})))), answer)
 
     async def _put(self, path: str, body: BaseModel, answer: type[M], headers: Mapping[str, str] | None = None) -> M:
         return _read(await self._send("PUT", path, body=body, headers=headers), answer)

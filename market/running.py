@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 import typer
+from pydantic import ValidationError
 
+from api_spec.audit import TreeHead
 from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
@@ -23,6 +25,7 @@ from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
 from market.terminal import BAD_INPUT, console, stderr, stop
+from market.workflow.auditing import last_head, verify_log
 from market.workflow.identity import bootstrap_operator
 
 
@@ -88,6 +91,37 @@ def create_operator(name: str) -> None:
         stderr.print("this market has an operator already; its credentials were shown when it was created")
         raise typer.Exit(1) from failure
     console.print_json(credentials.model_dump_json())
+
+
+def verify_audit(file: Path | None) -> None:
+    """Verify the database against its audit log, and against a saved head; print what does not fit."""
+    saved = None if file is None else _saved_head(file)
+    found = verify_log(engine=open_engine(Settings().database_url), saved=saved)
+    for each in found.findings:
+        console.print(str(each), highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        f"{found.rows} rows, {found.erased} deleted; {found.leaves} leaves in the log, {found.waiting} to be built in; "
+        f"{found.heads} heads; {len(found.findings)} defects",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if found.findings:
+        raise typer.Exit(1)
+
+
+def print_audit_head() -> None:
+    """Print the newest signed head of the audit log."""
+    head = last_head(engine=open_engine(Settings().database_url))
+    if head is None:
+        raise stop("the audit log has no head yet; a market that is served builds it every second", status=1)
+    console.print_json(head.model_dump_json())
+
+
+def _saved_head(file: Path) -> TreeHead:
+    try:
+        return TreeHead.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as failure:
+        raise stop(f"{file}: no head of an audit log ({type(failure).__name__})", status=BAD_INPUT) from failure
 
 
 def _listen(host: str, port: int, advice: str) -> socket.socket:

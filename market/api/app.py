@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 from market.api import problems
 from market.api.intake import BodyLimit
 from market.api.pages import elsewhere, pages
-from market.api.routes import auctions, identity, orders, outcome
+from market.api.routes import auctions, audit, identity, orders, outcome
 from market.api.tokens import Tokens
 from market.api.world import World
 from market.clock import Clock
 from market.ids import NewId, random_id
 from market.settings import Settings
+from market.workflow.auditing import build_log
 from market.workflow.clearing import clear_auction, due_auctions
 
 log = structlog.get_logger()
@@ -26,14 +27,17 @@ log = structlog.get_logger()
 def create_app(
     settings: Settings, *, clock: Clock, engine: Engine, watch_gates: bool = True, new_id: NewId = random_id
 ) -> FastAPI:
-    """The application over a migrated database. watch_gates : close gates and clear when their time has come."""
+    """The application over a migrated database.
+
+    watch_gates : close gates and clear when their time has come, and build the audit log.
+    """
     world = World(settings, clock, engine, Tokens(clock, settings.token_ttl), new_id)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_watch_gates(world)) if watch_gates else None
+        tasks = [asyncio.create_task(each(world)) for each in (_watch_gates, _build_log) if watch_gates]
         yield
-        if task is not None:
+        for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -44,7 +48,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     problems.install(app)
     app.include_router(identity.tokens)
-    for router in (identity.router, auctions.router, orders.router, outcome.router):
+    for router in (identity.router, auctions.router, orders.router, outcome.router, audit.router):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)
 
@@ -67,6 +71,15 @@ async def _watch_gates(world: World, *, every_s: float = 1.0) -> None:
                         clear_auction, auction, now=world.clock.now(), engine=world.engine, clear=world.clearing
                     )
         await asyncio.sleep(every_s)
+
+
+async def _build_log(world: World, *, every_s: float = 1.0) -> None:
+    """Take new leaves into the audit log, one lot after the other; what is missed is there in the next round."""
+    while True:
+        built = None
+        with _logged("building the audit log"):
+            built = await asyncio.to_thread(build_log, now=world.clock.now(), engine=world.engine)
+        await asyncio.sleep(every_s if built is None else 0)
 
 
 @contextlib.contextmanager

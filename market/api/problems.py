@@ -32,6 +32,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
     errors.DeliveryNotOver: (ProblemType.WRONG_STATE, 409),
     errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
+    errors.NotYetInLog: (ProblemType.NOT_PUBLISHED, 409),
 }
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 
