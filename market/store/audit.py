@@ -59,8 +59,8 @@ class AuditLog:
         A leaf whose transaction commits late is not there yet and is found the next time: it is never skipped, since
         what is pending is known by its missing place and not by its number.
         """
-        query = select(AuditLeafRow).where(col(AuditLeafRow.log_index).is_(None))
-        return [_leaf(row) for row in self._session.exec(query.order_by(col(AuditLeafRow.sequence)).limit(most))]
+        query = _LEAF.select().where(_LEAF.c.log_index.is_(None))
+        return [Leaf(*row) for row in self._session.connection().execute(query.order_by(_LEAF.c.sequence).limit(most))]
 
     def build_in(self, leaves: Sequence[Leaf], nodes: Iterable[Node], *, first_index: int) -> None:
         """Give leaves their places from `first_index` on, and keep the nodes that they complete."""

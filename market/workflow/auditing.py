@@ -29,7 +29,7 @@ from market.store import UnitOfWork
 from market.store.audit import WitnessedRow
 from market.store.evidence import evidence
 
-LOT: Final = 2000
+LOT: Final = 1000
 """Leaves that are built in at once; requests on SQLite wait for about a twentieth of a second meanwhile."""
 Provable: TypeAlias = Literal["offer", "award", "statement"]
 
