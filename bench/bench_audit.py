@@ -25,7 +25,7 @@ from market.workflow.auditing import build_log, verify_log
 
 NOW: Final = datetime(2026, 1, 14, 12, tzinfo=UTC)
 DOCUMENT: Final = '{"id":"off","bus":"far","kind":"curve","steps":[{"power_w":[' + ",".join(["-9000"] * 96) + "]}]}"
-COMMITS: Final = 200
+COMMITS: Final = 50
 ALL: Final = 100_000
 
 
@@ -54,7 +54,7 @@ def _writing(batch: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         engine = _market(Path(folder))
         first, count = 0, COMMITS * batch
-        for kind in 5 * (Session, WitnessedSession):
+        for kind in 15 * (Session, WitnessedSession):
             took = _seconds(partial(_insert, engine, kind, first=first, count=count, batch=batch))
             best[kind], first = min(best[kind], took), first + count
         engine.dispose()

@@ -26,8 +26,8 @@ class Leaf:
     """One change of one row.
 
     sequence : given by the store. key : the row's primary key, a JSON array. change : counted from 1 for each key. kind
-    : "insert", "update" or "delete". salt : forgotten once the row has changed again. log_index : its place in the
-    tree, once it is built in.
+    : "insert", "update" or "delete". salt : forgotten once the row has changed again; that of a deletion, which opens
+    to nothing, stays. log_index : its place in the tree, once it is built in.
     """
 
     sequence: int

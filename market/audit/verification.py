@@ -81,8 +81,6 @@ def check_rows(table: str, rows: Iterable[tuple[str, bytes]], history: History) 
     for key, leaf in newest.items():
         if leaf.kind != "delete":
             yield Finding(table, key, f"the row of leaf {leaf.sequence} is gone")
-        elif not leaf.opens_to(NOTHING):
-            yield Finding(table, key, f"leaf {leaf.sequence} does not commit to a deleted row")
 
 
 def check_tables(tables: Iterable[str], history: History) -> Iterator[Finding]:
@@ -172,7 +170,9 @@ def _head_defects(head: TreeHead, levels: Levels, known: set[str]) -> list[str]:
 def _against_its_predecessor(leaf: Leaf, before: Leaf | None) -> Iterator[str]:
     if leaf.change != (1 if before is None else before.change + 1):
         yield f"leaf {leaf.sequence} is change {leaf.change}, and the one before is missing"
-    if before is not None and before.salt is not None:
+    if leaf.kind == "delete" and not leaf.opens_to(NOTHING):
+        yield f"leaf {leaf.sequence} does not commit to a deleted row"
+    if before is not None and before.kind != "delete" and before.salt is not None:
         yield f"leaf {before.sequence} has a salt although the row has changed since"
     kind = None if before is None else before.kind
     if leaf.kind not in KINDS_AFTER.get(kind, _FIRST_OR_AGAIN):

@@ -43,7 +43,7 @@ _WITNESS: Final = insert(_LEAF).values(change=_NEXT_CHANGE)
 _FORGET: Final = (
     update(_LEAF)
     .where(_LEAF.c.table_name == bindparam("of_table"), _LEAF.c.row_key == bindparam("of_key"))
-    .where(_LEAF.c.salt.is_not(None))
+    .where(_LEAF.c.kind != "delete", _LEAF.c.salt.is_not(None))
     .values(salt=None)
 )
 

@@ -19,6 +19,8 @@ from api_spec.period import MarketPeriod
 from api_spec.problem import ProblemType
 from api_spec.product import Product
 from market.ledger.transfers import balances
+from market.store import open_engine
+from market.workflow.auditing import verify_log
 from tests.running_market import running_market
 from tests.small_cases import bus, line
 
@@ -133,3 +135,9 @@ async def test_life_of_a_request(tmp_path: Path) -> None:
             assert sum(ledger.values()) == 0
             assert max(ledger.values()) == statement.net_eur == Decimal("1.22")
             assert await dear.transfers(auction) == ()
+
+    # 9. Every row of the database is as the audit log witnessed it, and no change went unwitnessed.
+    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
+    audited = verify_log(engine=engine)
+    engine.dispose()
+    assert audited.findings == () and audited.waiting > audited.rows > 0

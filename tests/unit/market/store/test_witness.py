@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
@@ -199,3 +201,48 @@ def test_rows_from_before_the_log_get_their_first_leaf_when_it_is_introduced(tmp
     assert sorted(leaves(engine)) == [("network", '["n"]', 1, "insert"), ("organisation", '["o"]', 1, "insert")]
     assert verify_log(engine=engine).findings == ()
     engine.dispose()
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["put", "change", "leave", "drop"]), st.sampled_from("abc"), st.booleans()), max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, lots=st.lists(st.integers(1, 4), max_size=4))
+def test_whatever_happens_each_committed_change_has_one_leaf(
+    steps: list[tuple[str, str, bool]], lots: list[int], engine: Engine
+) -> None:
+    """Transactions of one step each, some rolled back, over three names that may come and go; built in in any lots."""
+    before = len(leaves(engine))
+    with WitnessedSession(engine) as session:
+        rows = session.exec(select(OrganisationRow)).all()
+        for row in rows:
+            session.delete(row)
+        session.commit()
+    changes = len(rows)
+    there: set[str] = set()
+    for what, name, kept in steps:
+        with WitnessedSession(engine) as session:
+            held = session.get(OrganisationRow, name)
+            if held is None and what == "put":
+                session.add(organisation(name))
+            elif held is not None and what == "drop":
+                session.delete(held)
+            elif held is not None and what == "change":
+                held.name += "x"
+            elif held is not None and what == "leave":
+                held.name = str(held.name)
+            done = what in (("drop", "change") if name in there else ("put",))
+            session.flush()
+            if kept:
+                session.commit()
+                changes += done
+                there = there | {name} if what == "put" else there - {name} if what == "drop" else there
+
+    for most in lots:
+        build_log(now=NOW, engine=engine, most=most)
+
+    found = verify_log(engine=engine)
+    assert len(leaves(engine)) == before + changes
+    assert (found.findings, found.rows) == ((), len(there))
