@@ -171,6 +171,20 @@ def audit_head() -> None:
     running.print_audit_head()
 
 
+@audit.command("erase")
+def erase_row(
+    table: Annotated[str, typer.Argument(help="baseline, organisation or reading.")],
+    key: Annotated[str, typer.Argument(help="""Key of the row as a JSON array, such as '["org_1f0c"]'.""")],
+) -> None:
+    """Erase a person's row for good: its commitments stay in the log, and nothing can open them any more.
+
+    Exit status: 0 erased, 1 there is no such row or it has to stay.
+    """
+    from market import running
+
+    running.erase_row(table, key)
+
+
 def main() -> None:
     """Entry point of the console script."""
     app()

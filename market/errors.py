@@ -291,3 +291,12 @@ class NotYetInLog(FlexmarketError):
         """Say what was looked for."""
         super().__init__(f'{kind} "{name}" is not in the audit log as far as it is shown; ask again after publication')
         self.kind, self.name = kind, name
+
+
+class CannotBeErased(FlexmarketError):
+    """A row holds nothing that may be erased, or others rest on it."""
+
+    def __init__(self, table: str, key: str, reason: str) -> None:
+        """Say which, and why."""
+        super().__init__(f"{table} {key} cannot be erased: {reason}")
+        self.table, self.key = table, key

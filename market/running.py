@@ -14,7 +14,7 @@ from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.clock import SimulatedClock, SystemClock
-from market.errors import AlreadyExists, FlexmarketError
+from market.errors import AlreadyExists, CannotBeErased, FlexmarketError, NotFound
 from market.figures.run_folder import REPORT
 from market.settings import Settings
 from market.simulation.archive import archive
@@ -25,6 +25,7 @@ from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
 from market.terminal import BAD_INPUT, console, stderr, stop
+from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.identity import bootstrap_operator
 
@@ -115,6 +116,14 @@ def print_audit_head() -> None:
     if head is None:
         raise stop("the audit log has no head yet; a market that is served builds it every second", status=1)
     console.print_json(head.model_dump_json())
+
+
+def erase_row(table: str, key: str) -> None:
+    """Erase a person's row from the database."""
+    try:
+        erase(table, key, engine=open_engine(Settings().database_url))
+    except (NotFound, CannotBeErased) as failure:
+        raise stop(str(failure), status=1) from failure
 
 
 def _saved_head(file: Path) -> TreeHead:

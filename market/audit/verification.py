@@ -6,7 +6,7 @@ row against its newest leaf. Together they leave nothing out, and one defect is 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from api_spec.audit import TreeHead
 from api_spec.merkle import node_hash
@@ -16,8 +16,6 @@ from market.audit.tree import Frontier, Node
 
 Levels: TypeAlias = dict[int, dict[int, bytes]]
 """Hashes of nodes by level and place."""
-KINDS_AFTER: Final = {None: ("insert",), "insert": ("update", "delete"), "update": ("update", "delete")}
-_FIRST_OR_AGAIN: Final = ("insert",)
 
 
 class Finding(NamedTuple):
@@ -174,9 +172,9 @@ def _against_its_predecessor(leaf: Leaf, before: Leaf | None) -> Iterator[str]:
         yield f"leaf {leaf.sequence} does not commit to a deleted row"
     if before is not None and before.kind != "delete" and before.salt is not None:
         yield f"leaf {before.sequence} has a salt although the row has changed since"
-    kind = None if before is None else before.kind
-    if leaf.kind not in KINDS_AFTER.get(kind, _FIRST_OR_AGAIN):
-        yield f"leaf {leaf.sequence} ({leaf.kind}) does not follow on {kind or 'nothing'}"
+    stood = before is not None and before.kind != "delete"
+    if leaf.kind not in (("update", "delete") if stood else ("insert",)):
+        yield f"leaf {leaf.sequence} ({leaf.kind}) does not follow on {'nothing' if before is None else before.kind}"
 
 
 def _check_level(levels: Levels, level: int, *, count: int) -> Iterator[Finding]:

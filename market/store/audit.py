@@ -1,17 +1,19 @@
 """The audit log: leaves that wait for their place, the tree's nodes, signed heads, and leaves of single rows."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Table, bindparam, func, insert, update
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlmodel import Session, SQLModel, col, select
 
 from api_spec.audit import TreeHead
 from market.audit.heads import SigningKey
 from market.audit.leaves import Leaf, canonical_key
 from market.audit.tree import Node
-from market.errors import NotFound
+from market.errors import CannotBeErased, NotFound
 from market.store.tables import (
     AuctionRow,
     AuditHeadRow,
@@ -20,7 +22,10 @@ from market.store.tables import (
     AuditLogRow,
     AuditNodeRow,
     AwardRow,
+    BaselineRow,
     OfferRow,
+    OrganisationRow,
+    ReadingRow,
     StatementRow,
     metadata,
 )
@@ -28,6 +33,12 @@ from market.store.witness import witnessed_key, witnessed_values
 
 _LEAF: Final[Table] = metadata.tables["audit_leaf"]
 _NODE: Final[Table] = metadata.tables["audit_node"]
+ERASABLE: Final[dict[str, type[SQLModel]]] = {
+    "baseline": BaselineRow,
+    "organisation": OrganisationRow,
+    "reading": ReadingRow,
+}
+"""What may tell of a person: a name, what was to be drawn, what was drawn. Orders, results and money stay on record."""
 _UNPUBLISHED: Final = ("open", "closed", "clearing")
 
 
@@ -125,6 +136,28 @@ class AuditLog:
             AuditLeafRow.table_name == "auction", col(AuditLeafRow.row_key).in_(keys), AuditLeafRow.change == 1
         )
         return self._session.exec(query).one()
+
+    # erasure
+
+    def erase(self, table: str, key: str) -> None:
+        """Delete a person's row, and with it the salts of its leaves: nobody can confirm any more what stood there.
+
+        The log still holds, and the deletion is a leaf of its own. key : a JSON array, as verification prints it.
+        Raises NotFound, and CannotBeErased for what has to stay.
+        """
+        if table not in ERASABLE:
+            raise CannotBeErased(table, key, f"only rows of {', '.join(sorted(ERASABLE))} are a person's")
+        try:
+            row = self._session.get(ERASABLE[table], tuple(json.loads(key)))
+        except (ValueError, TypeError, InvalidRequestError) as failure:
+            raise NotFound(table, key) from failure
+        if row is None:
+            raise NotFound(table, key)
+        try:
+            self._session.delete(row)
+            self._session.flush()
+        except IntegrityError as failure:
+            raise CannotBeErased(table, key, "other rows refer to it") from failure
 
     # leaves of single rows
 

@@ -132,6 +132,13 @@ def last_head(*, engine: Engine) -> TreeHead | None:
         return work.audit.newest_head()
 
 
+def erase_row(table: str, key: str, *, engine: Engine) -> None:
+    """Erase a person's row; the log holds on. Raises NotFound and CannotBeErased."""
+    with UnitOfWork(engine) as work:
+        work.audit.erase(table, key)
+        work.commit()
+
+
 def verify_log(*, engine: Engine, saved: TreeHead | None = None) -> Verification:
     """Recompute everything from the database; saved : a head kept outside, which a rewritten database does not have."""
     with evidence(engine) as found:

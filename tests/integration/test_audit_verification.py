@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from api_spec.audit import TreeHead
 from market.audit.verification import Finding
+from market.errors import CannotBeErased, NotFound
 from market.store import UnitOfWork, open_engine
 from market.store.tables import metadata
 from market.store.witness import EXEMPT
-from market.workflow.auditing import build_log, verify_log
+from market.workflow.auditing import build_log, erase_row, verify_log
 from tests.running_market import running_market
 from tests.street_auction import NOON, open_street
 
@@ -288,6 +289,40 @@ def test_a_head_of_another_market_is_none_of_this_one(engine: Engine, tmp_path: 
         "it is signed with a key that this market does not have",
         "its signature does not hold",
     ]
+
+
+def test_a_persons_readings_can_be_erased_and_the_log_holds(engine: Engine, intruder: Engine) -> None:
+    """The row and the salt are gone, so nothing opens the commitment; the head that was kept before still holds."""
+    with UnitOfWork(engine) as work:
+        kept = work.audit.newest_head()
+    with intruder.connect() as connection:
+        row = stored(connection, "reading")[0]
+    key = key_of("reading", row)
+
+    erase_row("reading", key, engine=engine)
+    build_log(now=NOON, engine=engine)
+
+    result = verify_log(engine=engine, saved=kept)
+    assert (result.findings, result.erased) == ((), 1)
+    with intruder.connect() as connection:
+        assert stored(connection, "reading") == []
+        leaves = [each for each in stored(connection, "audit_leaf") if each["table_name"] == "reading"]
+    assert [(each["kind"], each["salt"] is None) for each in leaves] == [("insert", True), ("delete", False)]
+    with pytest.raises(NotFound):
+        erase_row("reading", key, engine=engine)
+
+
+def test_what_has_to_stay_on_record_is_not_erased(engine: Engine, intruder: Engine) -> None:
+    with intruder.connect() as connection:
+        dso = next(row for row in stored(connection, "organisation") if row["role"] == "dso")
+    with pytest.raises(CannotBeErased, match="only rows of baseline, organisation, reading are a person's"):
+        erase_row("transfer", "[1]", engine=engine)
+    with pytest.raises(CannotBeErased, match="other rows refer to it"):
+        erase_row("organisation", key_of("organisation", dso), engine=engine)
+    for wrong in ("[1,2]", "1", "{", '["nobody"]'):
+        with pytest.raises(NotFound):
+            erase_row("organisation", wrong, engine=engine)
+    assert found(engine) == ()
 
 
 KILLED = """
