@@ -73,13 +73,16 @@ async def _watch_gates(world: World, *, every_s: float = 1.0) -> None:
         await asyncio.sleep(every_s)
 
 
-async def _build_log(world: World, *, every_s: float = 1.0) -> None:
-    """Take new leaves into the audit log, one lot after the other; what is missed is there in the next round."""
+async def _build_log(world: World, *, every_s: float = 1.0, between_lots_s: float = 0.1) -> None:
+    """Take new leaves into the audit log, one lot after the other; what is missed is there in the next round.
+
+    The pause between lots is for requests: SQLite does not serve those who wait for its lock in their order.
+    """
     while True:
         built = None
         with _logged("building the audit log"):
             built = await asyncio.to_thread(build_log, now=world.clock.now(), engine=world.engine)
-        await asyncio.sleep(every_s if built is None else 0)
+        await asyncio.sleep(every_s if built is None else between_lots_s)
 
 
 @contextlib.contextmanager
