@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from api_spec.audit import TreeHead
 from api_spec.client import MarketError
@@ -24,6 +25,7 @@ from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
+from market.store.evidence import has_log
 from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
@@ -97,7 +99,7 @@ def create_operator(name: str) -> None:
 def verify_audit(file: Path | None) -> None:
     """Verify the database against its audit log, and against a saved head; print what does not fit."""
     saved = None if file is None else _saved_head(file)
-    found = verify_log(engine=open_engine(Settings().database_url), saved=saved)
+    found = verify_log(engine=_engine_with_log(), saved=saved)
     for each in found.findings:
         console.print(str(each), highlight=False, soft_wrap=True, markup=False)
     console.print(
@@ -112,7 +114,7 @@ def verify_audit(file: Path | None) -> None:
 
 def print_audit_head() -> None:
     """Print the newest signed head of the audit log."""
-    head = last_head(engine=open_engine(Settings().database_url))
+    head = last_head(engine=_engine_with_log())
     if head is None:
         raise stop("the audit log has no head yet; a market that is served builds it every second", status=1)
     console.print_json(head.model_dump_json())
@@ -121,9 +123,18 @@ def print_audit_head() -> None:
 def erase_row(table: str, key: str) -> None:
     """Erase a person's row from the database."""
     try:
-        erase(table, key, engine=open_engine(Settings().database_url))
+        erase(table, key, engine=_engine_with_log())
     except (NotFound, CannotBeErased) as failure:
         raise stop(str(failure), status=1) from failure
+
+
+def _engine_with_log() -> Engine:
+    """The market's database as it is: what is to be verified is not migrated before."""
+    engine = open_engine(Settings().database_url)
+    if not has_log(engine):
+        shown = engine.url.render_as_string(hide_password=True)
+        raise stop(f"{shown}: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another", status=BAD_INPUT)
+    return engine
 
 
 def _saved_head(file: Path) -> TreeHead:

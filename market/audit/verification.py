@@ -26,8 +26,9 @@ class Finding(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        """One line."""
-        return f"{self.table} {self.key}: {self.what}"
+        """One line that a terminal may print, whatever has become of a name."""
+        line = f"{self.table} {self.key}: {self.what}"
+        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 class KeptHead(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnClause, Connection, Engine, column, select, table
+from sqlalchemy import ColumnClause, Connection, Engine, column, inspect, select, table
 
 from api_spec.audit import TreeHead
 from market.audit.heads import SigningKey
@@ -21,6 +21,11 @@ from market.store.tables import metadata
 from market.store.witness import EXEMPT
 
 _LOT = 10_000
+
+
+def has_log(engine: Engine) -> bool:
+    """Whether this is the database of a market with an audit log."""
+    return inspect(engine).has_table("audit_log")
 
 
 @contextlib.contextmanager

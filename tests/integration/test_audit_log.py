@@ -177,3 +177,9 @@ async def test_the_command_verifies_a_market_while_it_runs(
         2,
         f"{kept}: no head of an audit log (ValidationError)\n",
     )
+
+
+async def test_where_no_market_is_the_command_says_so(tmp_path: Path) -> None:
+    status, told = await flexmarket(tmp_path, "verify")
+    assert status == 2
+    assert told.endswith("market.db: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another\n")

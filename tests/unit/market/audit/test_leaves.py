@@ -11,7 +11,7 @@ from api_spec.audit import TreeHead
 from market.audit.heads import SigningKey, signature_holds, signed_head
 from market.audit.leaves import NOTHING, Leaf, canonical_key, canonical_values
 from market.audit.tree import Frontier, Node
-from market.audit.verification import History, check_tree, history_of, levels_of
+from market.audit.verification import Finding, History, check_tree, history_of, levels_of
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 KEY = SigningKey.of(bytes(range(32)))
@@ -89,3 +89,7 @@ def test_no_changed_head_keeps_its_signature(bit: int, more: int) -> None:
         {"key": SigningKey.new().public.hex()},
     ):
         assert not signature_holds(head.model_copy(update=change))
+
+
+def test_a_finding_is_a_line_whatever_a_flipped_bit_made_of_a_name() -> None:
+    assert str(Finding("of\x1b[2J\udcfffer", "[1]", "x")) == "of\\x1b[2J\\udcfffer [1]: x"
