@@ -34,6 +34,7 @@ class ProblemType(StrEnum):
     PRECONDITION_FAILED = "precondition-failed"
     PRECONDITION_REQUIRED = "precondition-required"
     UNAVAILABLE = "unavailable"
+    OUT_OF_SPACE = "out-of-space"
     INTERNAL = "internal"
 
 

@@ -102,6 +102,14 @@ def serve() -> None:
     running.serve()
 
 
+@app.command()
+def work() -> None:
+    """Clear what is due, beside the workers that serve (PostgreSQL); settings come from FLEXMARKET_... variables."""
+    from market import running
+
+    running.work()
+
+
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; must not exist yet.", show_default="runs/...")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the market's pages afterwards, until stopped.")]
 Port = Annotated[int, typer.Option(help="Of the pages, on 127.0.0.1.", min=0, max=65_535)]

@@ -86,6 +86,38 @@ class BadZonesFile(_BadFile):
     """A file that does not name a zone for each of some buses."""
 
 
+# --- the store -------------------------------------------------------------------------------------------------------
+
+
+class NoSuchDatabase(FlexmarketError):
+    """A kind of database that the market does not keep its books in."""
+
+    def __init__(self, kind: str) -> None:
+        """Name it."""
+        super().__init__(f'no market can be kept in "{kind}"; use sqlite:///FILE or postgresql://HOST/NAME')
+        self.kind = kind
+
+
+class SecondWorker(FlexmarketError):
+    """Another process serves this SQLite file already."""
+
+    def __init__(self, database: str) -> None:
+        """Name the file, and the way out."""
+        super().__init__(
+            f"{database} is served by another process. SQLite carries one worker; several need PostgreSQL: "
+            "FLEXMARKET_DATABASE_URL=postgresql://..."
+        )
+        self.database = database
+
+
+class Overloaded(FlexmarketError):
+    """More is asked for at once than the market takes in; nothing was done, and it can be asked again."""
+
+    def __init__(self) -> None:
+        """Nothing to name."""
+        super().__init__("the market has more to do than it can take in at this moment; nothing was done, try again")
+
+
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +128,15 @@ class GateClosed(FlexmarketError):
         """Say since when."""
         super().__init__(f"the gate of auction {auction} closed at {closed_at:%Y-%m-%d %H:%M:%S} UTC")
         self.auction, self.closed_at = auction, closed_at
+
+
+class GateNotOpen(FlexmarketError):
+    """Orders of an auction cannot be submitted yet."""
+
+    def __init__(self, auction: str, opens: datetime) -> None:
+        """Say from when on."""
+        super().__init__(f"the gate of auction {auction} opens at {opens:%Y-%m-%d %H:%M:%S} UTC")
+        self.auction, self.opens = auction, opens
 
 
 class GateStillOpen(FlexmarketError):
@@ -114,6 +155,24 @@ class WrongState(FlexmarketError):
         """Say from where and to where."""
         super().__init__(f"auction {auction} is {state}: it cannot become {wanted}")
         self.auction, self.state, self.wanted = auction, state, wanted
+
+
+class BeingCleared(FlexmarketError):
+    """Another worker is clearing the auction."""
+
+    def __init__(self, auction: str) -> None:
+        """Name the auction."""
+        super().__init__(f"auction {auction} is being cleared; look again in a moment")
+        self.auction = auction
+
+
+class LeaseLost(FlexmarketError):
+    """A worker was not heard of for so long that another has taken over its auction; it must not publish."""
+
+    def __init__(self, auction: str) -> None:
+        """Name the auction."""
+        super().__init__(f"the clearing of auction {auction} has gone to another worker")
+        self.auction = auction
 
 
 class NotAdmitted(FlexmarketError):
@@ -235,6 +294,15 @@ class SolverFailed(ClearingError):
         """Name the status."""
         super().__init__(f"the solver ended without an optimum: {status}")
         self.status = status
+
+
+class ClusterUnavailable(FlexmarketError):
+    """The cluster that is to clear cannot; what was to be cleared stays as it is."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        """Say where and why."""
+        super().__init__(f"the cluster at {address} cannot clear: {reason}")
+        self.address, self.reason = address, reason
 
 
 class ResultRefused(ClearingError):

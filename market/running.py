@@ -1,8 +1,12 @@
 """A market that runs: served, simulated, or set up for the first time."""
 
 import asyncio
+import contextlib
 import shutil
+import signal
 import socket
+import threading
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +18,17 @@ from api_spec.audit import TreeHead
 from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.clearing.watched import Clearing
 from market.clock import SimulatedClock, SystemClock
-from market.errors import AlreadyExists, CannotBeErased, FlexmarketError, NotFound
+from market.errors import (
+    AlreadyExists,
+    CannotBeErased,
+    ClusterUnavailable,
+    FlexmarketError,
+    NoSuchDatabase,
+    NotFound,
+    SecondWorker,
+)
 from market.figures.run_folder import REPORT
 from market.settings import Settings
 from market.simulation.archive import archive
@@ -25,22 +38,49 @@ from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
+from market.store.database_clock import DatabaseClock
 from market.store.evidence import has_log
+from market.store.sole_worker import sole_worker
 from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
+from market.workflow.clearing import clearing_by
+from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator
 
 
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
     settings = Settings()
-    engine = open_engine(settings.database_url)
-    migrate(engine)
-    listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
-    console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
-    api = create_app(settings, clock=SystemClock(), engine=engine)
-    serve_until_stopped(api, listening)
+    with _opened(settings) as (engine, clear):
+        listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
+        console.print(f"flexmarket serves {_address(listening)} (Ctrl-C ends it)")
+        serve_until_stopped(create_app(settings, clock=DatabaseClock(engine), engine=engine, clear=clear), listening)
+
+
+def work() -> None:
+    """Clear what is due, beside other workers, until stopped; settings come from FLEXMARKET_... variables."""
+    settings, ended = Settings(), threading.Event()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: ended.set())
+    with _opened(settings) as (engine, clear):
+        console.print(f"flexmarket clears {settings.clearings_at_once} auctions at a time (Ctrl-C ends it)")
+        clock, at_once = DatabaseClock(engine), settings.clearings_at_once
+        with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
+            ended.wait()
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
+    """The migrated database and how to clear, for this process; a sentence on stderr where one of them is not there."""
+    try:
+        engine = open_engine(settings.database_url)
+        with sole_worker(engine), clearing_by(settings.cluster, limit=settings.clearing_limit) as clear:
+            migrate(engine)
+            yield engine, clear
+            engine.dispose()
+    except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
+        raise stop(str(failure), status=1) from failure
 
 
 def simulate(file: Path, out: Path | None, port: int | None) -> None:

@@ -7,7 +7,6 @@ from fastapi import Depends, Request
 from api_spec.organisation import Organisation, Role
 from market.api.world import WorldOf
 from market.errors import Forbidden, NotFound, Unauthenticated
-from market.store import UnitOfWork
 
 
 def _caller(request: Request, world: WorldOf) -> Organisation:
@@ -16,7 +15,7 @@ def _caller(request: Request, world: WorldOf) -> Organisation:
         raise Unauthenticated("send an access token: Authorization: Bearer ...")
     subject = world.tokens.subject(token)
     try:
-        with UnitOfWork(world.engine) as work:
+        with world.reading() as work:
             return work.participants.organisation(subject)
     except NotFound as failure:
         raise Unauthenticated("the access token is not valid") from failure

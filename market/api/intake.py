@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
 from market.api.versions import unless_known
+from market.errors import Overloaded
 
 _DEEPEST = 40
 _PATIENCE = 10  # times the largest body, before the connection is closed on a client that goes on sending
@@ -62,14 +63,30 @@ class BodyLimit:
 
     async def _refuse(self, send: Send) -> None:
         problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
-        content = problem.model_dump_json(exclude_none=True).encode()
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(content)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await _send_problem(send, problem, (b"connection", b"close"))
+
+
+class CrowdLimit:
+    """ASGI middleware: answers 503 at once while too many requests are worked on, instead of letting them queue."""
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        """Wrap an app."""
+        self._app, self._most, self._inside = app, most, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on while there is room."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._most:
+            problem = Problem.of(ProblemType.UNAVAILABLE, 503, str(Overloaded()))
+            await _send_problem(send, problem, (b"retry-after", b"1"))
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1
 
 
 class StrictRequest(Request):
@@ -95,6 +112,14 @@ class StrictRoute(APIRoute):
             return unless_known(request, answer)
 
         return strictly
+
+
+async def _send_problem(send: Send, problem: Problem, header: tuple[bytes, bytes]) -> None:
+    content = problem.model_dump_json(exclude_none=True).encode()
+    length = (b"content-length", str(len(content)).encode())
+    headers = [(b"content-type", b"application/problem+json"), length, header]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def strict_json(body: bytes) -> Any:

@@ -32,7 +32,8 @@ def once(
     Raises IdempotencyKeyReused where the key came with another operation or body; nothing is done then.
     """
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-    with UnitOfWork(world.engine) as work:
+
+    def executed_once(work: UnitOfWork) -> M:
         before = work.participants.answer(who.id, key)
         if before is not None:
             if (before.operation, before.body_sha256) != (operation, digest):
@@ -40,5 +41,6 @@ def once(
             return kind.model_validate_json(before.document)
         answer = step(work)
         work.participants.remember(who.id, key, Answer(operation, digest, answer.model_dump_json()))
-        work.commit()
-    return answer
+        return answer
+
+    return world.write(executed_once)

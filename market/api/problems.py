@@ -6,7 +6,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api_spec.defects import Defect, located
@@ -25,7 +26,11 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.Unauthenticated: (ProblemType.UNAUTHENTICATED, 401),
     errors.Forbidden: (ProblemType.FORBIDDEN, 403),
     errors.GateClosed: (ProblemType.GATE_CLOSED, 409),
+    errors.GateNotOpen: (ProblemType.GATE_CLOSED, 409),
     errors.GateStillOpen: (ProblemType.GATE_OPEN, 409),
+    errors.BeingCleared: (ProblemType.WRONG_STATE, 409),
+    errors.LeaseLost: (ProblemType.WRONG_STATE, 409),
+    errors.Overloaded: (ProblemType.UNAVAILABLE, 503),
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
     errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
     errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
@@ -34,6 +39,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.ReadingsMissing: (ProblemType.READINGS_MISSING, 409),
     errors.NotYetInLog: (ProblemType.NOT_PUBLISHED, 409),
 }
+_HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 
 
@@ -43,7 +49,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _of_body)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(OperationalError, _of_database)
+    for each in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(each, _of_database)
     app.add_exception_handler(Exception, _of_anything)
 
 
@@ -56,7 +63,7 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONRespo
 async def _of_ours(request: Request, error: Exception) -> JSONResponse:
     kind, status = TABLE.get(type(error), (ProblemType.INTERNAL, 500))
     details = _details(error.defects) if isinstance(error, errors.NotAdmitted) else ()
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = _HEADERS.get(status)
     return answer(Problem.of(kind, status, str(error), errors=details), headers)
 
 
@@ -83,8 +90,16 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 async def _of_database(request: Request, error: Exception) -> JSONResponse:
     log.error("database", path=request.url.path, error=type(error).__name__)
+    if _is_full(error):
+        detail = "the market's store has no space left; nothing of this request was kept"
+        return answer(Problem.of(ProblemType.OUT_OF_SPACE, 507, detail), {"Retry-After": "60"})
     detail = "the market's store does not answer; try again"
     return answer(Problem.of(ProblemType.UNAVAILABLE, 503, detail), {"Retry-After": "1"})
+
+
+def _is_full(error: Exception) -> bool:
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(cause, "sqlstate", None) == "53100"
 
 
 async def _of_anything(request: Request, error: Exception) -> JSONResponse:

@@ -4,16 +4,22 @@ from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import TypeAlias
 
 from api_spec.case import Case
 from api_spec.result import Result
 from market import clearing
+from market.clearing.options import DEFAULT, Options
 from market.errors import ClearingError, SolverFailed
 
-Clearing = Callable[[Case], Result]
+Clearing: TypeAlias = Callable[[Case, Options], Result]
+"""How a case is cleared: in this process, in one that can be stopped, or somewhere else."""
+Answer: TypeAlias = tuple[bool, str]
 
 
-def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear) -> Result:
+def clear_within(
+    case: Case, options: Options = DEFAULT, *, limit: timedelta, clear: Clearing = clearing.clear
+) -> Result:
     """Clear a case in another process, which is killed when it takes longer than `limit`.
 
     clear : of a module, so that the process finds it. Raises SolverFailed where it hung or died, and ClearingError with
@@ -24,10 +30,10 @@ def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear)
     process.start()
     there.close()
     try:
-        here.send(case.model_dump_json())
+        here.send((case.model_dump_json(), options))
         if not here.poll(limit.total_seconds()):
             raise SolverFailed(f"hung: stopped after {limit.total_seconds():g} s")
-        cleared, text = here.recv()
+        answer = here.recv()
     except (EOFError, BrokenPipeError) as failure:
         process.join()
         raise SolverFailed(f"its process died with exit code {process.exitcode}") from failure
@@ -35,6 +41,20 @@ def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear)
         process.kill()
         process.join()
         here.close()
+    return result_of(answer)
+
+
+def cleared_or_refused(document: str, options: Options, clear: Clearing = clearing.clear) -> Answer:
+    """Clear a case as JSON somewhere else: True with the result as JSON, or False with the words of the refusal."""
+    try:
+        return True, clear(Case.model_validate_json(document), options).model_dump_json()
+    except ClearingError as failure:
+        return False, str(failure)
+
+
+def result_of(answer: Answer) -> Result:
+    """The result that came back, or ClearingError with the words of the refusal."""
+    cleared, text = answer
     if not cleared:
         raise ClearingError(text)
     return Result.model_validate_json(text)
@@ -42,8 +62,5 @@ def clear_within(case: Case, limit: timedelta, clear: Clearing = clearing.clear)
 
 def _work(connection: Connection, clear: Clearing) -> None:
     """What the process does: one case in, one result or refusal out."""
-    case = Case.model_validate_json(connection.recv())
-    try:
-        connection.send((True, clear(case).model_dump_json()))
-    except ClearingError as failure:
-        connection.send((False, str(failure)))
+    document, options = connection.recv()
+    connection.send(cleared_or_refused(document, options, clear))

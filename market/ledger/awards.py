@@ -13,26 +13,31 @@ _PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
 
 
 def awards_of(case: Case, result: Result) -> tuple[Award, ...]:
-    """One award for every offer with some accepted power, in the order of offer ids."""
+    """One award for every offer with some accepted power, in the order of offer ids.
+
+    Its price is the nodal one, with uplift, where that is how sellers are paid; under other pricing rules every MWh of
+    an award is worth the same, the mean of what its offer is paid.
+    """
     offers = {offer.id: offer for offer in case.offers}
     return tuple(_award(case, result, offers[each.id], each) for each in result.offers if any(each.power_w))
 
 
 def _award(case: Case, result: Result, offer: FlexOffer, outcome: OfferResult) -> Award:
-    nodal = _nodal_price(result, offer)
-    hours = Decimal(repr(case.market_period.hours))
-    energy_mwh = sum(abs(w) for w in outcome.power_w) * hours / 10**6
-    uplift = outcome.uplift_eur / energy_mwh
+    energy_mwh = sum(abs(w) for w in outcome.power_w) * Decimal(repr(case.market_period.hours)) / 10**6
+    if result.pricing == "dlmp":
+        # Consuming less earns the nodal price, consuming more pays it; uplift is spread over all of the energy.
+        uplift, nodal = outcome.uplift_eur / energy_mwh, _nodal_price(result, offer)
+        worth = [(-price if w > 0 else price) + uplift for w, price in zip(outcome.power_w, nodal, strict=True)]
+    else:
+        worth = [(outcome.payment_eur + outcome.uplift_eur) / energy_mwh] * len(outcome.power_w)
     return Award(
         offer=offer.id,
         participant=offer.participant,
         bus=offer.bus,
         phase=offer.phase,
         power_w=outcome.power_w,
-        # Consuming less earns the nodal price, consuming more pays it; uplift is spread over all of the energy.
         price_eur_per_mwh=tuple(
-            ((-price if w > 0 else price) + uplift).quantize(_PRICE) if w else Decimal(0)
-            for w, price in zip(outcome.power_w, nodal, strict=True)
+            price.quantize(_PRICE) if w else Decimal(0) for w, price in zip(outcome.power_w, worth, strict=True)
         ),
         payment_eur=outcome.payment_eur,
         uplift_eur=outcome.uplift_eur,

@@ -1,10 +1,10 @@
 """What the market takes into an auction's book; every refusal names the place in the message and the reason."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import ValidationError
 
-from api_spec.auction import Auction
+from api_spec.auction import Auction, AuctionTerms
 from api_spec.case import Case, Injection
 from api_spec.defects import Defect, defects_of
 from api_spec.flexibility import FlexOffer, FlexRequest, PriceSeries
@@ -12,6 +12,19 @@ from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, Forecast
 from api_spec.units import Message, series
 from market.errors import BaselineMissing, NotAdmitted
+
+
+def admit_terms(terms: AuctionTerms) -> None:
+    """Raise NotAdmitted where an auction's times are not those of its product."""
+    product, start = terms.product, terms.delivery.start
+    defects = []
+    if product.resolution is not None and terms.delivery.resolution != product.resolution:
+        defects.append(Defect("/delivery/resolution", f"the product is delivered in steps of {product.resolution}"))
+    if product.closes_before is not None and terms.gate_closure != start - product.closes_before:
+        due = start - product.closes_before
+        defects.append(Defect("/gate_closure", f"the product's gate closes at {due:%Y-%m-%dT%H:%M:%SZ}"))
+    if defects:
+        raise NotAdmitted(tuple(defects))
 
 
 def admit_request(request: FlexRequest, auction: Auction, network: Network) -> None:
@@ -55,11 +68,11 @@ def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | Fl
 
 def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **part: tuple[Message, ...]) -> None:
     """The checks of a case, on a case that holds only one part. renamed : its place there, and in the message."""
-    document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
     try:
         Case.model_validate({"name": auction.id, "market_period": auction.delivery, "network": network, **part})
     except ValidationError as failure:
         there, here = renamed
+        document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
         found = defects_of(failure, document)
         places = (Defect(here + each.pointer.removeprefix(there), each.reason) for each in found)
         raise NotAdmitted(
@@ -68,22 +81,44 @@ def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **pa
 
 
 def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, str]]:
-    if offer.kind == "block":
-        if offer.requires is not None:
-            yield "/requires", "an auction's offers cannot require one another; a case file's can"
-        bounds = [("/power_w", offer.power_w)]
-        prices: list[tuple[str, PriceSeries]] = [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
-    elif offer.kind == "curve":
-        parts = [(f"/steps/{at}", step.power_w, step.price_eur_per_mwh) for at, step in enumerate(offer.steps)]
-        bounds = [(f"{place}/power_w", powers) for place, powers, _ in parts]
-        prices = [(f"{place}/price_eur_per_mwh", price) for place, _, price in parts]
-    else:
-        bounds = [("/power_w_min", offer.power_w_min), ("/power_w_max", offer.power_w_max)]
-        prices = [("/price_eur_per_mwh", offer.price_eur_per_mwh)]
-    least, cap = auction.product.min_power_w, auction.product.price_cap_eur_per_mwh
+    """What the product's rules have against an offer."""
+    product, bounds = auction.product, _power_of(offer)
+    if offer.kind == "block" and offer.requires is not None:
+        yield "/requires", "an auction's offers cannot require one another; a case file's can"
+    if not product.divisible and (offer.kind != "block" or offer.min_activation < 1):
+        yield (
+            "/kind",
+            "the product is not divisible: only blocks that are accepted whole (min_activation 1) are admitted",
+        )
     for place, powers in bounds:
-        if any(0 < abs(w) < least for w in powers):
-            yield place, f"the product trades {least} W or more"
-    for place, price in prices:
-        if any(each > cap for each in series(price, auction.delivery.count)):
-            yield place, f"the product's price cap is {cap} EUR/MWh"
+        if any(0 < abs(w) < product.min_power_w for w in powers):
+            yield place, f"the product trades {product.min_power_w} W or more"
+        if any(w % product.granularity_w for w in powers):
+            yield place, f"the product trades multiples of {product.granularity_w} W"
+        if product.direction != "both" and not _goes(product.direction, offer, powers):
+            yield place, f"the product is for {product.direction} of consumption only"
+    for place, price in _prices_of(offer):
+        if any(each > product.price_cap_eur_per_mwh for each in series(price, auction.delivery.count)):
+            yield place, f"the product's price cap is {product.price_cap_eur_per_mwh} EUR/MWh"
+
+
+def _goes(direction: str, offer: FlexOffer, power_w: Sequence[int]) -> bool:
+    """Whether powers go in one direction; a block's rebound is the part that pays the energy back."""
+    way = -1 if direction == "reduction" else 1
+    if offer.kind == "block":
+        return any(w * way > 0 for w in power_w)
+    return all(w * way >= 0 for w in power_w)
+
+
+def _power_of(offer: FlexOffer) -> list[tuple[str, Sequence[int]]]:
+    if offer.kind == "block":
+        return [("/power_w", offer.power_w)]
+    if offer.kind == "curve":
+        return [(f"/steps/{at}/power_w", step.power_w) for at, step in enumerate(offer.steps)]
+    return [("/power_w_min", offer.power_w_min), ("/power_w_max", offer.power_w_max)]
+
+
+def _prices_of(offer: FlexOffer) -> list[tuple[str, PriceSeries]]:
+    if offer.kind == "curve":
+        return [(f"/steps/{at}/price_eur_per_mwh", step.price_eur_per_mwh) for at, step in enumerate(offer.steps)]
+    return [("/price_eur_per_mwh", offer.price_eur_per_mwh)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from sqlmodel import Session, col, select
 
@@ -13,6 +14,9 @@ from api_spec.metering import Forecast
 from api_spec.result import Result
 from market.errors import NotFound
 from market.store.tables import AuctionRow, AwardRow, ResultRow
+
+Gate: TypeAlias = Literal["order", "close"]
+"""What a transaction locks an auction for."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,13 @@ class Auctions:
         )
         self._session.flush()
 
-    def get(self, auction: str) -> Auction:
-        """An auction by its id; NotFound."""
-        return _auction(self._row(auction))
+    def get(self, auction: str, *, lock: Gate | None = None) -> Auction:
+        """An auction by its id; NotFound. lock : until this transaction ends.
+
+        "order" : the gate cannot close meanwhile, and orders of others go on; "close" : nobody orders meanwhile. What
+        was committed under "order" stands in the book that is read under "close", and nothing comes after it.
+        """
+        return _auction(self._row(auction, lock))
 
     def save_state(self, auction: Auction) -> None:
         """Write an auction's state and the times that belong to it."""
@@ -65,13 +73,6 @@ class Auctions:
             query = query.where(AuctionRow.state == state)
         rows = self._session.exec(query.order_by(col(AuctionRow.sequence)).limit(limit))
         return [(row.sequence or 0, _auction(row)) for row in rows]
-
-    def due(self, now: datetime) -> list[str]:
-        """Ids of auctions whose gate has to close or whose clearing is not finished, in the order of their gates."""
-        unfinished = col(AuctionRow.state).in_(("closed", "clearing"))
-        over = (col(AuctionRow.state) == "open") & (col(AuctionRow.gate_closure) <= now)
-        query = select(AuctionRow.id).where(unfinished | over)
-        return list(self._session.exec(query.order_by(col(AuctionRow.gate_closure), col(AuctionRow.sequence))))
 
     def set_forecast(self, auction: str, forecast: Forecast) -> None:
         """Replace the forecast of what no aggregator nominates."""
@@ -125,8 +126,11 @@ class Auctions:
         query = select(ResultRow).where(ResultRow.auction == auction).order_by(col(ResultRow.version))
         return list(self._session.exec(query))
 
-    def _row(self, auction: str) -> AuctionRow:
-        row = self._session.exec(select(AuctionRow).where(AuctionRow.id == auction)).one_or_none()
+    def _row(self, auction: str, lock: Gate | None = None) -> AuctionRow:
+        query = select(AuctionRow).where(AuctionRow.id == auction)
+        if lock is not None:
+            query = query.with_for_update(read=lock == "order").execution_options(populate_existing=True)
+        row = self._session.exec(query).one_or_none()
         if row is None:
             raise NotFound("auction", auction)
         return row

@@ -1,38 +1,68 @@
-"""Opening the database: durable, one writer at a time on SQLite, and migrated to the newest schema."""
+"""Opening the database: durable, with bounded waits, and migrated to the newest schema."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
+from market.errors import NoSuchDatabase
 
-ONLY_READS = "flexmarket_only_reads"
-"""Execution option of a connection that will not write: on SQLite its transaction takes no write lock."""
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
+_POSTGRES: Final = {
+    "connect_timeout": 5,
+    "application_name": "flexmarket",
+    # A statement that waits longer than this for a row ends with an error that is repeated or told, never hangs.
+    "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+READING: Final = "flexmarket_reading"
+"""Execution option of connections that only read: on SQLite they wait for no writer, and no writer for them."""
+_MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for a database URL. On SQLite every transaction begins IMMEDIATE.
+def open_engine(url: str, *, connections: int = 20) -> Engine:
+    """An engine for a database URL, `sqlite:///...` or `postgresql://...`; NoSuchDatabase for any other.
 
-    A SQLite transaction that reads first and writes later fails where another wrote in between; taking the write lock
-    at the start makes it wait instead. Every commit is synced to the disk before it returns.
+    On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
+    wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
+    COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
     """
-    engine = create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(address, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin_immediate)
-    return engine
+        event.listen(engine, "begin", _begin)
+        return engine
+    return create_engine(address, pool_pre_ping=True, pool_size=connections, max_overflow=0, connect_args=_POSTGRES)
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version; safe to call at every start."""
+    """Bring the schema to the newest version; safe to call at every start, by several workers at once."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+        command.upgrade(migrations(connection), "head")
+
+
+def migrations(connection: Connection) -> Config:
+    """Alembic's configuration, over an open connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _address(url: str) -> URL:
+    address = make_url(url)
+    if address.get_backend_name() == "postgresql":
+        return address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() != "sqlite":
+        raise NoSuchDatabase(address.get_backend_name())
+    return address
 
 
 def _prepare(connection: Any, _: Any) -> None:
@@ -44,6 +74,6 @@ def _prepare(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Any) -> None:
-    only_reads = connection.get_execution_options().get(ONLY_READS, False)
-    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

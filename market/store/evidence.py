@@ -16,7 +16,7 @@ from market.audit.heads import SigningKey
 from market.audit.leaves import Leaf, canonical_key, canonical_values
 from market.audit.tree import Node
 from market.audit.verification import KeptHead
-from market.store.engine import ONLY_READS
+from market.store.engine import READING
 from market.store.tables import metadata
 from market.store.witness import EXEMPT
 
@@ -31,7 +31,7 @@ def has_log(engine: Engine) -> bool:
 @contextlib.contextmanager
 def evidence(engine: Engine) -> Iterator["Evidence"]:
     """One state of the database, whatever is written meanwhile; nobody waits for the reader."""
-    options: dict[str, Any] = {ONLY_READS: True}
+    options: dict[str, Any] = {READING: True}
     if engine.dialect.name != "sqlite":
         options["isolation_level"] = "REPEATABLE READ"
     with engine.connect().execution_options(**options) as connection:

@@ -1,5 +1,6 @@
 """What stands in an auction's book: requests, offers and nominated baselines; and the meter readings that follow."""
 
+import json
 from datetime import datetime
 from typing import Final
 
@@ -95,12 +96,13 @@ class Orders:
 
     def nominate(self, auction: str, participant: str, nomination: BaselineNomination, *, now: datetime) -> None:
         """Keep a nominated baseline as the participant's next version."""
-        current = self.baseline(auction, participant)
+        newest = self._newest_baseline(auction, participant)
         self._session.add(
             BaselineRow(
                 auction=auction,
                 participant=participant,
-                version=1 if current is None else current.version + 1,
+                version=1 if newest is None else newest.version + 1,
+                buses=json.dumps([each.bus for each in nomination.buses]),
                 document=nomination.model_dump_json(),
                 nominated_at=now,
             )
@@ -109,23 +111,24 @@ class Orders:
 
     def baseline(self, auction: str, participant: str) -> Baseline | None:
         """A participant's newest baseline, if it has nominated one."""
-        return next((each for each in self.baselines(auction) if each.participant == participant), None)
+        newest = self._newest_baseline(auction, participant)
+        return None if newest is None else _baseline(newest)
+
+    def nominated_buses(self, auction: str, participant: str) -> frozenset[str]:
+        """Buses of a participant's newest baseline, without reading the rest of it."""
+        query = select(BaselineRow.buses).where(BaselineRow.auction == auction, BaselineRow.participant == participant)
+        names = self._session.exec(query.order_by(col(BaselineRow.version).desc()).limit(1)).first()
+        return frozenset() if names is None else frozenset(json.loads(names))
 
     def baselines(self, auction: str) -> list[Baseline]:
         """Newest baselines of all participants, in the order of their ids."""
         query = select(BaselineRow).where(BaselineRow.auction == auction).order_by(col(BaselineRow.version))
         newest = {row.participant: row for row in self._session.exec(query)}
-        return [
-            Baseline(
-                buses=BaselineNomination.model_validate_json(row.document).buses,
-                auction=auction,
-                participant=participant,
-                version=row.version,
-                nominated_at=row.nominated_at,
-                frozen=False,
-            )
-            for participant, row in sorted(newest.items())
-        ]
+        return [_baseline(row) for _, row in sorted(newest.items())]
+
+    def _newest_baseline(self, auction: str, participant: str) -> BaselineRow | None:
+        query = select(BaselineRow).where(BaselineRow.auction == auction, BaselineRow.participant == participant)
+        return self._session.exec(query.order_by(col(BaselineRow.version).desc()).limit(1)).first()
 
     def add_reading(self, auction: str, participant: str, reading: ReadingTerms, *, now: datetime) -> Reading:
         """Keep a message of readings as the participant's next version."""
@@ -158,6 +161,17 @@ class Orders:
             )
             for row in rows
         ]
+
+
+def _baseline(row: BaselineRow) -> Baseline:
+    return Baseline(
+        buses=BaselineNomination.model_validate_json(row.document).buses,
+        auction=row.auction,
+        participant=row.participant,
+        version=row.version,
+        nominated_at=row.nominated_at,
+        frozen=False,
+    )
 
 
 def _receipt(row: OfferRow) -> OfferReceipt:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlmodel import Session, select
 
@@ -26,6 +27,12 @@ class Answer:
     operation: str
     body_sha256: str
     document: str
+
+
+@lru_cache(maxsize=64)
+def _parsed(document: str) -> Network:
+    """A network never changes, and every order is held to it."""
+    return Network.model_validate_json(document)
 
 
 class Participants:
@@ -70,7 +77,7 @@ class Participants:
         row = self._session.get(NetworkRow, name)
         if row is None:
             raise NotFound("network", name)
-        return Network.model_validate_json(row.document), row.dso
+        return _parsed(row.document), row.dso
 
     def answer(self, organisation: str, key: str) -> Answer | None:
         """What was answered under this key, if anything."""

@@ -65,6 +65,17 @@ class AuctionRow(_Table, table=True):
     failure: str | None = None
 
 
+class ClearingJobRow(_Table, table=True):
+    """An auction that is still to be cleared, and the worker that has taken it, until when."""
+
+    __tablename__ = "clearing_job"
+    __table_args__ = _STRICT
+    auction: str = Field(sa_type=Text, primary_key=True, foreign_key="auction.id")
+    due_at: datetime = Field(sa_type=UtcTime, index=True)
+    worker: str | None = Field(default=None, sa_type=Text)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
 class RequestRow(_Table, table=True):
     """A request; withdrawn ones stay on record."""
 
@@ -94,7 +105,7 @@ class OfferRow(_Table, table=True):
 
 
 class BaselineRow(_Table, table=True):
-    """One version of a participant's nominated baseline."""
+    """One version of a participant's nominated baseline; buses : the names of its buses alone, as JSON."""
 
     __tablename__ = "baseline"
     __table_args__ = (UniqueConstraint("auction", "participant", "version"),)
@@ -102,6 +113,7 @@ class BaselineRow(_Table, table=True):
     auction: str = Field(foreign_key="auction.id")
     participant: str
     version: int
+    buses: str = Field(sa_type=Text)
     document: str = Field(sa_type=Text)
     nominated_at: datetime = Field(sa_type=UtcTime)
 

@@ -1,28 +1,41 @@
 """The unit of work: one transaction, and the queries that workflow steps ask of it."""
 
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeVar
 
+import stamina
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from market.store.auctions import Auctions
 from market.store.audit import AuditLog
+from market.store.engine import READING
+from market.store.jobs import Jobs
 from market.store.money import Money
 from market.store.orders import Orders
 from market.store.participants import Participants
 from market.store.witness import WitnessedSession
 
+T = TypeVar("T")
+ATTEMPTS: Final = 6
+_OVERTAKEN: Final = frozenset({"40001", "40P01", "23505"})
+"""SQLSTATE of what ends well when it is done again: serialization failure, deadlock, and a row that another transaction
+made first (the repetition finds it there)."""
+
 
 class UnitOfWork:
-    """One transaction; what is not committed is rolled back.
+    """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, money, audit : queries and writes, each over its own tables. Whatever is written
-    leaves its leaf for the audit log in the same transaction (`market.store.witness`).
+    participants, auctions, orders, money, jobs, audit : queries and writes, each over its own tables. Whatever is
+    written leaves its leaf for the audit log in the same transaction (`market.store.witness`).
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, reading: bool = False) -> None:
         """Nothing is sent to the database before it is entered."""
-        self._engine = engine
+        only = {READING: True, "postgresql_readonly": True}
+        self._engine = engine.execution_options(**only) if reading else engine
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -31,6 +44,7 @@ class UnitOfWork:
         self.auctions = Auctions(self._session)
         self.orders = Orders(self._session)
         self.money = Money(self._session)
+        self.jobs = Jobs(self._session)
         self.audit = AuditLog(self._session)
         return self
 
@@ -41,3 +55,31 @@ class UnitOfWork:
     def commit(self) -> None:
         """Make everything durable, at once."""
         self._session.commit()
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What fails inside is undone, and nothing else of the transaction."""
+        with self._session.begin_nested():
+            yield
+
+
+def transact(engine: Engine, step: Callable[[UnitOfWork], T]) -> T:
+    """Run a step in a transaction of its own and commit; all of it again where the database broke it off.
+
+    The step may run several times; what it leaves outside of the database must not mind.
+    """
+    for attempt in again_when_overtaken():
+        with attempt, UnitOfWork(engine) as work:
+            answer = step(work)
+            work.commit()
+    return answer
+
+
+def again_when_overtaken() -> Iterable[stamina.Attempt]:
+    """Attempts at a whole transaction, with jittered pauses between them."""
+    return stamina.retry_context(on=overtaken, attempts=ATTEMPTS, timeout=20.0, wait_initial=0.01, wait_max=0.5)
+
+
+def overtaken(failure: Exception) -> bool:
+    """Whether the database broke a transaction off that ends well when it is done again."""
+    return isinstance(failure, DBAPIError) and getattr(failure.orig, "sqlstate", None) in _OVERTAKEN

@@ -128,7 +128,7 @@ def inclusion(
 
 def last_head(*, engine: Engine) -> TreeHead | None:
     """The newest head there is, for whoever runs the market."""
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(engine, reading=True) as work:
         return work.audit.newest_head()
 
 

@@ -1,73 +1,158 @@
-"""From the gate to the published result. Each step can be repeated after a crash, and gives the same."""
+"""From the gate to the published result. Each step can be repeated after a crash, and gives the same.
 
-from collections.abc import Callable
+Several workers may clear: whoever holds the lease of an auction's job does, and only its holder may publish.
+"""
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Lock
-from typing import Final, TypeAlias
+from typing import Final
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from api_spec.auction import Auction
 from api_spec.case import Case
+from api_spec.product import Product
 from api_spec.result import Result
 from market import clearing
-from market.clearing.watched import clear_within
-from market.errors import ClearingError
+from market.clearing.options import Options
+from market.clearing.watched import Clearing, clear_within
+from market.errors import BeingCleared, ClearingError, LeaseLost
 from market.ledger.awards import awards_of
 from market.ledger.transfers import pending_transfers
 from market.orderbook.book import case_of
 from market.orderbook.states import moved
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
+from market.workflow.cluster import clearing_on
 
-Clearing: TypeAlias = Callable[[Case], Result]
+LEASE: Final = timedelta(seconds=15)
+"""A worker that is not heard of for so long has died; its auction goes to another."""
+_REST: Final = timedelta(seconds=5)
+_WAITS_FOR_OTHERS_S: Final = 20.0
+_LOOKS_EVERY_S: Final = 0.1
 
-_ONE_AT_A_TIME: Final = Lock()
-"""The scheduled gate and an operator's call, or its repetition, must not compute the same clearing twice."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who clears: its name in leases, how it clears, and how long a lease of it lasts."""
+
+    name: str
+    clear: Clearing = clearing.clear
+    lease: timedelta = LEASE
+
+    @classmethod
+    def new(cls, clear: Clearing = clearing.clear, *, lease: timedelta = LEASE) -> "Worker":
+        """A worker with a name that nobody else has."""
+        return cls(f"worker-{secrets.token_hex(8)}", clear, lease)
 
 
 def clear_auction(auction: str, *, now: datetime, engine: Engine, clear: Clearing = clearing.clear) -> Auction:
     """Close the gate, clear and publish; takes up where an interrupted one stopped.
 
-    Raises GateStillOpen before gate closure, WrongState for an auction that is settled or failed already; a published
-    one is returned as it is. One that cannot be cleared ends as failed, with the reason; nothing of it is published.
+    Raises GateStillOpen before gate closure, WrongState for an auction that is settled or failed already, BeingCleared
+    where another worker is at it and takes long; a published one is returned as it is. One that cannot be cleared ends
+    as failed, with the reason; nothing of it is published.
     """
-    with _ONE_AT_A_TIME:
+    worker, patience = Worker.new(clear), time.monotonic() + _WAITS_FOR_OTHERS_S
+    while time.monotonic() < patience:
         with UnitOfWork(engine) as work:
             book = work.auctions.get(auction)
         if book.state == "published":
             return book
-        case = _frozen_book(auction, now=now, engine=engine)
-        # No transaction is held while the solver works: the book is closed, nothing can change it.
-        try:
-            result = clear(case)
-        except ClearingError as failure:
-            return _failed(auction, failure, now=now, engine=engine)
-        return _published(auction, case, result, now=now, engine=engine)
+        _to_clearing(book, now=now)
+        with contextlib.suppress(LeaseLost):
+            if transact(engine, lambda work: work.jobs.claim(auction, worker=worker.name, lease=worker.lease)):
+                return _cleared(auction, worker, now=now, engine=engine)
+        time.sleep(_LOOKS_EVERY_S)
+    raise BeingCleared(auction)
 
 
-def clearing_within(limit: timedelta | None) -> Clearing:
-    """Clearing that is stopped after `limit`, in a process of its own; without one, in this process."""
-    return clearing.clear if limit is None else partial(clear_within, limit=limit)
+def clear_next(worker: Worker, *, now: datetime, engine: Engine) -> Auction | None:
+    """Clear the auction that has been due longest and that no other worker has; None where there is none.
+
+    Due is what has reached its gate, and what a worker that died has left half done. Raises LeaseLost where this worker
+    was so slow that another has taken over.
+    """
+    auction = transact(engine, lambda work: work.jobs.claim_due(now, worker=worker.name, lease=worker.lease))
+    return None if auction is None else _cleared(auction, worker, now=now, engine=engine)
+
+
+@contextlib.contextmanager
+def clearing_by(cluster: str | None, *, limit: timedelta | None) -> Iterator[Clearing]:
+    """How a market clears: on a cluster where there is one, else in a process that is stopped after `limit`."""
+    if cluster is not None:
+        with clearing_on(cluster, limit=limit) as clear:
+            yield clear
+    else:
+        yield clearing.clear if limit is None else partial(clear_within, limit=limit)
 
 
 def due_auctions(*, now: datetime, engine: Engine) -> list[str]:
-    """Auctions to be cleared now: their gate's time has come, or their clearing was interrupted."""
+    """Auctions whose gate's time has come and that are not cleared yet, whoever is at it."""
     with UnitOfWork(engine) as work:
-        return work.auctions.due(now)
+        return list(work.jobs.due(now))
 
 
-def _frozen_book(auction: str, *, now: datetime, engine: Engine) -> Case:
-    with UnitOfWork(engine) as work:
-        book = work.auctions.get(auction)
-        if book.state == "open":
-            book = moved(book, "closed", now=now)
-        if book.state != "clearing":
-            book = moved(book, "clearing", now=now)
-        work.auctions.save_state(book)
-        case = _case(book, work)
-        work.commit()
-    return case
+def _cleared(auction: str, worker: Worker, *, now: datetime, engine: Engine) -> Auction:
+    """Clear an auction that this worker has claimed."""
+    with _held(auction, worker, engine):
+        case, options = transact(engine, lambda work: _frozen_book(auction, now, work))
+        # No transaction is held while the solver works: the book is closed, nothing can change it.
+        try:
+            result = worker.clear(case, options)
+        except ClearingError as failure:
+            reason = str(failure)
+            return transact(engine, lambda work: _failed(auction, reason, worker, now, work))
+        return transact(engine, lambda work: _published(auction, case, result, worker, now, work))
+
+
+@contextlib.contextmanager
+def _held(auction: str, worker: Worker, engine: Engine) -> Iterator[None]:
+    """Hold the lease while the block runs, by a heartbeat; where the block fails, give it back for after the others."""
+    done = threading.Event()
+    beating = threading.Thread(target=_beat, args=(auction, worker, engine, done), name="heartbeat", daemon=True)
+    beating.start()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(DBAPIError):
+            transact(engine, lambda work: work.jobs.release(auction, worker=worker.name, rest=_REST))
+        raise
+    finally:
+        done.set()
+        beating.join()
+
+
+def _beat(auction: str, worker: Worker, engine: Engine, done: threading.Event) -> None:
+    while not done.wait(worker.lease.total_seconds() / 3):
+        try:
+            transact(engine, lambda work: work.jobs.renew(auction, worker=worker.name, lease=worker.lease))
+        except DBAPIError as failure:
+            # The lease may run out meanwhile; whether it has is asked again before anything is published.
+            log.warning("no heartbeat", auction=auction, error=type(failure).__name__)
+
+
+def _to_clearing(book: Auction, *, now: datetime) -> Auction:
+    """The auction with its gate closed and its clearing begun."""
+    if book.state == "open":
+        book = moved(book, "closed", now=now)
+    return book if book.state == "clearing" else moved(book, "clearing", now=now)
+
+
+def _frozen_book(auction: str, now: datetime, work: UnitOfWork) -> tuple[Case, Options]:
+    """Close the gate, and read what was in the book. Whoever is submitting has committed, or will find it closed."""
+    book = _to_clearing(work.auctions.get(auction, lock="close"), now=now)
+    work.auctions.save_state(book)
+    return _case(book, work), _options(book.product)
 
 
 def _case(book: Auction, work: UnitOfWork) -> Case:
@@ -82,20 +167,33 @@ def _case(book: Auction, work: UnitOfWork) -> Case:
     )
 
 
-def _published(auction: str, case: Case, result: Result, *, now: datetime, engine: Engine) -> Auction:
-    with UnitOfWork(engine) as work:
-        book = moved(work.auctions.get(auction), "published", now=now)
-        awards = awards_of(case, result)
-        work.auctions.publish(auction, case, result, awards, now=now)
-        work.money.post(pending_transfers(book, awards, at=now))
-        work.auctions.save_state(book)
-        work.commit()
+def _options(product: Product) -> Options:
+    return Options(
+        pricing=product.pricing,
+        zones=product.zones,
+        coordination=product.coordination,
+        no_paradoxically_accepted=not product.allow_paradoxical,
+    )
+
+
+def _published(auction: str, case: Case, result: Result, worker: Worker, now: datetime, work: UnitOfWork) -> Auction:
+    book = moved(_still_ours(auction, worker, work), "published", now=now)
+    awards = awards_of(case, result)
+    work.auctions.publish(auction, case, result, awards, now=now)
+    work.money.post(pending_transfers(book, awards, at=now))
+    work.auctions.save_state(book)
+    work.jobs.finish(auction)
     return book
 
 
-def _failed(auction: str, failure: ClearingError, *, now: datetime, engine: Engine) -> Auction:
-    with UnitOfWork(engine) as work:
-        book = moved(work.auctions.get(auction), "failed", now=now, failure=str(failure))
-        work.auctions.save_state(book)
-        work.commit()
+def _failed(auction: str, reason: str, worker: Worker, now: datetime, work: UnitOfWork) -> Auction:
+    book = moved(_still_ours(auction, worker, work), "failed", now=now, failure=reason)
+    work.auctions.save_state(book)
+    work.jobs.finish(auction)
     return book
+
+
+def _still_ours(auction: str, worker: Worker, work: UnitOfWork) -> Auction:
+    if not work.jobs.holds(auction, worker=worker.name):
+        raise LeaseLost(auction)
+    return work.auctions.get(auction, lock="close")

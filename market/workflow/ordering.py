@@ -1,7 +1,7 @@
 """Orders until the gate: forecasts, requests, baselines and offers.
 
-Every step reads the auction inside its own write transaction, so that a gate that closes meanwhile is seen: what is
-acknowledged was in the book when it closed.
+Every step locks the auction's gate against closing inside its own write transaction: what is acknowledged was in the
+book when it closed.
 """
 
 from datetime import datetime
@@ -12,9 +12,9 @@ from api_spec.grid import Network
 from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
 from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
-from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request
+from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
 from market.orderbook.book import offer_of, request_of
-from market.orderbook.states import require_open
+from market.orderbook.states import require_before_closure, require_open
 from market.store import UnitOfWork
 
 
@@ -31,11 +31,13 @@ def open_auction(
     _, owner = work.participants.network(terms.network)
     if owner != dso:
         raise NotFound("network", terms.network)
+    admit_terms(terms)
     fields = {name: getattr(terms, name) for name in AuctionTerms.model_fields}
     auction = Auction(id=new_id("auc"), dso=dso, state="open", **fields)
-    require_open(auction, now=now)
+    require_before_closure(auction, now=now)
 
     work.auctions.add(auction)
+    work.jobs.add(auction.id, due_at=auction.gate_closure)
     return auction
 
 
@@ -135,8 +137,7 @@ def withdraw_offer(
 
 def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
     book, network = _open_book(auction, now, work)
-    nominated = work.orders.baseline(auction, offer.participant)
-    admit_offer(offer, book, network, {each.bus for each in nominated.buses} if nominated else set())
+    admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
     receipt = OfferReceipt(auction=auction, offer=offer, version=version, state="active", received_at=now)
 
     work.orders.add_offer(receipt)
@@ -154,7 +155,7 @@ def _current(auction: str, offer: str, version: int, participant: str, work: Uni
 
 def _open_book(auction: str, now: datetime, work: UnitOfWork, *, dso: str | None = None) -> tuple[Auction, Network]:
     """The auction and its network, while its gate is open; a DSO reaches only its own."""
-    book = work.auctions.get(auction)
+    book = work.auctions.get(auction, lock="order")
     if dso is not None and book.dso != dso:
         raise NotFound("auction", auction)
     require_open(book, now=now)

@@ -18,11 +18,10 @@ def submit_reading(
     auction: str, reading: ReadingTerms, *, participant: str, now: datetime, work: UnitOfWork
 ) -> Reading:
     """Keep meter readings of a published auction; a later message replaces what it repeats."""
-    book = work.auctions.get(auction)
+    book = work.auctions.get(auction, lock="order")
     if book.state != "published":
         raise WrongState(auction, book.state, "metered")
-    own = work.orders.baseline(auction, participant)
-    defects = reading_defects(reading, book, {each.bus for each in own.buses} if own else set(), now=now)
+    defects = reading_defects(reading, book, work.orders.nominated_buses(auction, participant), now=now)
     if defects:
         raise NotAdmitted(defects)
 
@@ -35,7 +34,7 @@ def settle_auction(auction: str, *, now: datetime, engine: Engine) -> Auction:
     Raises DeliveryNotOver, ReadingsMissing (nothing is written then), WrongState.
     """
     with UnitOfWork(engine) as work:
-        book = work.auctions.get(auction)
+        book = work.auctions.get(auction, lock="close")
         settled_book = moved(book, "settled", now=now)
         if now < book.delivery.end:
             raise DeliveryNotOver(auction, book.delivery.end)

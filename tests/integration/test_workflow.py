@@ -1,11 +1,9 @@
 """The life of an auction through the workflow, on a real database: request to settled statement."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from api_spec.organisation import Organisation, OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.result import Result
-from market.clearing import clear
+from market.clearing import Options, clear
 from market.clock import SimulatedClock
 from market.errors import (
     AlreadyExists,
@@ -35,7 +33,7 @@ from market.errors import (
     ReadingsMissing,
 )
 from market.ledger.transfers import balances
-from market.store import UnitOfWork, migrate, open_engine
+from market.store import UnitOfWork
 from market.workflow import ordering
 from market.workflow.clearing import clear_auction, due_auctions
 from market.workflow.identity import authenticate, bootstrap_operator, register_organisation
@@ -79,17 +77,14 @@ def request(**change: Any) -> AnyRequestTerms:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
-    migrate(engine)
-    with UnitOfWork(engine) as work:
+def engine(migrated: Engine) -> Engine:
+    with UnitOfWork(migrated) as work:
         for name, role in (("dso", "dso"), ("agg", "aggregator"), ("other", "aggregator")):
             who = Organisation.model_validate({"id": name, "name": name, "role": role})
             work.participants.add(who, client_id=name, secret_hash="#", now=NOON)
         ordering.register_network(NETWORK, dso="dso", now=NOON, work=work)
         work.commit()
-    yield engine
-    engine.dispose()
+    return migrated
 
 
 @pytest.fixture
@@ -183,7 +178,7 @@ def test_only_the_version_that_was_read_can_be_replaced_or_withdrawn(engine: Eng
 def test_a_clearing_that_was_killed_is_taken_up_again_with_the_same_input(engine: Engine, auction: Auction) -> None:
     hashes: list[str] = []
 
-    def killed(case: Any) -> Result:
+    def killed(case: Case, _: Options) -> Result:
         hashes.append(clear(case).input_sha256)
         raise KeyboardInterrupt
 
@@ -206,7 +201,7 @@ def test_a_clearing_that_was_killed_is_taken_up_again_with_the_same_input(engine
 def test_two_clearings_at_once_are_one(engine: Engine, auction: Auction) -> None:
     cleared: list[Case] = []
 
-    def slowly(case: Case) -> Result:
+    def slowly(case: Case, _: Options) -> Result:
         cleared.append(case)
         time.sleep(0.2)
         return clear(case)

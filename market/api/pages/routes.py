@@ -17,7 +17,6 @@ from market.api.world import WorldOf
 from market.errors import FlexmarketError, NotFound
 from market.figures.run_charts import run_charts
 from market.figures.run_folder import REPORT, RunFolder, runs_in
-from market.store import UnitOfWork
 from market.workflow.public import all_auctions, public_auction
 
 
@@ -59,7 +58,7 @@ elsewhere = APIRouter(route_class=ElsewhereRoute, include_in_schema=False)
 @router.get("/")
 def auctions(world: WorldOf) -> HTMLResponse:
     """All auctions."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = all_auctions(work=work)
     return page("auctions.html", world, here="Auctions", auctions=found)
 
@@ -72,7 +71,7 @@ def one_auction(
 
     bus, period, limit : which of them the charts show; by default the dearest bus, the busiest period, the first limit.
     """
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         seen = public_auction(auction, work=work)
     outcome = None
     if seen.result is not None:

@@ -11,7 +11,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
 from market.errors import NotFound
-from market.store import UnitOfWork
 from market.workflow import ordering
 from market.workflow.clearing import clear_auction
 from market.workflow.settling import settle_auction
@@ -32,7 +31,7 @@ def register_network(network: Network, who: Dso, world: WorldOf, key: Idempotenc
 @router.get("/networks/{name}")
 def network(name: str, who: DsoOrOperator, world: WorldOf) -> Network:
     """A registered network; a DSO sees its own."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found, owner = work.participants.network(name)
     if who.role == "dso" and owner != who.id:
         raise NotFound("network", name)
@@ -52,7 +51,7 @@ def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: Idempotency
 @router.get("/auctions")
 def auctions(who: Anyone, world: WorldOf, page: PageOf, state: AuctionState | None = None) -> list[Auction]:
     """All auctions, oldest first."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = work.auctions.page(after=page.number(), limit=page.limit + 1, state=state)
     if len(found) > page.limit:
         page.link_next(str(found[page.limit - 1][0]))
@@ -62,30 +61,28 @@ def auctions(who: Anyone, world: WorldOf, page: PageOf, state: AuctionState | No
 @router.get("/auctions/{auction}")
 def one_auction(auction: str, who: Anyone, world: WorldOf) -> Auction:
     """One auction."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return work.auctions.get(auction)
 
 
 @router.put("/auctions/{auction}/forecast")
 def submit_forecast(auction: str, forecast: Forecast, who: Dso, world: WorldOf) -> Forecast:
     """Set or replace the forecast of what no aggregator nominates."""
-    with UnitOfWork(world.engine) as work:
-        kept = ordering.submit_forecast(auction, forecast, dso=who.id, now=world.clock.now(), work=work)
-        work.commit()
-    return kept
+    now = world.clock.now()
+    return world.write(lambda work: ordering.submit_forecast(auction, forecast, dso=who.id, now=now, work=work))
 
 
 @router.get("/auctions/{auction}/bus-baselines")
 def bus_baselines(auction: str, who: Dso, world: WorldOf) -> tuple[BusPower, ...]:
     """Nominated baselines, summed per bus."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return ordering.bus_baselines(auction, dso=who.id, work=work)
 
 
 @router.post("/auctions/{auction}/clear")
 def clear(auction: str, who: Operator, world: WorldOf) -> Auction:
     """Close the gate, once its time has come, clear and publish."""
-    return clear_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clearing)
+    return clear_auction(auction, now=world.clock.now(), engine=world.engine, clear=world.clear)
 
 
 @router.post("/auctions/{auction}/settle")

@@ -9,7 +9,6 @@ from market.api.auth import Anyone, Operator
 from market.api.intake import StrictRoute
 from market.api.world import WorldOf
 from market.errors import Unauthenticated
-from market.store import UnitOfWork
 from market.workflow import identity
 
 router = APIRouter(route_class=StrictRoute)
@@ -24,7 +23,7 @@ def issue_token(
     client_secret: Annotated[str, Form(max_length=200)],
 ) -> Token:
     """An access token for client credentials (RFC 6749, section 4.4)."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         who = identity.authenticate(client_id, client_secret, work=work)
     if who is None:
         raise Unauthenticated("these client credentials are not valid")
@@ -39,10 +38,9 @@ def register_organisation(
     key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> Credentials:
     """Register an organisation; its secret is shown once, so no answer is stored for a repeated key."""
-    with UnitOfWork(world.engine) as work:
-        credentials = identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
-        work.commit()
-    return credentials
+    return world.write(
+        lambda work: identity.register_organisation(terms, clock=world.clock, work=work, new_id=world.new_id)
+    )
 
 
 @router.get("/organisations/me")

@@ -13,7 +13,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import ordering, outcome
 
 router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
@@ -37,16 +36,15 @@ def submit_request(
 @router.get("/requests")
 def requests(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[RequestReceipt]:
     """What the DSO asks for; its maximum price is its own."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(outcome.visible_requests(auction, who=who, work=work), lambda each: each.request.id)
 
 
 @router.delete("/requests/{request}", status_code=204)
 def withdraw_request(auction: str, request: str, who: Dso, world: WorldOf) -> None:
     """Withdraw a request."""
-    with UnitOfWork(world.engine) as work:
-        ordering.withdraw_request(auction, request, dso=who.id, now=world.clock.now(), work=work)
-        work.commit()
+    now = world.clock.now()
+    world.write(lambda work: ordering.withdraw_request(auction, request, dso=who.id, now=now, work=work))
 
 
 @router.put("/baseline")
@@ -54,10 +52,10 @@ def nominate_baseline(
     auction: str, nomination: BaselineNomination, who: Aggregator, world: WorldOf, response: Response
 ) -> Baseline:
     """Nominate or replace one's baseline, of all buses at once."""
-    with UnitOfWork(world.engine) as work:
-        now = world.clock.now()
-        kept = ordering.nominate_baseline(auction, nomination, participant=who.id, now=now, work=work)
-        work.commit()
+    now = world.clock.now()
+    kept = world.write(
+        lambda work: ordering.nominate_baseline(auction, nomination, participant=who.id, now=now, work=work)
+    )
     tag(response, kept.version, frozen=kept.frozen)
     return kept
 
@@ -65,7 +63,7 @@ def nominate_baseline(
 @router.get("/baseline")
 def baseline(auction: str, who: Aggregator, world: WorldOf, response: Response) -> Baseline:
     """One's own baseline."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = ordering.baseline(auction, participant=who.id, work=work)
     tag(response, found.version, frozen=found.frozen)
     return found
@@ -90,7 +88,7 @@ def submit_offer(
 @router.get("/offers")
 def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[OfferReceipt]:
     """One's own offers, withdrawn ones too."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         work.auctions.get(auction)
         return page.of(work.orders.offers(auction, participant=who.id), lambda each: each.offer.id)
 
@@ -98,7 +96,7 @@ def offers(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[
 @router.get("/offers/{offer}")
 def one_offer(auction: str, offer: str, who: Aggregator, world: WorldOf, response: Response) -> OfferReceipt:
     """One of one's own offers."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = work.orders.offer(auction, offer, participant=who.id)
     tag(response, found.version)
     return found
@@ -116,9 +114,11 @@ def replace_offer(
 ) -> OfferReceipt:
     """Replace the version of an offer that If-Match names."""
     version, now = if_match(match, "offer"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        receipt = ordering.replace_offer(auction, offer, terms, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    receipt = world.write(
+        lambda work: ordering.replace_offer(
+            auction, offer, terms, version=version, participant=who.id, now=now, work=work
+        )
+    )
     tag(response, receipt.version)
     return receipt
 
@@ -127,6 +127,6 @@ def replace_offer(
 def withdraw_offer(auction: str, offer: str, who: Aggregator, world: WorldOf, match: IfMatch = None) -> None:
     """Withdraw the version of an offer that If-Match names."""
     version, now = if_match(match, "offer"), world.clock.now()
-    with UnitOfWork(world.engine) as work:
-        ordering.withdraw_offer(auction, offer, version=version, participant=who.id, now=now, work=work)
-        work.commit()
+    world.write(
+        lambda work: ordering.withdraw_offer(auction, offer, version=version, participant=who.id, now=now, work=work)
+    )

@@ -12,7 +12,6 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.versions import tag
 from market.api.world import WorldOf
-from market.store import UnitOfWork
 from market.workflow import outcome, settling
 
 router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
@@ -21,7 +20,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
 @router.get("/result")
 def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> PublishedResult:
     """Prices and limits for all, one's own offers."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         found = outcome.published_result(auction, who=who, work=work)
     tag(response, found.version)
     return found
@@ -30,14 +29,14 @@ def result(auction: str, who: Anyone, world: WorldOf, response: Response) -> Pub
 @router.get("/awards")
 def awards(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Award]:
     """One's own awards."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(outcome.own_awards(auction, participant=who.id, work=work), lambda each: each.offer)
 
 
 @router.get("/book")
 def book(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[BookEntry]:
     """The order book, without owners, after publication."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         # Entries have no owner and no name; published, their places do not change.
         entries = list(enumerate(outcome.published_book(auction, work=work)))
         return [entry for _, entry in page.of(entries, lambda each: str(each[0]))]
@@ -58,7 +57,7 @@ def submit_reading(
 @router.get("/readings")
 def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> list[Reading]:
     """One's own readings, all versions."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         work.auctions.get(auction)
         return page.of(work.orders.readings(auction, participant=who.id), lambda each: str(each.version))
 
@@ -66,12 +65,12 @@ def readings(auction: str, who: Aggregator, world: WorldOf, page: PageOf) -> lis
 @router.get("/statement")
 def statement(auction: str, who: Aggregator, world: WorldOf) -> Statement:
     """One's settled statement."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return outcome.own_statement(auction, participant=who.id, work=work)
 
 
 @router.get("/transfers")
 def transfers(auction: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Transfer]:
     """Ledger entries that touch one's account; all for an operator."""
-    with UnitOfWork(world.engine) as work:
+    with world.reading() as work:
         return page.of(outcome.visible_transfers(auction, who=who, work=work), lambda each: each.id)

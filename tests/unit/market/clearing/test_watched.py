@@ -8,7 +8,7 @@ import pytest
 
 from api_spec.case import Case
 from api_spec.result import Result
-from market.clearing import clear
+from market.clearing import Options, clear
 from market.clearing.watched import clear_within
 from market.errors import ClearingError, SolverFailed
 from tests.small_cases import case, curve, line, load
@@ -25,32 +25,32 @@ def behind_a_limit(offered_w: int) -> Case:
     )
 
 
-def hangs(_: Case) -> Result:
+def hangs(_: Case, __: Options) -> Result:
     time.sleep(60)
     raise AssertionError("nobody waits that long")
 
 
-def dies(_: Case) -> Result:
+def dies(_: Case, __: Options) -> Result:
     os._exit(7)
 
 
 def test_another_process_gives_the_same_result() -> None:
-    there, here = clear_within(behind_a_limit(900_000), timedelta(seconds=60)), clear(behind_a_limit(900_000))
+    there, here = clear_within(behind_a_limit(900_000), limit=timedelta(seconds=60)), clear(behind_a_limit(900_000))
     assert there.model_copy(update={"solver": here.solver}) == here
 
 
 def test_a_refusal_comes_back_with_its_words() -> None:
     with pytest.raises(ClearingError, match=r"400\.0 kW less consumption at far would meet it"):
-        clear_within(behind_a_limit(100_000), timedelta(seconds=60))
+        clear_within(behind_a_limit(100_000), limit=timedelta(seconds=60))
 
 
 def test_a_solver_that_hangs_is_stopped() -> None:
     began = time.monotonic()
     with pytest.raises(SolverFailed, match="hung: stopped after 3 s"):
-        clear_within(behind_a_limit(900_000), timedelta(seconds=3), clear=hangs)
+        clear_within(behind_a_limit(900_000), limit=timedelta(seconds=3), clear=hangs)
     assert time.monotonic() - began < 30
 
 
 def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(SolverFailed, match="died with exit code 7"):
-        clear_within(behind_a_limit(900_000), timedelta(seconds=60), clear=dies)
+        clear_within(behind_a_limit(900_000), limit=timedelta(seconds=60), clear=dies)

@@ -1,16 +1,15 @@
 """The store keeps what it is given, exactly, and lets one writer at a time change it."""
 
-import threading
-from collections.abc import Iterator
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from api_spec.auction import Auction, OfferReceipt
 from api_spec.flexibility import CurveOffer
@@ -20,9 +19,9 @@ from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.settlement import Transfer
-from market.errors import AlreadyExists, NotFound
+from market.errors import AlreadyExists, NoSuchDatabase, NotFound
 from market.orderbook.states import moved
-from market.store import UnitOfWork, migrate, open_engine
+from market.store import UnitOfWork, migrate, open_engine, transact
 from market.store.participants import Answer
 from market.store.tables import metadata
 from tests.small_cases import bus, chain, curve
@@ -44,18 +43,16 @@ AUCTION = Auction(
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(migrated: Engine) -> Engine:
     """A migrated database in which a DSO has opened an auction."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
-    migrate(engine)
-    with UnitOfWork(engine) as work:
+    with UnitOfWork(migrated) as work:
         dso = Organisation(id="dso-1", name="Grid", role="dso")
         work.participants.add(dso, client_id="grid", secret_hash="#", now=NOW)
         work.participants.add_network(NETWORK, dso="dso-1", now=NOW)
         work.auctions.add(AUCTION)
+        work.jobs.add(AUCTION.id, due_at=AUCTION.gate_closure)
         work.commit()
-    yield engine
-    engine.dispose()
+    return migrated
 
 
 def receipt(version: int, power_w: int) -> OfferReceipt:
@@ -70,10 +67,19 @@ def test_migrations_make_exactly_the_tables_and_can_be_run_again(engine: Engine)
     assert differences == []
 
 
-def test_sqlite_is_durable_and_checks_foreign_keys(engine: Engine) -> None:
+def test_commits_are_durable(engine: Engine) -> None:
     with engine.connect() as connection:
-        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
-    assert pragmas == ["wal", 2]
+        if engine.dialect.name == "sqlite":
+            settings = [
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
+            ]
+            assert settings == ["wal", 2]
+        else:
+            settings = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("fsync", "synchronous_commit")]
+            assert settings == ["on", "on"]
+
+
+def test_foreign_keys_are_checked(engine: Engine) -> None:
     with UnitOfWork(engine) as work, pytest.raises(IntegrityError):
         work.auctions.add(AUCTION.model_copy(update={"id": "auc-2", "network": "none"}))
 
@@ -126,15 +132,56 @@ def test_baselines_are_versions_of_one_document(engine: Engine) -> None:
     assert (baseline.version, baseline.buses[0].power_w) == (2, (6000,))
 
 
-def test_auctions_are_due_once_their_gate_has_closed_until_they_are_published(engine: Engine) -> None:
+def claimed(engine: Engine, worker: str, *, at: datetime = AUCTION.gate_closure, lease_s: float = 60) -> str | None:
+    lease = timedelta(seconds=lease_s)
+    return transact(engine, lambda work: work.jobs.claim_due(at, worker=worker, lease=lease))
+
+
+def test_an_auction_is_claimed_once_its_gate_has_closed_and_by_one_worker(engine: Engine) -> None:
+    assert claimed(engine, "w1", at=AUCTION.gate_closure - timedelta(seconds=1)) is None
+    assert claimed(engine, "w1") == "auc-1"
+    assert claimed(engine, "w2") is None
     with UnitOfWork(engine) as work:
-        assert work.auctions.due(AUCTION.gate_closure - timedelta(seconds=1)) == []
-        assert work.auctions.due(AUCTION.gate_closure) == ["auc-1"]
-        clearing = moved(moved(AUCTION, "closed", now=AUCTION.gate_closure), "clearing", now=AUCTION.gate_closure)
-        work.auctions.save_state(clearing)
-        assert work.auctions.due(NOW) == ["auc-1"], "a clearing that was interrupted is taken up again"
-        work.auctions.save_state(moved(clearing, "published", now=AUCTION.gate_closure))
-        assert work.auctions.due(AUCTION.gate_closure) == []
+        assert work.jobs.holds("auc-1", worker="w1")
+        assert not work.jobs.holds("auc-1", worker="w2")
+        assert list(work.jobs.due(AUCTION.gate_closure)) == ["auc-1"], "due until it is done, whoever has it"
+
+
+def test_a_lease_runs_out_unless_it_is_renewed(engine: Engine) -> None:
+    lease = timedelta(seconds=0.3)
+    assert claimed(engine, "w1", lease_s=0.3) == "auc-1"
+    for _ in range(4):
+        time.sleep(0.1)
+        assert transact(engine, lambda work: work.jobs.renew("auc-1", worker="w1", lease=lease))
+    assert claimed(engine, "w2") is None
+    time.sleep(0.4)
+    assert claimed(engine, "w2") == "auc-1"
+    assert not transact(engine, lambda work: work.jobs.renew("auc-1", worker="w1", lease=lease))
+
+
+def test_what_is_given_back_or_finished_is_free_or_gone(engine: Engine) -> None:
+    lease, rest = timedelta(seconds=60), timedelta(seconds=0.2)
+    assert claimed(engine, "w1") == "auc-1"
+    transact(engine, lambda work: work.jobs.release("auc-1", worker="w1", rest=rest))
+    assert claimed(engine, "w2") is None, "others come first"
+    assert transact(engine, lambda work: work.jobs.claim("auc-1", worker="asked", lease=lease)), "but who asks may"
+    transact(engine, lambda work: work.jobs.release("auc-1", worker="asked", rest=rest))
+    time.sleep(0.3)
+    assert claimed(engine, "w2") == "auc-1"
+    transact(engine, lambda work: work.jobs.finish("auc-1"))
+    assert claimed(engine, "w1") is None
+
+
+def test_workers_that_ask_at_once_get_different_auctions(engine: Engine) -> None:
+    names = [f"auc-{number}" for number in range(2, 9)]
+    with UnitOfWork(engine) as work:
+        for name in names:
+            work.auctions.add(AUCTION.model_copy(update={"id": name}))
+            work.jobs.add(name, due_at=AUCTION.gate_closure)
+        work.commit()
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda worker: claimed(engine, f"w{worker}"), range(8)))
+    assert sorted(filter(None, taken)) == ["auc-1", *names]
 
 
 def test_a_name_is_taken_once(engine: Engine) -> None:
@@ -177,21 +224,15 @@ def test_answers_are_kept_by_organisation_and_key(engine: Engine) -> None:
         assert work.participants.answer("other", "k1") is None
 
 
-def test_writers_wait_for_each_other_instead_of_failing(engine: Engine) -> None:
+def test_writers_that_overtake_each_other_lose_nothing(engine: Engine) -> None:
     """Eight threads read the newest version and write the next: all succeed, no version is lost or doubled."""
 
     def nominate(w: int) -> None:
-        with UnitOfWork(engine) as work:
-            work.orders.nominate(
-                "auc-1", "agg", BaselineNomination(buses=(BusPower(bus="far", power_w=(w,)),)), now=NOW
-            )
-            work.commit()
+        nomination = BaselineNomination(buses=(BusPower(bus="far", power_w=(w,)),))
+        transact(engine, lambda work: work.orders.nominate("auc-1", "agg", nomination, now=NOW))
 
-    threads = [threading.Thread(target=nominate, args=(w,)) for w in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(nominate, range(8)))
 
     with UnitOfWork(engine) as work:
         baseline = work.orders.baseline("auc-1", "agg")
@@ -210,11 +251,38 @@ def test_the_ledger_refuses_what_is_no_amount(engine: Engine) -> None:
     }
     columns = ", ".join(row)
     values = ", ".join(f"'{each}'" for each in row.values())
-    with engine.begin() as connection, pytest.raises(IntegrityError, match="cannot store TEXT value in INTEGER column"):
+    refusal = "cannot store TEXT value in INTEGER column|invalid input syntax for type bigint"
+    with engine.begin() as connection, pytest.raises(DBAPIError, match=refusal):
         connection.exec_driver_sql(f"INSERT INTO transfer ({columns}, amount_eur) VALUES ({values}, 'much')")
 
 
 def test_times_are_kept_in_utc_and_sort_as_time_does(engine: Engine) -> None:
     with engine.connect() as connection:
         (stored,) = connection.exec_driver_sql("SELECT gate_closure FROM auction").one()
-    assert stored == "2026-01-14T20:00:00.000000+00:00"
+    text = "2026-01-14T20:00:00.000000+00:00"
+    assert stored == (text if engine.dialect.name == "sqlite" else datetime.fromisoformat(text))
+
+
+def test_another_kind_of_database_is_refused_by_name() -> None:
+    with pytest.raises(NoSuchDatabase, match='no market can be kept in "mysql"'):
+        open_engine("mysql://somewhere/market")
+
+
+def test_workers_that_start_at_once_migrate_once(database_url: str) -> None:
+    engines = [open_engine(database_url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, engines))
+    for each in engines:
+        each.dispose()
+
+
+def test_who_only_reads_waits_for_no_writer_and_cannot_write(engine: Engine) -> None:
+    with UnitOfWork(engine) as writing:
+        writing.orders.add_offer(receipt(1, -1000))
+        began = time.monotonic()
+        with UnitOfWork(engine, reading=True) as work:
+            assert work.orders.offers("auc-1") == [], "what is not committed is not there"
+        assert time.monotonic() - began < 5, "the writer is still at it"
+    if engine.dialect.name == "postgresql":
+        with UnitOfWork(engine, reading=True) as work, pytest.raises(DBAPIError, match="read-only transaction"):
+            work.orders.add_offer(receipt(1, -1000))

@@ -10,12 +10,12 @@ from api_spec.merkle import commitment
 from market.audit.leaves import SALT_BYTES, canonical_key, canonical_values
 from market.store.columns import UtcTime
 
-revision = "0002_audit"
-down_revision = "0001"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_NOT_WITNESSED = {"alembic_version", "answer"}
+_NOT_WITNESSED = {"alembic_version", "answer", "clearing_job"}
 
 
 def upgrade() -> None:

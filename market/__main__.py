@@ -1,0 +1,5 @@
+"""`python -m market`: the command `flexmarket`."""
+
+from market.cli import main
+
+main()
