@@ -201,6 +201,47 @@ def rotate_keys(
     running.rotate_signing_key(at_once=at_once)
 
 
+audit = typer.Typer(no_args_is_help=True, help="The audit log: every change of the market's database, chained.")
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def verify_audit(
+    head: Annotated[
+        Path | None, typer.Option(help="Head that was printed earlier and kept elsewhere; the log must go on from it.")
+    ] = None,
+) -> None:
+    """Recompute the audit log from the database, and name every row, leaf, node and head that does not fit.
+
+    Exit status: 0 all fits, 1 something does not, 2 a head file that cannot be read.
+    """
+    from market import running
+
+    running.verify_audit(head)
+
+
+@audit.command("head")
+def audit_head() -> None:
+    """Print the newest signed head as JSON, to be kept where who has the database cannot reach it."""
+    from market import running
+
+    running.print_audit_head()
+
+
+@audit.command("erase")
+def erase_row(
+    table: Annotated[str, typer.Argument(help="baseline, organisation or reading.")],
+    key: Annotated[str, typer.Argument(help="""Key of the row as a JSON array, such as '["org_1f0c"]'.""")],
+) -> None:
+    """Erase a person's row for good: its commitments stay in the log, and nothing can open them any more.
+
+    Exit status: 0 erased, 1 there is no such row or it has to stay.
+    """
+    from market import running
+
+    running.erase_row(table, key)
+
+
 def main() -> None:
     """Entry point of the console script."""
     app()

@@ -566,3 +566,21 @@ class ToolMissing(FlexmarketError):
             "name their folder in FLEXMARKET_POSTGRES_BIN"
         )
         self.tool = tool
+
+
+class NotYetInLog(FlexmarketError):
+    """The audit log, as far as the reader may see it, does not reach there yet."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        """Say what was looked for."""
+        super().__init__(f'{kind} "{name}" is not in the audit log as far as it is shown; ask again after publication')
+        self.kind, self.name = kind, name
+
+
+class CannotBeErased(FlexmarketError):
+    """A row holds nothing that may be erased, or others rest on it."""
+
+    def __init__(self, table: str, key: str, reason: str) -> None:
+        """Say which, and why."""
+        super().__init__(f"{table} {key} cannot be erased: {reason}")
+        self.table, self.key = table, key

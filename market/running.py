@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 import typer
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from api_spec.audit import TreeHead
 from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.monitoring import metrics_served
@@ -19,7 +21,15 @@ from market.api.serving import LOOPBACK, listen, serve_until_stopped
 from market.clearing.watched import Clearing
 from market.clock import Clock, SimulatedClock, SystemClock
 from market.ending import leave_what_is_in_hand, stopping_at_signals
-from market.errors import AlreadyExists, ClusterUnavailable, FlexmarketError, NoSuchDatabase, SecondWorker
+from market.errors import (
+    AlreadyExists,
+    CannotBeErased,
+    ClusterUnavailable,
+    FlexmarketError,
+    NoSuchDatabase,
+    NotFound,
+    SecondWorker,
+)
 from market.figures.run_folder import REPORT
 from market.logs import configure as configure_logs
 from market.logs import log
@@ -32,8 +42,11 @@ from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
 from market.store.database_clock import DatabaseClock
+from market.store.evidence import has_log
 from market.store.sole_worker import sole_worker
 from market.terminal import BAD_INPUT, console, stderr, stop
+from market.workflow.auditing import erase_row as erase
+from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
 from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator, has_operator
@@ -159,6 +172,54 @@ def rotate_signing_key(*, at_once: bool) -> None:
     key = rotate_keys(now=SystemClock().now(), token_ttl=settings.token_ttl, engine=engine, at_once=at_once)
     fate = "are refused within a minute" if at_once else f"stay valid for up to {settings.token_ttl}"
     console.print(f"key {key.kid} signs from now on; tokens of older keys {fate}", highlight=False, soft_wrap=True)
+
+
+def verify_audit(file: Path | None) -> None:
+    """Verify the database against its audit log, and against a saved head; print what does not fit."""
+    saved = None if file is None else _saved_head(file)
+    found = verify_log(engine=_engine_with_log(), saved=saved)
+    for each in found.findings:
+        console.print(str(each), highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        f"{found.rows} rows, {found.erased} deleted; {found.leaves} leaves in the log, {found.waiting} to be built in; "
+        f"{found.heads} heads; {len(found.findings)} defects",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if found.findings:
+        raise typer.Exit(1)
+
+
+def print_audit_head() -> None:
+    """Print the newest signed head of the audit log."""
+    head = last_head(engine=_engine_with_log())
+    if head is None:
+        raise stop("the audit log has no head yet; a market that is served builds it every second", status=1)
+    console.print_json(head.model_dump_json())
+
+
+def erase_row(table: str, key: str) -> None:
+    """Erase a person's row from the database."""
+    try:
+        erase(table, key, engine=_engine_with_log())
+    except (NotFound, CannotBeErased) as failure:
+        raise stop(str(failure), status=1) from failure
+
+
+def _engine_with_log() -> Engine:
+    """The market's database as it is: what is to be verified is not migrated before."""
+    engine = open_engine(Settings().database_url)
+    if not has_log(engine):
+        shown = engine.url.render_as_string(hide_password=True)
+        raise stop(f"{shown}: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another", status=BAD_INPUT)
+    return engine
+
+
+def _saved_head(file: Path) -> TreeHead:
+    try:
+        return TreeHead.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as failure:
+        raise stop(f"{file}: no head of an audit log ({type(failure).__name__})", status=BAD_INPUT) from failure
 
 
 def _listen(host: str, port: int, advice: str) -> socket.socket:

@@ -16,6 +16,7 @@ from market.api.pages import elsewhere, pages
 from market.api.readiness import Readiness, checks_of
 from market.api.routes import (
     auctions,
+    audit,
     condition,
     contracts,
     events,
@@ -40,6 +41,7 @@ from market.settings import Settings
 from market.store.writer import BatchWriter
 from market.workflow.bookkeeping import watched_settlements
 from market.workflow.gatekeeping import watched_gates
+from market.workflow.logkeeping import kept_log
 
 
 def create_app(
@@ -54,7 +56,8 @@ def create_app(
 ) -> FastAPI:
     """The application over a migrated database.
 
-    watch_gates : clear and settle when the time of each has come. send_webhooks : send what is due to webhooks.
+    watch_gates : clear and settle when the time of each has come, and build the audit log. send_webhooks : send what is
+    due to webhooks.
     """
     tokens = Tokens(engine, clock, ttl=settings.token_ttl, issuer=settings.public_url or "urn:flexmarket:market")
     writer = BatchWriter(engine, waiting=settings.most_waiting)
@@ -71,6 +74,7 @@ def create_app(
                 alive = running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
                 readiness.add("gates", lambda: None if alive() else "nobody closes them")
                 running.enter_context(watched_settlements(clock=clock, engine=engine))
+                running.enter_context(kept_log(clock=clock, engine=engine))
             if send_webhooks:
                 private = settings.webhooks_allow_private
                 await running.enter_async_context(sending(engine=engine, clock=clock, allow_private=private))
@@ -98,6 +102,7 @@ def create_app(
         tariffs.router,
         webhooks.router,
         events.router,
+        audit.router,
     ):
         app.include_router(router, prefix="/v1")
     app.include_router(pages)

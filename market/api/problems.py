@@ -55,6 +55,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.TooManyWebhooks: (ProblemType.TOO_MANY, 409),
     errors.WebhookDisabled: (ProblemType.WRONG_STATE, 409),
     errors.TooManyStreams: (ProblemType.TOO_MANY, 429),
+    errors.NotYetInLog: (ProblemType.NOT_PUBLISHED, 409),
 }
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Column, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import Column, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from market.store.columns import Euro, UtcTime
@@ -17,6 +17,7 @@ NAMING = {
 }
 _STRICT = {"sqlite_strict": True}
 """For what money depends on: SQLite refuses a value of another type there instead of keeping it."""
+PENDING, BUILT = "log_index IS NULL", "log_index IS NOT NULL"
 metadata = MetaData(naming_convention=NAMING)
 
 
@@ -539,3 +540,65 @@ class DeliveryRow(_Table, table=True):
     due_at: datetime = Field(sa_type=UtcTime)
     failed: int = 0
     attempts: str = Field(default="[]", sa_type=Text)
+
+
+class AuditLeafRow(_Table, table=True):
+    """One change of one row of another table (`market.audit.leaves`); log_index is absent until it is built in."""
+
+    __tablename__ = "audit_leaf"
+    __table_args__ = (
+        UniqueConstraint("table_name", "row_key", "change"),
+        # Partial, so that finding what is to be built in takes no longer as the log grows.
+        Index("ix_audit_leaf_pending", "sequence", sqlite_where=text(PENDING), postgresql_where=text(PENDING)),
+        Index("ix_audit_leaf_built", "log_index", unique=True, sqlite_where=text(BUILT), postgresql_where=text(BUILT)),
+        _STRICT,
+    )
+    sequence: int | None = Field(default=None, primary_key=True)
+    table_name: str = Field(sa_type=Text)
+    row_key: str = Field(sa_type=Text)
+    change: int
+    kind: str = Field(sa_type=Text)
+    salt: bytes | None = Field(default=None, sa_type=LargeBinary)
+    commitment: bytes = Field(sa_type=LargeBinary)
+    log_index: int | None = None
+
+
+class AuditNodeRow(_Table, table=True):
+    """A node of the tree over the leaves: a perfect subtree (`market.audit.tree`)."""
+
+    __tablename__ = "audit_node"
+    __table_args__ = {"sqlite_strict": True, "sqlite_with_rowid": False}
+    level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    place: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    hash: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditHeadRow(_Table, table=True):
+    """A signed head of the tree."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = _STRICT
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    size: int
+    root: bytes = Field(sa_type=LargeBinary)
+    at: datetime = Field(sa_type=UtcTime)
+    key: bytes = Field(sa_type=LargeBinary)
+    signature: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditKeyRow(_Table, table=True):
+    """The key pair that heads are signed with."""
+
+    __tablename__ = "audit_key"
+    __table_args__ = _STRICT
+    public: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    private: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditLogRow(_Table, table=True):
+    """The one row that whoever builds the log locks: how many leaves are in the tree."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = _STRICT
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    size: int

@@ -8,9 +8,9 @@ from typing import Final, Self, TypeVar
 import stamina
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session
 
 from market.store.auctions import Auctions
+from market.store.audit import AuditLog
 from market.store.catalogue import Catalogue
 from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
@@ -28,6 +28,7 @@ from market.store.reservations import Reservations
 from market.store.resources import Resources
 from market.store.tariffs import Tariffs
 from market.store.webhooks import Webhooks
+from market.store.witness import WitnessedSession
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
@@ -39,7 +40,8 @@ made first (the repetition finds it there)."""
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, ... : queries and writes, each over its own tables.
+    participants, auctions, orders, ... : queries and writes, each over its own tables. Whatever is
+    written leaves its leaf for the audit log in the same transaction (`market.store.witness`).
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
@@ -49,7 +51,7 @@ class UnitOfWork:
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._session = Session(self._engine, expire_on_commit=False)
+        self._session = WitnessedSession(self._engine, expire_on_commit=False)
         self.participants = Participants(self._session)
         self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)
@@ -67,6 +69,7 @@ class UnitOfWork:
         self.outbox = Outbox(self._session)
         self.webhooks = Webhooks(self._session)
         self.notices = Notices(self._session)
+        self.audit = AuditLog(self._session)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -21,6 +21,8 @@ from api_spec.problem import ProblemType
 from api_spec.product import Product
 from api_spec.settlement import StatementVersion
 from market.ledger.transfers import balances
+from market.store import open_engine
+from market.workflow.auditing import verify_log
 from tests.running_market import running_market
 from tests.small_cases import bus, line
 
@@ -178,3 +180,9 @@ async def test_life_of_a_request(tmp_path: Path) -> None:
             ledger = balances(await dso.transfers(auction))
             assert ledger == {f"dso:{paid.dso}": -paid.net_eur, f"participant:{final.participant}": final.net_eur}
             assert (await operator.auction(auction)).state == "settled"
+
+    # 13. Every row of the database is as the audit log witnessed it, and no change went unwitnessed.
+    engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
+    audited = verify_log(engine=engine)
+    engine.dispose()
+    assert audited.findings == () and audited.waiting > audited.rows > 0
