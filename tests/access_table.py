@@ -83,8 +83,8 @@ def own_id(world: TwoMarkets, name: str, kind: str, at: Phase) -> str:
     """
     party = world.parties[name]
     # Whose names come first are on the first DSO's side.
-    somebody_s = {key: each for other in reversed(world.parties.values()) for key, each in other.owns.items()}
-    by_kind = {
+    somebody_s = {key: each for other in reversed(list(world.parties.values())) for key, each in other.owns.items()}
+    by_kind: dict[str, str] = {
         **somebody_s,
         **party.owns,
         "auction": world.auctions[at][name == "other grid"],
@@ -333,7 +333,7 @@ TABLE: Final[Mapping[str, Row | Public]] = {
     "GET /v1/audit/heads": Row("read_market", ANYONE),
     "GET /v1/audit/consistency": Row("read_market", ANYONE, query="first=1&second=2"),
     "GET /v1/audit/inclusion": Row(
-        "read_market",
+        "read_orders",
         ANYONE,
         own=_PAID,
         foreign=_ANY,
