@@ -77,7 +77,7 @@ DISPUTE: Final = {
 }
 _CURSOR: Final = re.compile(rb"(?<=cursor=)[A-Za-z0-9_%=-]+")
 _EVENT: Final = re.compile(rb"(?:evt|dlv)_[0-9a-f]+")
-_HASH: Final = re.compile(rb'(?<=")(?:[0-9a-f]{64}|[0-9a-f]{32}|[A-Za-z0-9_-]{86}|[A-Za-z0-9_-]{43})(?=")')
+_HASH: Final = re.compile(rb'(?<=")(?:[0-9a-f]{64}|[0-9a-f]{128})(?=")|(?<="salt":")[0-9a-f]+(?=")')
 
 
 class Place:
@@ -177,8 +177,10 @@ class Place:
         return lines
 
     def _read(self, path: str) -> None:
-        self._keep(f"GET {path}", self.do("first", "GET", path))
-        url: str | None = f"{path}{'&' if '?' in path else '?'}limit=1"
+        answer = self.do("first", "GET", path)
+        self._keep(f"GET {path}", answer)
+        is_list = answer.content.startswith(b"[")
+        url = f"{path}{'&' if '?' in path else '?'}limit=1" if is_list else None
         while url:
             answer = self.do("first", "GET", url)
             self._keep(f"GET {url}", answer)

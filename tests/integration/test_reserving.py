@@ -258,7 +258,7 @@ def test_a_resource_and_its_applications_belong_to_their_organisations(engine: E
         assert refused.state == "refused"
         (finding,) = refused.findings
         assert finding.check == "reliability"
-        assert (finding.value, finding.bound) == (pytest.approx(20 / 24), 0.9)
+        assert finding.value == pytest.approx(20 / 24) and finding.bound == 0.9
         assert finding.detail == "reliability: the resource has 0.833333, the product asks for 0.9 or more"
         record_delivery(past.id, 8_000, work, version=2)
         applied = apply_for(resource.id, "day", work)
