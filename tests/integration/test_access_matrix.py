@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import httpx
 import pytest
@@ -158,6 +158,21 @@ def hold_to_the_table(world: TwoMarkets, served: tuple[httpx.Client, Engine], ro
             if kinds[place] == "foreign" and answer_seen[0] == 404 and not public:
                 same = (*kinds[:place], "none", *kinds[place + 1 :])
                 assert answer_seen == told[name, same], (name, kinds)
+
+
+def test_a_proof_asks_for_the_scope_of_what_it_proves(
+    world: TwoMarkets, unchanged: tuple[httpx.Client, Engine]
+) -> None:
+    """It holds the values: who may read orders may prove orders, and who may read accounts a statement."""
+    http, engine = unchanged
+    settled, offer = world.auctions["settled"][0], world.parties["homes"].owns["offer settled"]
+    scopes: dict[str, Scope] = {"offer": "read_orders", "award": "read_orders", "statement": "read_accounts"}
+    for kind, scope in scopes.items():
+        asked = {"kind": kind, "auction": settled} | ({} if kind == "statement" else {"offer": offer})
+        for given in get_args(Scope)[:3]:
+            token = world.token(engine, "homes", frozenset({given}))
+            answer = http.get("/v1/audit/inclusion", params=asked, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == (200 if given == scope else 403), (kind, given, answer.text)
 
 
 def secrets_from(name: str, world: TwoMarkets) -> Iterator[str]:

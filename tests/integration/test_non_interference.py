@@ -109,7 +109,7 @@ class Place:
 
     def _settled_before(self) -> str:
         """An auction in which both aggregators had an award each, of which not all was delivered."""
-        auction = self.do("grid", "POST", "/v1/auctions", auction_terms("north", begins=EARLIER)).json()["id"]
+        auction = str(self.do("grid", "POST", "/v1/auctions", auction_terms("north", begins=EARLIER)).json()["id"])
         path = f"/v1/auctions/{auction}"
         for name in ("first", "rival"):
             buses = [{"bus": "far", "power_w": [14_000, 14_000]}]
@@ -383,17 +383,12 @@ def test_the_script_reads_something_of_every_route(told: tuple[Played, Played]) 
         for asked, status, _, body in alone
         if status == 200 and body != b"[]"
     }
-    wanted = (
-        "contracts",
-        "contracts/con",
-        "resources/res",
-        "webhooks/whk/deliveries",
-        "meters/readings",
-        "reliability",
-    )
-    wanted += ("auctions/auc/disputes/dis", "auctions/auc/statements", "tariffs/tar/prices", "audit/heads")
-    wanted += ("audit/inclusion", "audit/consistency", "resources/res/prequalifications", "auctions/auc/quality")
-    assert {f"GET /v1/{each}" for each in wanted} <= read
+    wanted = """
+        contracts contracts/con resources/res resources/res/prequalifications webhooks/whk/deliveries meters/readings
+        reliability auctions/auc/disputes/dis auctions/auc/statements auctions/auc/quality tariffs/tar/prices
+        audit/heads audit/inclusion audit/consistency
+    """
+    assert {f"GET /v1/{each}" for each in wanted.split()} <= read
 
 
 def test_the_comparison_sees_a_rival_once_the_result_is_published(told: tuple[Played, Played]) -> None:
