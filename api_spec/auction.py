@@ -52,8 +52,8 @@ class AuctionTerms(Message):
 class Auction(AuctionTerms):
     """An auction; its state moves only open -> closed -> clearing -> published -> settled, or -> failed.
 
-    product : whole, as it was agreed when the auction was opened. failure : why clearing failed, in a sentence a person
-    can act on.
+    product : whole, as it was agreed when the auction was opened. failure : why clearing failed, in a sentence that its
+    DSO and operators can act on; to anybody else only that it did.
     """
 
     product: Product

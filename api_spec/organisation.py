@@ -12,12 +12,12 @@ from api_spec.units import Count, Message
 
 Role: TypeAlias = Literal["dso", "aggregator", "operator"]
 Scope: TypeAlias = Literal[
-    "read_market",  # networks of one's own, auctions, requests; results and books once they are published
+    "read_market",  # networks of one's own, auctions, requests, tariffs; results and books once they are published
     "read_orders",  # one's own offers, baselines, awards, readings, resources, contracts; a DSO: sums per bus
     "read_accounts",  # one's own statements and ledger entries
-    "write_market",  # networks, auctions, forecasts, products, contracts, tariffs
+    "write_market",  # networks, auctions, forecasts, products, prequalification, contracts, tariffs and bills
     "write_requests",
-    "write_offers",  # resources, baselines, offers, acknowledgements
+    "write_offers",  # resources, baselines, offers, acknowledgements, accepting contracts
     "write_readings",
     "write_accounts",  # agreeing with statements, and disputing them
     "manage_clients",  # the organisation's own API clients and webhooks

@@ -1,5 +1,7 @@
 """Who calls, and whether it may: one dependency for every pair of roles and scope that a route asks for."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Final, get_args
 
 from fastapi import Depends, Request
@@ -7,6 +9,7 @@ from fastapi import Depends, Request
 from api_spec.organisation import Role, Scope
 from market.api.world import WorldOf
 from market.errors import Forbidden, ScopeMissing, Unauthenticated
+from market.workflow.auditing import Provable
 from market.workflow.identity import Caller
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -43,8 +46,19 @@ class Allowed:
         return caller
 
 
+_PROOFS: Final[Mapping[Provable, Scope]] = MappingProxyType(
+    {"offer": "read_orders", "award": "read_orders", "statement": "read_accounts"}
+)
+
+
+def _proving(kind: Provable, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    """Who asks for a proof; it holds what it proves, and so asks for the same scope as reading that."""
+    return Allowed(_PROOFS[kind])(caller)
+
+
 Anyone = Annotated[Caller, Depends(Allowed("read_market"))]
 OrderReader = Annotated[Caller, Depends(Allowed("read_orders"))]
+Proving = Annotated[Caller, Depends(_proving)]
 AccountHolder = Annotated[Caller, Depends(Allowed("read_accounts"))]
 ClientOwner = Annotated[Caller, Depends(Allowed("manage_clients"))]
 Dso = Annotated[Caller, Depends(Allowed("write_market", "dso"))]

@@ -60,6 +60,21 @@ def admit_baseline(nomination: BaselineNomination, auction: Auction, network: Ne
     _check(auction, network, baseline=drawn, renamed=("/baseline", "/buses"))
 
 
+def require_offers_measured(nomination: BaselineNomination, standing: Iterable[FlexOffer]) -> None:
+    """Raise NotAdmitted where a nomination leaves out a bus of a participant's standing offers.
+
+    Without a baseline there is nothing to measure their delivery against.
+    """
+    nominated = {each.bus for each in nomination.buses}
+    found = tuple(
+        Defect("/buses", f'leaves out bus "{each.bus}", where offer "{each.id}" stands: withdraw the offer first')
+        for each in standing
+        if each.bus not in nominated
+    )
+    if found:
+        raise NotAdmitted(found)
+
+
 def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | FlexRequest) -> None:
     if message.kind == "block":
         message = message.model_copy(update={"requires": None})  # told apart by the product's rules

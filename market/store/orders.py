@@ -113,6 +113,17 @@ class Orders:
         newest = self._newest_baseline(auction, participant)
         return None if newest is None else _baseline(newest)
 
+    def hold_baseline(self, auction: str, participant: str, *, alone: bool) -> None:
+        """Keep a participant's baseline from being replaced until this transaction ends.
+
+        alone : keep its offers from coming in, too, as whoever replaces it must; of several who do not, none waits.
+        """
+        # Always the first version: the newest one may be another by the time that it is locked.
+        first = select(BaselineRow.version).where(
+            BaselineRow.auction == auction, BaselineRow.participant == participant, BaselineRow.version == 1
+        )
+        self._session.exec(first.with_for_update(read=not alone)).all()
+
     def nominated_buses(self, auction: str, participant: str) -> frozenset[str]:
         """Buses of a participant's newest baseline, without reading the rest of it."""
         query = select(BaselineRow.buses).where(BaselineRow.auction == auction, BaselineRow.participant == participant)

@@ -13,7 +13,14 @@ from api_spec.metering import Baseline, BaselineNomination, BusPower, Forecast
 from market.errors import NotFound, PreconditionFailed
 from market.ids import NewId, random_id
 from market.notices import story
-from market.orderbook.admission import admit_baseline, admit_forecast, admit_offer, admit_request, admit_terms
+from market.orderbook.admission import (
+    admit_baseline,
+    admit_forecast,
+    admit_offer,
+    admit_request,
+    admit_terms,
+    require_offers_measured,
+)
 from market.orderbook.book import offer_of, request_of
 from market.orderbook.catalogue import agreed_product
 from market.orderbook.continuous import admit_continuous, require_baseline_unsold, require_untaken
@@ -87,6 +94,8 @@ def nominate_baseline(
     """Nominate or replace a participant's baseline; the last one before the gate is frozen."""
     book, network = _open_book(auction, now, work)
     admit_baseline(nomination, book, network)
+    work.orders.hold_baseline(auction, participant, alone=True)
+    require_offers_measured(nomination, _standing(auction, participant, work))
     if book.product.trading == "continuous":
         require_baseline_unsold(work.auctions.awards(auction, participant=participant))
     require_contracted(nomination, book, participant=participant, now=now, work=work)
@@ -152,6 +161,7 @@ def withdraw_offer(
 
 def _keep_offer(auction: str, offer: FlexOffer, version: int, now: datetime, work: UnitOfWork) -> OfferReceipt:
     book, network = _open_book(auction, now, work)
+    work.orders.hold_baseline(auction, offer.participant, alone=False)
     admit_offer(offer, book, network, work.orders.nominated_buses(auction, offer.participant))
     require_history(book, offer.participant, offer.bus, work=work)
     admit_continuous(offer, book)
@@ -168,10 +178,15 @@ def _require_cover(offer: FlexOffer, book: Auction, work: UnitOfWork) -> None:
         return
     # Locked first: of two offers at once, each within the capacity, the second one sees the first.
     prequalified = work.resources.prequalifications(participant=offer.participant, product=book.product.name, lock=True)
-    receipts = work.orders.offers(book.id, participant=offer.participant)
-    standing = [each.offer for each in receipts if each.state == "active"]
+    standing = _standing(book.id, offer.participant, work)
 
     require_cover(offer, book, standing, prequalified)
+
+
+def _standing(auction: str, participant: str, work: UnitOfWork) -> list[FlexOffer]:
+    """A participant's offers that have not been withdrawn."""
+    receipts = work.orders.offers(auction, participant=participant)
+    return [each.offer for each in receipts if each.state == "active"]
 
 
 def _current(auction: str, offer: str, version: int, participant: str, work: UnitOfWork) -> OfferReceipt:

@@ -1,6 +1,8 @@
 """What may be read of an auction, and by whom: before publication nobody learns anything of others' offers."""
 
-from api_spec.auction import BookEntry, PublishedResult, RequestReceipt
+from typing import Final
+
+from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
 from api_spec.award import Award
 from api_spec.flexibility import FlexOffer
 from api_spec.organisation import Organisation
@@ -10,6 +12,16 @@ from market.errors import NotPublished
 from market.instruments.calling import paid_as_awarded
 from market.store import UnitOfWork
 from market.store.auctions import Published
+
+WITHHELD: Final = "it could not be cleared; its DSO and the market's operators can read what was missing"
+"""In the place of why clearing failed: how much is missing beside all offers says how much was offered."""
+
+
+def visible_auction(book: Auction, *, who: Organisation) -> Auction:
+    """An auction; why its clearing failed is for its DSO and operators."""
+    if book.failure is None or who.role == "operator" or who.id == book.dso:
+        return book
+    return book.model_copy(update={"failure": WITHHELD})
 
 
 def visible_requests(auction: str, *, who: Organisation, work: UnitOfWork) -> list[RequestReceipt]:

@@ -1,10 +1,7 @@
 """Before anything is offered: products, resources, the load they are checked against, and their prequalification."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Final
 
 from api_spec.defects import Defect, unknown
 from api_spec.grid import Network
@@ -17,8 +14,7 @@ from market.orderbook.catalogue import agreed_product
 from market.orderbook.prequalification import LIVE, Assessment, application_of, assess, changed, decided
 from market.orderbook.resources import admit_reference_load, admit_resource, capacities
 from market.store import UnitOfWork
-
-_NO_RECORD: Final[Mapping[tuple[str, str], float]] = MappingProxyType({})
+from market.workflow.quality import reliability_of
 
 
 def register_product(product: Product, *, owner: str, now: datetime, work: UnitOfWork) -> Product:
@@ -99,27 +95,20 @@ class Checked:
     assessment: Assessment
 
 
-def check(
-    resource: str,
-    terms: PrequalificationTerms,
-    *,
-    participant: str,
-    work: UnitOfWork,
-    reliability: Mapping[tuple[str, str], float] = _NO_RECORD,
-) -> Checked | None:
-    """Check a resource against a product and its network; None where one of them is not there.
+def check(resource: str, terms: PrequalificationTerms, *, participant: str, work: UnitOfWork) -> Checked | None:
+    """Check a resource, and how well its place delivered so far, against a product and its network.
 
-    It only reads, and takes as long as some forty power flows: no writer should wait for it. reliability : score of
-    past deliveries by participant and bus; 1 where there is none.
+    None where there is no such product, or no such resource of the participant's. It only reads, and takes as long as
+    some forty power flows: no writer should wait for it.
     """
     product = work.catalogue.find(terms.product)
     own = next((each for each in work.resources.resources(participant=participant) if each.id == resource), None)
     if product is None or own is None:
         return None
     network, reference = _network(own.network, work), work.resources.reference_load(own.network)
+    past = reliability_of(participant, own.bus, network=own.network, work=work)
 
-    score = reliability.get((participant, own.bus), 1.0)
-    return Checked(own, assess(own, product, network, reference, reliability=score))
+    return Checked(own, assess(own, product, network, reference, reliability=past.score))
 
 
 def apply_for(

@@ -8,7 +8,7 @@ from api_spec.auction import Auction, BookEntry, PublishedResult, RequestReceipt
 from api_spec.organisation import Organisation
 from market.notices.story import audiences_of
 from market.store import UnitOfWork
-from market.workflow.outcome import published_book, published_result, visible_requests
+from market.workflow.outcome import published_book, published_result, visible_auction, visible_requests
 
 VISITOR: Final = Organisation(id="visitor", name="a visitor of the pages", role="aggregator")
 """Sees what an aggregator sees that has no order anywhere."""
@@ -51,14 +51,14 @@ def all_auctions(*, work: UnitOfWork, most: int = 200) -> list[Auction]:
     found: list[tuple[int, Auction]] = []
     while page := work.auctions.page(after=found[-1][0] if found else 0, limit=most):
         found = [*found, *page][-most:]
-    return [auction for _, auction in reversed(found)]
+    return [visible_auction(auction, who=VISITOR) for _, auction in reversed(found)]
 
 
 def public_auction(auction: str, *, work: UnitOfWork) -> PublicAuction:
     """One auction, as far as it is public by now; NotFound."""
     # First: what happens while the rest is read is told once more, never left out.
     _, newest = work.outbox.newest(audiences_of(None))
-    book = work.auctions.get(auction)
+    book = visible_auction(work.auctions.get(auction), who=VISITOR)
     published = book.state in _PUBLISHED
     delivered = book.state == "settled" and book.product.stage == "activation"
     return PublicAuction(

@@ -117,7 +117,8 @@ def make_bill(
 
 def visible_bills(tariff: str, *, who: Organisation, work: UnitOfWork) -> list[Bill]:
     """Bills under a tariff: its DSO's and an operator's all, a participant's own."""
-    everything = who.role == "operator" or work.tariffs.get(tariff).dso == who.id
+    found = work.tariffs.get(tariff)
+    everything = who.role == "operator" or who.id == found.dso
     return work.tariffs.bills(tariff, participant=None if everything else who.id)
 
 

@@ -2,7 +2,7 @@
 
 What is expected stands in `tests/access_table.py`, one line for a route: add yours there. Callers: nobody, an expired
 token, garbage, a token of another scope, two organisations of every role; ids: one's own, somebody else's, and ones
-that do not exist. Each route is called on a fresh copy of one database, by its own server.
+that do not exist. Each route that changes something is called on a fresh copy of one database, by its own server.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import httpx
 import pytest
@@ -29,6 +29,7 @@ from market.store import open_engine
 from tests.access_table import OTHER, TABLE, Public, Row, own_id
 from tests.two_markets import DATABASE, MOST_PAID, NOW, SETTINGS, TwoMarkets, build
 
+PUBLIC: Final = ("network", "product", "tariff", "request")
 KINDS: Final = ("own", "foreign", "none")
 GARBAGE: Final = ("Bearer x.y.z", "Bearer", "Basic eDp5", "Bearer " + "." * 3)
 
@@ -60,17 +61,21 @@ class Calls:
     def __init__(self, http: httpx.Client, world: TwoMarkets, route: str, row: Row) -> None:
         self._http, self._world, self._row = http, world, row
         self._method, self._path = route.split(" ")
+        self._path += f"?{row.query}" if row.query else ""
         self.parameters = re.findall(r"\{(\w+)\}", self._path)
 
     def __call__(self, name: str, kinds: tuple[str, ...], authorization: str | None) -> httpx.Response:
         """As the party of this name, who may send somebody's token, or none."""
         ids = {each: self._id(name, each, kind) for each, kind in zip(self.parameters, kinds, strict=True)}
         row = self._row
-        headers = {"Idempotency-Key": uuid.uuid4().hex, **row.headers}
+        headers = {"Idempotency-Key": uuid.uuid4().hex, "X-Request-ID": "matrix", **row.headers}
         if authorization is not None:
             headers["Authorization"] = authorization
         body = None if row.body is None else row.body(self._world, self._world.parties[name])
-        answer = self._http.request(self._method, self._path.format(**ids), json=body, headers=headers)
+        with self._http.stream(self._method, self._path.format(**ids), json=body, headers=headers) as answer:
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                return httpx.Response(answer.status_code)  # it never ends, so its status has to do
+            answer.read()
         if answer.is_error:
             problem = Problem.model_validate_json(answer.content)
             assert (problem.status, answer.headers["content-type"]) == (answer.status_code, "application/problem+json")
@@ -101,39 +106,73 @@ def copy_of(world: TwoMarkets, folder: Path) -> Iterator[tuple[httpx.Client, Eng
     shutil.copy(world.folder / DATABASE, folder / DATABASE)
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     try:
-        app = create_app(SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False)
+        app = create_app(SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False, send_webhooks=False)
         with serving(app) as url, httpx.Client(base_url=url, timeout=30) as http:
             yield http, engine
     finally:
         engine.dispose()
 
 
-@pytest.mark.parametrize("route", [route for route, row in TABLE.items() if isinstance(row, Row)])
-def test_everybody_gets_what_the_table_says_and_learns_nothing_of_others(
+@pytest.fixture(scope="module")
+def unchanged(world: TwoMarkets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Engine]]:
+    """One server for all that only reads."""
+    with copy_of(world, tmp_path_factory.mktemp("unchanged")) as served:
+        yield served
+
+
+@pytest.mark.parametrize("route", [each for each, row in TABLE.items() if isinstance(row, Row) and each[:4] == "GET "])
+def test_everybody_reads_what_the_table_says_and_learns_nothing_of_others(
+    world: TwoMarkets, unchanged: tuple[httpx.Client, Engine], route: str
+) -> None:
+    hold_to_the_table(world, unchanged, route)
+
+
+@pytest.mark.parametrize("route", [each for each, row in TABLE.items() if isinstance(row, Row) and each[:4] != "GET "])
+def test_everybody_changes_what_the_table_says_and_learns_nothing_of_others(
     world: TwoMarkets, tmp_path: Path, route: str
 ) -> None:
-    row = TABLE[route]
+    with copy_of(world, tmp_path) as served:
+        hold_to_the_table(world, served, route)
+
+
+def hold_to_the_table(world: TwoMarkets, served: tuple[httpx.Client, Engine], route: str) -> None:
+    """One route, called by everybody for everything."""
+    (http, engine), row = served, TABLE[route]
     assert isinstance(row, Row)
-    with copy_of(world, tmp_path) as (http, engine):
-        call = Calls(http, world, route, row)
-        ids = sorted(product(KINDS, repeat=len(call.parameters)), key=lambda kinds: set(kinds) == {"own"})
-        allowed = [name for name in OTHER if world.parties[name].role in row.roles]
-        refuse_all(call, world, engine, ids, row)
-        told = {}
-        # What is one's own comes last: it may be gone afterwards.
-        for kinds, name in product(ids, allowed):
-            role = world.parties[name].role
-            token = world.token(engine, name, frozenset({row.scope}))
-            answer = call(name, kinds, f"Bearer {token}")
-            assert answer.status_code == row.expected(role, kinds), (name, kinds, answer.text)
-            told[name, kinds] = call.seen(name, kinds, answer)
-            assert not [each for each in secrets_from(name, world) if each in told[name, kinds][1]], (name, kinds)
-        for (name, kinds), answer_seen in told.items():
-            for place, parameter in enumerate(call.parameters):
-                public = parameter == "auction" and row.roles != ("dso",)
-                if kinds[place] == "foreign" and answer_seen[0] == 404 and not public:
-                    same = (*kinds[:place], "none", *kinds[place + 1 :])
-                    assert answer_seen == told[name, same], (name, kinds)
+    call = Calls(http, world, route, row)
+    ids = sorted(product(KINDS, repeat=len(call.parameters)), key=lambda kinds: set(kinds) == {"own"})
+    allowed = [name for name in OTHER if world.parties[name].role in row.roles]
+    refuse_all(call, world, engine, [each for each in ids if len(set(each)) < 2], row)
+    told = {}
+    # What is one's own comes last: it may be gone afterwards.
+    for kinds, name in product(ids, allowed):
+        token = world.token(engine, name, frozenset({row.scope}))
+        answer = call(name, kinds, f"Bearer {token}")
+        expected = row.expected(name, world.parties[name].role, kinds)
+        assert answer.status_code == expected, (name, kinds, answer.text)
+        told[name, kinds] = call.seen(name, kinds, answer)
+        assert not [each for each in secrets_from(name, world) if each in told[name, kinds][1]], (name, kinds)
+    for (name, kinds), answer_seen in told.items():
+        for place, parameter in enumerate(call.parameters):
+            public = parameter == "auction" and row.roles != ("dso",)
+            if kinds[place] == "foreign" and answer_seen[0] == 404 and not public:
+                same = (*kinds[:place], "none", *kinds[place + 1 :])
+                assert answer_seen == told[name, same], (name, kinds)
+
+
+def test_a_proof_asks_for_the_scope_of_what_it_proves(
+    world: TwoMarkets, unchanged: tuple[httpx.Client, Engine]
+) -> None:
+    """It holds the values: who may read orders may prove orders, and who may read accounts a statement."""
+    http, engine = unchanged
+    settled, offer = world.auctions["settled"][0], world.parties["homes"].owns["offer settled"]
+    scopes: dict[str, Scope] = {"offer": "read_orders", "award": "read_orders", "statement": "read_accounts"}
+    for kind, scope in scopes.items():
+        asked = {"kind": kind, "auction": settled} | ({} if kind == "statement" else {"offer": offer})
+        for given in get_args(Scope)[:3]:
+            token = world.token(engine, "homes", frozenset({given}))
+            answer = http.get("/v1/audit/inclusion", params=asked, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == (200 if given == scope else 403), (kind, given, answer.text)
 
 
 def secrets_from(name: str, world: TwoMarkets) -> Iterator[str]:
@@ -142,8 +181,9 @@ def secrets_from(name: str, world: TwoMarkets) -> Iterator[str]:
     rivals = [each for other, each in world.parties.items() if other != name and each.role == role != "operator"]
     for each in rivals:
         yield from (each.client, each.spare)
+        yield from (id for kind, id in each.owns.items() if kind.split(" ")[0] not in PUBLIC)
         if role == "aggregator":
-            yield from (each.organisation, each.owns["offer"])
+            yield each.organisation
     if role == "aggregator":
         yield MOST_PAID
 

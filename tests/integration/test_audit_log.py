@@ -125,7 +125,7 @@ async def test_a_served_market_builds_its_log_by_itself(tmp_path: Path) -> None:
                     break
                 await asyncio.sleep(0.1)
             head = await operator.audit_head()
-    assert (head.number, head.size) == (1, 2), "one organisation, the operator, and its client"
+    assert (head.number, head.size) == (1, 2), "the operator, and its client"
     assert signature_holds(head)
 
 

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
@@ -19,16 +21,20 @@ from api_spec.flexibility import AnyRequestTerms
 from api_spec.organisation import Credentials, OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
+from market import metrics
 from market.api.app import create_app
 from market.api.serving import serving
 from market.clock import SimulatedClock
+from market.ids import seeded_ids
 from market.settings import Settings
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
+from tests.belongings import HOUR, contract, resource, tariff
 from tests.running_market import running_market
 from tests.small_cases import Document
 from tests.two_markets import DAY, LIMIT, NOON, auction_terms, street
 from tests.unit.dso_agents.street import street as long_street
+from tests.waiting import until
 
 GATE: Final = NOON + timedelta(hours=2)
 EVENING: Final = MarketPeriod(start=datetime(2026, 1, 14, 16, tzinfo=UTC), resolution=timedelta(minutes=15), count=16)
@@ -103,10 +109,12 @@ async def _evening(clock: SimulatedClock, operator: MarketClient, dso: MarketCli
 
 # logs
 
-POWER_W: Final = -7_717
+POWER_W: Final = -7_717_313
 PRICE: Final = "313.717171"
-BASELINE_W: Final = 10_771
-VALUES: Final = ("7717", "313.717", "10771", PRICE)
+BASELINE_W: Final = 10_771_771
+METER: Final = "541448860001234567"
+RECEIVER: Final = "https://127.0.0.1:9/of-our-own-7f3ac1"
+VALUES: Final = ("7717313", "313.717", "10771771", METER, "of-our-own")
 
 
 class Office:
@@ -114,18 +122,22 @@ class Office:
 
     def __init__(self, url: str, engine: Engine, clock: SimulatedClock, operator: Credentials) -> None:
         self.http, self.engine, self.clock = httpx.Client(base_url=url, timeout=30), engine, clock
+        self._sent = count()
         self.secrets: list[str] = []
+        self.ids: dict[str, str] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self._enter("operator", operator.client_id, operator.client_secret)
         for name, role in (("grid", "dso"), ("own", "aggregator")):
             made = self.send("operator", "POST", "/v1/organisations", {"name": name, "role": role}).json()
+            self.ids[name] = made["organisation"]
             self._enter(name, made["client_id"], made["client_secret"])
         self.send("grid", "POST", "/v1/networks", street("north"))
         opened = self.send("grid", "POST", "/v1/auctions", auction_terms("north", begins=NOON + DAY))
         self.auction = f"/v1/auctions/{opened.json()['id']}"
+        self.ids["auction"] = opened.json()["id"]
 
     def send(self, who: str, method: str, path: str, body: Document | None = None) -> httpx.Response:
-        self.headers[who]["Idempotency-Key"] = f"{method} {path} {len(self.secrets)} {id(body)}"
+        self.headers[who]["Idempotency-Key"] = f"{method} {path} {next(self._sent)}"
         return self.http.request(method, path, json=body, headers=self.headers[who])
 
     def offer(self, **change: Any) -> httpx.Response:
@@ -148,8 +160,9 @@ def office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Office]
     migrate(engine)
     clock = SimulatedClock(NOON)
     operator = bootstrap_operator("operator", engine=engine, clock=clock)
-    settings = Settings(token_ttl=timedelta(days=3), clearing_limit=None)
-    with serving(create_app(settings, clock=clock, engine=engine, watch_gates=True)) as url:
+    settings = Settings(token_ttl=timedelta(days=3), clearing_limit=None, webhooks_allow_private=True)
+    app = create_app(settings, clock=clock, engine=engine, watch_gates=True, new_id=seeded_ids(9))
+    with serving(app) as url:
         opened = Office(url, engine, clock, operator)
         yield opened
         opened.http.close()
@@ -193,3 +206,71 @@ def test_no_value_of_an_offer_no_secret_and_no_token_is_logged_or_answered_in_an
     assert "unexpected" in logged and "IntegrityError" in logged and "ValidationError" in logged
     for text in (logged, *(each.text for each in errors)):
         assert not [each for each in (*VALUES, *office.secrets) if each in text], text[:2000]
+
+
+def test_no_value_of_what_is_registered_metered_and_agreed_is_logged_measured_or_answered_in_an_error(
+    office: Office, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Resources, meter readings, contracts, tariffs and webhooks are taken, refused, and met by failures."""
+    there: dict[str, Document] = {
+        "/v1/resources": {**resource("north", "a"), "reducible_w": -POWER_W},
+        "/v1/meters/readings": {
+            "network": "north",
+            "bus": "far",
+            "start": (NOON - HOUR).isoformat(),
+            "resolution": "PT1H",
+            "power_w": [BASELINE_W],
+        },
+        "/v1/webhooks": {"url": RECEIVER},
+    }
+    agreed: dict[str, Document] = {
+        "/v1/contracts": {**contract(office.ids["own"], "north"), "activation_price_eur_per_mwh": PRICE},
+        "/v1/tariffs": tariff("north"),
+    }
+    agreed["/v1/contracts"]["power_w"] = POWER_W
+    agreed["/v1/tariffs"]["components"][0]["price_eur_per_mwh"] = PRICE
+    sent = [("own", *each) for each in there.items()] + [("grid", *each) for each in agreed.items()]
+    made = {path: office.send(who, "POST", path, body) for who, path, body in sent}
+    assert {each.status_code for each in made.values()} == {201}
+    office.secrets.append(made["/v1/webhooks"].json()["secret"])
+    office.ids |= {path: each.json()["id"] for path, each in made.items() if "id" in each.json()}
+    # Something to be told of, to a receiver that does not answer.
+    office.send("grid", "POST", "/v1/auctions", auction_terms("north", begins=NOON + 2 * DAY))
+    deliveries = f"/v1/webhooks/{office.ids['/v1/webhooks']}/deliveries"
+    until(
+        lambda: bool(office.send("own", "GET", deliveries).json()[0]["attempts"]), within_s=20, what="a call was tried"
+    )
+
+    wrong: dict[str, Document] = {
+        "/v1/resources": {"connection": METER},
+        "/v1/meters/readings": {"bus": "nowhere", "power_w": [BASELINE_W, BASELINE_W]},
+        "/v1/webhooks": {"url": f"ftp{RECEIVER}"},
+        "/v1/contracts": {"bus": "nowhere"},
+        "/v1/tariffs": {"valid_until": PRICE},
+    }
+    errors = [office.send(who, "POST", path, {**body, **wrong[path]}) for who, path, body in sent]
+    assert {each.status_code for each in errors} == {422}
+    tables = {"/v1/resources": "resource", "/v1/meters/readings": "meter_reading", "/v1/webhooks": "webhook"}
+    tables |= {"/v1/contracts": "contract", "/v1/tariffs": "tariff"}
+    with office.engine.begin() as connection:
+        for each in tables.values():
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER full_{each} BEFORE INSERT ON {each} BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+    errors += [office.send(who, "POST", path, {**body}) for who, path, body in sent]
+    with office.engine.begin() as connection:
+        for each in tables.values():
+            connection.exec_driver_sql(f"ALTER TABLE {each} RENAME TO {each}_elsewhere")
+    errors += [office.send(who, "POST", path, {**body}) for who, path, body in sent]
+    errors += [office.send(who, "GET", path) for who, path, _ in sent if path in ("/v1/resources", "/v1/contracts")]
+    assert {each.status_code for each in errors} >= {422, 500}
+
+    said = capsys.readouterr()
+    logged = said.out + said.err + caplog.text
+    assert "unexpected" in logged and "IntegrityError" in logged and "OperationalError" in logged
+    for text in (logged, *(each.text for each in errors)):
+        assert not [each for each in (*VALUES, *office.secrets) if each in text], text[:2000]
+    # Of a sample its name and labels: its number may have any digits.
+    labels = "\n".join(line.rsplit(" ", 1)[0] for line in generate_latest(metrics.REGISTRY).decode().splitlines())
+    assert '"/v1/resources"' in labels
+    assert not [each for each in (*VALUES, *office.secrets, *office.ids.values()) if each in labels]

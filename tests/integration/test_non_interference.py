@@ -1,19 +1,25 @@
 """What one aggregator can read does not depend on what another one offers, until the result is published.
 
-The same script is played in two markets with the same seed and clock. In one of them a rival nominates, offers,
-replaces, withdraws and is refused all the while. Everything that the first aggregator can read, by every GET of the
-application and in the answers to its own orders, is compared byte by byte, with every header but the date.
+The same script is played in two markets with the same seed and clock. Both aggregators took part in an auction that is
+settled. In one of the markets the rival nominates, offers, replaces, withdraws, registers resources, applies with them,
+reports readings, disputes, accepts a contract, listens, and is refused all the while. Everything that the first
+aggregator can read, by every GET of the application and in the answers to its own orders, is compared byte by byte,
+with every header but the date; and all events that it can hear until publication.
 
-A new route is read without being asked. A new kind of id in a path gets its values in `played`; a route whose answers
-are random, or never end, is left out by name, with the reason.
+A new route is read without being asked. A new kind of id in a path gets its values in `played`; what a route has to be
+asked beside its path stands in QUERIES; a route whose answers never end is left out by name, with the reason. What is
+random is compared by its place: the ids of events and deliveries, and the hashes and signatures of the audit log.
 """
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import pytest
@@ -31,20 +37,47 @@ from market.clearing import Options
 from market.clock import SimulatedClock
 from market.ids import seeded_ids
 from market.store import UnitOfWork, migrate, open_engine
+from market.workflow.auditing import build_log
 from market.workflow.clearing import clear_auction
 from market.workflow.identity import register_organisation
+from market.workflow.webhooks import MOST_WEBHOOKS
+from tests.belongings import HOUR, contract, product, resource, tariff
 from tests.small_cases import Document
 from tests.two_markets import DAY, LIMIT, NOON, OFFER, SETTINGS, auction_terms, street
 
-Said: TypeAlias = tuple[str, int, tuple[tuple[str, str], ...], bytes]
+Said: TypeAlias = tuple[str, int, tuple[tuple[str, bytes], ...], bytes]
 """What was asked, and all of the answer but its date."""
 Told: TypeAlias = tuple[list[Said], list[Said]]
+Played: TypeAlias = tuple[list[Said], list[Said], list[bytes]]
+"""The same, and all events until publication."""
 LEFT_OUT: Final = {
+    "/v1/events": "never ends: its events are compared by themselves",
+    "/auctions/{auction}/events": "never ends: its events are compared by themselves",
     "/.well-known/jwks.json": "the keys of the two markets are random",
     "/runs/{name}/files/{file:path}": "files of simulations, which no order changes",
     "/{path:path}": "nothing is there",
 }
+QUERIES: Final = {
+    "/v1/meters/readings": ("network=north",),
+    "/v1/tariffs/{tariff}/prices": ("start=2026-01-14T00:00:00Z&resolution=PT1H&count=48&bus=far",),
+    "/v1/audit/inclusion": (
+        "kind=offer&auction={auction}&offer={offer}",
+        "kind=award&auction={auction}&offer={offer}",
+        "kind=statement&auction={auction}",
+    ),
+    "/v1/audit/consistency": ("first=1&second=2", "first=1&second=1000"),
+}
 GATE: Final = NOON + DAY / 2
+EARLIER: Final = NOON - 2 * DAY
+"""When the delivery began of the auction that is settled."""
+DISPUTE: Final = {
+    "version": 1,
+    "lines": [{"bus": "far", "start": EARLIER.isoformat()}],
+    "reason": "the meter was broken",
+}
+_CURSOR: Final = re.compile(rb"(?<=cursor=)[A-Za-z0-9_%=-]+")
+_EVENT: Final = re.compile(rb"(?:evt|dlv)_[0-9a-f]+")
+_HASH: Final = re.compile(rb'(?<=")(?:[0-9a-f]{64}|[0-9a-f]{128})(?=")|(?<="salt":")[0-9a-f]+(?=")')
 
 
 class Place:
@@ -53,11 +86,12 @@ class Place:
     def __init__(self, url: str, engine: Engine, clock: SimulatedClock, gets: list[str]) -> None:
         self.engine, self.clock, self.gets = engine, clock, gets
         self.told: list[Said] = []
+        self._events: dict[bytes, bytes] = {}
         self._http = httpx.Client(base_url=url, timeout=30)
         self._tokens: dict[str, str] = {}
         self.organisations: dict[str, str] = {}
         new_id = seeded_ids(7)
-        roles: dict[str, Role] = {"grid": "dso", "first": "aggregator", "rival": "aggregator"}
+        roles: dict[str, Role] = {"operator": "operator", "grid": "dso", "first": "aggregator", "rival": "aggregator"}
         for name, role in roles.items():
             with UnitOfWork(engine) as work:
                 terms = OrganisationTerms(name=name, role=role)
@@ -65,40 +99,106 @@ class Place:
                 work.commit()
             self.organisations[name], self._tokens[name] = made.organisation, self._token(made)
         self.do("grid", "POST", "/v1/networks", street("north"))
+        self.do("grid", "POST", "/v1/products", product("plain_north").model_dump(mode="json"))
+        self.tariff = self.do("grid", "POST", "/v1/tariffs", tariff("north")).json()["id"]
+        self.earlier = self._settled_before()
+        self.owned = {"first": self._belongings("first"), "rival": self._belongings("rival")}
+        for _ in range(2):  # two heads that everybody may see
+            build_log(now=NOON, engine=engine, most=150)
         self.auction = self.do("grid", "POST", "/v1/auctions", auction_terms("north", begins=NOON + DAY)).json()["id"]
+
+    def _settled_before(self) -> str:
+        """An auction in which both aggregators had an award each, of which not all was delivered."""
+        auction = str(self.do("grid", "POST", "/v1/auctions", auction_terms("north", begins=EARLIER)).json()["id"])
+        path = f"/v1/auctions/{auction}"
+        for name in ("first", "rival"):
+            buses = [{"bus": "far", "power_w": [14_000, 14_000]}]
+            self.do(name, "PUT", f"{path}/baseline", {"buses": buses})
+            self.do(
+                name, "POST", f"{path}/offers", {**OFFER, "steps": [{**OFFER["steps"][0], "power_w": [-4_000] * 2}]}
+            )
+        self.do("grid", "POST", f"{path}/requests", LIMIT)
+        self.clock.advance_to(EARLIER - DAY / 2)
+        assert self.do("operator", "POST", f"{path}/clear").json()["state"] == "published"
+        self.clock.advance_to(NOON)
+        for name in ("first", "rival"):
+            buses = [{"bus": "far", "power_w": [11_000, 11_000]}]
+            self.do(name, "POST", f"{path}/readings", {"start": EARLIER.isoformat(), "buses": buses})
+        assert self.do("operator", "POST", f"{path}/settle").json()["state"] == "settled"
+        return auction
+
+    def _belongings(self, name: str) -> dict[str, str]:
+        """A contract that is proposed, and what an aggregator registers, disputes and is told of from the beginning."""
+        terms = {**contract(self.organisations[name], "north"), "valid_until": NOON.isoformat()}
+        made = {
+            "contract": self.do("grid", "POST", "/v1/contracts", terms),
+            "resource": self.do(name, "POST", "/v1/resources", resource("north", "a")),
+            "dispute": self.do(name, "POST", f"/v1/auctions/{self.earlier}/disputes", DISPUTE),
+            "webhook": self.do(name, "POST", "/v1/webhooks", {"url": f"https://{name}.example/events"}),
+        }
+        assert {each.status_code for each in made.values()} == {201}
+        offers = self.do(name, "GET", f"/v1/auctions/{self.earlier}/offers").json()
+        return {**{kind: each.json()["id"] for kind, each in made.items()}, "offer": offers[0]["offer"]["id"]}
 
     def close(self) -> None:
         self._http.close()
 
     def do(self, who: str, method: str, path: str, body: Document | None = None, *, match: str = "") -> httpx.Response:
         """An order of somebody; the same key in both markets. match : the version that is meant (If-Match)."""
-        sent = {"Authorization": self._tokens[who], "Idempotency-Key": f"{who} {method} {path} {body}"[:200]}
+        key = hashlib.sha256(f"{who} {method} {path} {body}".encode()).hexdigest()
+        sent = {"Authorization": self._tokens[who], "Idempotency-Key": key, "X-Request-ID": "asked"}
         if match:
             sent["If-Match"] = match
         return self._http.request(method, path, json=body, headers=sent)
 
     def own(self, method: str, path: str, body: Document | None = None, *, match: str = "") -> httpx.Response:
         """The same of the first aggregator; the answer counts as something that it was told."""
-        answer = self.do("first", method, f"/v1/auctions/{self.auction}{path}", body, match=match)
+        answer = self.do("first", method, path, body, match=match)
         self._keep(f"{method} {path}", answer)
         return answer
 
     def read_everything(self, ids: dict[str, list[str]]) -> None:
         """By every GET, for every one of some ids, whole and page by page."""
         for path in self.gets:
-            parameters = re.findall(r"\{(\w+)\}", path)
-            for values in _choices(ids, parameters):
-                url: str | None = path.format(**values)
-                self._keep(f"GET {url}", self.do("first", "GET", f"{url}"))
-                url = f"{url}?limit=1"
-                while url:
-                    answer = self.do("first", "GET", url)
-                    self._keep(f"GET {url}", answer)
-                    url = answer.links.get("next", {}).get("url")
+            for query in QUERIES.get(path, ("",)):
+                asked = f"{path}?{query}" if query else path
+                for values in _choices(ids, re.findall(r"\{(\w+)\}", asked)):
+                    self._read(asked.format(**values))
+
+    def heard(self, path: str) -> list[bytes]:
+        """The lines of a stream of events up to the one that says that the auction is published."""
+        lines: list[bytes] = []
+        headers = {"Authorization": self._tokens["first"], "Last-Event-ID": "start"}
+        with self._http.stream("GET", path, headers=headers) as answer:
+            for line in answer.iter_lines():
+                lines.append(self._plain(line.encode()))
+                if line.startswith("data:") and "auction.published" in line and self.auction in line:
+                    break
+        return lines
+
+    def _read(self, path: str) -> None:
+        answer = self.do("first", "GET", path)
+        self._keep(f"GET {path}", answer)
+        is_list = answer.content.startswith(b"[")
+        url = f"{path}{'&' if '?' in path else '?'}limit=1" if is_list else None
+        while url:
+            answer = self.do("first", "GET", url)
+            self._keep(f"GET {url}", answer)
+            url = answer.links.get("next", {}).get("url")
 
     def _keep(self, asked: str, answer: httpx.Response) -> None:
-        headers = tuple(each for each in answer.headers.multi_items() if each[0] != "date")
-        self.told.append((asked, answer.status_code, headers, answer.content))
+        headers = [
+            (name, self._plain(value.encode())) for name, value in answer.headers.multi_items() if name != "date"
+        ]
+        asked = self._plain(asked.encode()).decode()
+        self.told.append((asked, answer.status_code, tuple(headers), self._plain(answer.content)))
+
+    def _plain(self, said: bytes) -> bytes:
+        """What was said, with everything random in it named by the order in which it was first heard of."""
+        names = self._events
+        said = _CURSOR.sub(lambda found: base64.urlsafe_b64decode(unquote_to_bytes(found[0])), said)
+        said = _EVENT.sub(lambda found: names.setdefault(found[0], b"event %d" % len(names)), said)
+        return _HASH.sub(b"hash", said)
 
     def _token(self, made: Credentials) -> str:
         with UnitOfWork(self.engine) as work:
@@ -123,9 +223,9 @@ def place(folder: Path) -> Iterator[Place]:
     folder.mkdir()
     engine = open_engine(f"sqlite:///{folder / 'market.db'}")
     migrate(engine)
-    clock = SimulatedClock(NOON)
+    clock = SimulatedClock(EARLIER - DAY)
     settings = SETTINGS.model_copy(update={"public_url": "http://market"})
-    app = create_app(settings, clock=clock, engine=engine, watch_gates=False, new_id=seeded_ids(8))
+    app = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=seeded_ids(8))
     gets = [
         each.path
         for each in iter_route_contexts(app.routes)
@@ -146,65 +246,89 @@ def offer(number: int) -> Document:
 
 
 def rival(market: Place) -> Callable[[], None]:
-    """Offers ever more, replaces, withdraws, and is refused."""
+    """Offers ever more, replaces, withdraws, and is refused; and does whatever else an aggregator can do."""
     auction, counted = f"/v1/auctions/{market.auction}", iter(range(1_000))
     standing: list[str] = []
 
+    def do(status: int, method: str, path: str, body: Document | None = None, *, match: str = "") -> Any:
+        answer = market.do("rival", method, path, body, match=match)
+        assert answer.status_code == status, (method, path, answer.text)
+        return answer.json() if answer.content else None
+
     def act() -> None:
         number = next(counted)
-        buses = [{"bus": "far", "power_w": [9_000 + number, 9_000]}]
-        assert market.do("rival", "PUT", f"{auction}/baseline", {"buses": buses}).status_code == 200
+        do(200, "PUT", f"{auction}/baseline", {"buses": [{"bus": "far", "power_w": [9_000 + number, 9_000]}]})
         for each in range(3):
-            answer = market.do("rival", "POST", f"{auction}/offers", offer(10 * number + each))
-            assert answer.status_code == 201
-            standing.append(answer.json()["offer"]["id"])
+            receipt = do(201, "POST", f"{auction}/offers", offer(10 * number + each))
+            standing.append(receipt["offer"]["id"])
         path = f"{auction}/offers/{standing[-1]}"
-        assert market.do("rival", "PUT", path, offer(500 + number), match='"1"').status_code == 200
-        assert market.do("rival", "DELETE", path, match='"2"').status_code == 204
-        elsewhere = {**OFFER, "bus": "nowhere"}
-        assert market.do("rival", "POST", f"{auction}/offers", elsewhere).status_code == 422
+        do(200, "PUT", path, offer(500 + number), match='"1"')
+        do(204, "DELETE", path, match='"2"')
+        do(422, "POST", f"{auction}/offers", {**OFFER, "bus": "nowhere"})
+        found = do(201, "POST", "/v1/resources", {**resource("north", "b"), "connection": f"rival-{number:010}"})
+        do(201, "POST", f"/v1/resources/{found['id']}/prequalifications", {"product": "plain_north"})
+        hour = {"network": "north", "bus": "far", "resolution": "PT1H", "power_w": [number]}
+        do(201, "POST", "/v1/meters/readings", {**hour, "start": (NOON - 3 * HOUR).isoformat()})
+        earlier = f"/v1/auctions/{market.earlier}"
+        do(201, "POST", f"{earlier}/disputes", {**DISPUTE, "reason": f"the meter was broken, {number}"})
+        buses = [{"bus": "far", "power_w": [12_000 + number, 12_000]}]
+        do(201, "POST", f"{earlier}/readings", {"start": EARLIER.isoformat(), "buses": buses})
+        do(201, "POST", f"/v1/contracts/{market.owned['rival']['contract']}/acceptance", {"version": 1})
+        if number < MOST_WEBHOOKS - 1:
+            do(201, "POST", "/v1/webhooks", {"url": f"https://rival.example/{number}"})
 
     return act
 
 
 def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]) -> Told:
     """What the first aggregator is told until publication, and then. rival_offers : ids that it tries."""
-    auction = f"/v1/auctions/{market.auction}"
+    auction, tariff_of_north = f"/v1/auctions/{market.auction}", market.tariff
+    own, theirs = market.owned["first"], market.owned["rival"]
     mine: list[str] = []
 
     def look() -> None:
+        build_log(now=market.clock.now(), engine=market.engine)
+        both = {kind: [own[kind], theirs[kind], "none"] for kind in ("contract", "resource", "dispute", "webhook")}
         market.read_everything(
             {
-                "auction": [market.auction, "auc_none"],
-                "offer": [*mine, *rival_offers[:2], "off_none"],
+                **both,
+                "auction": [market.auction, market.earlier, "auc_none"],
+                "offer": [*mine, own["offer"], theirs["offer"], *rival_offers[:2], "off_none"],
                 "organisation": list(market.organisations.values()),
-                "name": ["north", "none"],
+                "network": ["north", "none"],
+                "product": ["plain_north", "none"],
+                "tariff": [tariff_of_north, "none"],
+                "name": ["none"],
             }
         )
 
     meanwhile()
     look()
-    market.own("PUT", "/baseline", {"buses": [{"bus": "far", "power_w": [10_000, 10_000]}]})
+    market.own("PUT", f"{auction}/baseline", {"buses": [{"bus": "far", "power_w": [10_000, 10_000]}]})
     meanwhile()
     for number in (1, 2):
-        mine.append(market.own("POST", "/offers", offer(number)).json()["offer"]["id"])
+        mine.append(market.own("POST", f"{auction}/offers", offer(number)).json()["offer"]["id"])
+        hour = {"network": "north", "bus": "far", "resolution": "PT1H", "power_w": [number]}
+        market.own("POST", "/v1/meters/readings", {**hour, "start": (NOON - 3 * HOUR).isoformat()})
         meanwhile()
+    market.own("POST", f"/v1/resources/{own['resource']}/prequalifications", {"product": "plain_north"})
+    market.own("POST", f"/v1/contracts/{own['contract']}/acceptance", {"version": 1})
     market.do("grid", "POST", f"{auction}/requests", LIMIT)
     market.do("grid", "POST", f"{auction}/requests", {**LIMIT, "import_limit_w": 19_000})
     market.clock.advance_to(NOON + timedelta(hours=1))
     look()
     meanwhile()
-    market.own("PUT", f"/offers/{mine[0]}", offer(3), match='"1"')
-    market.own("PUT", f"/offers/{mine[0]}", offer(4), match='"1"')
-    market.own("DELETE", f"/offers/{mine[1]}", match='"1"')
+    market.own("PUT", f"{auction}/offers/{mine[0]}", offer(3), match='"1"')
+    market.own("PUT", f"{auction}/offers/{mine[0]}", offer(4), match='"1"')
+    market.own("DELETE", f"{auction}/offers/{mine[1]}", match='"1"')
     for each in rival_offers[:2]:
-        market.own("DELETE", f"/offers/{each}", match='"1"')
-    market.own("POST", "/offers", {**OFFER, "bus": "nowhere"})
+        market.own("DELETE", f"{auction}/offers/{each}", match='"1"')
+    market.own("POST", f"{auction}/offers", {**OFFER, "bus": "nowhere"})
     look()
     meanwhile()
     market.clock.advance_to(GATE)
     look()
-    market.own("POST", "/offers", offer(5))
+    market.own("POST", f"{auction}/offers", offer(5))
 
     def clear(case: Case, options: Options) -> Result:
         look()  # the gate has closed, the solver works
@@ -218,7 +342,7 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, Told]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
     """What the first aggregator is told alone, and beside a rival."""
     folder = tmp_path_factory.mktemp("markets")
     with place(folder / "beside a rival") as market:
@@ -226,21 +350,49 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, Told]:
         act()
         path = f"/v1/auctions/{market.auction}/offers"
         known = [each["offer"]["id"] for each in market.do("rival", "GET", path).json()]
-        beside = played(market, act, known)
+        beside = (*played(market, act, known), heard(market))
     with place(folder / "alone") as market:
-        alone = played(market, lambda: None, known)
+        alone = (*played(market, lambda: None, known), heard(market))
     return alone, beside
 
 
-def test_nothing_that_an_aggregator_reads_before_publication_depends_on_its_rival(told: tuple[Told, Told]) -> None:
-    (alone, _), (beside, _) = told
+def heard(market: Place) -> list[bytes]:
+    """What the first aggregator, and a visitor of the auction's page, heard until publication."""
+    return [*market.heard("/v1/events"), *market.heard(f"/auctions/{market.auction}/events")]
+
+
+def test_nothing_that_an_aggregator_reads_before_publication_depends_on_its_rival(told: tuple[Played, Played]) -> None:
+    (alone, _, _), (beside, _, _) = told
     assert [each[:2] for each in alone] == [each[:2] for each in beside]
     for one, other in zip(alone, beside, strict=True):
         assert one == other, one[0]
 
 
-def test_the_comparison_sees_a_rival_once_the_result_is_published(told: tuple[Told, Told]) -> None:
-    (_, alone), (_, beside) = told
+def test_nothing_that_an_aggregator_hears_before_publication_depends_on_its_rival(told: tuple[Played, Played]) -> None:
+    (_, _, alone), (_, _, beside) = told
+    types = {line for line in alone if line.startswith(b"event: ")}
+    assert {b"event: auction.opened", b"event: statement.issued", b"event: auction.published"} <= types
+    assert alone == beside
+
+
+def test_the_script_reads_something_of_every_route(told: tuple[Played, Played]) -> None:
+    """Of every kind of thing that the first aggregator owns it reads its own: an empty market has no secrets."""
+    (alone, _, _), _ = told
+    read = {
+        re.sub(r"(_[0-9a-f]{20}|\?.*)", "", asked)
+        for asked, status, _, body in alone
+        if status == 200 and body != b"[]"
+    }
+    wanted = """
+        contracts contracts/con resources/res resources/res/prequalifications webhooks/whk/deliveries meters/readings
+        reliability auctions/auc/disputes/dis auctions/auc/statements auctions/auc/quality tariffs/tar/prices
+        audit/heads audit/inclusion audit/consistency
+    """
+    assert {f"GET /v1/{each}" for each in wanted.split()} <= read
+
+
+def test_the_comparison_sees_a_rival_once_the_result_is_published(told: tuple[Played, Played]) -> None:
+    (_, alone, _), (_, beside, _) = told
     changed = {one[0] for one, other in zip(alone, beside, strict=False) if one != other}
     assert any(each.endswith("/book") for each in changed)
     assert any(each.endswith("/result") for each in changed)

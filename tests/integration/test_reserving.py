@@ -18,6 +18,7 @@ from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.product import Product, Tolerances
+from api_spec.quality import DeliveryQuality, ServiceAttributes
 from api_spec.resource import ResourceTerms
 from api_spec.result import Result
 from market.clearing import clear
@@ -87,10 +88,27 @@ def opened(engine: Engine, product: Product, gate: datetime) -> Auction:
     return auction
 
 
-def apply_for(resource: str, product: str, work: UnitOfWork, **record: Any) -> Prequalification:
+def apply_for(resource: str, product: str, work: UnitOfWork) -> Prequalification:
     terms = PrequalificationTerms(product=product)
-    checked = prequalifying.check(resource, terms, participant="agg", work=work, **record)
+    checked = prequalifying.check(resource, terms, participant="agg", work=work)
     return prequalifying.apply_for(resource, terms, checked, participant="agg", now=NOON, work=work)
+
+
+def record_delivery(auction: str, delivered_wh: int, work: UnitOfWork, *, version: int) -> None:
+    """What came of one delivery of 8 kWh, as it was settled and corrected."""
+    quality = DeliveryQuality(
+        auction=auction,
+        participant="agg",
+        bus="far",
+        version=version,
+        recorded_at=NOON,
+        ordered_wh=8_000,
+        delivered_wh=delivered_wh,
+        accuracy=delivered_wh / 8_000,
+        resolution=timedelta(hours=1),
+        by_market=ServiceAttributes(),
+    )
+    work.deliveries.record(quality, network="street", delivered_at=NOON)
 
 
 def failing(case: Case, options: Options) -> Result:
@@ -147,9 +165,12 @@ def test_availability_waits_for_the_end_and_for_auctions_that_call_on_it(engine:
         assert work.reservations.statements(reserving.id) == []
         assert work.auctions.get(reserving.id).state == "published"
     clear_auction(activating.id, now=DELIVERY.end, engine=engine)
-    settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
-    with pytest.raises(WrongState):
-        settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
+    settled = settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
+    with UnitOfWork(engine) as work:
+        transfers = work.money.transfers(reserving.id)
+    assert settle_auction(reserving.id, now=DELIVERY.end + timedelta(hours=1), engine=engine) == settled
+    with UnitOfWork(engine) as work:
+        assert work.money.transfers(reserving.id) == transfers, "settled twice is settled once"
 
 
 def test_a_clearing_that_is_repeated_after_a_crash_records_reservations_once(engine: Engine) -> None:
@@ -205,6 +226,7 @@ def test_awards_are_answered_after_publication_until_settlement(engine: Engine) 
 
 
 def test_a_resource_and_its_applications_belong_to_their_organisations(engine: Engine) -> None:
+    """One delivery of half of what was ordered leaves a reliability of (2 x 8 + 4) / (2 x 8 + 8) = 0.833."""
     terms = ResourceTerms(
         connection="9f86d081884c7d65",
         network="street",
@@ -214,6 +236,7 @@ def test_a_resource_and_its_applications_belong_to_their_organisations(engine: E
         increasable_w=0,
     )
     mine: Any = {"participant": "agg", "now": NOON}
+    past = opened(engine, DAY, SECOND_GATE)
     with UnitOfWork(engine) as work:
         prequalifying.register_product(
             DAY.model_copy(update={"tolerances": Tolerances(min_reliability=0.9)}), owner="dso", now=NOON, work=work
@@ -230,11 +253,16 @@ def test_a_resource_and_its_applications_belong_to_their_organisations(engine: E
             apply_for(resource.id, "dya", work)
         with pytest.raises(NotFound):
             apply_for(other.id, "day", work)
-        unreliable = {("agg", "far"): 0.5}
-        refused = apply_for(resource.id, "day", work, reliability=unreliable)
+        record_delivery(past.id, 4_000, work, version=1)
+        refused = apply_for(resource.id, "day", work)
         assert refused.state == "refused"
+        (finding,) = refused.findings
+        assert finding.check == "reliability"
+        assert finding.value == pytest.approx(20 / 24) and finding.bound == 0.9
+        assert finding.detail == "reliability: the resource has 0.833333, the product asks for 0.9 or more"
+        record_delivery(past.id, 8_000, work, version=2)
         applied = apply_for(resource.id, "day", work)
-        assert applied.state == "applied", "a refused one can apply again"
+        assert applied.state == "applied", "a refused one can apply again, once a correction has mended its record"
         confirmed = DecisionTerms(answer="confirmed")
         with pytest.raises(NotFound):
             prequalifying.decide(applied.id, confirmed, version=1, dso="next", now=NOON, work=work)

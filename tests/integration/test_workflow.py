@@ -1,6 +1,7 @@
 """The life of an auction through the workflow, on a real database: request to settled statement."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
-from api_spec.organisation import Organisation, OrganisationTerms
+from api_spec.organisation import Organisation, OrganisationTerms, Role
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.result import Result
@@ -34,10 +35,12 @@ from market.errors import (
     TokenRefused,
 )
 from market.ledger.transfers import balances
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
 from market.workflow import ordering
 from market.workflow.clearing import clear_auction, due_auctions
 from market.workflow.identity import authenticate, bootstrap_operator, register_organisation
+from market.workflow.outcome import WITHHELD, visible_auction
+from market.workflow.public import all_auctions, public_auction
 from market.workflow.settling import settle_auction, submit_reading
 from tests.small_cases import bus, line
 
@@ -230,6 +233,78 @@ def test_an_auction_that_cannot_be_cleared_fails_with_the_reason_and_publishes_n
     with UnitOfWork(engine) as work:
         assert work.auctions.published(auction.id) is None
         assert work.money.transfers(auction.id) == []
+
+
+def test_why_clearing_failed_is_for_the_dso_and_operators(engine: Engine, auction: Auction) -> None:
+    """4 kW are missing with no offer in the book; with one of 3 kW it would be 1: who reads that knows the offer."""
+    with UnitOfWork(engine) as work:
+        ordering.submit_request(auction.id, request(max_price_eur_per_mwh=None), dso="dso", now=NOON, work=work)
+        work.commit()
+    failed = clear_auction(auction.id, now=GATE, engine=engine)
+    readers: dict[str, Role] = {"dso": "dso", "market": "operator", "agg": "aggregator", "next": "dso"}
+    told = {
+        name: visible_auction(failed, who=Organisation(id=name, name=name, role=role)).failure
+        for name, role in readers.items()
+    }
+    with UnitOfWork(engine, reading=True) as work:
+        told["page"] = public_auction(auction.id, work=work).auction.failure
+        (listed,) = all_auctions(work=work)
+
+    assert told["dso"] == told["market"] == failed.failure and "4.0 kW" in (failed.failure or "")
+    assert {told["agg"], told["next"], told["page"], listed.failure} == {WITHHELD}
+
+
+def test_a_bus_with_a_standing_offer_stays_in_the_baseline(engine: Engine, auction: Auction) -> None:
+    def nominate(*buses: str) -> None:
+        nomination = BaselineNomination(buses=tuple(BusPower(bus=each, power_w=(9_000, 9_000)) for each in buses))
+        with UnitOfWork(engine) as work:
+            ordering.nominate_baseline(auction.id, nomination, participant="agg", now=NOON, work=work)
+            work.commit()
+
+    with UnitOfWork(engine) as work:
+        standing = ordering.submit_offer(auction.id, offer(), participant="agg", now=NOON, work=work)
+        work.commit()
+    nominate("far", "s")
+    for without in ((), ("s",)):
+        with pytest.raises(
+            NotAdmitted, match=f'/buses: leaves out bus "far", where offer "{standing.offer.id}" stands'
+        ):
+            nominate(*without)
+    with UnitOfWork(engine) as work:
+        assert work.orders.nominated_buses(auction.id, "agg") == {"far", "s"}, "a refused one changes nothing"
+        ordering.withdraw_offer(auction.id, standing.offer.id, version=1, participant="agg", now=NOON, work=work)
+        work.commit()
+    nominate("s")
+
+
+def test_an_offer_and_a_baseline_without_its_bus_do_not_both_come_in(engine: Engine, auction: Auction) -> None:
+    """Ten times at once: whichever comes first, the other one is refused."""
+    whole = BaselineNomination(buses=(BusPower(bus="far", power_w=(10_000, 10_000)),))
+
+    def admitted(order: Callable[[UnitOfWork], object]) -> bool:
+        try:
+            transact(engine, order)
+        except (NotAdmitted, BaselineMissing):
+            return False
+        return True
+
+    for _ in range(10):
+        orders: list[Callable[[UnitOfWork], object]] = [
+            lambda work: ordering.submit_offer(auction.id, offer(), participant="agg", now=NOON, work=work),
+            lambda work: ordering.nominate_baseline(
+                auction.id, BaselineNomination(buses=()), participant="agg", now=NOON, work=work
+            ),
+        ]
+        with ThreadPoolExecutor() as pool:
+            assert sum(pool.map(admitted, orders)) == 1
+        with UnitOfWork(engine) as work:
+            for each in work.orders.offers(auction.id, participant="agg"):
+                if each.state == "active":
+                    ordering.withdraw_offer(
+                        auction.id, each.offer.id, version=each.version, participant="agg", now=NOON, work=work
+                    )
+            ordering.nominate_baseline(auction.id, whole, participant="agg", now=NOON, work=work)
+            work.commit()
 
 
 def test_settlement_waits_for_the_end_of_delivery_and_for_readings(engine: Engine, auction: Auction) -> None:

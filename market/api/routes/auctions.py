@@ -11,7 +11,7 @@ from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
 from market.errors import NotFound
-from market.workflow import ordering
+from market.workflow import ordering, outcome
 from market.workflow.clearing import clear_auction
 from market.workflow.matching import match_auction
 from market.workflow.settling import settle_auction
@@ -29,13 +29,13 @@ def register_network(network: Network, who: Dso, world: WorldOf, key: Idempotenc
     )  # fmt: skip
 
 
-@router.get("/networks/{name}")
-def network(name: str, who: DsoOrOperator, world: WorldOf) -> Network:
+@router.get("/networks/{network}")
+def one_network(network: str, who: DsoOrOperator, world: WorldOf) -> Network:
     """A registered network; a DSO sees its own."""
     with world.reading() as work:
-        found, owner = work.participants.network(name)
+        found, owner = work.participants.network(network)
     if who.role == "dso" and owner != who.id:
-        raise NotFound("network", name)
+        raise NotFound("network", network)
     return found
 
 
@@ -56,14 +56,14 @@ def auctions(who: Anyone, world: WorldOf, page: PageOf, state: AuctionState | No
         found = work.auctions.page(after=page.number(), limit=page.limit + 1, state=state)
     if len(found) > page.limit:
         page.link_next(str(found[page.limit - 1][0]))
-    return [auction for _, auction in found[: page.limit]]
+    return [outcome.visible_auction(auction, who=who) for _, auction in found[: page.limit]]
 
 
 @router.get("/auctions/{auction}")
 def one_auction(auction: str, who: Anyone, world: WorldOf) -> Auction:
     """One auction."""
     with world.reading() as work:
-        return work.auctions.get(auction)
+        return outcome.visible_auction(work.auctions.get(auction), who=who)
 
 
 @router.put("/auctions/{auction}/forecast")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api_spec.audit import ConsistencyProof, InclusionProof, TreeHead
-from market.api.auth import Anyone
+from market.api.auth import Anyone, Proving
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.world import WorldOf
@@ -36,7 +36,7 @@ def heads(who: Anyone, world: WorldOf, page: PageOf) -> list[TreeHead]:
 
 @router.get("/inclusion")
 def inclusion(
-    who: Anyone, world: WorldOf, kind: auditing.Provable, auction: Name, offer: Name | None = None
+    who: Proving, world: WorldOf, kind: auditing.Provable, auction: Name, offer: Name | None = None
 ) -> InclusionProof:
     """That one's own offer, award or statement is in the log as it stands; of a statement, `offer` is left out."""
     with world.reading() as work:

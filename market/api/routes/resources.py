@@ -36,38 +36,38 @@ def products(who: Anyone, world: WorldOf, page: PageOf) -> list[Product]:
         return page.of(work.catalogue.all(), lambda each: each.name)
 
 
-@router.get("/products/{name}")
-def product(name: str, who: Anyone, world: WorldOf) -> Product:
+@router.get("/products/{product}")
+def one_product(product: str, who: Anyone, world: WorldOf) -> Product:
     """One product."""
     with world.reading() as work:
-        return work.catalogue.get(name)
+        return work.catalogue.get(product)
 
 
-@router.put("/networks/{name}/reference-load")
-def set_reference_load(name: str, load: ReferenceLoad, who: Dso, world: WorldOf) -> ReferenceLoad:
+@router.put("/networks/{network}/reference-load")
+def set_reference_load(network: str, load: ReferenceLoad, who: Dso, world: WorldOf) -> ReferenceLoad:
     """Set or replace what one's network carries without the resources that ask to be admitted."""
-    return world.write(lambda work: prequalifying.set_reference_load(name, load, dso=who.id, work=work))
+    return world.write(lambda work: prequalifying.set_reference_load(network, load, dso=who.id, work=work))
 
 
-@router.get("/networks/{name}/reference-load")
-def reference_load(name: str, who: DsoReading, world: WorldOf) -> ReferenceLoad:
+@router.get("/networks/{network}/reference-load")
+def reference_load(network: str, who: DsoReading, world: WorldOf) -> ReferenceLoad:
     """What one's network carries without the resources that ask to be admitted."""
     with world.reading() as work:
-        return prequalifying.reference_load(name, dso=who.id, work=work)
+        return prequalifying.reference_load(network, dso=who.id, work=work)
 
 
-@router.get("/networks/{name}/resources")
-def network_resources(name: str, who: DsoReading, world: WorldOf) -> tuple[BusCapacity, ...]:
+@router.get("/networks/{network}/resources")
+def network_resources(network: str, who: DsoReading, world: WorldOf) -> tuple[BusCapacity, ...]:
     """Resources on one's network, summed per bus, phase and capability."""
     with world.reading() as work:
-        return prequalifying.network_resources(name, dso=who.id, work=work)
+        return prequalifying.network_resources(network, dso=who.id, work=work)
 
 
-@router.get("/networks/{name}/prequalifications")
-def network_prequalifications(name: str, who: DsoReading, world: WorldOf, page: PageOf) -> list[Prequalification]:
+@router.get("/networks/{network}/prequalifications")
+def network_prequalifications(network: str, who: DsoReading, world: WorldOf, page: PageOf) -> list[Prequalification]:
     """Applications on one's network."""
     with world.reading() as work:
-        found = prequalifying.network_prequalifications(name, dso=who.id, work=work)
+        found = prequalifying.network_prequalifications(network, dso=who.id, work=work)
         return page.of(found, lambda each: each.id)
 
 

@@ -42,11 +42,11 @@ def register(terms: TariffTerms, who: Dso, world: WorldOf, key: IdempotencyKey) 
     )  # fmt: skip
 
 
-@router.get("/networks/{name}/tariffs")
-def of_network(name: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Tariff]:
+@router.get("/networks/{network}/tariffs")
+def of_network(network: str, who: Anyone, world: WorldOf, page: PageOf) -> list[Tariff]:
     """The tariffs of a network."""
     with world.reading() as work:
-        return page.of(steps.network_tariffs(name, work=work), lambda each: each.id)
+        return page.of(steps.network_tariffs(network, work=work), lambda each: each.id)
 
 
 @router.get("/tariffs/{tariff}")
