@@ -168,8 +168,9 @@ class AuditLog:
         return self._own(row, None if row is None else row.participant, participant, "offer", offer)
 
     def award(self, auction: str, offer: str, *, participant: str | None) -> WitnessedRow:
-        """An offer's award; NotFound, also where it is not the participant's (None: anybody's)."""
-        row = self._session.get(AwardRow, (auction, offer))
+        """An offer's newest award; NotFound, also where it is not the participant's (None: anybody's)."""
+        query = select(AwardRow).where(AwardRow.auction == auction, AwardRow.offer == offer)
+        row = self._session.exec(query.order_by(col(AwardRow.version).desc())).first()
         return self._own(row, None if row is None else row.participant, participant, "award", offer)
 
     def statement(self, auction: str, *, participant: str) -> WitnessedRow:
