@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import TypeAdapter
+
 from api_spec.auction import AuctionTerms
 from api_spec.case import Injection
 from api_spec.client import MarketClient
@@ -19,7 +21,6 @@ from api_spec.product import Product
 from api_spec.resource import ReferenceLoad, ResourceTerms, pseudonym
 from api_spec.tariffs import TariffTerms
 from api_spec.webhooks import WebhookTerms
-from pydantic import TypeAdapter
 from tests.contracted import bilateral
 from tests.running_market import RunningMarket
 from tests.street_auction import DELIVERY, LIMIT, Street, open_street
@@ -64,7 +65,9 @@ async def everything(market: RunningMarket) -> AsyncIterator[Everything]:
         settled = {"auction": street.auction, "request": request.request.id, "offer": offer.offer.id}
         await street.clear(market)
         await street.settle(market)
-        claim = DisputeTerms(version=1, lines=(LineId(bus="far", start=DELIVERY.start),), reason="the meter stood still")
+        claim = DisputeTerms(
+            version=1, lines=(LineId(bus="far", start=DELIVERY.start),), reason="the meter stood still"
+        )
         dispute = await own.open_dispute(street.auction, claim)
         ids = {**settled, "dispute": dispute.id, **await _standing(street, operator)}
         delivery = {"webhook": webhooks[0].id, "delivery": await _delivery(own, webhooks[0].id)}

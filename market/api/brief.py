@@ -64,5 +64,5 @@ def _stopping(schema: Any) -> Any:
     if schema.get("type") in _LISTS:
         walked["fail_fast"] = True
     if schema.get("type") == "model-fields":
-        return core_schema.no_info_before_validator_function(_few_members, walked)  # type: ignore[arg-type]
+        return core_schema.no_info_before_validator_function(_few_members, walked)
     return walked

@@ -53,9 +53,7 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_market_url: s
 
 
 def known(folder: Path, database_url: str | None) -> Iterator[Known]:
-    with running_market(
-        folder, now=NOON, settings=SETTINGS, send_webhooks=True, database_url=database_url
-    ) as market:
+    with running_market(folder, now=NOON, settings=SETTINGS, send_webhooks=True, database_url=database_url) as market:
         yield asyncio.run(_known(market))
 
 
