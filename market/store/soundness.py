@@ -54,10 +54,11 @@ def _ledger(connection: Connection) -> list[str]:
         UNION ALL SELECT auction, debit, -amount_eur FROM transfer
     """
     sums = f"SELECT auction, sum(amount) FROM ({entries}) AS entry GROUP BY auction HAVING sum(amount) <> 0"
-    kept = """
-        SELECT auction.id, sum(amount_eur) FROM transfer JOIN auction ON auction.id = transfer.auction
+    reserved = "sum(CASE stage WHEN 'pending' THEN amount_eur ELSE -amount_eur END)"
+    kept = f"""
+        SELECT auction.id, {reserved} FROM transfer JOIN auction ON auction.id = transfer.auction
         WHERE auction.state = 'settled' AND stage IN ('pending', 'voided')
-        GROUP BY auction.id HAVING sum(amount_eur) <> 0
+        GROUP BY auction.id HAVING {reserved} <> 0
     """
     return [
         *(f"the ledger of {auction} sums to {amount}e-4 EUR" for auction, amount in connection.execute(text(sums))),

@@ -125,7 +125,7 @@ async def test_a_served_market_builds_its_log_by_itself(tmp_path: Path) -> None:
                     break
                 await asyncio.sleep(0.1)
             head = await operator.audit_head()
-    assert (head.number, head.size) == (1, 1), "one organisation, the operator"
+    assert (head.number, head.size) == (1, 2), "one organisation, the operator, and its client"
     assert signature_holds(head)
 
 
@@ -160,8 +160,9 @@ async def test_the_command_verifies_a_market_while_it_runs(
 
     status, told = await flexmarket(tmp_path, "verify", "--head", str(kept))
 
-    # 4 organisations, network, auction, request; then 2 baselines and 2 offers. The forecast changed the auction once.
-    assert (status, told) == (0, "11 rows, 0 deleted; 8 leaves in the log, 4 to be built in; 1 heads; 0 defects\n")
+    # 4 organisations with a client each, network, auction, request; then 2 baselines and 2 offers. The forecast changed
+    # the auction once.
+    assert (status, told) == (0, "15 rows, 0 deleted; 12 leaves in the log, 4 to be built in; 1 heads; 0 defects\n")
 
     engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
     with engine.begin() as connection:

@@ -193,7 +193,7 @@ async def test_a_settled_auction_comes_back_with_its_ledger(
         back_up(engine, tmp_path / "market.backup", postgres_bin=programs)
         with UnitOfWork(engine) as work:
             transfers = work.money.transfers(street.auction)
-    assert len(transfers) == 3
+    assert {each.stage for each in transfers} == {"pending", "voided", "posted"}
 
     with opened(second) as engine:
         restore(tmp_path / "market.backup", engine, postgres_bin=programs)

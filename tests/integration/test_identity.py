@@ -116,7 +116,7 @@ def test_the_server_says_where_tokens_are_given_and_gives_them_by_form_or_basic(
     )
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    everything = "manage_clients read_accounts read_market read_orders write_offers write_readings"
+    everything = "manage_clients read_accounts read_market read_orders write_accounts write_offers write_readings"
     assert (answer.json()["scope"], answer.json()["expires_in"]) == (everything, 900)
 
 
@@ -367,7 +367,7 @@ def test_a_market_that_checks_many_secrets_says_when_to_come_again(homes: Desk) 
 def test_a_market_without_an_operator_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEXMARKET_DATABASE_URL", f"sqlite:///{tmp_path / 'm.db'}")
     monkeypatch.setenv("FLEXMARKET_PORT", "0")
-    monkeypatch.setattr(running, "serve_until_stopped", lambda _, listening: listening.close())
+    monkeypatch.setattr(running, "serve_until_stopped", lambda _, listening, **__: listening.close())
     told = 'flexmarket operator create "NAME"'
 
     assert told in CliRunner().invoke(cli.app, ["serve"]).stdout
