@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 Place: TypeAlias = tuple[str | int, ...]
 
 MOST_DEFECTS = 20
+_MOST_COMPARED = 1_000
 
 
 class Defect(NamedTuple):
@@ -21,13 +22,13 @@ class Defect(NamedTuple):
 
 
 def refuse(title: str, defects: Iterable[tuple[Place, str]]) -> None:
-    """Raise a ValidationError that names every defect at its own place; nothing where there are none.
+    """Raise a ValidationError that names the first defects, each at its own place; nothing where there are none.
 
     Raised inside a model validator, the places are taken relative to that model and merged with the field errors.
     """
     errors: list[InitErrorDetails] = [
         {"type": PydanticCustomError("inconsistent", "{reason}", {"reason": reason}), "loc": place, "input": None}
-        for place, reason in defects
+        for place, reason in islice(defects, MOST_DEFECTS)
     ]
     if errors:
         raise ValidationError.from_exception_data(title, errors)
@@ -35,7 +36,8 @@ def refuse(title: str, defects: Iterable[tuple[Place, str]]) -> None:
 
 def unknown(what: str, name: str, among: Sequence[str], where: str) -> str:
     """Sentence for a reference that leads nowhere, with the nearest name that exists."""
-    near = get_close_matches(name, among, n=1)
+    # Looking for a similar name costs a millisecond for a thousand of them.
+    near = get_close_matches(name, among, n=1) if len(among) <= _MOST_COMPARED else ()
     hint = f' (did you mean "{near[0]}"?)' if near else ""
     return f'no {what} "{name}" {where}{hint}'
 

@@ -1,7 +1,7 @@
 """The wire form of a distribution network: buses, lines, transformers and one ideal source, in SI units."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -122,18 +122,35 @@ class Network(Message):
         return self
 
 
-def _defects(network: Network) -> list[tuple[Place, str]]:
-    found: list[tuple[Place, str]] = []
-    names = network.bus_ids
+def _defects(network: Network) -> Iterator[tuple[Place, str]]:
+    """What is wrong, found one by one: who asks for the first few pays for no more."""
+    wrong = False
+    for each in _wrong_names(network):
+        wrong = True
+        yield each
+    if wrong:
+        return
     nominal = {bus.id: bus.nominal_v for bus in network.buses}
+    for at, line in enumerate(network.lines):
+        if nominal[line.from_bus] != nominal[line.to_bus]:
+            yield ("lines", at), "a line cannot join buses of different nominal voltage"
+        yield from _phase_defects(line, at, network.phases)
+    for at in _unreached(network):
+        yield ("buses", at), "is not connected to the source"
+
+
+def _wrong_names(network: Network) -> Iterator[tuple[Place, str]]:
+    """Names that stand twice, lead nowhere, or to one bus from both ends."""
+    names, known = network.bus_ids, frozenset(network.bus_ids)
     where = f'on network "{network.name}"'
-    found += [(("buses", at, "id"), f'bus "{name}" is there twice') for at, name in duplicates(names)]
+    for at, name in duplicates(names):
+        yield ("buses", at, "id"), f'bus "{name}" is there twice'
     lines = len(network.lines)
     for at, name in duplicates(network.element_ids):
         place: Place = ("lines", at, "id") if at < lines else ("transformers", at - lines, "id")
-        found.append((place, f'element "{name}" is there twice'))
-    if network.source.bus not in nominal:
-        found.append((("source", "bus"), unknown("bus", network.source.bus, names, where)))
+        yield place, f'element "{name}" is there twice'
+    if network.source.bus not in known:
+        yield ("source", "bus"), unknown("bus", network.source.bus, names, where)
     parts: tuple[tuple[str, Sequence[Element]], ...] = (
         ("lines", network.lines),
         ("transformers", network.transformers),
@@ -141,18 +158,10 @@ def _defects(network: Network) -> list[tuple[Place, str]]:
     for kind, elements in parts:
         for at, element in enumerate(elements):
             for end, bus in (("from", element.from_bus), ("to", element.to_bus)):
-                if bus not in nominal:
-                    found.append(((kind, at, end), unknown("bus", bus, names, where)))
+                if bus not in known:
+                    yield (kind, at, end), unknown("bus", bus, names, where)
             if element.from_bus == element.to_bus:
-                found.append(((kind, at, "to"), "both ends are at the same bus"))
-    if found:
-        return found
-    for at, line in enumerate(network.lines):
-        if nominal[line.from_bus] != nominal[line.to_bus]:
-            found.append((("lines", at), "a line cannot join buses of different nominal voltage"))
-        found += _phase_defects(line, at, network.phases)
-    found += [(("buses", at), "is not connected to the source") for at in _unreached(network)]
-    return found
+                yield (kind, at, "to"), "both ends are at the same bus"
 
 
 def _phase_defects(line: Line, at: int, phases: int) -> Iterable[tuple[Place, str]]:

@@ -17,6 +17,9 @@ _DURATION: Final = re.compile(r"P(\d{1,4}D)?(T(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)
 MAX_PERIODS: Final = 40_000
 
 
+_FIRST_YEAR, _LAST_YEAR = 1900, 3000
+
+
 def _aware(value: Any) -> Any:
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -36,11 +39,15 @@ def _duration(value: Any) -> Any:
 
 
 def _to_utc(value: datetime) -> datetime:
+    # A period can last 3 400 years; its end must be a time, too, and so must noon in every zone.
+    if not _FIRST_YEAR < value.year < _LAST_YEAR:
+        raise ValueError(f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
     return value.astimezone(UTC)
 
 
 Instant = Annotated[datetime, BeforeValidator(_aware), AfterValidator(_to_utc)]
-"""An instant; read with any offset, kept and written in UTC. Naive times and epoch numbers are refused."""
+"""An instant; read with any offset, kept and written in UTC. Naive times and epoch numbers are
+refused, and years that no market will see."""
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=31))]
 
 

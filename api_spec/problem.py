@@ -16,6 +16,7 @@ class ProblemType(StrEnum):
     INVALID_INPUT = "invalid-input"
     MALFORMED_JSON = "malformed-json"
     BODY_TOO_LARGE = "body-too-large"
+    BODY_TOO_SLOW = "body-too-slow"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNAUTHENTICATED = "unauthenticated"
     TOKEN_REFUSED = "token-refused"

@@ -16,7 +16,8 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME, which several workers can share.
-    max_body_bytes : larger bodies are refused unread. token_ttl : life of an access token. public_url : how clients
+    max_body_bytes : larger bodies are refused unread. body_within : how long a client may take to
+    send one. token_ttl : life of an access token. public_url : how clients
     reach this market, and its name in tokens; absent = as it was asked. local_zone : whose clock the pages show.
     clearing_limit : a clearing that takes longer is stopped, and its auction fails; absent = clearing runs in the
     market's own process and is not watched. cluster : scheduler of a Dask cluster that clears instead, such as
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535)
     runs_dir: Path = Path("runs")
     max_body_bytes: int = Field(default=4_000_000, ge=1_000)
+    body_within: timedelta = timedelta(seconds=20)
     token_ttl: timedelta = timedelta(minutes=15)
     public_url: str | None = None
     local_zone: ZoneInfo = ZoneInfo("Europe/Copenhagen")

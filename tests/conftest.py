@@ -41,6 +41,12 @@ def postgres_url(postgres: str) -> Iterator[str]:
     yield from new_postgres_database(postgres)
 
 
+@pytest.fixture(scope="module")
+def postgres_market_url(postgres: str) -> Iterator[str]:
+    """Address of a PostgreSQL database that the tests of one module share."""
+    yield from new_postgres_database(postgres)
+
+
 @pytest.fixture
 def migrated(database_url: str) -> Iterator[Engine]:
     """A new, migrated database of each kind."""

@@ -32,9 +32,10 @@ def running_market(
     watch_gates: bool = False,
     send_webhooks: bool = False,
     settings: Settings | None = None,
+    database_url: str | None = None,
 ) -> Iterator[RunningMarket]:
-    """Serve a new market from a database in `folder`."""
-    engine = open_engine(f"sqlite:///{folder / 'market.db'}")
+    """Serve a new market from an empty database, or from a file in `folder`."""
+    engine = open_engine(database_url or f"sqlite:///{folder / 'market.db'}")
     try:
         migrate(engine)
         clock = SimulatedClock(now)

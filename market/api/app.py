@@ -84,7 +84,7 @@ def create_app(
     app = FastAPI(title="flexmarket", version=version("flexmarket"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.world = world
     app.state.readiness = readiness = Readiness(checks_of(world))
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, within=settings.body_within)
     app.add_middleware(CrowdLimit, most=settings.most_at_once)
     app.add_middleware(Watched)  # the last one added is the outermost
     problems.install(app)

@@ -1,23 +1,34 @@
 """What comes in: bodies of bounded size, and JSON read strictly."""
 
+import asyncio
 import contextlib
 import json
 import math
+import re
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final, NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_spec.problem import Problem, ProblemType
 from market.api.answers import answer
+from market.api.brief import SMALL_BYTES, BadLargeBody, BriefReader
 from market.api.versions import unless_known
 from market.errors import Overloaded
 
-_DEEPEST = 40
-_PATIENCE = 10  # times the largest body, before the connection is closed on a client that goes on sending
+_DEEPEST: Final = 40
+_MOST_PARTS: Final = 300_000
+"""Lists and objects of one body: a reading of 100 000 buses has 200 000, and 16 000 three-phase lines, which fill 4 MB,
+have 150 000."""
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_PATIENCE: Final = 10  # times the largest body, before the connection is closed on a client that goes on sending
 
 
 class BadBody(HTTPException):
@@ -33,28 +44,29 @@ class BadBody(HTTPException):
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body that is too large, without keeping it."""
+    """ASGI middleware: answers 413 to a body that is too large, without keeping it, and 408 to one without end."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
-        """Wrap an app."""
-        self._app, self._max = app, max_bytes
+    def __init__(self, app: ASGIApp, *, max_bytes: int, within: timedelta) -> None:
+        """Wrap an app. within : from the end of a request's head to that of its body."""
+        self._app, self._max, self._within = app, max_bytes, within
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on while its body is small enough."""
+        """Pass the request on once its body is there."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body, size, more = b"", 0, True
-        while more and size <= _PATIENCE * self._max:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            size += len(message.get("body", b""))
-            # What is too large is read on without being kept: a client hears an answer only once it has sent all.
-            body = body + message.get("body", b"") if size <= self._max else b""
-            more = message.get("more_body", False)
-        if size > self._max:
-            await self._refuse(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._within.total_seconds()):
+                body = await self._whole(receive)
+        except TimeoutError:
+            detail = f"a body must be there within {self._within.total_seconds():g} s"
+            await self._refuse(ProblemType.BODY_TOO_SLOW, 408, detail)(scope, receive, send)
+            return
+        except ClientDisconnect:
+            return
+        if body is None:
+            detail = f"a body may have at most {self._max} bytes"
+            await self._refuse(ProblemType.BODY_TOO_LARGE, 413, detail)(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -63,9 +75,23 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = Problem.of(ProblemType.BODY_TOO_LARGE, 413, f"a body may have at most {self._max} bytes")
-        await answer(problem, {"Connection": "close"})(scope, receive, send)
+    async def _whole(self, receive: Receive) -> bytes | None:
+        """The body, or None where it is too large."""
+        parts, size, more = [], 0, True
+        while more and size <= _PATIENCE * self._max:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            # What is too large is read on without being kept: a client hears an answer only once it has sent all.
+            if size > self._max:
+                parts.clear()
+            more = message.get("more_body", False)
+        return b"".join(parts) if size <= self._max else None
+
+    def _refuse(self, kind: ProblemType, status: int, detail: str) -> Response:
+        return answer(Problem.of(kind, status, detail), {"Connection": "close"})
 
 
 class CrowdLimit:
@@ -90,8 +116,9 @@ class CrowdLimit:
         leaving.callback(self._leave)
 
         async def watched(message: Message) -> None:
-            # Nobody works on a stream between its events; how many there may be is the feed's to say.
-            if message["type"] == "http.response.start" and _is_stream(message):
+            # Nobody works on a stream between its events; how many there may be is the feed's to say. And a client
+            # that does not read its answer keeps nobody else out.
+            if _is_stream(message) or _is_last(message):
                 leaving.close()
             await send(message)
 
@@ -102,16 +129,29 @@ class CrowdLimit:
         self._inside -= 1
 
 
-def _is_stream(start: Message) -> bool:
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"])
+def _is_stream(message: Message) -> bool:
+    return message["type"] == "http.response.start" and any(
+        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
+    )
+
+
+def _is_last(message: Message) -> bool:
+    return bool(message["type"] == "http.response.body" and not message.get("more_body", False))
 
 
 class StrictRequest(Request):
-    """A request whose JSON is read without what JSON does not have: NaN, repeated names, lone surrogates."""
+    """A request whose JSON is read without what JSON does not have: NaN, repeated names, lone surrogates.
+
+    large : reads a large body as what it is to be, so that FastAPI has nothing left to check of it.
+    """
+
+    large: Callable[[Any], Any] | None = None
 
     async def json(self) -> Any:
         """The body as JSON; BadBody where it is not."""
-        return strict_json(await self.body())
+        body = await self.body()
+        value = strict_json(body)
+        return value if self.large is None or len(body) <= SMALL_BYTES else self.large(value)
 
 
 class StrictRoute(APIRoute):
@@ -125,23 +165,40 @@ class StrictRoute(APIRoute):
             media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if self.body_field is not None and media_type != "application/json":
                 raise BadBody(ProblemType.UNSUPPORTED_MEDIA_TYPE, 415, "the body must be application/json")
-            answer: Response = await handler(StrictRequest(request.scope, request.receive))
+            if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+                raise BadBody(ProblemType.INVALID_INPUT, 422, "an address has no NUL characters")
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                strict.large = self._large
+            try:
+                answer: Response = await handler(strict)
+            except BadLargeBody as failure:
+                raise failure.defects from failure
             return unless_known(request, answer)
 
         return strictly
+
+    def _large(self, value: Any) -> Any:
+        return self._brief.read(value)
+
+    @cached_property
+    def _brief(self) -> BriefReader:
+        assert self.body_field is not None
+        return BriefReader(self.body_field.field_info.annotation)
 
 
 def strict_json(body: bytes) -> Any:
     """JSON without leniency; BadBody with the reason."""
     try:
         text = body.decode()
-        if _depth(text) > _DEEPEST:
-            _refuse(f"is nested more than {_DEEPEST} deep")
+        _refuse_shape(text)
         value = json.loads(
             text, object_pairs_hook=_each_name_once, parse_constant=_refuse_constant, parse_float=_finite
         )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
+            if _NUL.search(text):
+                _refuse("has a NUL character, which PostgreSQL does not keep")
     except UnicodeError:
         _refuse("is not valid Unicode text")
     except json.JSONDecodeError as failure:
@@ -151,20 +208,22 @@ def strict_json(body: bytes) -> Any:
     return value
 
 
-def _depth(text: str) -> int:
-    """An upper bound of the nesting, without parsing."""
-    return min(text.count("[") + text.count("{"), _nesting(text))
+def _refuse_shape(text: str) -> None:
+    """Refuse what would be costly to parse, without parsing it: brackets within texts count, too."""
+    parts = text.count("[") + text.count("{")
+    if parts > _MOST_PARTS:
+        _refuse(f"has more than {_MOST_PARTS} lists and objects")
+    if parts > _DEEPEST and _is_deep(text):
+        _refuse(f"is nested more than {_DEEPEST} deep")
 
 
-def _nesting(text: str) -> int:
-    deepest = depth = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def _is_deep(text: str) -> bool:
+    depth = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -66,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _of_body)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(DataError, _of_value)
     for each in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(each, _of_database)
 
@@ -113,6 +114,12 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     kind = _HTTP.get(error.status_code, ProblemType.INVALID_INPUT)
     return answer(Problem.of(kind, error.status_code, str(error.detail)), dict(error.headers or {}))
+
+
+async def _of_value(request: Request, error: Exception) -> JSONResponse:
+    """A value that no column can hold, such as text with a NUL character in a form."""
+    log.warning("value", error=type(error).__name__)
+    return answer(Problem.of(ProblemType.INVALID_INPUT, 422, "a value is not one that can be kept"))
 
 
 async def _of_database(request: Request, error: Exception) -> JSONResponse:

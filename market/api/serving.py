@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from market.api.stopping import MarketServer, StoppingServer
+from market.api.timely import TimelyProtocol
 from market.errors import FlexmarketError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -46,7 +47,7 @@ def serve_until_stopped(api: FastAPI, listening: socket.socket, *, stop_within: 
 @contextlib.contextmanager
 def serving(api: FastAPI) -> Iterator[str]:
     """Serve on a free port of loopback; gives the address, and stops the server at the end."""
-    server = MarketServer(uvicorn.Config(api, log_config=None, access_log=False))
+    server = MarketServer(uvicorn.Config(api, http=TimelyProtocol, log_config=None, access_log=False))
     with listen(LOOPBACK, 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="market")
         thread.start()

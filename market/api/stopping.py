@@ -9,6 +9,7 @@ from datetime import timedelta
 import uvicorn
 from fastapi import FastAPI
 
+from market.api.timely import TimelyProtocol
 from market.ending import stopping_at_signals
 
 
@@ -32,7 +33,11 @@ class StoppingServer(MarketServer):
         """Serve an application; logs go where the market's go."""
         self._within = stop_within
         seconds = max(1, round(stop_within.total_seconds()))
-        super().__init__(uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=seconds))
+        super().__init__(
+            uvicorn.Config(
+                api, http=TimelyProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=seconds
+            )
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

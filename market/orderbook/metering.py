@@ -1,10 +1,11 @@
 """Meter readings: do they fit the auction, and which value counts in each period."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from api_spec.auction import Auction
-from api_spec.defects import Defect, unknown
+from api_spec.defects import MOST_DEFECTS, Defect, unknown
 from api_spec.metering import Reading, ReadingTerms
 from api_spec.period import MarketPeriod
 
@@ -20,18 +21,21 @@ def reading_defects(
     offset, rest = divmod(reading.start - delivery.start, delivery.resolution)
     if rest or not 0 <= offset < delivery.count:
         return (Defect("/start", "is not the start of a period of the delivery"),)
-    found = []
+    return tuple(islice(_bus_defects(reading, delivery, nominated, now=now), MOST_DEFECTS))
+
+
+def _bus_defects(
+    reading: ReadingTerms, delivery: MarketPeriod, nominated: Collection[str], *, now: datetime
+) -> Iterator[Defect]:
+    names = tuple(nominated)
     for at, each in enumerate(reading.buses):
         end = reading.start + len(each.power_w) * delivery.resolution
         if each.bus not in nominated:
-            found.append(
-                Defect(f"/buses/{at}/bus", unknown("baseline for bus", each.bus, tuple(nominated), "is yours"))
-            )
+            yield Defect(f"/buses/{at}/bus", unknown("baseline for bus", each.bus, names, "is yours"))
         if end > delivery.end:
-            found.append(Defect(f"/buses/{at}/power_w", "goes on after the end of delivery"))
+            yield Defect(f"/buses/{at}/power_w", "goes on after the end of delivery")
         elif end > now:
-            found.append(Defect(f"/buses/{at}/power_w", "has periods that are not over yet"))
-    return tuple(found)
+            yield Defect(f"/buses/{at}/power_w", "has periods that are not over yet")
 
 
 def metered(readings: Iterable[Reading], delivery: MarketPeriod) -> dict[tuple[str, str], tuple[int | None, ...]]:

@@ -6,64 +6,82 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from api_spec.client import MarketClient
 from api_spec.problem import Problem
 from market.api.spec import FOLDER
 from market.settings import Settings
+from tests.everything import everything
 from tests.running_market import RunningMarket, running_market
-from tests.street_auction import NOON, open_street
+from tests.street_auction import NOON
 
 ENDLESS: Final = ["/v1/events"]
 """What does not end by itself."""
+SETTINGS: Final = Settings(token_ttl=timedelta(days=4_000), webhooks_allow_private=True)
 _turns = count()
 schema = schemathesis.openapi.from_dict(json.loads((FOLDER / "openapi.json").read_text(encoding="utf-8"))).exclude(
     path=ENDLESS
+)
+often = settings(
+    max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
 @dataclass(frozen=True)
 class Known:
-    """A market with something in it: who may ask, and what there is, by the names of path parameters."""
+    """Who may ask, and what there is: ids by the names of path parameters, of a settled and of an open auction."""
 
     url: str
     bearers: tuple[str, ...]
-    ids: dict[str, str]
+    settled: dict[str, str]
+    open: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
-    folder = tmp_path_factory.mktemp("market")
-    with running_market(folder, now=NOON, settings=Settings(token_ttl=timedelta(days=2))) as market:
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
+    yield from known(tmp_path_factory.mktemp("market"), None)
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_market_url: str) -> Iterator[Known]:
+    yield from known(tmp_path_factory.mktemp("market"), postgres_market_url)
+
+
+def known(folder: Path, database_url: str | None) -> Iterator[Known]:
+    with running_market(folder, now=NOON, settings=SETTINGS, send_webhooks=True, database_url=database_url) as market:
         yield asyncio.run(_known(market))
 
 
 async def _known(market: RunningMarket) -> Known:
-    async with open_street(market) as street:
-        await street.ask()
-        await street.offer()
-        (request,) = await street.dso.requests(street.auction)
-        (offer,) = await street.aggregators[0].offers(street.auction)
-        clients: tuple[MarketClient, ...] = (street.operator, street.dso, street.aggregators[0])
-        bearers = tuple([(await each._bearer())["Authorization"] for each in clients])
-        ids = {"auction": street.auction, "request": request.request.id, "offer": offer.offer.id, "name": "street"}
-        return Known(market.url, bearers, ids)
+    async with everything(market) as there:
+        bearers = tuple([(await each._bearer())["Authorization"] for each in there.clients])
+        return Known(market.url, bearers, dict(there.ids), dict(there.spare))
 
 
 @schema.parametrize()
-@settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_no_request_breaks_the_market(case: schemathesis.Case[Any], known: Known) -> None:
-    # Everybody asks in turn, for what there is and for what there is not.
+@often
+def test_no_request_breaks_the_market(case: schemathesis.Case[Any], on_sqlite: Known) -> None:
+    ask(case, on_sqlite)
+
+
+@schema.parametrize()
+@settings(often, max_examples=3)
+def test_no_request_breaks_a_market_on_postgres(case: schemathesis.Case[Any], on_postgres: Known) -> None:
+    ask(case, on_postgres)
+
+
+def ask(case: schemathesis.Case[Any], known: Known) -> None:
+    """Everybody asks in turn: for what there is, of a settled or an open auction, and for what there is not."""
     turn = next(_turns)
-    if turn % 2:
-        there = {name: known.ids[name] for name in case.path_parameters or {} if name in known.ids}
-        case.path_parameters = {**(case.path_parameters or {}), **there}
-    bearer = known.bearers[turn // 2 % len(known.bearers)]
+    bearer = known.bearers[turn // 3 % len(known.bearers)]
+    ids: dict[str, str] = ({}, known.open, known.settled if case.method != "DELETE" else known.open)[turn % 3]
+    there = {name: ids[name] for name in case.path_parameters or {} if name in ids}
+    case.path_parameters = {**(case.path_parameters or {}), **there}
     answer: Any = case.call(base_url=known.url, headers={"Authorization": bearer})
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
