@@ -104,7 +104,10 @@ def serve() -> None:
 
 @app.command()
 def work() -> None:
-    """Clear what is due, beside the workers that serve (PostgreSQL); settings come from FLEXMARKET_... variables."""
+    """Do all that a market does by itself, without serving: clear, settle, build the audit log, send webhooks.
+
+    Beside processes that serve (PostgreSQL) or alone. Settings come from FLEXMARKET_... variables.
+    """
     from market import running
 
     running.work()

@@ -18,6 +18,7 @@ from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.monitoring import metrics_served
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.background import looked_after, told
 from market.clearing.watched import Clearing
 from market.clock import Clock, SimulatedClock, SystemClock
 from market.ending import leave_what_is_in_hand, stopping_at_signals
@@ -48,7 +49,6 @@ from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
-from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator, has_operator
 from market.workflow.keys import rotate_keys
 
@@ -68,14 +68,27 @@ def serve() -> None:
 
 
 def work() -> None:
-    """Clear what is due, beside other workers, until stopped; settings come from FLEXMARKET_... variables."""
+    """Do what a market does by itself, until stopped, without serving; settings come from FLEXMARKET_... variables."""
     settings, ended = Settings(), threading.Event()
     with _opened(settings) as (engine, clear), stopping_at_signals(ended.set, within=settings.stop_within):
         clock, at_once = DatabaseClock(engine), settings.clearings_at_once
         with _metrics(settings, engine, clock) as metrics:
-            console.print(f"flexmarket clears {at_once} auctions at a time (Ctrl-C ends it){metrics}")
-            with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
-                ended.wait()
+            console.print(f"flexmarket works, {_auctions(at_once)} at a time (Ctrl-C ends it){metrics}")
+            asyncio.run(_work_until(ended, settings, clock=clock, engine=engine, clear=clear))
+
+
+async def _work_until(
+    ended: threading.Event, settings: Settings, *, clock: Clock, engine: Engine, clear: Clearing
+) -> None:
+    async with (
+        looked_after(settings, clock=clock, engine=engine, clear=clear),
+        told(settings, clock=clock, engine=engine),
+    ):
+        await asyncio.to_thread(ended.wait)
+
+
+def _auctions(count: int) -> str:
+    return "1 auction" if count == 1 else f"{count} auctions"
 
 
 @contextlib.contextmanager

@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     disk_reserve_bytes : with less room the market is not ready. postgres_bin : folder of pg_dump and pg_restore; absent
     = found on PATH.
     webhooks_allow_private : webhooks may lead to this network's own addresses and go without TLS, for tests and for a
-    market within one site.
+    market within one site. events_kept_for : older events are forgotten, with what was sent of them; at least a week,
+    since deliveries are repeated for three days.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -55,3 +56,4 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(default=200_000_000, ge=0)
     postgres_bin: Path | None = None
     webhooks_allow_private: bool = False
+    events_kept_for: timedelta = Field(default=timedelta(days=90), ge=timedelta(days=7))
