@@ -32,9 +32,9 @@ from market.store.witness import WitnessedSession
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
-_OVERTAKEN: Final = frozenset({"40001", "40P01", "23505"})
-"""SQLSTATE of what ends well when it is done again: serialization failure, deadlock, and a row that another transaction
-made first (the repetition finds it there)."""
+_OVERTAKEN: Final = frozenset({"40001", "40P01", "23505", "SQLITE_BUSY"})
+"""What ends well when it is done again: serialization failure, deadlock, a row that another transaction made first (the
+repetition finds it there), and a turn at SQLite's one lock that did not come within its time-out."""
 
 
 class UnitOfWork:
@@ -107,4 +107,5 @@ def again_when_overtaken() -> Iterable[stamina.Attempt]:
 
 def overtaken(failure: Exception) -> bool:
     """Whether the database broke a transaction off that ends well when it is done again."""
-    return isinstance(failure, DBAPIError) and getattr(failure.orig, "sqlstate", None) in _OVERTAKEN
+    cause = failure.orig if isinstance(failure, DBAPIError) else None
+    return getattr(cause, "sqlstate", getattr(cause, "sqlite_errorname", None)) in _OVERTAKEN

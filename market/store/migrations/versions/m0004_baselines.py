@@ -81,3 +81,9 @@ def upgrade() -> None:
     with op.batch_alter_table("quality", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_quality_network"), ["network"], unique=False)
         batch_op.create_index(batch_op.f("ix_quality_participant"), ["participant"], unique=False)
+
+
+def downgrade() -> None:
+    """Back."""
+    for name in ("quality", "settlement_baseline", "meter_reading", "calendar"):
+        op.drop_table(name)
