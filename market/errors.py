@@ -66,7 +66,7 @@ class Forbidden(FlexmarketError):
 
     def __init__(self, role: str, needed: str) -> None:
         """Say which role does."""
-        super().__init__(f"this is for a {needed}; you are a {role}")
+        super().__init__(f"this is for the role {needed}; yours is {role}")
         self.role, self.needed = role, needed
 
 
@@ -142,6 +142,15 @@ class NotReady(FlexmarketError):
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
+
+
+class BadSettings(FlexmarketError):
+    """Environment variables that are no settings: what is wrong with each."""
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        """Name each variable, and never its value: it may be a secret."""
+        super().__init__("; ".join(f"{variable}: {reason}" for variable, reason in wrong.items()))
+        self.wrong = wrong
 
 
 class NoSuchDatabase(FlexmarketError):

@@ -34,7 +34,7 @@ from market.errors import (
 from market.figures.run_folder import REPORT
 from market.logs import configure as configure_logs
 from market.logs import log
-from market.settings import Settings
+from market.settings import Settings, read_settings
 from market.simulation.archive import archive
 from market.simulation.progress import progress_bar
 from market.simulation.run import simulate as run_scenario
@@ -55,7 +55,7 @@ from market.workflow.keys import rotate_keys
 
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
-    settings = Settings()
+    settings = read_settings()
     with _opened(settings) as (engine, clear):
         clock = DatabaseClock(engine)
         listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
@@ -69,7 +69,7 @@ def serve() -> None:
 
 def work() -> None:
     """Do what a market does by itself, until stopped, without serving; settings come from FLEXMARKET_... variables."""
-    settings, ended = Settings(), threading.Event()
+    settings, ended = read_settings(), threading.Event()
     with _opened(settings) as (engine, clear), stopping_at_signals(ended.set, within=settings.stop_within):
         clock, at_once = DatabaseClock(engine), settings.clearings_at_once
         with _metrics(settings, engine, clock) as metrics:
@@ -167,7 +167,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
 
 def create_operator(name: str) -> None:
     """Register the first operator and print its credentials."""
-    engine = open_engine(Settings().database_url)
+    engine = open_engine(read_settings().database_url)
     migrate(engine)
     try:
         credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
@@ -179,7 +179,7 @@ def create_operator(name: str) -> None:
 
 def rotate_signing_key(*, at_once: bool) -> None:
     """Make the key that signs access tokens from now on, and say what becomes of the others."""
-    settings = Settings()
+    settings = read_settings()
     engine = open_engine(settings.database_url)
     migrate(engine)
     key = rotate_keys(now=SystemClock().now(), token_ttl=settings.token_ttl, engine=engine, at_once=at_once)
@@ -221,7 +221,7 @@ def erase_row(table: str, key: str) -> None:
 
 def _engine_with_log() -> Engine:
     """The market's database as it is: what is to be verified is not migrated before."""
-    engine = open_engine(Settings().database_url)
+    engine = open_engine(read_settings().database_url)
     if not has_log(engine):
         shown = engine.url.render_as_string(hide_password=True)
         raise stop(f"{shown}: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another", status=BAD_INPUT)

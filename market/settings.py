@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from market.errors import BadSettings
 
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -57,3 +59,16 @@ class Settings(BaseSettings):
     postgres_bin: Path | None = None
     webhooks_allow_private: bool = False
     events_kept_for: timedelta = Field(default=timedelta(days=90), ge=timedelta(days=7))
+
+
+def read_settings() -> Settings:
+    """What the environment decides; BadSettings."""
+    try:
+        return Settings()
+    except ValidationError as failure:
+        wrong = failure.errors(include_input=False, include_url=False)
+        raise BadSettings({_variable(*each["loc"]): each["msg"] for each in wrong}) from failure
+
+
+def _variable(*place: str | int) -> str:
+    return "_".join(("FLEXMARKET", *map(str, place))).upper()
