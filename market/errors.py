@@ -153,6 +153,14 @@ class BadSettings(FlexmarketError):
         self.wrong = wrong
 
 
+class DatabaseOutOfReach(FlexmarketError):
+    """A database file that nothing can be written beside."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        """Name the file, and say what the system says."""
+        super().__init__(f"{database} cannot be used ({reason}); FLEXMARKET_DATABASE_URL chooses another")
+
+
 class NoSuchDatabase(FlexmarketError):
     """A kind of database that the market does not keep its books in."""
 

@@ -26,6 +26,7 @@ from market.errors import (
     AlreadyExists,
     CannotBeErased,
     ClusterUnavailable,
+    DatabaseOutOfReach,
     FlexmarketError,
     NoSuchDatabase,
     NotFound,
@@ -102,7 +103,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
             yield engine, clear
             leave_what_is_in_hand()
             engine.dispose()
-    except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
+    except (ClusterUnavailable, DatabaseOutOfReach, NoSuchDatabase, SecondWorker) as failure:
         raise stop(str(failure), status=1) from failure
     log.info("stopped")
 
