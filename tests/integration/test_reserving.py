@@ -147,9 +147,12 @@ def test_availability_waits_for_the_end_and_for_auctions_that_call_on_it(engine:
         assert work.reservations.statements(reserving.id) == []
         assert work.auctions.get(reserving.id).state == "published"
     clear_auction(activating.id, now=DELIVERY.end, engine=engine)
-    settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
-    with pytest.raises(WrongState):
-        settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
+    settled = settle_auction(reserving.id, now=DELIVERY.end, engine=engine)
+    with UnitOfWork(engine, reading=True) as work:
+        posted = work.money.transfers(reserving.id)
+    assert settle_auction(reserving.id, now=DELIVERY.end, engine=engine) == settled, "harmless to repeat"
+    with UnitOfWork(engine, reading=True) as work:
+        assert work.money.transfers(reserving.id) == posted
 
 
 def test_a_clearing_that_is_repeated_after_a_crash_records_reservations_once(engine: Engine) -> None:
