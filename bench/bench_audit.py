@@ -87,7 +87,7 @@ def _market(folder: Path) -> Engine:
     engine = open_engine(f"sqlite:///{folder / 'market.db'}")
     migrate(engine)
     with WitnessedSession(engine) as session:
-        session.add(OrganisationRow(id="o", name="o", role="dso", client_id="o", secret_hash="#", created_at=NOW))
+        session.add(OrganisationRow(id="o", name="o", role="dso", created_at=NOW))
         session.flush()
         session.add(NetworkRow(name="n", dso="o", document="{}", registered_at=NOW))
         session.flush()

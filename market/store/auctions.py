@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from sqlmodel import Session, col, func, select
@@ -173,8 +174,14 @@ class Auctions:
         return row
 
 
+@lru_cache(maxsize=1000)
+def _terms(document: str) -> AuctionTerms:
+    """Terms never change, and every order is held to them."""
+    return AuctionTerms.model_validate_json(document)
+
+
 def _auction(row: AuctionRow) -> Auction:
-    terms = AuctionTerms.model_validate_json(row.terms)
+    terms = _terms(row.terms)
     return Auction.model_validate(
         {
             **{name: getattr(terms, name) for name in AuctionTerms.model_fields},

@@ -67,7 +67,6 @@ class Orders:
                 received_at=receipt.received_at,
             )
         )
-        self._session.flush()
 
     def offers(self, auction: str, *, participant: str | None = None) -> list[OfferReceipt]:
         """Newest versions of all offers, withdrawn ones too, in the order of their ids."""

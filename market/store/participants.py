@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from typing import Final
+from weakref import WeakKeyDictionary
 
+from sqlalchemy import Pool
 from sqlmodel import Session, col, select
 
 from api_spec.grid import Network
@@ -22,10 +24,9 @@ class Answer:
     document: str
 
 
-@lru_cache(maxsize=64)
-def _parsed(document: str) -> Network:
-    """A network never changes, and every order is held to it."""
-    return Network.model_validate_json(document)
+_KNOWN: Final[WeakKeyDictionary[Pool, dict[tuple[str, datetime], Network]]] = WeakKeyDictionary()
+"""Of each database, networks by name and time of registration: they never change, and every order is held to one."""
+_MOST_KNOWN: Final = 64
 
 
 class Participants:
@@ -74,10 +75,18 @@ class Participants:
 
     def network(self, name: str) -> tuple[Network, str]:
         """A network and the DSO it belongs to; NotFound."""
-        row = self._session.get(NetworkRow, name)
-        if row is None:
+        query = select(NetworkRow.dso, NetworkRow.registered_at).where(NetworkRow.name == name)
+        found = self._session.exec(query).one_or_none()
+        if found is None:
             raise NotFound("network", name)
-        return _parsed(row.document), row.dso
+        dso, registered_at = found
+        known = _KNOWN.setdefault(self._session.get_bind().engine.pool, {})
+        if (name, registered_at) not in known:
+            document = self._session.exec(select(NetworkRow.document).where(NetworkRow.name == name)).one()
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[name, registered_at] = Network.model_validate_json(document)
+        return known[name, registered_at], dso
 
     def answer(self, organisation: str, key: str) -> Answer | None:
         """What was answered under this key, if anything."""

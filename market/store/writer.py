@@ -1,7 +1,8 @@
 """The batch writer: many writes at once become one durable commit, and nobody is answered before it.
 
 A commit costs a sync of the disk, however much is in it. So the steps that wait are run one after the other in one
-transaction, each behind a savepoint of its own, and committed together.
+transaction and committed together. Most batches are all well; where a step fails, the batch is run again with a
+savepoint before each, so that it fails alone.
 """
 
 import queue
@@ -107,17 +108,23 @@ class BatchWriter:
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
         steps = [each.step for each in batch]
-        for each, outcome in zip(batch, self._together(steps) or self._apart(steps), strict=True):
+        for each, outcome in zip(batch, self._outcomes(steps), strict=True):
             if outcome.error is not None:
                 each.answer.set_exception(outcome.error)
             else:
                 each.answer.set_result(outcome.value)
 
-    def _together(self, steps: Sequence[Step]) -> list[_Outcome] | None:
+    def _outcomes(self, steps: Sequence[Step]) -> list[_Outcome]:
+        """Outcomes of the steps, in as few transactions as they allow."""
+        if len(steps) == 1:
+            return self._apart(steps)
+        return self._together(steps, _done) or self._together(steps, _attempted) or self._apart(steps)
+
+    def _together(self, steps: Sequence[Step], run: Callable[[Step, UnitOfWork], _Outcome]) -> list[_Outcome] | None:
         """Outcomes of all steps in one transaction; None where that cannot be."""
         try:
-            return transact(self._engine, lambda work: [_attempted(step, work) for step in steps])
-        except Exception:  # said again, to whoever caused it, when the steps run apart
+            return transact(self._engine, lambda work: [run(step, work) for step in steps])
+        except Exception:  # said again, to whoever caused it, when the steps run more apart
             return None
 
     def _apart(self, steps: Sequence[Step]) -> list[_Outcome]:
@@ -129,6 +136,10 @@ class BatchWriter:
             except Exception as failure:  # whoever waits must hear of it, whatever it is
                 outcomes.append(_Outcome(error=failure))
         return outcomes
+
+
+def _done(step: Step, work: UnitOfWork) -> _Outcome:
+    return _Outcome(step(work))
 
 
 def _attempted(step: Step, work: UnitOfWork) -> _Outcome:
