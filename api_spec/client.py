@@ -528,7 +528,8 @@ class MarketClient(Transport):
         """Events that this organisation may hear of, as they happen: each once and in order, until closed.
 
         after : the last event that is known already; START = from the very first; None = from now on. A stream that
-        ends or is cut off is taken up where it was. Types that this version does not know are passed over.
+        ends or is cut off is taken up where it was. Types that this version does not know are passed over. Raises
+        MarketRefused (not-found) where `after` is too old to be kept; begin at START then.
         """
         last, failures = after, 0
         while True:

@@ -35,8 +35,9 @@ class MarketRefused(MarketError):
     """The market answered with a problem."""
 
     def __init__(self, problem: Problem) -> None:
-        """Keep the problem; its defects stand in the message."""
-        defects = "".join(f"\n  {each.pointer}: {each.detail}" for each in problem.errors)
+        """Keep the problem; its defects stand in the message, unless its detail names them already."""
+        named = [f"{each.pointer or 'the body'}: {each.detail}" for each in problem.errors]
+        defects = "".join(f"\n  {each}" for each in named if each not in problem.detail)
         super().__init__(f"{problem.status} {problem.title}: {problem.detail}{defects}")
         self.problem = problem
 

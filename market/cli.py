@@ -3,6 +3,7 @@
 What serves and simulates is loaded when it is asked for: `flexmarket clear` starts more than a second sooner without.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,17 @@ from market.case_file import read_case, read_zones, write_result
 from market.clearing import Options as ClearingOptions
 from market.clearing import clear as clear_case
 from market.clearing.summary import summary_table
-from market.errors import BadCaseFile, BadNetworkFile, BadZonesFile, ClearingError, ReaderUnavailable
+from market.errors import (
+    BadCaseFile,
+    BadNetworkFile,
+    BadSettings,
+    BadZonesFile,
+    ClearingError,
+    NoSuchDatabase,
+    ReaderUnavailable,
+)
 from market.network.readers import read_network
-from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stop
+from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stderr, stop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A local flexibility market for distribution grids.")
 
@@ -104,7 +113,10 @@ def serve() -> None:
 
 @app.command()
 def work() -> None:
-    """Clear what is due, beside the workers that serve (PostgreSQL); settings come from FLEXMARKET_... variables."""
+    """Do all that a market does by itself, without serving: clear, settle, build the audit log, send webhooks.
+
+    Beside processes that serve (PostgreSQL) or alone. Settings come from FLEXMARKET_... variables.
+    """
     from market import running
 
     running.work()
@@ -243,5 +255,17 @@ def erase_row(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. Settings and a database that cannot be used end it with a sentence."""
+    try:
+        app()
+    except (BadSettings, NoSuchDatabase) as failure:
+        stderr.print(str(failure))
+        sys.exit(BAD_INPUT)
+    except Exception as failure:
+        from sqlalchemy.exc import DBAPIError
+
+        if not isinstance(failure, DBAPIError):
+            raise
+        words = str(failure.orig).strip().splitlines()[0]
+        stderr.print(f"the market's database cannot be used: {words}\n`flexmarket doctor` looks at it")
+        sys.exit(1)

@@ -66,7 +66,7 @@ class Forbidden(FlexmarketError):
 
     def __init__(self, role: str, needed: str) -> None:
         """Say which role does."""
-        super().__init__(f"this is for a {needed}; you are a {role}")
+        super().__init__(f"this is for the role {needed}; yours is {role}")
         self.role, self.needed = role, needed
 
 
@@ -142,6 +142,23 @@ class NotReady(FlexmarketError):
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
+
+
+class BadSettings(FlexmarketError):
+    """Environment variables that are no settings: what is wrong with each."""
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        """Name each variable, and never its value: it may be a secret."""
+        super().__init__("; ".join(f"{variable}: {reason}" for variable, reason in wrong.items()))
+        self.wrong = wrong
+
+
+class DatabaseOutOfReach(FlexmarketError):
+    """A database file that nothing can be written beside."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        """Name the file, and say what the system says."""
+        super().__init__(f"{database} cannot be used ({reason}); FLEXMARKET_DATABASE_URL chooses another")
 
 
 class NoSuchDatabase(FlexmarketError):

@@ -84,7 +84,4 @@ SETTLEMENTS: Final = Counter("flexmarket_settlements", "Auctions settled", regis
 WRITER_BACKLOG: Final = Gauge(
     "flexmarket_writer_backlog", "Orders that wait for the batch writer's next commit", registry=REGISTRY
 )
-WEBHOOK_BACKLOG: Final = Gauge(
-    "flexmarket_webhook_backlog", "Messages that wait to be delivered to subscribers", registry=REGISTRY
-)
-"""Both are 0 until what they measure exists; it gives its depth by `set_function`."""
+"""0 until a writer runs, which gives its depth by `set_function`."""

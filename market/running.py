@@ -18,6 +18,7 @@ from api_spec.client import MarketError
 from market.api.app import create_app
 from market.api.monitoring import metrics_served
 from market.api.serving import LOOPBACK, listen, serve_until_stopped
+from market.background import looked_after, told
 from market.clearing.watched import Clearing
 from market.clock import Clock, SimulatedClock, SystemClock
 from market.ending import leave_what_is_in_hand, stopping_at_signals
@@ -25,6 +26,7 @@ from market.errors import (
     AlreadyExists,
     CannotBeErased,
     ClusterUnavailable,
+    DatabaseOutOfReach,
     FlexmarketError,
     NoSuchDatabase,
     NotFound,
@@ -33,7 +35,7 @@ from market.errors import (
 from market.figures.run_folder import REPORT
 from market.logs import configure as configure_logs
 from market.logs import log
-from market.settings import Settings
+from market.settings import Settings, read_settings
 from market.simulation.archive import archive
 from market.simulation.progress import progress_bar
 from market.simulation.run import simulate as run_scenario
@@ -48,14 +50,13 @@ from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
-from market.workflow.gatekeeping import watched_gates
 from market.workflow.identity import bootstrap_operator, has_operator
 from market.workflow.keys import rotate_keys
 
 
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
-    settings = Settings()
+    settings = read_settings()
     with _opened(settings) as (engine, clear):
         clock = DatabaseClock(engine)
         listening = _listen(settings.host, settings.port, "FLEXMARKET_PORT chooses another")
@@ -68,14 +69,27 @@ def serve() -> None:
 
 
 def work() -> None:
-    """Clear what is due, beside other workers, until stopped; settings come from FLEXMARKET_... variables."""
-    settings, ended = Settings(), threading.Event()
+    """Do what a market does by itself, until stopped, without serving; settings come from FLEXMARKET_... variables."""
+    settings, ended = read_settings(), threading.Event()
     with _opened(settings) as (engine, clear), stopping_at_signals(ended.set, within=settings.stop_within):
         clock, at_once = DatabaseClock(engine), settings.clearings_at_once
         with _metrics(settings, engine, clock) as metrics:
-            console.print(f"flexmarket clears {at_once} auctions at a time (Ctrl-C ends it){metrics}")
-            with watched_gates(clear, clock=clock, engine=engine, at_once=at_once):
-                ended.wait()
+            console.print(f"flexmarket works, {_auctions(at_once)} at a time (Ctrl-C ends it){metrics}")
+            asyncio.run(_work_until(ended, settings, clock=clock, engine=engine, clear=clear))
+
+
+async def _work_until(
+    ended: threading.Event, settings: Settings, *, clock: Clock, engine: Engine, clear: Clearing
+) -> None:
+    async with (
+        looked_after(settings, clock=clock, engine=engine, clear=clear),
+        told(settings, clock=clock, engine=engine),
+    ):
+        await asyncio.to_thread(ended.wait)
+
+
+def _auctions(count: int) -> str:
+    return "1 auction" if count == 1 else f"{count} auctions"
 
 
 @contextlib.contextmanager
@@ -89,7 +103,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
             yield engine, clear
             leave_what_is_in_hand()
             engine.dispose()
-    except (ClusterUnavailable, NoSuchDatabase, SecondWorker) as failure:
+    except (ClusterUnavailable, DatabaseOutOfReach, NoSuchDatabase, SecondWorker) as failure:
         raise stop(str(failure), status=1) from failure
     log.info("stopped")
 
@@ -154,7 +168,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
 
 def create_operator(name: str) -> None:
     """Register the first operator and print its credentials."""
-    engine = open_engine(Settings().database_url)
+    engine = open_engine(read_settings().database_url)
     migrate(engine)
     try:
         credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
@@ -166,7 +180,7 @@ def create_operator(name: str) -> None:
 
 def rotate_signing_key(*, at_once: bool) -> None:
     """Make the key that signs access tokens from now on, and say what becomes of the others."""
-    settings = Settings()
+    settings = read_settings()
     engine = open_engine(settings.database_url)
     migrate(engine)
     key = rotate_keys(now=SystemClock().now(), token_ttl=settings.token_ttl, engine=engine, at_once=at_once)
@@ -208,7 +222,7 @@ def erase_row(table: str, key: str) -> None:
 
 def _engine_with_log() -> Engine:
     """The market's database as it is: what is to be verified is not migrated before."""
-    engine = open_engine(Settings().database_url)
+    engine = open_engine(read_settings().database_url)
     if not has_log(engine):
         shown = engine.url.render_as_string(hide_password=True)
         raise stop(f"{shown}: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another", status=BAD_INPUT)

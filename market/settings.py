@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from market.errors import BadSettings
 
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -29,7 +31,8 @@ class Settings(BaseSettings):
     disk_reserve_bytes : with less room the market is not ready. postgres_bin : folder of pg_dump and pg_restore; absent
     = found on PATH.
     webhooks_allow_private : webhooks may lead to this network's own addresses and go without TLS, for tests and for a
-    market within one site.
+    market within one site. events_kept_for : older events are forgotten, with what was sent of them; at least a week,
+    since deliveries are repeated for three days.
     """
 
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
@@ -57,3 +60,17 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(default=200_000_000, ge=0)
     postgres_bin: Path | None = None
     webhooks_allow_private: bool = False
+    events_kept_for: timedelta = Field(default=timedelta(days=90), ge=timedelta(days=7))
+
+
+def read_settings() -> Settings:
+    """What the environment decides; BadSettings."""
+    try:
+        return Settings()
+    except ValidationError as failure:
+        wrong = failure.errors(include_input=False, include_url=False)
+        raise BadSettings({_variable(*each["loc"]): each["msg"] for each in wrong}) from failure
+
+
+def _variable(*place: str | int) -> str:
+    return "_".join(("FLEXMARKET", *map(str, place))).upper()

@@ -33,15 +33,12 @@ from market.api.routes import (
 from market.api.tokens import Tokens
 from market.api.watching import Watched
 from market.api.world import World
+from market.background import looked_after, told
 from market.clearing.watched import Clearing
 from market.clock import Clock
 from market.ids import NewId, random_id
-from market.push.sender import sending
 from market.settings import Settings
 from market.store.writer import BatchWriter
-from market.workflow.bookkeeping import watched_settlements
-from market.workflow.gatekeeping import watched_gates
-from market.workflow.logkeeping import kept_log
 
 
 def create_app(
@@ -56,8 +53,7 @@ def create_app(
 ) -> FastAPI:
     """The application over a migrated database.
 
-    watch_gates : clear and settle when the time of each has come, and build the audit log. send_webhooks : send what is
-    due to webhooks.
+    watch_gates, send_webhooks : what the market does by itself (`market.background`), and what it tells by webhooks.
     """
     tokens = Tokens(engine, clock, ttl=settings.token_ttl, issuer=settings.public_url or "urn:flexmarket:market")
     writer = BatchWriter(engine, waiting=settings.most_waiting)
@@ -70,14 +66,11 @@ def create_app(
             running.enter_context(measured_depth(metrics.WRITER_BACKLOG, lambda: world.writer.depth))
             readiness.add("writer", lambda: None if world.writer.alive else "is not running")
             if watch_gates:
-                at_once = settings.clearings_at_once
-                alive = running.enter_context(watched_gates(clear, clock=clock, engine=engine, at_once=at_once))
+                after = looked_after(settings, clock=clock, engine=engine, clear=clear)
+                alive = await running.enter_async_context(after)
                 readiness.add("gates", lambda: None if alive() else "nobody closes them")
-                running.enter_context(watched_settlements(clock=clock, engine=engine))
-                running.enter_context(kept_log(clock=clock, engine=engine))
             if send_webhooks:
-                private = settings.webhooks_allow_private
-                await running.enter_async_context(sending(engine=engine, clock=clock, allow_private=private))
+                await running.enter_async_context(told(settings, clock=clock, engine=engine))
             yield
 
     # FastAPI's own pages of the API load from other hosts, so they are off; openapi.json is served.

@@ -41,6 +41,9 @@ class MarketCollector(Collector):
         yield up
         if found is not None:
             yield from _auctions(found)
+            yield GaugeMetricFamily(
+                "flexmarket_webhook_backlog", "Deliveries to webhooks that are due", value=found.undelivered
+            )
 
 
 @contextlib.contextmanager

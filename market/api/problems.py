@@ -57,6 +57,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.TooManyStreams: (ProblemType.TOO_MANY, 429),
     errors.NotYetInLog: (ProblemType.NOT_PUBLISHED, 409),
 }
+_DETAILS: Final = {404: "nothing is at this address", 405: "this address does not answer that method"}
 _HTTP: Final = {404: ProblemType.NOT_FOUND, 405: ProblemType.METHOD_NOT_ALLOWED}
 
 
@@ -113,7 +114,8 @@ async def _of_validation(request: Request, error: Exception) -> JSONResponse:
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     kind = _HTTP.get(error.status_code, ProblemType.INVALID_INPUT)
-    return answer(Problem.of(kind, error.status_code, str(error.detail)), dict(error.headers or {}))
+    detail = _DETAILS.get(error.status_code, str(error.detail))
+    return answer(Problem.of(kind, error.status_code, detail), dict(error.headers or {}))
 
 
 async def _of_value(request: Request, error: Exception) -> JSONResponse:

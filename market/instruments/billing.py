@@ -25,7 +25,7 @@ from api_spec.tariffs import (
     EnergyComponent,
     TariffTerms,
 )
-from market.instruments.exact import in_money, part, years
+from market.exact import in_money, part, years
 from market.instruments.metered import Metered, interval_means_w
 from market.instruments.pricing import NodalPrice, energy_price
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from api_spec.award import Award, OfferResult
 from api_spec.period import MarketPeriod
-from market.instruments.exact import in_money
+from market.exact import in_money
 from market.instruments.rights import Right
 
 

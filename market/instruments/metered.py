@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from api_spec.calendar import Span
-from market.instruments.exact import hours
+from market.exact import hours
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from api_spec.calendar import QUARTER, Span, Windows, holds
 from api_spec.contracts import BilateralTerms, Contract, InterruptibleTerms, VariableCapacityTerms
-from market.instruments.exact import hours, in_money, years
+from market.exact import hours, in_money, years
 
 
 def standing_eur(versions: Iterable[Contract], span: Span) -> Decimal:

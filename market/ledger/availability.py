@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
 
 from api_spec.auction import Auction
 from api_spec.reservation import AvailabilityLine, AvailabilityStatement, Obligation, ObligationPeriod, Reservation
 from api_spec.settlement import Transfer
-from api_spec.units import MONEY_PLACES
-
-_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+from market.exact import in_money
+from market.ledger.orders import mwh_per_w
+from market.ledger.transfers import transfer_to
 
 
 def availability_statements(
@@ -50,17 +49,14 @@ def availability_transfers(
 ) -> tuple[Transfer, ...]:
     """Post what availability came to: from the DSO's account to the participant's, or back where it is negative."""
     return tuple(
-        Transfer.model_validate(
-            {
-                "id": f"{auction.id}:posted:{each.participant}",
-                "auction": auction.id,
-                "stage": "posted",
-                "debit": f"dso:{auction.dso}",
-                "credit": f"participant:{each.participant}",
-                "amount_eur": each.net_eur,
-                "memo": "availability",
-                "at": at,
-            }
+        transfer_to(
+            auction,
+            f"participant:{each.participant}",
+            each.net_eur,
+            stage="posted",
+            name=each.participant,
+            memo="availability",
+            at=at,
         )
         for each in statements
     )
@@ -73,10 +69,10 @@ def _line(
     reserved = abs(power_w)
     offered = min((each.offered_w for each in asked), default=0)
     available = offered if asked else reserved
-    to_mwh = Fraction(reservation.delivery.resolution.total_seconds()) / 3600 / 10**6
-    payment = _money(Fraction(price) * available * to_mwh)
+    to_mwh = mwh_per_w(reservation.delivery)
+    payment = in_money(Fraction(price) * available * to_mwh)
     penalty_price = auction.product.availability_penalty_eur_per_mwh
-    penalty = _money(Fraction(penalty_price) * (reserved - available) * to_mwh)
+    penalty = in_money(Fraction(penalty_price) * (reserved - available) * to_mwh)
     return AvailabilityLine(
         offer=reservation.offer,
         bus=reservation.bus,
@@ -116,8 +112,3 @@ def _statement(
         penalty_eur=penalty,
         net_eur=payment - penalty,
     )
-
-
-def _money(amount: Fraction) -> Decimal:
-    """Rounded half to even to 1e-4 EUR, from the exact value."""
-    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY

@@ -10,19 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, TypeAlias
 
 from api_spec.auction import Auction
 from api_spec.award import Award
 from api_spec.calendar import Span
 from api_spec.contracts import Contract, ContractTransfer
-from api_spec.units import MONEY_PLACES
 from market.errors import ReadingsMissing
+from market.exact import in_money
 from market.ledger.delivery import Delivery, deliver
-
-Place: TypeAlias = tuple[str, str]
-"""A participant and a bus."""
-_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
+from market.ledger.orders import Place, mwh_per_w
 
 
 def called_transfers(
@@ -53,7 +49,7 @@ def called_transfers(
     span = Span(start=auction.delivery.start, end=auction.delivery.end)
     found = []
     for name, owed in sorted(due.items()):
-        amount = _money(owed) - sum((each.amount_eur for each in paid[name]), Decimal(0))
+        amount = in_money(owed) - sum((each.amount_eur for each in paid[name]), Decimal(0))
         if amount or not paid[name]:
             entry = f"{auction.id}:{len(paid[name]) + 1}"
             found.append(_transfer(name, amount, entry, span, "called", at, auction.id))
@@ -85,7 +81,7 @@ def _owed(
             delivery = _delivery(auction, award, period, before_w[period], metered[period], at)
             missing = min(delivery.deficiency_w, abs(ordered))
             owed += Fraction(price) * abs(delivery.delivered_w) - penalty * missing
-    return owed * Fraction(auction.delivery.resolution.total_seconds()) / 3600 / 10**6
+    return owed * mwh_per_w(auction.delivery)
 
 
 def _delivery(
@@ -98,11 +94,6 @@ def _delivery(
     if product.missing_readings == "wait" or at < auction.delivery.end + product.readings_due:
         raise ReadingsMissing(award.participant, award.bus, auction.delivery.starts()[period])
     return Delivery(delivered_w=0, deficiency_w=abs(ordered) if product.missing_readings == "undelivered" else 0)
-
-
-def _money(amount: Fraction) -> Decimal:
-    """Rounded half to even to 1e-4 EUR, from the exact value."""
-    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY
 
 
 def _transfer(

@@ -12,8 +12,9 @@ from api_spec.award import Award
 from api_spec.dispute import Acceptance, Dispute
 from api_spec.product import MissingReadings
 from api_spec.settlement import Basis, Rules, SettlementLine
-from api_spec.units import MONEY_PLACES, PRICE_PLACES
+from api_spec.units import PRICE_PLACES
 from market.errors import ReadingsMissing
+from market.exact import in_money
 from market.ledger.delivery import deliver
 from market.ledger.orders import Order, Participant, Place, mwh_per_w, orders_of
 from market.ledger.rules import PAYMENT_FACTOR
@@ -22,8 +23,7 @@ LineKey: TypeAlias = tuple[Participant, str, datetime]
 """A participant, a bus, and the start of a period."""
 
 _PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
-_MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
-NOTHING: Final = Decimal(0).quantize(_MONEY)
+NOTHING: Final = in_money(Fraction(0))
 _SHOWN_PLACES: Final = 6
 
 
@@ -168,8 +168,3 @@ def _line(
         net_eur=rounded["payment"] + rounded["uplift"] - rounded["penalty"] + adjustment,
     )
     return SettledLine(participant, settled, payment + uplift - penalty + Fraction(adjustment))
-
-
-def in_money(amount: Fraction) -> Decimal:
-    """Rounded half to even to 1e-4 EUR, from the exact value."""
-    return Decimal(round(amount * 10**MONEY_PLACES)) * _MONEY

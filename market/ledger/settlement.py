@@ -13,7 +13,8 @@ from typing import Final
 
 from api_spec.auction import Auction
 from api_spec.settlement import DsoStatement, ParticipantTotal, Rules, SettlementLine, Statement
-from market.ledger.lines import NOTHING, Inputs, SettledLine, in_money, settled_lines
+from market.exact import in_money
+from market.ledger.lines import NOTHING, Inputs, SettledLine, settled_lines
 from market.ledger.orders import Participant
 from market.ledger.rules import rules_of
 

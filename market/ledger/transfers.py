@@ -25,7 +25,9 @@ def pending_transfers(auction: Auction, awards: Iterable[Award], *, at: datetime
     for award in awards:
         due[award.participant] += award.payment_eur + award.uplift_eur
     return tuple(
-        _paid(auction, f"participant:{participant}", amount, stage="pending", name=participant, memo=AWARDED, at=at)
+        transfer_to(
+            auction, f"participant:{participant}", amount, stage="pending", name=participant, memo=AWARDED, at=at
+        )
         for participant, amount in sorted(due.items())
     )
 
@@ -53,7 +55,7 @@ def posting_transfers(
     stood, stands = _due(before), _due(after)
     changes = {account: amount - stood.get(account, Decimal(0)) for account, amount in stands.items()}
     return tuple(
-        _paid(auction, account, amount, stage="posted", name=f"{account}:{version}", memo=memo, at=at)
+        transfer_to(auction, account, amount, stage="posted", name=f"{account}:{version}", memo=memo, at=at)
         for account, amount in changes.items()
         if amount
     )
@@ -76,7 +78,7 @@ def _due(settlement: Settlement | None) -> dict[str, Decimal]:
     return due | {f"rounding:{settlement.dso.auction}": settlement.dso.rounding_eur}
 
 
-def _paid(
+def transfer_to(
     auction: Auction,
     account: str,
     amount: Decimal,

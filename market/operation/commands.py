@@ -13,7 +13,7 @@ from market.operation.archive import Manifest
 from market.operation.backup import back_up, restore
 from market.operation.doctor import examine
 from market.operation.finding import conclusion, findings_table
-from market.settings import Settings
+from market.settings import Settings, read_settings
 from market.store import open_engine
 from market.store.inspection import schema_at
 from market.terminal import BAD_INPUT, console, stop
@@ -54,7 +54,7 @@ def restore_from(file: Path) -> None:
 
 
 def _settled() -> tuple[Settings, Engine]:
-    settings = Settings()
+    settings = read_settings()
     configure("console", "warning")
     return settings, open_engine(settings.database_url)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
-from pydantic import ValidationError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from market.errors import BadSettings
 from market.operation.doctor_clearing import examine_clearing
 from market.operation.doctor_database import examine_database
 from market.operation.finding import Finding, ok, problem, warning
-from market.settings import Settings
+from market.settings import Settings, read_settings
 
 _SECRET: Final = ("secret", "password", "private_key", "passphrase")
 _LITTLE: Final = 5
@@ -32,11 +32,10 @@ def examine() -> Iterator[Finding]:
     """Every finding, as soon as it is made."""
     yield from _installation()
     try:
-        settings = Settings()
-    except ValidationError as failure:
-        for error in failure.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in error["loc"]).upper()
-            yield problem("settings", f"FLEXMARKET_{name}", error["msg"], "correct the variable, or remove it")
+        settings = read_settings()
+    except BadSettings as failure:
+        for variable, reason in failure.wrong.items():
+            yield problem("settings", variable, reason, "correct the variable, or remove it")
         return
     yield from _settings(settings)
     yield from examine_database(settings)

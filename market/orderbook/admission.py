@@ -1,6 +1,7 @@
 """What the market takes into an auction's book; every refusal names the place in the message and the reason."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -14,10 +15,12 @@ from api_spec.units import Message, series
 from market.errors import BaselineMissing, NotAdmitted
 
 
-def admit_terms(terms: Auction) -> None:
-    """Raise NotAdmitted where an auction's times are not those of its product."""
+def admit_terms(terms: Auction, *, now: datetime) -> None:
+    """Raise NotAdmitted where an auction's gate has passed, or its times are not those of its product."""
     product, start = terms.product, terms.delivery.start
     defects = []
+    if terms.gate_closure <= now:
+        defects.append(Defect("/gate_closure", f"must be in the future; it is {now:%Y-%m-%dT%H:%M:%SZ}"))
     if product.resolution is not None and terms.delivery.resolution != product.resolution:
         defects.append(Defect("/delivery/resolution", f"the product is delivered in steps of {product.resolution}"))
     if product.closes_before is not None and terms.gate_closure != start - product.closes_before:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
+from sqlalchemy import func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select, update
 
@@ -102,6 +103,11 @@ class Notices:
             claimed.append(_claimed(delivery, webhook, body, now))
         self._session.flush()
         return claimed
+
+    def due(self, now: datetime) -> int:
+        """How many deliveries should have been sent by now, but have not."""
+        query = select(func.count()).select_from(DeliveryRow)
+        return self._session.exec(query.where(DeliveryRow.state == "pending", col(DeliveryRow.due_at) <= now)).one()
 
     def record(self, claimed: Claimed, attempt: Attempt, *, next_at: datetime | None, gone: bool) -> None:
         """Keep what an attempt came to, and give the webhook back.

@@ -3,16 +3,17 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, exists, select
 
 from api_spec.events import EVENT, START, Event
 from market.errors import NotFound
 from market.notices.story import Notice
 from market.store.notices import Notices
-from market.store.tables import OutboxRow
+from market.store.tables import DeliveryRow, OutboxRow
 
 _ORDER: Final = 0x0FF1CE  # any number that nothing else locks
 
@@ -86,7 +87,7 @@ class Outbox:
         return [Told(row.sequence or 0, EVENT.validate_json(row.document)) for row in rows]
 
     def place(self, event: str, audiences: Sequence[str]) -> int:
-        """Where an event stands, for those who may hear of it; START is before all. NotFound."""
+        """Where an event stands, for those who may hear of it; START is before all. NotFound, also once forgotten."""
         if event == START:
             return 0
         query = select(OutboxRow.sequence).where(OutboxRow.id == event, col(OutboxRow.audience).in_(audiences))
@@ -104,3 +105,19 @@ class Outbox:
     def end(self) -> int:
         """Place of the newest event of all; 0 where there is none."""
         return self._session.exec(select(func.max(OutboxRow.sequence))).one() or 0
+
+    def forget(self, before: datetime, *, most: int) -> int:
+        """Forget events that happened before then, with what was sent of them; returns how many were looked at.
+
+        What is still to be sent stays. So does the newest event of all: the next one's place is counted from it.
+        """
+        old = select(OutboxRow.id).where(OutboxRow.occurred_at < before, col(OutboxRow.sequence) < self.end())
+        unsent = select(DeliveryRow.id).where(DeliveryRow.event == col(OutboxRow.id), DeliveryRow.state == "pending")
+        first = old.where(~exists(unsent)).order_by(col(OutboxRow.sequence)).limit(most)
+        ids = self._session.exec(first.with_for_update(skip_locked=True, of=OutboxRow)).all()
+        # A delivery that is asked for again in this moment keeps its event.
+        sent = col(DeliveryRow.event).in_(ids) & (col(DeliveryRow.state) != "pending")
+        self._session.exec(delete(DeliveryRow).where(sent))
+        left = exists(select(DeliveryRow.id).where(DeliveryRow.event == col(OutboxRow.id)))
+        self._session.exec(delete(OutboxRow).where(col(OutboxRow.id).in_(ids), ~left))
+        return len(ids)

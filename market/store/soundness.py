@@ -50,15 +50,17 @@ def _physical(connection: Connection) -> list[str]:
 def _ledger(connection: Connection) -> list[str]:
     """Per auction, over all accounts, the ledger sums to zero; amounts are whole numbers of 1e-4 EUR."""
     entries = """
-        SELECT auction, credit AS account, amount_eur AS amount FROM transfer
-        UNION ALL SELECT auction, debit, -amount_eur FROM transfer
+        SELECT auction, stage, credit AS account, amount_eur AS amount FROM transfer
+        UNION ALL SELECT auction, stage, debit, -amount_eur FROM transfer
     """
     sums = f"SELECT auction, sum(amount) FROM ({entries}) AS entry GROUP BY auction HAVING sum(amount) <> 0"
-    reserved = "sum(CASE stage WHEN 'pending' THEN amount_eur ELSE -amount_eur END)"
+    # Accounts that still stand to receive something: what was reserved for them was not given back.
     kept = f"""
-        SELECT auction.id, {reserved} FROM transfer JOIN auction ON auction.id = transfer.auction
-        WHERE auction.state = 'settled' AND stage IN ('pending', 'voided')
-        GROUP BY auction.id HAVING {reserved} <> 0
+        SELECT auction, sum(amount) FROM (
+            SELECT auction, account, sum(amount) AS amount FROM ({entries}) AS entry
+            WHERE stage IN ('pending', 'voided') GROUP BY auction, account
+        ) AS reserved JOIN auction ON auction.id = reserved.auction
+        WHERE auction.state = 'settled' AND amount > 0 GROUP BY auction
     """
     return [
         *(f"the ledger of {auction} sums to {amount}e-4 EUR" for auction, amount in connection.execute(text(sums))),

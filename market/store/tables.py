@@ -494,7 +494,10 @@ class BillRow(_Table, table=True):
 
 
 class OutboxRow(_Table, table=True):
-    """An event that has to be told, written with what it tells of. In the order of `sequence` they became durable."""
+    """An event that has to be told, written with what it tells of. In the order of `sequence` they became durable.
+
+    Old ones are forgotten, but never the newest: on SQLite its `sequence` would be given again.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = _STRICT
@@ -503,7 +506,7 @@ class OutboxRow(_Table, table=True):
     audience: str = Field(sa_type=Text)
     auction: str = Field(sa_type=Text)
     document: str = Field(sa_type=Text)
-    occurred_at: datetime = Field(sa_type=UtcTime)
+    occurred_at: datetime = Field(sa_type=UtcTime, index=True)
 
 
 class WebhookRow(_Table, table=True):
@@ -535,7 +538,7 @@ class DeliveryRow(_Table, table=True):
     sequence: int | None = Field(default=None, primary_key=True)
     id: str = Field(sa_type=Text, unique=True)
     webhook: str = Field(sa_type=Text, foreign_key="webhook.id")
-    event: str = Field(sa_type=Text, foreign_key="outbox.id")
+    event: str = Field(sa_type=Text, foreign_key="outbox.id", index=True)
     state: str = Field(sa_type=Text)
     due_at: datetime = Field(sa_type=UtcTime)
     failed: int = 0

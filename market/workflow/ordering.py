@@ -25,7 +25,7 @@ from market.orderbook.book import offer_of, request_of
 from market.orderbook.catalogue import agreed_product
 from market.orderbook.continuous import admit_continuous, require_baseline_unsold, require_untaken
 from market.orderbook.cover import require_cover
-from market.orderbook.states import require_before_closure, require_open
+from market.orderbook.states import require_open
 from market.store import UnitOfWork
 from market.workflow.calling import require_contracted
 from market.workflow.history import require_history
@@ -48,8 +48,7 @@ def open_auction(
     product = agreed_product(terms.product, work.catalogue.find(name), work.catalogue.names())
     fields = {**{field: getattr(terms, field) for field in AuctionTerms.model_fields}, "product": product}
     auction = Auction(id=new_id("auc", dso), dso=dso, state="open", **fields)
-    admit_terms(auction)
-    require_before_closure(auction, now=now)
+    admit_terms(auction, now=now)
 
     work.auctions.add(auction)
     work.jobs.add(auction.id, due_at=auction.gate_closure)

@@ -18,9 +18,9 @@ from api_spec.tariffs import (
     TariffTerms,
 )
 from market.errors import AlreadyExists, NotAdmitted, NotFound, PeriodNotOver, ReadingsMissing
+from market.exact import hours
 from market.ids import NewId, random_id
 from market.instruments.billing import Use, bill_lines, span_defects, total_eur
-from market.instruments.exact import hours
 from market.instruments.metered import gaps, series_of
 from market.instruments.pricing import tariff_prices
 from market.store import UnitOfWork

@@ -14,9 +14,10 @@ from sqlalchemy import Engine
 from market.clearing import Options, clear
 from market.clock import SimulatedClock
 from market.errors import ClearingError, ClusterUnavailable
+from market.repeating import repeated
 from market.store import UnitOfWork
 from market.workflow.cluster import clearing_on
-from market.workflow.gatekeeping import watched_gates
+from market.workflow.gatekeeping import watching_gates
 from tests.integration.test_gates import GATE, opened, set_up
 from tests.small_cases import case, curve, line, load
 from tests.waiting import until
@@ -80,7 +81,7 @@ def test_many_feeders_are_cleared_on_the_cluster(scheduler: str, migrated: Engin
 
     with (
         clearing_on(scheduler, limit=timedelta(seconds=60)) as remote,
-        watched_gates(remote, clock=SimulatedClock(GATE), engine=migrated, at_once=2),
+        repeated(*watching_gates(remote, clock=SimulatedClock(GATE), engine=migrated, at_once=2)),
     ):
         until(lambda: states(migrated, auctions) == {"published"}, within_s=60, what="four published auctions")
 

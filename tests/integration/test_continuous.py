@@ -25,11 +25,12 @@ from market.clearing.options import Options
 from market.clock import SimulatedClock
 from market.errors import AlreadyExists, NotAdmitted, NotFound, NotPublished, SolverFailed
 from market.ledger.transfers import balances
+from market.repeating import repeated
 from market.store import UnitOfWork, migrate, open_engine, transact
 from market.workflow import ordering
 from market.workflow.acknowledging import acknowledge_award
 from market.workflow.clearing import clear_auction
-from market.workflow.gatekeeping import watched_gates
+from market.workflow.gatekeeping import watching_gates
 from market.workflow.matching import match_auction
 from market.workflow.outcome import own_awards, published_result
 from market.workflow.settling import settle_auction, submit_reading
@@ -281,7 +282,7 @@ def test_a_market_that_is_served_matches_by_itself(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
     migrate(engine)
     auction = prepare(engine).id
-    with watched_gates(clear, clock=SimulatedClock(NOON), engine=engine):
+    with repeated(*watching_gates(clear, clock=SimulatedClock(NOON), engine=engine)):
         submit(engine, auction, 3000, 100)
         deadline = time.monotonic() + 20
         while not sold(engine, auction) and time.monotonic() < deadline:

@@ -32,7 +32,8 @@ async def events(
 ) -> EventStream:
     """What the caller may hear of, from now on or after Last-Event-ID ("start" = from the first event).
 
-    A stream ends when an access token would; go on after its last id with a new one.
+    A stream ends when an access token would; go on after its last id with a new one. An event that is too old to be
+    kept, or was never the caller's to hear, answers 404: begin at "start", and read the rest over the API.
     """
     life_s = world.settings.token_ttl.total_seconds()
     return await stream_of(feed, Reader(audiences_of(who), None, last), engine=world.engine, life_s=life_s)

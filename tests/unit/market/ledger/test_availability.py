@@ -126,6 +126,7 @@ def test_the_ledger_posts_what_the_statements_say_and_offering_more_never_earns_
     ledger = balances(availability_transfers(auction(), statements, at=NOW))
 
     assert sum(ledger.values()) == 0
+    assert all(each.amount_eur >= 0 for each in availability_transfers(auction(), statements, at=NOW))
     assert {who: ledger[f"participant:{who}"] for who in {row[0] for row in rows}} == {
         each.participant: each.net_eur for each in statements
     }
