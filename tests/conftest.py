@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from market.store import migrate, open_engine
+from tests.templates import migrated_postgres, migrated_sqlite
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +29,16 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Address of a new, empty database; the test runs once on each kind."""
+    """Address of a new database, once of each kind: empty, or migrated already where the test asks for that, too."""
+    ready = "migrated" in request.fixturenames
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'market.db'}"
+        file = tmp_path / "market.db"
+        if ready:
+            file.write_bytes(migrated_sqlite())
+        yield f"sqlite:///{file}"
     else:
-        yield from new_postgres_database(request.getfixturevalue("postgres"))
+        server: str = request.getfixturevalue("postgres")
+        yield from new_postgres_database(server, like=migrated_postgres(server) if ready else None)
 
 
 @pytest.fixture
@@ -56,10 +62,10 @@ def migrated(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def new_postgres_database(server: str) -> Iterator[str]:
-    """A database on a server, dropped at the end."""
+def new_postgres_database(server: str, *, like: str | None = None) -> Iterator[str]:
+    """A database on a server, dropped at the end. like : the database that it is a copy of."""
     name = f"market_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like or 'template1'}".encode())
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

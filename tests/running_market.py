@@ -13,6 +13,7 @@ from market.clock import SimulatedClock
 from market.settings import Settings
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
+from tests.templates import migrated_sqlite
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ def running_market(
     database_url: str | None = None,
 ) -> Iterator[RunningMarket]:
     """Serve a new market from an empty database, or from a file in `folder`."""
-    engine = open_engine(database_url or f"sqlite:///{folder / 'market.db'}")
+    file = folder / "market.db"
+    if database_url is None and not file.exists():
+        file.write_bytes(migrated_sqlite())
+    engine = open_engine(database_url or f"sqlite:///{file}")
     try:
         migrate(engine)
         clock = SimulatedClock(now)

@@ -14,7 +14,7 @@ from market.errors import ClusterUnavailable, SolverFailed
 if TYPE_CHECKING:
     from distributed import Client
 
-_ANSWERS_WITHIN_S: Final = 10.0
+_ANSWERS_WITHIN_S: Final = 5.0
 
 
 @contextlib.contextmanager

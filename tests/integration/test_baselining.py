@@ -215,7 +215,7 @@ async def test_meter_history_is_kept_once_checked_and_ones_own(tmp_path: Path) -
         nowhere = day.model_copy(update={"network": "elsewhere"})
         assert await refused(agg.submit_meter_reading(nowhere)) is ProblemType.NOT_FOUND
         assert await refused(here.dso.submit_meter_reading(day)) is ProblemType.FORBIDDEN
-        late = history(datetime(9999, 12, 31, 23, tzinfo=UTC), 1, 2)
+        late = history(datetime(2999, 12, 31, 23, tzinfo=UTC), 1, 2)
         assert await refused(agg.submit_meter_reading(late)) is ProblemType.NOT_ADMITTED
 
 

@@ -175,6 +175,7 @@ async def test_a_market_of_several_processes_loses_nothing_when_one_is_killed(po
         assert needed_w - len(cleared) < accepted_w <= needed_w, "equal asks share; each share is a whole watt"
 
         # The rest is done without anybody who serves: by the worker alone.
+        await asyncio.sleep(max(0.0, (auction.delivery.end - datetime.now(UTC)).total_seconds()) + 1.0)
         await doors[1].submit_reading(auction.id, ReadingTerms(start=auction.delivery.start, buses=drawn(6_000)))
         servers[1].send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(servers[1].wait, 30) == 0
