@@ -1,6 +1,6 @@
 """A market to be cleared, as one document: the case file `flexmarket-case/1`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -68,8 +68,15 @@ class Case(Message):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse("Case", [*_reference_defects(self), *_length_defects(self), *_phase_defects(self)])
+        refuse("Case", inconsistencies(self))
         return self
+
+
+def inconsistencies(case: Case) -> Iterator[tuple[Place, str]]:
+    """Where parts of a case that are valid by themselves do not fit each other, and why."""
+    yield from _reference_defects(case)
+    yield from _length_defects(case)
+    yield from _phase_defects(case)
 
 
 def _reference_defects(case: Case) -> Iterable[tuple[Place, str]]:

@@ -70,6 +70,8 @@ def measured(database_url: str, *, lasts_s: float, stored: bool = True) -> Intak
         server.kill()
         server.join()
     accepted = statuses.count(201)
+    if not accepted:
+        raise RuntimeError(f"no offer was accepted: {sorted(set(statuses))}")
     return Intake(accepted, len(statuses) - accepted, lasted, tuple(seconds), commits)
 
 
@@ -161,7 +163,9 @@ class _Memory:
         self.identities = SimpleNamespace(login=lambda _: login)
         self.auctions = SimpleNamespace(get=lambda _, lock=None: book)
         self.participants = SimpleNamespace(network=lambda _: network, answer=lambda *_: None, remember=lambda *_: None)
-        self.orders = SimpleNamespace(nominated_buses=lambda *_: buses, add_offer=lambda _: None)
+        self.orders = SimpleNamespace(
+            nominated_buses=lambda *_: buses, hold_baseline=lambda *_, **__: None, add_offer=lambda _: None
+        )
 
     def __enter__(self) -> "_Memory":
         return self

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-
-from pydantic import ValidationError
+from itertools import islice
 
 from api_spec.auction import Auction
-from api_spec.case import Case, Injection
-from api_spec.defects import Defect, defects_of
+from api_spec.case import Case, Injection, inconsistencies
+from api_spec.defects import MOST_DEFECTS, Defect, located
 from api_spec.flexibility import FlexOffer, FlexRequest, PriceSeries
 from api_spec.grid import Network
 from api_spec.metering import BaselineNomination, Forecast
@@ -86,16 +85,14 @@ def _fits(auction: Auction, network: Network, part: str, message: FlexOffer | Fl
 
 def _check(auction: Auction, network: Network, *, renamed: tuple[str, str], **part: tuple[Message, ...]) -> None:
     """The checks of a case, on a case that holds only one part. renamed : its place there, and in the message."""
-    try:
-        Case.model_validate({"name": auction.id, "market_period": auction.delivery, "network": network, **part})
-    except ValidationError as failure:
+    # All parts are valid already; what is checked is whether they fit each other.
+    case = Case.model_construct(name=auction.id, market_period=auction.delivery, network=network, **part)  # type: ignore[arg-type]
+    found = list(islice(inconsistencies(case), MOST_DEFECTS))
+    if found:
         there, here = renamed
         document = {name: [each.model_dump(mode="json") for each in messages] for name, messages in part.items()}
-        found = defects_of(failure, document)
-        places = (Defect(here + each.pointer.removeprefix(there), each.reason) for each in found)
-        raise NotAdmitted(
-            tuple(Defect(p.replace("/p_w", "/power_w") if here == "/buses" else p, r) for p, r in places)
-        ) from failure
+        places = (Defect(here + each.pointer.removeprefix(there), each.reason) for each in located(found, document))
+        raise NotAdmitted(tuple(Defect(p.replace("/p_w", "/power_w") if here == "/buses" else p, r) for p, r in places))
 
 
 def _product_defects(offer: FlexOffer, auction: Auction) -> Iterable[tuple[str, str]]:

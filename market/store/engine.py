@@ -32,20 +32,13 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
     Errors do not quote what was being written.
     """
-    address = _address(url)
-    if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, pool_pre_ping=True, hide_parameters=True)
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-        return engine
-    return create_engine(
-        address,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        pool_size=connections,
-        max_overflow=0,
-        connect_args=_POSTGRES,
-    )
+    address, kept = _address(url), {"pool_size": connections, "max_overflow": 0}
+    if address.get_backend_name() == "postgresql":
+        return create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES, **kept)
+    engine = create_engine(address, hide_parameters=True, **kept)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def migrate(engine: Engine) -> None:

@@ -118,6 +118,8 @@ class Orders:
 
         alone : keep its offers from coming in, too, as whoever replaces it must; of several who do not, none waits.
         """
+        if self._session.get_bind().dialect.name == "sqlite":
+            return  # whoever may write is alone there
         # Always the first version: the newest one may be another by the time that it is locked.
         first = select(BaselineRow.version).where(
             BaselineRow.auction == auction, BaselineRow.participant == participant, BaselineRow.version == 1

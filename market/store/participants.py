@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Pool
+from sqlalchemy import Pool, bindparam
 from sqlmodel import Session, col, select
 
 from api_spec.grid import Network
@@ -27,6 +27,12 @@ class Answer:
 _KNOWN: Final[WeakKeyDictionary[Pool, dict[tuple[str, datetime], Network]]] = WeakKeyDictionary()
 """Of each database, networks by name and time of registration: they never change, and every order is held to one."""
 _MOST_KNOWN: Final = 64
+
+
+_ANSWER: Final = select(AnswerRow.operation, AnswerRow.body_sha256, AnswerRow.document).where(
+    AnswerRow.organisation == bindparam("of"), AnswerRow.key == bindparam("under")
+)
+"""Built once: it is asked before every order."""
 
 
 class Participants:
@@ -90,8 +96,8 @@ class Participants:
 
     def answer(self, organisation: str, key: str) -> Answer | None:
         """What was answered under this key, if anything."""
-        row = self._session.get(AnswerRow, (organisation, key))
-        return None if row is None else Answer(row.operation, row.body_sha256, row.document)
+        found = self._session.exec(_ANSWER, params={"of": organisation, "under": key}).one_or_none()
+        return None if found is None else Answer(*found)
 
     def remember(self, organisation: str, key: str, answer: Answer) -> None:
         """Keep an answer, in the transaction of what it answers."""
