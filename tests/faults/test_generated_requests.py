@@ -28,7 +28,7 @@ schema = schemathesis.openapi.from_dict(json.loads((FOLDER / "openapi.json").rea
     path=ENDLESS
 )
 often = settings(
-    max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -70,7 +70,7 @@ def test_no_request_breaks_the_market(case: schemathesis.Case[Any], on_sqlite: K
 
 
 @schema.parametrize()
-@settings(often, max_examples=3)
+@settings(often, max_examples=1)
 def test_no_request_breaks_a_market_on_postgres(case: schemathesis.Case[Any], on_postgres: Known) -> None:
     ask(case, on_postgres)
 

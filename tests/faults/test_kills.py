@@ -7,6 +7,7 @@ there; after, and all of it is, though nobody was told. Either way the work is t
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -51,6 +52,9 @@ def killed_at(commit: int, moment: Moment) -> Iterator[None]:
 
     def commit_or_die(work: UnitOfWork) -> None:
         nonlocal count
+        if threading.current_thread().name == "heartbeat":
+            committed(work)
+            return
         count += 1
         if count == commit and moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
