@@ -242,7 +242,7 @@ def audit_head() -> None:
 
 @audit.command("erase")
 def erase_row(
-    table: Annotated[str, typer.Argument(help="baseline, organisation or reading.")],
+    table: Annotated[str, typer.Argument(help="baseline, client, meter_reading, organisation or reading.")],
     key: Annotated[str, typer.Argument(help="""Key of the row as a JSON array, such as '["org_1f0c"]'.""")],
 ) -> None:
     """Erase a person's row for good: its commitments stay in the log, and nothing can open them any more.

@@ -23,6 +23,8 @@ from market.store.tables import (
     AuditNodeRow,
     AwardRow,
     BaselineRow,
+    ClientRow,
+    MeterReadingRow,
     OfferRow,
     OrganisationRow,
     ReadingRow,
@@ -35,6 +37,8 @@ _LEAF: Final[Table] = metadata.tables["audit_leaf"]
 _NODE: Final[Table] = metadata.tables["audit_node"]
 ERASABLE: Final[dict[str, type[SQLModel]]] = {
     "baseline": BaselineRow,
+    "client": ClientRow,
+    "meter_reading": MeterReadingRow,
     "organisation": OrganisationRow,
     "reading": ReadingRow,
 }

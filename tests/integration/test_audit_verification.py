@@ -17,6 +17,7 @@ from sqlalchemy import Boolean, Column, Connection, Engine, Integer, create_engi
 from sqlmodel import Session
 
 from api_spec.audit import TreeHead
+from api_spec.organisation import Organisation
 from market.audit.verification import Finding
 from market.errors import CannotBeErased, NotFound
 from market.store import UnitOfWork, open_engine, tables
@@ -338,10 +339,26 @@ def test_a_persons_readings_can_be_erased_and_the_log_holds(engine: Engine, intr
         erase_row("reading", key, engine=engine)
 
 
+def test_an_organisation_that_nothing_rests_on_is_erased_after_its_clients(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        gone = Organisation(id="gone", name="Ms Jensen", role="aggregator")
+        work.participants.add(gone, client_id="hers", secret_hash="#", now=NOON)
+        work.commit()
+    with pytest.raises(CannotBeErased, match="other rows refer to it"):
+        erase_row("organisation", '["gone"]', engine=engine)
+    erase_row("client", '["hers"]', engine=engine)
+    erase_row("organisation", '["gone"]', engine=engine)
+    build_log(now=NOON, engine=engine)
+    result = verify_log(engine=engine)
+    assert (result.findings, result.erased) == ((), 2)
+
+
 def test_what_has_to_stay_on_record_is_not_erased(engine: Engine, intruder: Engine) -> None:
     with intruder.connect() as connection:
         dso = next(row for row in stored(connection, "organisation") if row["role"] == "dso")
-    with pytest.raises(CannotBeErased, match="only rows of baseline, organisation, reading are a person's"):
+    with pytest.raises(
+        CannotBeErased, match="only rows of baseline, client, meter_reading, organisation, reading are a person's"
+    ):
         erase_row("transfer", "[1]", engine=engine)
     with pytest.raises(CannotBeErased, match="other rows refer to it"):
         erase_row("organisation", key_of("organisation", dso), engine=engine)
