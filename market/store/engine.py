@@ -30,7 +30,7 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
     wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
     COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
-    Errors do not quote what was being written.
+    Errors do not quote what was being written. connections : kept open at most; who finds none free waits for one.
     """
     address, kept = _address(url), {"pool_size": connections, "max_overflow": 0}
     if address.get_backend_name() == "postgresql":

@@ -40,8 +40,8 @@ repetition finds it there), and a turn at SQLite's one lock that did not come wi
 class UnitOfWork:
     """One transaction; what is not committed is rolled back. reading : it writes nothing, and waits for nobody.
 
-    participants, auctions, orders, ... : queries and writes, each over its own tables. Whatever is
-    written leaves its leaf for the audit log in the same transaction (`market.store.witness`).
+    participants, auctions, orders, ... : queries and writes, each over its own tables. Whatever is written leaves its
+    leaf for the audit log in the same transaction (`market.store.witness`).
     """
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
