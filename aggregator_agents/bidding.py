@@ -130,10 +130,10 @@ def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArr
     most = np.array([each.max_w * each.plugged(period) for each in planned.sessions]).reshape(planned.power_w.shape)
     at = np.array([[site.charger_of(each.plug) == charger for each in planned.sessions] for charger in site.chargers])
     usual_w, wish_w = at @ planned.power_w, at @ (most - planned.power_w)
-    part = at.T @ _part(site.charger_a * WATTS_PER_AMP - usual_w, wish_w)
+    part = at.T @ _part(np.array([[each.max_a] for each in site.chargers]) * WATTS_PER_AMP - usual_w, wish_w)
     wish = (most - planned.power_w) * part
     wish *= _part(site.usable_w - planned.total_w, wish.sum(axis=0))
-    # What is above safe_a at each charger is convex in the wish, so that this part of it keeps to spare_a.
+    # What is above floor_a at each charger is convex in the wish, so that this part of it keeps to spare_a.
     above_w, wished_w = (_above_safe_w(site, at @ each) for each in (planned.power_w, planned.power_w + wish))
     wish *= _part(site.spare_a * WATTS_PER_AMP - above_w, wished_w - above_w)
     return iter(planned.power_w + wish)
@@ -141,7 +141,7 @@ def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArr
 
 def _above_safe_w(site: Site, charger_w: FloatArray) -> FloatArray:
     """(period,) what the chargers draw above what they fall back to, together [W]; charger_w : (charger, period)."""
-    above: FloatArray = np.maximum(charger_w - site.safe_a * WATTS_PER_AMP, 0.0).sum(axis=0)
+    above: FloatArray = np.maximum(charger_w - site.floor_a * WATTS_PER_AMP, 0.0).sum(axis=0)
     return above
 
 

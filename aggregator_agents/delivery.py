@@ -108,7 +108,7 @@ class SiteControl:
             try:
                 await self._station.cap(each.plug, amps[each.plug], now=now, expires_in=LEASE)
             except ChargerSilent:
-                silent.add(self._site.charger_of(each.plug))
+                silent.add(self._site.charger_of(each.plug).id)
         self._silent = frozenset(silent)
 
     async def _amps(self, plugs: tuple[PlugStatus, ...], now: datetime) -> dict[str, int]:
@@ -129,7 +129,7 @@ class SiteControl:
         )
         outstanding_a = dict.fromkeys(self._silent, 0)
         for each in plugs:
-            charger = self._site.charger_of(each.plug)
+            charger = self._site.charger_of(each.plug).id
             if charger in outstanding_a:
                 outstanding_a[charger] += each.held_a
         return amps | allocate(demands, site_a=site_a, site=self._site, outstanding_a=outstanding_a)
@@ -139,9 +139,9 @@ class SiteControl:
         session = status.session
         return Demand(
             plug=status.plug,
-            charger=self._site.charger_of(status.plug),
-            max_a=session.max_a,
-            urgency=urgency(energy_wh=_left_wh(status), max_a=session.max_a, now=now, departs=session.departs),
+            charger=self._site.charger_of(status.plug).id,
+            max_a=session.vehicle.max_a,
+            urgency=urgency(energy_wh=_left_wh(status), max_a=session.vehicle.max_a, now=now, departs=session.departs),
             charging=status.limit_a >= MIN_A,
         )
 

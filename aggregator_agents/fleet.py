@@ -1,12 +1,13 @@
-"""Sites, chargers and plugs of an aggregator, and the sessions that drivers ask for. Frozen; times are aware.
+"""Sites, chargers, plugs and vehicles of an aggregator, and the sessions that drivers ask for. Frozen; times are aware.
 
-Every vehicle charges on three phases: amps are per phase, and one amp is 690 W (the amps <-> watts door).
+Amps are per phase and, unless it says otherwise, of the phases of the site: L1, L2, L3 are 0, 1, 2. Charging is
+positive, discharging negative. One amp on one phase is PHASE_V watts (the amps <-> watts door).
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Self
+from typing import Final, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,17 @@ from api_spec.period import MarketPeriod
 
 PHASE_V: Final = 230.0
 WATTS_PER_AMP: Final = 3 * PHASE_V
+"""Of a vehicle on three phases."""
 MIN_A: Final = 6
 """The lowest current that the control pilot can signal (IEC 61851-1); 1 to 5 A do not exist."""
 
 FloatArray = npt.NDArray[np.float64]
+PhaseAmps = tuple[float, float, float]
+"""Current on L1, L2, L3 of the site [A]."""
+
+Rotation = Literal["RST", "RTS", "SRT", "STR", "TRS", "TSR"]
+"""Which phases of the site (R is L1) are behind terminals 1, 2, 3 of a charger; as OCPP names it."""
+ROTATIONS: Final[tuple[Rotation, ...]] = get_args(Rotation)
 
 
 @dataclass(frozen=True)
@@ -31,69 +39,137 @@ class Plug:
 
 
 @dataclass(frozen=True)
+class Charger:
+    """Plugs behind one supply. max_a : of the supply, shared by its plugs, per phase [A]."""
+
+    id: str
+    plugs: tuple[Plug, ...]
+    max_a: int = 16
+    rotation: Rotation = "RST"
+
+    @property
+    def terminals(self) -> tuple[int, int, int]:
+        """The phase of the site behind each terminal."""
+        first, second, third = ("RST".index(each) for each in self.rotation)
+        return first, second, third
+
+    def phases_of(self, vehicle: "Vehicle") -> tuple[int, ...]:
+        """The site's phases that a vehicle draws on: it uses the first terminals of its plug."""
+        return self.terminals[: vehicle.phases]
+
+
+@dataclass(frozen=True)
 class Site:
     """Chargers behind one fuse at one bus of the network.
 
-    fuse_a : per phase [A]. other_a : what everything else behind the fuse may draw at most, per phase [A]. charger_a :
-    limit of each charger, shared by its plugs, per phase [A].
+    fuse_a : per phase [A]. other_a : what everything else behind the fuse may draw at most, per phase [A], which
+    counts wherever it is not measured. margin_a : of the fuse that is left unused, per phase [A].
     """
 
     bus: str
     fuse_a: int
-    plugs: tuple[Plug, ...]
-    charger_a: int = 16
+    chargers: tuple[Charger, ...]
     other_a: int = 0
+    margin_a: int = 0
 
     @classmethod
-    def of(cls, bus: str, *, chargers: int, plugs_per_charger: int, fuse_a: int, charger_a: int, other_a: int) -> Self:
-        """A site of equal chargers, numbered from 1: plug `lot-3-2` is the second of the third charger at bus `lot`."""
-        plugs = tuple(
-            Plug(f"{bus}-{charger}-{plug}", f"{bus}-{charger}", charger_a)
-            for charger in range(1, chargers + 1)
-            for plug in range(1, plugs_per_charger + 1)
-        )
-        return cls(bus, fuse_a, plugs, charger_a, other_a)
+    def of(
+        cls,
+        bus: str,
+        *,
+        chargers: int,
+        plugs_per_charger: int,
+        fuse_a: int,
+        charger_a: int = 16,
+        other_a: int = 0,
+        margin_a: int = 0,
+        rotations: tuple[Rotation, ...] = ("RST",),
+    ) -> Self:
+        """A site of equal chargers, numbered from 1: plug `lot-3-2` is the second of the third charger at bus `lot`.
+
+        rotations : of the chargers in turn, from the first again when there are more chargers.
+        """
+        alike = []
+        for number in range(1, chargers + 1):
+            id = f"{bus}-{number}"
+            plugs = tuple(Plug(f"{id}-{plug}", id, charger_a) for plug in range(1, plugs_per_charger + 1))
+            alike.append(Charger(id, plugs, charger_a, rotations[(number - 1) % len(rotations)]))
+        return cls(bus, fuse_a, tuple(alike), other_a, margin_a)
 
     @cached_property
-    def chargers(self) -> tuple[str, ...]:
-        """Ids of all chargers, in order."""
-        return tuple(sorted({each.charger for each in self.plugs}))
+    def plugs(self) -> tuple[Plug, ...]:
+        """All plugs, charger by charger."""
+        return tuple(plug for charger in self.chargers for plug in charger.plugs)
+
+    @cached_property
+    def _by_plug(self) -> dict[str, Charger]:
+        return {plug.id: charger for charger in self.chargers for plug in charger.plugs}
+
+    def charger_of(self, plug: str) -> Charger:
+        """The charger that a plug belongs to."""
+        return self._by_plug[plug]
 
     @property
     def usable_a(self) -> int:
-        """What the fuse leaves to all plugs together, per phase [A]."""
-        return max(0, self.fuse_a - self.other_a)
+        """What the fuse leaves to all plugs together while nothing is known of the other load, per phase [A]."""
+        return max(0, self.fuse_a - self.margin_a - self.other_a)
 
     @property
-    def safe_a(self) -> int:
+    def floor_a(self) -> int:
         """What every charger may draw at the same time without any coordination, per phase [A]; 0 or at least MIN_A."""
-        safe_a = min(self.charger_a, self.usable_a // len(self.chargers))
-        return safe_a if safe_a >= MIN_A else 0
+        if not self.chargers:
+            return 0
+        floor_a = min(*(each.max_a for each in self.chargers), self.usable_a // len(self.chargers))
+        return floor_a if floor_a >= MIN_A else 0
 
     @property
     def spare_a(self) -> int:
-        """What all chargers together may draw above `safe_a` each, per phase [A].
+        """What all chargers together may draw above `floor_a` each, per phase [A].
 
-        Any of them may lose contact and fall back to safe_a: the fuse holds in every mixture as long as
-        sum over chargers of max(safe_a, drawn) <= usable_a.
+        Any of them may lose contact and fall back to floor_a: the fuse holds in every mixture as long as
+        sum over chargers of max(floor_a, drawn) <= usable_a.
         """
-        return self.usable_a - len(self.chargers) * self.safe_a
+        return self.usable_a - len(self.chargers) * self.floor_a
 
     @property
     def usable_w(self) -> float:
         """The same as power [W]."""
         return self.usable_a * WATTS_PER_AMP
 
-    def charger_of(self, plug: str) -> str:
-        """The charger that a plug belongs to."""
-        return next(each.charger for each in self.plugs if each.id == plug)
+
+@dataclass(frozen=True)
+class Vehicle:
+    """What a vehicle can do.
+
+    phases : 1, 2 or 3 that it charges on. min_a, max_a : per phase [A]. efficiency : of its charger, one way.
+    discharge_a : what it can feed back, per phase [A]; 0 for one that cannot. battery_wh : usable, where known.
+    """
+
+    phases: int = 3
+    min_a: int = MIN_A
+    max_a: int = 16
+    efficiency: float = 1.0
+    discharge_a: int = 0
+    battery_wh: float | None = None
+
+    @property
+    def watts_per_amp(self) -> float:
+        """Power of one amp on each of its phases [W]."""
+        return self.phases * PHASE_V
+
+    @property
+    def max_w(self) -> float:
+        """The most that it draws [W]."""
+        return self.max_a * self.watts_per_amp
 
 
 @dataclass(frozen=True)
 class Session:
     """A vehicle at a plug, as its driver announced it.
 
-    energy_wh : wanted at the plug by departure, consumption positive [Wh]. max_a : of the vehicle, per phase [A].
+    energy_wh : wanted at the plug by departure, consumption positive [Wh]. priority : how much more than others its
+    driver needs it, 1 = as much. stored_wh, floor_wh : in the battery at arrival, and what its driver never wants to
+    be below [Wh]; they count for a vehicle that discharges.
     """
 
     id: str
@@ -101,12 +177,15 @@ class Session:
     arrives: datetime
     departs: datetime
     energy_wh: float
-    max_a: int = 16
+    vehicle: Vehicle = Vehicle()
+    priority: float = 1.0
+    stored_wh: float = 0.0
+    floor_wh: float = 0.0
 
     @property
     def max_w(self) -> float:
         """The most that it draws [W]."""
-        return self.max_a * WATTS_PER_AMP
+        return self.vehicle.max_w
 
     def plugged(self, period: MarketPeriod) -> FloatArray:
         """(period,) share of every period in which it is at the plug, 0 to 1."""

@@ -139,17 +139,18 @@ def _solved(
             own.append(column)
             place[column] = (i, t)
             at_site[t].append(column)
-            at_charger[site.charger_of(session.plug), t].append(column)
+            at_charger[site.charger_of(session.plug).id, t].append(column)
         missing.append(lp.column(cost=shortfall_eur_per_mwh))
         weights = [period.hours] * len(own) + [1.0]
         lp.row([*own, missing[-1]], weights, low=session.energy_wh, high=session.energy_wh)
     for columns in at_site.values():
         lp.row(columns, [1.0] * len(columns), high=site.usable_w)
+    most_a = {each.id: each.max_a for each in site.chargers}
     above_safe: dict[int, list[int]] = defaultdict(list)
-    for (_, t), columns in at_charger.items():
-        above_safe[t].append(lp.column(cost=0.0, upper=(site.charger_a - site.safe_a) * WATTS_PER_AMP))
+    for (charger, t), columns in at_charger.items():
+        above_safe[t].append(lp.column(cost=0.0, upper=(most_a[charger] - site.floor_a) * WATTS_PER_AMP))
         weights = [1.0] * len(columns) + [-1.0]
-        lp.row([*columns, above_safe[t][-1]], weights, high=site.safe_a * WATTS_PER_AMP)
+        lp.row([*columns, above_safe[t][-1]], weights, high=site.floor_a * WATTS_PER_AMP)
     for columns in above_safe.values():
         lp.row(columns, [1.0] * len(columns), high=site.spare_a * WATTS_PER_AMP)
     if corridor is not None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.fleet import Session, Site
+from aggregator_agents.fleet import Session, Site, Vehicle
 from api_spec.period import MarketPeriod
 from api_spec.units import Fraction, Message, NonNegative, Positive
 
@@ -71,7 +71,7 @@ def _session(
         arrives=_local(day, arrives_h, zone),
         departs=_local(day + overnight, departs_h, zone),
         energy_wh=1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh)),
-        max_a=max_a,
+        vehicle=Vehicle(max_a=max_a),
     )
 
 

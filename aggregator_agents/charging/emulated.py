@@ -98,7 +98,7 @@ class _EmulatedPlug:
             return 0.0
         if session.energy_wh - self.delivered_wh[session.id] <= _FULL_WH:
             return 0.0
-        return min(signal_a, session.max_a) * self.behaviour.accuracy
+        return min(signal_a, session.vehicle.max_a) * self.behaviour.accuracy
 
     def held_a(self, at: datetime) -> int:
         drawn_a = self.drawn_a(at, self.obeyed_a)
@@ -162,7 +162,9 @@ class EmulatedStation:
             for id in sorted(each.id for each in site.plugs)
         }
         self._beside = {
-            id: [self._plugs[each.id] for each in site.plugs if each.charger == site.charger_of(id) and each.id != id]
+            id: [
+                self._plugs[each.id] for each in site.plugs if each.charger == site.charger_of(id).id and each.id != id
+            ]
             for id in self._plugs
         }
         self._instants, self._registers = [since.timestamp()], [0.0]
@@ -183,8 +185,8 @@ class EmulatedStation:
 
     async def cap(self, plug: str, limit_a: int, *, now: datetime, expires_in: timedelta) -> None:
         """As Station; ValueError for a current that the control pilot cannot signal."""
-        if limit_a != 0 and not MIN_A <= limit_a <= self._site.charger_a:
-            raise ValueError(f"{limit_a} A at {plug}: 0, or {MIN_A} to {self._site.charger_a}")
+        if limit_a != 0 and not MIN_A <= limit_a <= self._site.charger_of(plug).max_a:
+            raise ValueError(f"{limit_a} A at {plug}: 0, or {MIN_A} to {self._site.charger_of(plug).max_a}")
         self._advance(now)
         self._plugs[plug].cap = _Cap(limit_a, now + expires_in)
         self._settle(now)
@@ -266,7 +268,7 @@ class EmulatedStation:
         before_it = [each for each in beside if each.plug < own.plug and self._waits(each, at)]
         if not self._waits(own, at) or before_it or any(each.held_a(at) > 0 for each in beside):
             return 0
-        return self._site.safe_a
+        return self._site.floor_a
 
     @staticmethod
     def _waits(own: _EmulatedPlug, at: datetime) -> bool:

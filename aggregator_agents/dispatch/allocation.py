@@ -40,7 +40,7 @@ def allocate(
     """Amps per phase for every plug that asks: 0, or whole amps from its minimum to its maximum.
 
     site_a : to be given out at most. outstanding_a : what chargers that do not answer may be drawing still. The sum
-    never exceeds site_a, nor any charger's sum its limit. What chargers get above site.safe_a adds up to no more than
+    never exceeds site_a, nor any charger's sum its limit. What chargers get above site.floor_a adds up to no more than
     site.spare_a, so that the fuse holds whoever falls silent.
 
     The most urgent are admitted first at their minimum (equals: the order of ids), then the lowest gets one more amp
@@ -51,13 +51,15 @@ def allocate(
     given = {each.charger: 0 for each in order}
     silent = outstanding_a or {}
     left = min(site_a, site.usable_a)
-    spare = site.spare_a - sum(max(0, drawn_a - site.safe_a) for drawn_a in silent.values())
+    spare = site.spare_a - sum(max(0, drawn_a - site.floor_a) for drawn_a in silent.values())
 
     def grant(demand: Demand, more_a: int) -> bool:
         nonlocal left, spare
         at_charger = given[demand.charger]
-        above_safe = max(at_charger + more_a, site.safe_a) - max(at_charger, site.safe_a)
-        within_limits = more_a <= min(left, site.charger_a - at_charger, demand.max_a - amps[demand.plug])
+        above_safe = max(at_charger + more_a, site.floor_a) - max(at_charger, site.floor_a)
+        within_limits = more_a <= min(
+            left, site.charger_of(demand.plug).max_a - at_charger, demand.max_a - amps[demand.plug]
+        )
         if demand.charger in silent or not within_limits or above_safe > spare:
             return False
         amps[demand.plug] += more_a
@@ -78,25 +80,25 @@ def within_held(target_a: Mapping[str, int], held_a: Mapping[str, int], site: Si
     """Amps per phase that may be signalled now: decreases at once, increases only into what no plug holds.
 
     target_a : what each plug is to have when all have followed. held_a : what it may be drawing still, whatever it is
-    told. Returns 0 or at least MIN_A for every plug of `target_a`, never more than its target. Holds when any subset of
-    the signals arrives: sum over chargers of max(site.safe_a, sum of max(signalled, held)) <= site.usable_a, as long as
-    what is held now does not exceed it.
+    told. Returns 0 or at least MIN_A for every plug of `target_a`, never more than its target. Holds when any subset
+    of the signals arrives: sum over chargers of max(site.floor_a, sum of max(signalled, held)) <= site.usable_a, as
+    long as what is held now does not exceed it.
     """
     amps = {
         plug: least if (least := min(wanted_a, held_a[plug])) >= MIN_A else 0 for plug, wanted_a in target_a.items()
     }
-    at_charger = dict.fromkeys(site.chargers, 0)
+    at_charger = {each.id: 0 for each in site.chargers}
     for plug, plug_a in held_a.items():
-        at_charger[site.charger_of(plug)] += plug_a
-    spare_a = site.spare_a - sum(max(0, charger_a - site.safe_a) for charger_a in at_charger.values())
+        at_charger[site.charger_of(plug).id] += plug_a
+    spare_a = site.spare_a - sum(max(0, charger_a - site.floor_a) for charger_a in at_charger.values())
     for plug in sorted(plug for plug, wanted_a in target_a.items() if wanted_a > held_a[plug]):
-        charger = site.charger_of(plug)
-        below_safe_a = max(0, site.safe_a - at_charger[charger])
-        room_a = min(site.charger_a - at_charger[charger], below_safe_a + max(0, spare_a))
+        charger = site.charger_of(plug).id
+        below_floor_a = max(0, site.floor_a - at_charger[charger])
+        room_a = min(site.charger_of(plug).max_a - at_charger[charger], below_floor_a + max(0, spare_a))
         granted_a = min(target_a[plug], held_a[plug] + max(0, room_a))
         if granted_a >= MIN_A and granted_a > held_a[plug]:
             more_a = granted_a - held_a[plug]
             amps[plug] = granted_a
             at_charger[charger] += more_a
-            spare_a -= max(0, more_a - below_safe_a)
+            spare_a -= max(0, more_a - below_floor_a)
     return amps

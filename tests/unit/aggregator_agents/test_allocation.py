@@ -15,6 +15,7 @@ def demand(plug: str, *, urgency: float = 0.5, max_a: int = 16, charging: bool =
 
 
 LOT = site(chargers=8, plugs=2)
+IDS = [each.id for each in LOT.chargers]
 ALL = [demand(each.id) for each in LOT.plugs]
 
 
@@ -91,7 +92,7 @@ def test_fuse_chargers_and_pilot_hold_for_any_demands(
         assert amps[each.plug] == 0 or each.min_a <= amps[each.plug] <= each.max_a
     assert all(each <= 16 for each in by_charger.values())
     # Whoever falls silent draws 7 A at once or what it was given: in every mixture the fuse holds.
-    assert sum(max(7, silent.get(charger, by_charger[charger])) for charger in LOT.chargers) <= 63
+    assert sum(max(7, silent.get(charger, by_charger[charger])) for charger in IDS) <= 63
 
 
 def test_an_increase_takes_only_what_no_plug_holds() -> None:
@@ -128,8 +129,8 @@ def test_whichever_signals_arrive_the_fuse_holds(target: list[int], held: list[i
     def counted(drawn_a: dict[str, int]) -> int:
         at = Counter[str]()
         for plug, plug_a in drawn_a.items():
-            at[LOT.charger_of(plug)] += plug_a
-        return sum(max(7, at[charger]) for charger in LOT.chargers)
+            at[LOT.charger_of(plug).id] += plug_a
+        return sum(max(7, at[charger]) for charger in IDS)
 
     assume(counted(held_a) <= 63)
     amps = within_held(dict(zip(plugs, target, strict=True)), held_a, LOT)

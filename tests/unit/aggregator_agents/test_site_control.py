@@ -168,7 +168,7 @@ class Flaky:
         return await self._station.plugs(now)
 
     async def cap(self, plug: str, limit_a: int, *, now: datetime, expires_in: timedelta) -> None:
-        if self._place.charger_of(plug) in self._now(now) or "all" in self._now(now):
+        if self._place.charger_of(plug).id in self._now(now) or "all" in self._now(now):
             raise ChargerSilent
         await self._station.cap(plug, limit_a, now=now, expires_in=expires_in)
 

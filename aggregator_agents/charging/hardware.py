@@ -1,0 +1,68 @@
+"""What a virtual aggregator needs of its charger's hardware, whatever is behind it: an emulator, or OCPP."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from aggregator_agents.fleet import PhaseAmps
+
+
+@dataclass(frozen=True)
+class VehicleFacts:
+    """What a vehicle tells of itself through its station (ISO 15118); None for what it does not tell.
+
+    energy_wh : wanted by departure. stored_wh, battery_wh : in its battery now, and at most. min_a, max_a, discharge_a
+    : per phase [A].
+    """
+
+    departs: datetime | None = None
+    energy_wh: float | None = None
+    stored_wh: float | None = None
+    battery_wh: float | None = None
+    min_a: int | None = None
+    max_a: int | None = None
+    discharge_a: int | None = None
+
+
+@dataclass(frozen=True)
+class PlugReading:
+    """One plug, measured.
+
+    session : the transaction at the plug, None without a vehicle. wants : the vehicle takes current when offered (pilot
+    state C). signal_a : signalled now, per phase; negative discharges. current_a : at terminals 1, 2, 3 of the charger,
+    charging positive [A]. session_wh, register_wh : delivered to this session, and the meter, which only grows.
+    open : the contactor is open whatever is signalled.
+    """
+
+    plug: str
+    session: str | None
+    wants: bool
+    signal_a: int
+    current_a: PhaseAmps
+    session_wh: float
+    register_wh: float
+    open: bool = False
+    vehicle: VehicleFacts | None = None
+
+
+class HardwareSilent(Exception):
+    """The charger's hardware did not answer; what was asked of it counts as not done."""
+
+
+class ChargerHardware(Protocol):
+    """One charger."""
+
+    async def read(self) -> tuple[PlugReading, ...]:
+        """Every plug now. Raises HardwareSilent."""
+        ...
+
+    async def signal(self, plug: str, limit_a: int) -> None:
+        """Signal a current per phase [A]: 0 pauses, 1 to 5 do not exist (IEC 61851-1), negative discharges.
+
+        Raises HardwareSilent.
+        """
+        ...
+
+    async def open_contactor(self, plug: str) -> None:
+        """Cut a vehicle off until it is unplugged. Raises HardwareSilent."""
+        ...

@@ -1,0 +1,83 @@
+"""What a virtual and a cloud aggregator say to each other: the pull leases that keep the fuse whatever is lost.
+
+The charger asks, the cloud grants. A virtual aggregator counts a lease from the moment of its own request on its own
+monotonic clock; the cloud counts what it granted as outstanding for longer than that. Nobody's wall clock matters.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from aggregator_agents.fleet import MIN_A
+from api_spec.period import Instant
+from api_spec.units import Count, Message, NonNegative, Real
+
+TTL_S: Final = 30.0
+"""How long a lease holds, from its request on."""
+ASK_EVERY_S: Final = 5.0
+"""How often a virtual aggregator asks."""
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+Phase = Literal[0, 1, 2]
+MeasuredAmps = tuple[Real, Real, Real]
+WholeAmps = tuple[Count, Count, Count]
+
+
+class PlugDemand(Message):
+    """One plug as its charger sees it. Amps per phase of the site, charging positive.
+
+    session : the transaction at the plug, None without a vehicle. wants : whether the vehicle takes current when it is
+    offered. min_a, max_a, discharge_a : of the vehicle at this plug, as far as known. phases : of the site that it
+    draws on; None until they are learned, which counts on all three. signal_a : signalled now; negative discharges.
+    measured_a : drawn now. session_wh : delivered to this session; register_wh : the plug's meter, which only grows.
+    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. urgency : that the
+    driver set at the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
+    """
+
+    plug: Id
+    session: Id | None = None
+    wants: bool = False
+    min_a: Annotated[Count, Field(ge=MIN_A)] = MIN_A
+    max_a: Count = 16
+    discharge_a: Count = 0
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=3)] | None = None
+    signal_a: Annotated[int, Field(strict=True, ge=-1000, le=1000)] = 0
+    measured_a: MeasuredAmps = (0.0, 0.0, 0.0)
+    session_wh: NonNegative = 0.0
+    register_wh: NonNegative = 0.0
+    energy_left_wh: NonNegative | None = None
+    departs: Instant | None = None
+    urgency: NonNegative = 1.0
+    tripped: bool = False
+
+
+class LeaseRequest(Message):
+    """A charger asks for amps. boot_id : new with every start of the charger; nonce : grows with every request."""
+
+    charger: Id
+    boot_id: Id
+    nonce: Count
+    plugs: Annotated[tuple[PlugDemand, ...], Field(max_length=16)]
+
+
+class PlugShare(Message):
+    """What the plan wants of a plug: amps per phase now, negative discharges, and its weight beside its neighbours."""
+
+    plug: Id
+    target_a: Annotated[int, Field(strict=True, ge=-1000, le=1000)]
+    weight: NonNegative = 1.0
+
+
+class Lease(Message):
+    """What a charger may draw on each phase of the site, and feed back, for `ttl_s` from its request on.
+
+    charger, boot_id, nonce : of the request that it answers. Amps are whole [A].
+    """
+
+    charger: Id
+    boot_id: Id
+    nonce: Count
+    limit_a: WholeAmps
+    discharge_a: WholeAmps = (0, 0, 0)
+    ttl_s: NonNegative = TTL_S
+    plugs: Annotated[tuple[PlugShare, ...], Field(max_length=16)] = ()

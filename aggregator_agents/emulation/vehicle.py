@@ -1,0 +1,136 @@
+"""How a vehicle follows its control pilot: late, at a finite ramp, with a bias, and never below its own minimum."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from aggregator_agents.fleet import MIN_A, Vehicle
+from api_spec.units import Message, NonNegative, Positive, Real
+
+_FULL_WH: Final = 1e-6
+
+
+class Behaviour(Message):
+    """How vehicles follow. Defaults: a published characterisation of vehicles that feed back (charging.md).
+
+    lag_s : from a new signal to the first change of current. ramp_up_w_per_s, ramp_down_w_per_s : how fast power then
+    changes. charging_bias_w, discharging_bias_w : of drawn power, at full signal, in proportion below it; less is
+    negative, so a discharging bias of +740 W feeds back less than asked. accuracy : what is drawn of what may be.
+    A lag of more than 7 s or an accuracy of more than 1.1 is a vehicle that breaks the rules, and is cut off for it.
+    """
+
+    lag_s: Annotated[NonNegative, Field(le=60)] = 4.0
+    ramp_up_w_per_s: Positive = 3350.0
+    ramp_down_w_per_s: Positive = 3310.0
+    charging_bias_w: Annotated[Real, Field(le=0)] = -440.0
+    discharging_bias_w: Annotated[Real, Field(ge=0)] = 740.0
+    accuracy: Annotated[Positive, Field(le=2)] = 1.0
+
+
+EXACT: Final = Behaviour(
+    lag_s=0.0, ramp_up_w_per_s=1e12, ramp_down_w_per_s=1e12, charging_bias_w=0.0, discharging_bias_w=0.0
+)
+"""Vehicles that do at once what they are told."""
+
+
+@dataclass
+class EmulatedVehicle:
+    """One vehicle at a plug. Amps are per used phase, charging positive; seconds are of any monotonic clock.
+
+    wanted_wh : still to be charged at the plug; stored_wh : in the battery, for one that feeds back. at_s : until when
+    it has been advanced. Current is piecewise linear in time, so energy is exact.
+    """
+
+    vehicle: Vehicle
+    wanted_wh: float
+    stored_wh: float = 0.0
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    at_s: float = 0.0
+    current_a: float = 0.0
+    charged_wh: float = 0.0
+    discharged_wh: float = 0.0
+    _signals: list[tuple[float, int]] = field(default_factory=list)
+    _obeyed_a: int = 0
+
+    def signal(self, limit_a: int, now_s: float) -> None:
+        """The pilot changes at `now_s`; negative asks for discharging. Signals take effect in the order they came."""
+        self._signals.append((now_s + self.behaviour.lag_s, limit_a))
+
+    @property
+    def wants(self) -> bool:
+        """Whether it takes current when offered."""
+        return self.wanted_wh > _FULL_WH
+
+    def target_a(self, signal_a: int) -> float:
+        """What it draws in the end at a signal [A]."""
+        own, way = self.vehicle, self.behaviour
+        if signal_a < 0:
+            if own.discharge_a == 0 or self.stored_wh <= _FULL_WH:
+                return 0.0
+            feed_a = min(-signal_a, own.discharge_a) * way.accuracy
+            bias_a = way.discharging_bias_w / own.watts_per_amp * feed_a / own.discharge_a
+            return min(0.0, bias_a - feed_a)
+        if signal_a < max(MIN_A, own.min_a) or not self.wants:
+            return 0.0
+        draw_a = min(signal_a, own.max_a) * way.accuracy
+        bias_a = way.charging_bias_w / own.watts_per_amp * draw_a / own.max_a
+        return max(0.0, draw_a + bias_a)
+
+    def advance(self, now_s: float) -> None:
+        """Let time pass until `now_s`."""
+        while self.at_s < now_s:
+            if self._signals and self._signals[0][0] <= self.at_s:
+                self._obeyed_a = self._signals.pop(0)[1]
+                continue
+            until_s = min(now_s, self._signals[0][0]) if self._signals else now_s
+            self._run(until_s)
+
+    def unplug(self) -> None:
+        """No current any more, at once."""
+        self.current_a, self._obeyed_a = 0.0, 0
+        self._signals.clear()
+
+    def next_change_s(self) -> float:
+        """When it begins to follow another signal; infinite when nothing is pending."""
+        return self._signals[0][0] if self._signals else float("inf")
+
+    def _run(self, until_s: float) -> None:
+        """At one obeyed signal; stops short where the ramp ends or the battery is full or empty."""
+        goal_a = self.target_a(self._obeyed_a)
+        rate_w = self.behaviour.ramp_up_w_per_s if goal_a > self.current_a else self.behaviour.ramp_down_w_per_s
+        rate_a = rate_w / self.vehicle.watts_per_amp
+        left_s = until_s - self.at_s
+        ramp_s = min(left_s, abs(goal_a - self.current_a) / rate_a)
+        if ramp_s > 0:
+            change_a = rate_a * ramp_s if goal_a > self.current_a else -rate_a * ramp_s
+            after_a = goal_a if ramp_s < left_s else self.current_a + change_a
+            self._charge((self.current_a + after_a) / 2, ramp_s)
+            self.current_a = after_a
+            self.at_s += ramp_s
+            return
+        self.current_a = goal_a
+        power_w = goal_a * self.vehicle.watts_per_amp
+        if power_w > 0:
+            left_s = min(left_s, self.wanted_wh / power_w * 3600)
+        elif power_w < 0:
+            left_s = min(left_s, self.stored_wh * self.vehicle.efficiency / -power_w * 3600)
+        self._charge(goal_a, left_s)
+        self.at_s = until_s if power_w == 0 else self.at_s + left_s
+
+    def _charge(self, current_a: float, seconds: float) -> None:
+        energy_wh = current_a * self.vehicle.watts_per_amp * seconds / 3600
+        if energy_wh >= 0:
+            self.charged_wh += energy_wh
+            self.wanted_wh = self._kept(self.wanted_wh - energy_wh)
+            self.stored_wh += energy_wh * self.vehicle.efficiency
+        else:
+            self.discharged_wh -= energy_wh
+            taken_wh = -energy_wh / self.vehicle.efficiency
+            self.stored_wh = self._kept(self.stored_wh - taken_wh)
+            self.wanted_wh += taken_wh / self.vehicle.efficiency
+
+    @staticmethod
+    def _kept(energy_wh: float) -> float:
+        """Rounding leaves no crumb that would be charged in steps of no time."""
+        return energy_wh if energy_wh > _FULL_WH else 0.0

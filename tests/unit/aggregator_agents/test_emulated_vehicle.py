@@ -1,0 +1,60 @@
+"""A vehicle follows late, at its ramp and with its bias; its energy is what a pencil says."""
+
+import pytest
+
+from aggregator_agents.emulation.vehicle import EXACT, Behaviour, EmulatedVehicle
+from aggregator_agents.fleet import Vehicle
+
+
+def test_it_waits_ramps_and_then_holds() -> None:
+    """Ten amps of 690 W, after 4 s at 2 A/s: 5 s of ramp at a mean of 5 A, then 91 s at 10 A until 100 s."""
+    behaviour = Behaviour(lag_s=4, ramp_up_w_per_s=1380, charging_bias_w=0)
+    car = EmulatedVehicle(Vehicle(), wanted_wh=1e4, behaviour=behaviour)
+    car.signal(10, 0.0)
+    seen = []
+    for second in (3.9, 6.5, 9.0, 100.0):
+        car.advance(second)
+        seen.append(car.current_a)
+
+    assert seen == pytest.approx([0.0, 5.0, 10.0, 10.0])
+    assert car.charged_wh == pytest.approx((5 * 5 + 10 * 91) * 690 / 3600)
+
+
+def test_the_bias_of_the_published_characterisation() -> None:
+    """16 A of 690 W less 440 W; and back, 8 A of a single phase (1840 W) less 740 W."""
+    car = EmulatedVehicle(Vehicle(), wanted_wh=1e5, behaviour=Behaviour(lag_s=0))
+    car.signal(16, 0.0)
+    car.advance(60.0)
+    assert car.current_a * 690 == pytest.approx(16 * 690 - 440)
+
+    back = EmulatedVehicle(Vehicle(phases=1, discharge_a=8), wanted_wh=0, stored_wh=1e4, behaviour=Behaviour(lag_s=0))
+    back.signal(-8, 0.0)
+    back.advance(60.0)
+    assert back.current_a * 230 == pytest.approx(-1840 + 740)
+
+
+def test_below_its_minimum_it_draws_nothing_and_above_its_maximum_no_more() -> None:
+    car = EmulatedVehicle(Vehicle(min_a=8, max_a=13), wanted_wh=1e5, behaviour=EXACT)
+    assert [car.target_a(signal_a) for signal_a in (0, 6, 7, 8, 13, 16)] == [0, 0, 0, 8, 13, 13]
+
+
+def test_it_stops_when_full_and_feeds_back_no_more_than_it_has() -> None:
+    car = EmulatedVehicle(Vehicle(phases=1, discharge_a=16, efficiency=0.9), 230.0, stored_wh=900.0, behaviour=EXACT)
+    car.signal(10, 0.0)
+    car.advance(3600.0)
+    assert car.charged_wh == pytest.approx(230.0)
+    assert (car.current_a, car.wants) == (0.0, False)
+    assert car.stored_wh == pytest.approx(900 + 0.9 * 230)
+
+    car.signal(-10, 3600.0)
+    car.advance(7200.0)
+    assert car.discharged_wh == pytest.approx(0.9 * (900 + 0.9 * 230))
+    assert (car.stored_wh, car.current_a) == (0.0, 0.0)
+    assert car.wanted_wh == pytest.approx((900 + 0.9 * 230) / 0.9), "its driver wants back what was taken"
+
+
+def test_one_that_cannot_feed_back_does_nothing_when_asked() -> None:
+    car = EmulatedVehicle(Vehicle(), wanted_wh=100, stored_wh=1e4, behaviour=EXACT)
+    car.signal(-16, 0.0)
+    car.advance(100.0)
+    assert (car.current_a, car.stored_wh) == (0.0, 1e4)
