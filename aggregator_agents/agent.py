@@ -14,6 +14,7 @@ from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
 from aggregator_agents.sessions import Pattern, actual, announced
+from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
 from api_spec.flexibility import EnvelopeTerms
@@ -27,32 +28,6 @@ from api_spec.units import Count, Message
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 _SAMPLE: Final = timedelta(seconds=5)  # of power, for the attributes of a delivery
-
-
-class SiteTable(Message):
-    """Equal sites at some buses, and who comes to them. Amps per phase; see aggregator_agents.fleet.Site."""
-
-    buses: tuple[str, ...] = Field(min_length=1)
-    chargers: int = Field(default=1, strict=True, ge=1, le=1000)
-    plugs_per_charger: int = Field(default=1, strict=True, ge=1, le=4)
-    fuse_a: int = Field(strict=True, ge=6, le=4000)
-    charger_a: int = Field(default=16, strict=True, ge=6, le=80)
-    other_a: Count = 0
-    sessions: Pattern
-
-    def sites(self) -> tuple[Site, ...]:
-        """One site at each bus."""
-        return tuple(
-            Site.of(
-                bus,
-                chargers=self.chargers,
-                plugs_per_charger=self.plugs_per_charger,
-                fuse_a=self.fuse_a,
-                charger_a=self.charger_a,
-                other_a=self.other_a,
-            )
-            for bus in self.buses
-        )
 
 
 class AggregatorConfig(Message):

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.fleet import Session, Site, Vehicle
+from aggregator_agents.fleet import Session, Site
+from aggregator_agents.vehicle_mix import VehicleMix
 from api_spec.period import MarketPeriod
 from api_spec.units import Fraction, Message, NonNegative, Positive
 
@@ -22,6 +23,7 @@ class Pattern(Message):
 
     arrives_h, departs_h : local hour of the day; departure at an hour before arrival is the next day's. presence :
     chance that a plug is used on a day. late_minutes : drivers arrive up to this much before or after what they said.
+    vehicles : in what they come; nobody asks for more than its battery takes.
     """
 
     arrives_h: Hour
@@ -32,6 +34,7 @@ class Pattern(Message):
     energy_std_kwh: NonNegative = 0.0
     presence: Fraction = 1.0
     late_minutes: NonNegative = 0.0
+    vehicles: VehicleMix = VehicleMix()
     timezone: str = "Europe/Copenhagen"
 
 
@@ -64,14 +67,19 @@ def _session(
     arrives_h = _within_a_day(random.normal(pattern.arrives_h, pattern.arrives_std_h))
     departs_h = _within_a_day(random.normal(pattern.departs_h, pattern.departs_std_h))
     energy_kwh = random.normal(pattern.energy_kwh, pattern.energy_std_kwh)
+    wanted_wh = 1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh))
     overnight = timedelta(days=int(departs_h <= arrives_h))
+    arrived = pattern.vehicles.draw(random, max_a)
     return Session(
         id=f"{plug} {day.isoformat()}",
         plug=plug,
         arrives=_local(day, arrives_h, zone),
         departs=_local(day + overnight, departs_h, zone),
-        energy_wh=1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh)),
-        vehicle=Vehicle(max_a=max_a),
+        energy_wh=min(wanted_wh, arrived.room_wh),
+        vehicle=arrived.vehicle,
+        priority=arrived.priority,
+        stored_wh=arrived.stored_wh,
+        floor_wh=arrived.floor_wh,
     )
 
 
