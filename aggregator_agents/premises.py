@@ -121,6 +121,10 @@ class Premises:
         lead_h = np.maximum(0.0, times_s - issued.timestamp()) / 3600
         return self._power_w(times_s, known=np.exp(-lead_h / self.table.forecast_hours))
 
+    def now_w(self, now: datetime) -> float:
+        """True power of all phases together at this moment [W]."""
+        return float(self.power_w(np.array([now.timestamp()])).sum())
+
     def metered_w(self, period: MarketPeriod) -> FloatArray:
         """(period, 3) true mean power of every period [W]."""
         return _means(self.power_w, period)
