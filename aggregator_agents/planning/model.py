@@ -38,8 +38,6 @@ from aggregator_agents.planning.problem import BoolArray, Problem
 from aggregator_agents.planning.program import IntArray, Program, Term
 
 _K: Final = 1e-3
-_PLACES: Final = 9
-"""Of amps; a solver is not more exact."""
 _BELOW_FLOOR_EUR_PER_MWH_HOUR: Final = 2000.0
 """To be below the driver's floor; it only decides who is lifted to it first."""
 
@@ -67,7 +65,7 @@ class Branches:
             for phase in range(3):
                 using = tuple(i for i in at[charger.id] if problem.uses[i, phase])
                 sharing[using].append(phase)
-            found += [(charger.max_a, list(using), phases) for using, phases in sharing.items() if using]
+            found += [(charger.max_a, list(who), phases) for who, phases in sharing.items() if who]
         members = np.zeros((len(found), len(problem.sessions)), dtype=np.bool_)
         phases = np.zeros((len(found), 3), dtype=np.bool_)
         for b, (_, using, on) in enumerate(found):
@@ -96,8 +94,8 @@ class PlanModel:
     def currents(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(session, step) charging and discharging current [A] of a solution; whole where they are to be."""
         charging_a, feeding_a = np.zeros(self.at.shape), np.zeros(self.at.shape)
-        charging_a[self.i, self.t] = np.maximum(np.round(values[self.x], _PLACES), 0.0)
-        feeding_a[self.j, self.v] = np.maximum(np.round(values[self.y], _PLACES), 0.0)
+        charging_a[self.i, self.t] = np.maximum(values[self.x], 0.0)
+        feeding_a[self.j, self.v] = np.maximum(values[self.y], 0.0)
         here = self.problem.present
         charging_a[here, 0] = np.rint(charging_a[here, 0])
         feeding_a[here, 0] = np.rint(feeding_a[here, 0])

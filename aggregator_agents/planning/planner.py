@@ -19,6 +19,8 @@ _PER_MWH: Final = 1e-6
 GAP: Final = 1e-3
 """Between a plan's cost and what may be possible, relative."""
 WITHIN_S: Final = 10.0
+_PLACES: Final = 6
+"""Of watts: no solver is more exact, and a watt below a whole amp would be an amp less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +110,9 @@ def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: 
     """
     hours = problem.grid.length_h
     fed_wh = problem.watts_per_amp[:, None] * problem.share * hours * feeding_a
-    power_w = (problem.amp_wh * charging_a - fed_wh) / hours
+    power_w = np.round((problem.amp_wh * charging_a - fed_wh) / hours, _PLACES)
     net_wh = power_w @ hours
-    shortfall_wh = np.clip(problem.wanted_wh - net_wh, 0.0, problem.wanted_wh)
+    shortfall_wh = np.clip(np.round(problem.wanted_wh - net_wh, _PLACES), 0.0, problem.wanted_wh)
     at_connection_w = power_w.sum(axis=0) + problem.other_w
     missed_w = np.zeros(problem.grid.count)
     if problem.corridor is not None:

@@ -92,7 +92,7 @@ class Solver:
 
     def __init__(self) -> None:
         """With one thread and a fixed seed: the same programme has the same answer."""
-        self._highs = highspy.Highs()
+        self._highs = highspy.Highs()  # type: ignore[no-untyped-call]
         for name, option in _OPTIONS.items():
             self._highs.setOptionValue(name, option)
 
