@@ -94,6 +94,11 @@ class PremisesTable(Message):
     forecast_hours: Positive = 18.0
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing else is there."""
+        return not self.pv and not self.loads
+
+    @property
     def most_a(self) -> PhaseAmps:
         """What the loads may draw at most while the sun gives nothing, per phase [A]."""
         most_w = np.zeros(3)
