@@ -139,7 +139,7 @@ class EvAggregator:
     def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
         whole = announced(place.site, place.pattern, period, seed=self._config.seed)
         inside = (each.within(period) for each in whole)
-        return tuple(each for each in inside if each.energy_wh > 0)
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
         tariff = await self._tariff(auction)
