@@ -53,7 +53,7 @@ def tables(expected: Sequence[Expected], day: date) -> Iterator[Table]:
 
 
 def _connections(expected: Sequence[Expected]) -> Table:
-    table = _table("Connections, per phase", "site", "fuse", "for vehicles", "alone", "chargers", "plugs", "wired")
+    table = _table("Connections, per phase", "site", "fuse", "usable", "alone", "chargers", "plugs", "wired")
     for each in expected:
         site = each.site
         wired = Counter(charger.rotation for charger in site.chargers)
