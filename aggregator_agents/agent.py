@@ -1,6 +1,6 @@
 """The aggregator's agent. Every cycle reads the market and the chargers again and does what is still to be done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -8,17 +8,18 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, nominated, offer
+from aggregator_agents.bidding import Asking, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
+from aggregator_agents.connection import Connection
+from aggregator_agents.connection_blocks import blocks, nominated
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
-from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
-from aggregator_agents.premises import Premises
+from aggregator_agents.planning import Planner, Problem, Valuation, tariff_on
 from aggregator_agents.sessions import Pattern, actual, announced
 from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.flexibility import EnvelopeTerms
+from api_spec.flexibility import BlockTerms, EnvelopeTerms
 from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
@@ -51,11 +52,11 @@ class AggregatorConfig(Message):
 
 @dataclass(frozen=True)
 class _Place:
-    """A site, who comes to it, what else is behind its meter, and its chargers."""
+    """A site with what else is behind its meter, who comes to it, and its chargers."""
 
     site: Site
     pattern: Pattern
-    premises: Premises
+    connection: Connection
     station: EmulatedStation
     control: SiteControl
 
@@ -101,7 +102,10 @@ class EvAggregator:
         """True power at each connection point [W], once vehicles follow the present setpoints."""
         now = self._now
         assert now is not None, "a fleet is met in its first cycle"
-        return {bus: place.station.settled_w(now) + place.premises.now_w(now) for bus, place in self._places.items()}
+        return {
+            bus: place.station.settled_w(now) + place.connection.premises.now_w(now)
+            for bus, place in self._places.items()
+        }
 
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
@@ -126,16 +130,16 @@ class EvAggregator:
                 if place is None:
                     station = EmulatedStation(site, truth, since=now, behaviour=self._config.behaviour)
                     control = SiteControl(site, station, self._config.value)
-                    place = self._places[site.bus] = _Place(
-                        site, table.sessions, table.behind(site, seed=self._config.seed), station, control
-                    )
+                    behind = table.behind(site, seed=self._config.seed)
+                    connection = Connection(site, self._config.value, behind, table.prices)
+                    place = self._places[site.bus] = _Place(site, table.sessions, connection, station, control)
                 place.station.expect(truth)
                 place.control.expected = sessions
 
     def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
         whole = announced(place.site, place.pattern, period, seed=self._config.seed)
         inside = (each.within(period) for each in whole)
-        return tuple(each for each in inside if each.energy_wh > 0)
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
         tariff = await self._tariff(auction)
@@ -150,9 +154,8 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = self._offer(place, auction, window, tariff.get(own.bus))
-            if terms is not None:
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
+            for number, terms in enumerate(self._offers(place, auction, window, tariff.get(own.bus), baseline)):
+                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {number}")
 
     async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
         """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
@@ -161,39 +164,45 @@ class EvAggregator:
             return {}
         return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
 
-    def _offer(
-        self, place: _Place, auction: Auction, window: tuple[bool, ...], prices: TariffPrices | None
-    ) -> EnvelopeTerms | None:
-        period = auction.delivery
-        return offer(
+    def _offers(
+        self,
+        place: _Place,
+        auction: Auction,
+        window: tuple[bool, ...],
+        prices: TariffPrices | None,
+        baseline: Baseline,
+    ) -> Sequence[EnvelopeTerms | BlockTerms]:
+        """Where vehicles only charge, what they can do; else what the connection as a whole can do.
+
+        Instead of the plan that was nominated: made again of what was expected then.
+        """
+        period, asking, cap = auction.delivery, self._config.asking, auction.product.price_cap_eur_per_mwh
+        asked = self._asked(place, period, prices, baseline.nominated_at)
+        planned = Planner().plan(asked)
+        if not place.connection.only_charges or asked.feeds_back.any():
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        terms = offer(
             place.site,
-            self._plan(place, period, prices),
+            planned,
             period,
             self._config.value,
             window=window,
-            asking=self._config.asking,
-            price_cap=auction.product.price_cap_eur_per_mwh,
+            asking=asking,
+            price_cap=cap,
             spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
         )
+        return () if terms is None else (terms,)
 
     def _nomination(
         self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
     ) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
-        return BaselineNomination(
-            buses=tuple(
-                nominated(
-                    place.site,
-                    self._plan(place, period, tariff.get(bus)),
-                    other_w=place.premises.expected_w(period, issued=now).sum(axis=1),
-                )
-                for bus, place in sorted(self._places.items())
-            )
-        )
+        asked = (self._asked(place, period, tariff.get(bus), now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
 
-    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None) -> Plan:
-        sessions, tariff = self._sessions(place, period), tariff_on(period, prices)
-        return plan(place.site, sessions, period, self._config.value, tariff_eur_per_mwh=tariff)
+    def _asked(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, issued: datetime) -> Problem:
+        """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
+        return place.connection.with_tariff(prices).asked(self._sessions(place, period), period, issued=issued)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -249,7 +258,7 @@ class EvAggregator:
                 start=delivery.start, resolution=delivery.resolution / fold, count=delivery.count * fold
             )
             drawn_w = await place.station.mean_w(fine.start, fine.resolution, fine.count)
-            drawn_w += place.premises.metered_w(fine).sum(axis=1)
+            drawn_w += place.connection.premises.metered_w(fine).sum(axis=1)
             change_w = drawn_w - np.repeat(np.array(own.power_w, dtype=np.float64), fold)
             measured = attributes_of(
                 np.repeat(place.control.order.awarded_w, fold).tolist(),
@@ -263,4 +272,4 @@ class EvAggregator:
         """At the connection point."""
         place, one = self._places[bus], MarketPeriod(start=start, resolution=delivery.resolution, count=1)
         energy_wh = await place.station.metered_wh(one.start, one.end)
-        return round(energy_wh / delivery.hours + float(place.premises.metered_w(one).sum()))
+        return round(energy_wh / delivery.hours + float(place.connection.premises.metered_w(one).sum()))

@@ -1,4 +1,4 @@
-"""From plans to what is put on the market: the nominated baseline, and offers of what it could be instead. Pure."""
+"""From plans to offers of what charging could be instead. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from pydantic import Field
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site
 from aggregator_agents.planning import Plan, Valuation, waited_h
 from api_spec.flexibility import EnvelopeTerms
-from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
 from api_spec.units import EurPerMwh, Fraction, Message
 
@@ -30,15 +29,6 @@ class Asking(Message):
 
     share: Annotated[Fraction, Field(gt=0)] = 0.9
     floor_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] = Decimal(5)
-
-
-def nominated(site: Site, planned: Plan, *, other_w: FloatArray | None = None) -> BusPower:
-    """The plan as a baseline of the connection point, in whole watts.
-
-    other_w : (period,) what is expected of everything else behind the meter; absent = nothing is there.
-    """
-    net_w = planned.total_w if other_w is None else planned.total_w + other_w
-    return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(net_w)))
 
 
 def offer(
