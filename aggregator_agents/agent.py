@@ -8,10 +8,11 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, nominated, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.envelope import nominated, offer
 from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
 from aggregator_agents.sessions import Pattern, actual, announced
 from api_spec.auction import Auction

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator_agents.bidding import Asking, nominated, offer
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.envelope import nominated, offer
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.planning import Valuation, plan
 from api_spec.flexibility import EnvelopeTerms
