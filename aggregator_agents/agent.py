@@ -14,7 +14,9 @@ from aggregator_agents.fleet import Session, Site
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.envelope import nominated, offer
 from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
+from aggregator_agents.premises import Premises
 from aggregator_agents.sessions import Pattern, actual, announced
+from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
 from api_spec.flexibility import EnvelopeTerms
@@ -28,32 +30,6 @@ from api_spec.units import Count, Message
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 _SAMPLE: Final = timedelta(seconds=5)  # of power, for the attributes of a delivery
-
-
-class SiteTable(Message):
-    """Equal sites at some buses, and who comes to them. Amps per phase; see aggregator_agents.fleet.Site."""
-
-    buses: tuple[str, ...] = Field(min_length=1)
-    chargers: int = Field(default=1, strict=True, ge=1, le=1000)
-    plugs_per_charger: int = Field(default=1, strict=True, ge=1, le=4)
-    fuse_a: int = Field(strict=True, ge=6, le=4000)
-    charger_a: int = Field(default=16, strict=True, ge=6, le=80)
-    other_a: Count = 0
-    sessions: Pattern
-
-    def sites(self) -> tuple[Site, ...]:
-        """One site at each bus."""
-        return tuple(
-            Site.of(
-                bus,
-                chargers=self.chargers,
-                plugs_per_charger=self.plugs_per_charger,
-                fuse_a=self.fuse_a,
-                charger_a=self.charger_a,
-                other_a=self.other_a,
-            )
-            for bus in self.buses
-        )
 
 
 class AggregatorConfig(Message):
@@ -76,10 +52,11 @@ class AggregatorConfig(Message):
 
 @dataclass(frozen=True)
 class _Place:
-    """A site, who comes to it, and its chargers."""
+    """A site, who comes to it, what else is behind its meter, and its chargers."""
 
     site: Site
     pattern: Pattern
+    premises: Premises
     station: EmulatedStation
     control: SiteControl
 
@@ -122,9 +99,10 @@ class EvAggregator:
             await place.control.act(now)
 
     def drawn_w(self) -> Mapping[str, float]:
-        """True power of the chargers at each bus [W], once vehicles follow the present setpoints."""
-        assert self._now is not None, "a fleet is met in its first cycle"
-        return {bus: place.station.settled_w(self._now) for bus, place in self._places.items()}
+        """True power at each connection point [W], once vehicles follow the present setpoints."""
+        now = self._now
+        assert now is not None, "a fleet is met in its first cycle"
+        return {bus: place.station.settled_w(now) + place.premises.now_w(now) for bus, place in self._places.items()}
 
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
@@ -149,7 +127,9 @@ class EvAggregator:
                 if place is None:
                     station = EmulatedStation(site, truth, since=now, behaviour=self._config.behaviour)
                     control = SiteControl(site, station, self._config.value)
-                    place = self._places[site.bus] = _Place(site, table.sessions, station, control)
+                    place = self._places[site.bus] = _Place(
+                        site, table.sessions, table.behind(site, seed=self._config.seed), station, control
+                    )
                 place.station.expect(truth)
                 place.control.expected = sessions
 
@@ -162,7 +142,7 @@ class EvAggregator:
         tariff = await self._tariff(auction)
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff))
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
         if now < auction.gate_closure - self._config.offers_before_gate:
             return
         window = await self._asked_for(auction)
@@ -197,11 +177,20 @@ class EvAggregator:
             spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
         )
 
-    def _nomination(self, period: MarketPeriod, tariff: Mapping[str, TariffPrices]) -> BaselineNomination:
-        plans = (
-            (place.site, self._plan(place, period, tariff.get(bus))) for bus, place in sorted(self._places.items())
+    def _nomination(
+        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
+    ) -> BaselineNomination:
+        """Of connection points: the plan, and what else is expected behind each meter."""
+        return BaselineNomination(
+            buses=tuple(
+                nominated(
+                    place.site,
+                    self._plan(place, period, tariff.get(bus)),
+                    other_w=place.premises.expected_w(period, issued=now).sum(axis=1),
+                )
+                for bus, place in sorted(self._places.items())
+            )
         )
-        return BaselineNomination(buses=tuple(nominated(site, planned) for site, planned in plans))
 
     def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None) -> Plan:
         sessions, tariff = self._sessions(place, period), tariff_on(period, prices)
@@ -257,7 +246,11 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or place.control.order is None or not place.control.order.awarded_w.any() or fold == 0:
                 continue
-            drawn_w = await place.station.mean_w(delivery.start, delivery.resolution / fold, delivery.count * fold)
+            fine = MarketPeriod(
+                start=delivery.start, resolution=delivery.resolution / fold, count=delivery.count * fold
+            )
+            drawn_w = await place.station.mean_w(fine.start, fine.resolution, fine.count)
+            drawn_w += place.premises.metered_w(fine).sum(axis=1)
             change_w = drawn_w - np.repeat(np.array(own.power_w, dtype=np.float64), fold)
             measured = attributes_of(
                 np.repeat(place.control.order.awarded_w, fold).tolist(),
@@ -268,5 +261,7 @@ class EvAggregator:
         return tuple(found)
 
     async def _mean_w(self, bus: str, start: datetime, delivery: MarketPeriod) -> int:
-        energy_wh = await self._places[bus].station.metered_wh(start, start + delivery.resolution)
-        return round(energy_wh / delivery.hours)
+        """At the connection point."""
+        place, one = self._places[bus], MarketPeriod(start=start, resolution=delivery.resolution, count=1)
+        energy_wh = await place.station.metered_wh(one.start, one.end)
+        return round(energy_wh / delivery.hours + float(place.premises.metered_w(one).sum()))

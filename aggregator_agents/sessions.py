@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.fleet import Session, Site, Vehicle
+from aggregator_agents.fleet import Session, Site
 from aggregator_agents.straying import Stay, workplace
+from aggregator_agents.vehicle_mix import VehicleMix
 from api_spec.period import MarketPeriod
 from api_spec.units import Fraction, Message, NonNegative, Positive
 
@@ -28,6 +29,7 @@ class Pattern(Message):
     chance that a plug is used on a day. late_minutes : drivers arrive up to this much before or after what they said.
     drivers : `punctual` ones leave when they said and take what they asked for; those at a `workplace` stray as real
     ones did, see aggregator_agents.straying.
+    vehicles : in what they come; nobody asks for more than its battery takes.
     """
 
     arrives_h: Hour
@@ -39,6 +41,7 @@ class Pattern(Message):
     presence: Fraction = 1.0
     late_minutes: NonNegative = 0.0
     drivers: Literal["punctual", "workplace"] = "punctual"
+    vehicles: VehicleMix = VehicleMix()
     timezone: str = "Europe/Copenhagen"
 
 
@@ -79,14 +82,19 @@ def _session(
     arrives_h = _within_a_day(random.normal(pattern.arrives_h, pattern.arrives_std_h))
     departs_h = _within_a_day(random.normal(pattern.departs_h, pattern.departs_std_h))
     energy_kwh = random.normal(pattern.energy_kwh, pattern.energy_std_kwh)
+    wanted_wh = 1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh))
     overnight = timedelta(days=int(departs_h <= arrives_h))
+    arrived = pattern.vehicles.draw(random, max_a)
     return Session(
         id=f"{plug} {day.isoformat()}",
         plug=plug,
         arrives=_local(day, arrives_h, zone),
         departs=_local(day + overnight, departs_h, zone),
-        energy_wh=1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh)),
-        vehicle=Vehicle(max_a=max_a),
+        energy_wh=min(wanted_wh, arrived.room_wh),
+        vehicle=arrived.vehicle,
+        priority=arrived.priority,
+        stored_wh=arrived.stored_wh,
+        floor_wh=arrived.floor_wh,
     )
 
 

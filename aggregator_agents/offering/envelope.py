@@ -25,9 +25,13 @@ _LEAST_MWH: Final = 1e-4
 _PER_MWH: Final = 1e-6
 
 
-def nominated(site: Site, planned: Plan) -> BusPower:
-    """The plan as a baseline, in whole watts."""
-    return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(planned.total_w)))
+def nominated(site: Site, planned: Plan, *, other_w: FloatArray | None = None) -> BusPower:
+    """The plan as a baseline of the connection point, in whole watts.
+
+    other_w : (period,) what is expected of everything else behind the meter; absent = nothing is there.
+    """
+    net_w = planned.total_w if other_w is None else planned.total_w + other_w
+    return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(net_w)))
 
 
 def offer(
