@@ -12,14 +12,18 @@ from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, Emulat
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import nominated, offer
+from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
+from aggregator_agents.offering.other_load import other_cases_w
+from aggregator_agents.offering.record import Record
 from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
 from aggregator_agents.premises import Premises
-from aggregator_agents.sessions import Pattern, actual, announced
+from aggregator_agents.sessions import Pattern, actual, announced, past
 from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.flexibility import EnvelopeTerms
+from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
@@ -133,8 +137,14 @@ class EvAggregator:
                 place.station.expect(truth)
                 place.control.expected = sessions
 
-    def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
-        whole = announced(place.site, place.pattern, period, seed=self._config.seed)
+    def _announced(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
+        return announced(place.site, place.pattern, period, seed=self._config.seed)
+
+    def _sessions(self, place: _Place, period: MarketPeriod, now: datetime) -> tuple[Session, ...]:
+        """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
+        whole = self._announced(place, period)
+        if self._config.asking.kind == "blocks":
+            whole = tuple(self._record(place, now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
         return tuple(each for each in inside if each.energy_wh > 0)
 
@@ -151,9 +161,9 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = self._offer(place, auction, window, tariff.get(own.bus))
-            if terms is not None:
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
+            made = self._offers(place, auction, own, window, tariff.get(own.bus), now)
+            for at, terms in enumerate(made):
+                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {at}")
 
     async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
         """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
@@ -162,20 +172,57 @@ class EvAggregator:
             return {}
         return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
 
-    def _offer(
-        self, place: _Place, auction: Auction, window: tuple[bool, ...], prices: TariffPrices | None
-    ) -> EnvelopeTerms | None:
-        period = auction.delivery
-        return offer(
+    def _offers(
+        self,
+        place: _Place,
+        auction: Auction,
+        baseline: BusPower,
+        window: tuple[bool, ...],
+        prices: TariffPrices | None,
+        now: datetime,
+    ) -> tuple[AnyOfferTerms, ...]:
+        """What the site can do instead of its baseline."""
+        period, product, config = auction.delivery, auction.product, self._config
+        planned, tariff = self._plan(place, period, prices, now), tariff_on(period, prices)
+        if config.asking.kind == "blocks":
+            return ladder(
+                planned,
+                self._outlook(place, period, baseline, window, now),
+                config.value,
+                asking=config.asking,
+                market=Market(product.price_cap_eur_per_mwh, product.penalty_eur_per_mwh),
+                tariff_eur_per_mwh=tariff,
+            )
+        envelope = offer(
             place.site,
-            self._plan(place, period, prices),
+            planned,
             period,
-            self._config.value,
+            config.value,
             window=window,
-            asking=self._config.asking,
-            price_cap=auction.product.price_cap_eur_per_mwh,
-            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+            asking=config.asking,
+            price_cap=product.price_cap_eur_per_mwh,
+            spread_eur_per_mwh=float(np.ptp(tariff)),
         )
+        return () if envelope is None else (envelope,)
+
+    def _outlook(
+        self, place: _Place, period: MarketPeriod, baseline: BusPower, window: tuple[bool, ...], now: datetime
+    ) -> Outlook:
+        """What drivers and everything else behind the meter may do, by what they did on past days."""
+        said, random = self._announced(place, period), np.random.default_rng(self._config.seed)
+        return Outlook(
+            place.site,
+            period,
+            self._record(place, now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            np.array(baseline.power_w, dtype=np.float64),
+            np.array(window),
+            other_cases_w(place.premises, period, now=now, days=self._config.asking.history_days),
+        )
+
+    def _record(self, place: _Place, now: datetime) -> Record:
+        days, seed = self._config.asking.history_days, self._config.seed
+        stays = past(place.site, place.pattern, now, days=days, seed=seed)
+        return Record.of(stays, zone=place.pattern.timezone)
 
     def _nomination(
         self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
@@ -185,15 +232,15 @@ class EvAggregator:
             buses=tuple(
                 nominated(
                     place.site,
-                    self._plan(place, period, tariff.get(bus)),
+                    self._plan(place, period, tariff.get(bus), now),
                     other_w=place.premises.expected_w(period, issued=now).sum(axis=1),
                 )
                 for bus, place in sorted(self._places.items())
             )
         )
 
-    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None) -> Plan:
-        sessions, tariff = self._sessions(place, period), tariff_on(period, prices)
+    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, now: datetime) -> Plan:
+        sessions, tariff = self._sessions(place, period, now), tariff_on(period, prices)
         return plan(place.site, sessions, period, self._config.value, tariff_eur_per_mwh=tariff)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.fleet import FloatArray
+from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.planning import Corridor, Plan, Valuation, plan
 from api_spec.period import MarketPeriod
 
@@ -36,12 +37,10 @@ class Reduction:
 
 
 def curve(
-    site: Site,
     planned: Plan,
-    period: MarketPeriod,
+    outlook: Outlook,
     value: Valuation,
     *,
-    window: tuple[bool, ...],
     steps: int,
     tariff_eur_per_mwh: FloatArray | None = None,
 ) -> Iterator[Reduction]:
@@ -49,15 +48,15 @@ def curve(
 
     Ends early where the vehicles that are there cannot draw less.
     """
-    inside, base_w = np.array(window), planned.total_w
-    deepest_w = float(base_w[inside].max(initial=0.0))
+    site, period, base_w = outlook.site, outlook.period, planned.total_w
+    deepest_w = float(base_w[outlook.window].max(initial=0.0))
     for step in range(1, steps + 1):
         reduced_w = deepest_w * step / steps
         if reduced_w <= _ROUNDING_W:
             return
-        ceiling_w = np.where(inside, np.maximum(base_w - reduced_w, 0.0), np.inf)
-        corridor = Corridor(ceiling_w, np.zeros(period.count), np.full(period.count, _AT_ANY_PRICE))
+        ceiling_w = np.where(outlook.window, base_w - np.clip(base_w, 0.0, reduced_w), np.inf)
+        corridor = Corridor(ceiling_w, np.full(period.count, -np.inf), np.full(period.count, _AT_ANY_PRICE))
         found = plan(site, planned.sessions, period, value, corridor=corridor, tariff_eur_per_mwh=tariff_eur_per_mwh)
-        if (found.total_w > ceiling_w + _ROUNDING_W).any():
+        if found.missed_w.max() > _ROUNDING_W:
             return
         yield Reduction(reduced_w, found.total_w - base_w, found.cost_eur - planned.cost_eur)
