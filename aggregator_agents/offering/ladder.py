@@ -1,6 +1,6 @@
 """A ladder of blocks: growing reductions with their payback, of which clearing accepts at most one. Pure.
 
-Rung k is the reduction q_k of the offer curve with its payback, each period cut down to what can be delivered with the
+Rung k is the k-th reduction of the offer curve with its payback, each period cut down to what can be delivered with the
 chance of Asking.level:
 
     a_kt = sign(P_kt - B_t) x min(|P_kt - B_t|, Q_1-level of what is delivered in t when a_k is ordered)
