@@ -10,6 +10,7 @@ EUR/MWh of what is missing, in percent of what the offers asked.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ import numpy as np
 
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.record import Record
 from aggregator_agents.planning import Corridor, Valuation, plan
 from aggregator_agents.sessions import Pattern, actual, announced, past
 from aggregator_agents.straying import Stay
@@ -34,6 +36,8 @@ OFFICE: Final = Pattern(
     arrives_h=7.55, arrives_std_h=1.29, departs_h=15.89, departs_std_h=2.07, energy_kwh=30.2, energy_std_kwh=23.1
 )
 ZONE: Final = "Europe/Copenhagen"
+QUARTER: Final = timedelta(minutes=15)
+SOME_WH: Final = 500.0
 
 
 def run(options: Options) -> Iterator[Row]:
@@ -53,7 +57,8 @@ def row(name: str, days: Sequence[Day], window: tuple[int, int], level: float) -
     again = list[Delivery]()
     if (level, window) == REPLANNED:
         for day in days:
-            found = delivered(day, day.window(*window), asking, dispatch=replanned)
+            dispatch = partial(replanned, Record.of(day.known, zone=day.zone))
+            found = delivered(day, day.window(*window), asking, dispatch=dispatch)
             again += [] if found is None else [found]
     asked = sum(each.price_eur_per_mwh * each.ordered_wh for each in awards)
     missed = sum(each.ordered_wh - each.delivered_wh for each in awards) * float(MARKET.penalty_eur_per_mwh)
@@ -79,8 +84,10 @@ def generated(number: int) -> tuple[Day, ...]:
     return tuple(_generated(first + at * DAY, pattern) for at in range(number))
 
 
-def replanned(site: Site, stays: Sequence[Stay], period: MarketPeriod, ceiling_w: Sequence[float]) -> list[float]:
-    """Every quarter-hour the cheapest plan of what drivers said, within the order; vehicles take what they want of it."""
+def replanned(
+    record: Record, site: Site, stays: Sequence[Stay], period: MarketPeriod, ceiling_w: Sequence[float]
+) -> list[float]:
+    """Every quarter-hour the cheapest plan within the order, of sessions as the record expects them by then."""
     value, power_w = Valuation(), list[float]()
     running = [_Running(each) for each in stays]
     ceiling = np.array(ceiling_w)
@@ -89,7 +96,10 @@ def replanned(site: Site, stays: Sequence[Stay], period: MarketPeriod, ceiling_w
         missed = np.full(rest.count, float(MARKET.penalty_eur_per_mwh) + 300)
         corridor = Corridor(ceiling[t:], np.full(rest.count, -np.inf), missed)
         here = [each for each in running if each.wants_at(start)]
-        planned = plan(site, [each.rest(start).within(rest) for each in here], rest, value, corridor=corridor)
+        taken_wh = {each.stay.said.id: each.taken_wh for each in here}
+        expected = record.expected([each.stay.said for each in here], now=start, taken_wh=taken_wh)
+        left = [_rest(each, taken_wh[each.id], start).within(rest) for each in expected]
+        planned = plan(site, left, rest, value, corridor=corridor)
         now = MarketPeriod(start=start, resolution=period.resolution, count=1)
         taken = [each.take(float(own[0]), now) for each, own in zip(here, planned.power_w, strict=True)]
         power_w.append(sum(taken))
@@ -105,14 +115,7 @@ class _Running:
 
     def wants_at(self, now: datetime) -> bool:
         did = self.stay.did
-        return did.arrives < now + timedelta(minutes=15) and now < did.departs and self.taken_wh < did.energy_wh
-
-    def rest(self, now: datetime) -> Session:
-        """As its driver said; one who overstays may leave at any moment."""
-        said = self.stay.said
-        left_wh = max(said.energy_wh, self.stay.did.energy_wh) - self.taken_wh
-        departs = max(said.departs, now + timedelta(minutes=15))
-        return replace(said, arrives=max(said.arrives, now), departs=departs, energy_wh=left_wh)
+        return did.arrives < now + QUARTER and now < did.departs and self.taken_wh < did.energy_wh
 
     def take(self, power_w: float, now: MarketPeriod) -> float:
         """What is drawn of it [W]."""
@@ -123,11 +126,16 @@ class _Running:
         return taken_w
 
 
+def _rest(expected: Session, taken_wh: float, now: datetime) -> Session:
+    """Who is still there may leave at any moment; who still charges wants some more."""
+    departs = max(expected.departs, now + QUARTER)
+    left_wh = max(expected.energy_wh - taken_wh, SOME_WH)
+    return replace(expected, arrives=max(expected.arrives, now), departs=departs, energy_wh=left_wh)
+
+
 def _generated(start: datetime, pattern: Pattern) -> Day:
     end = start + DAY
-    period = MarketPeriod(
-        start=start, resolution=timedelta(minutes=15), count=round((end.timestamp() - start.timestamp()) / 900)
-    )
+    period = MarketPeriod(start=start, resolution=QUARTER, count=round((end.timestamp() - start.timestamp()) / 900))
     said = tuple(each for each in announced(lot(), pattern, period, seed=1) if start <= each.arrives < end)
     stays = (Stay(each, did) for each, did in zip(said, actual(said, pattern, seed=1), strict=True))
     return Day(period, tuple(stays), past(lot(), pattern, period.start, days=Asking().history_days, seed=1), ZONE)

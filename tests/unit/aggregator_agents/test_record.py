@@ -45,6 +45,16 @@ def test_who_is_still_there_after_five_hours_is_not_one_of_those_who_leave_after
     assert drawn(LONG, after_h=5)[0] == {9.0}
 
 
+def test_who_has_taken_more_than_half_takes_what_those_took_who_took_more() -> None:
+    """Of two like sessions one takes half of 20 kWh, one all of it: 15 kWh are to be expected, and 20 after 11."""
+    both = Record.of([stay(LONG, late_h=0, taken=taken) for taken in (0.5, 1.0)], zone="UTC")
+    (at_first,) = both.expected([LONG], now=NOON)
+    (later,) = both.expected([LONG], now=NOON + HOUR, taken_wh={LONG.id: 11_000})
+
+    assert at_first.energy_wh == 15_000
+    assert later.energy_wh == 20_000
+
+
 def test_where_nobody_was_before_what_was_said_is_believed() -> None:
     nothing = Record.of([], zone="UTC")
     found = nothing.scenarios([LONG], now=NOON, count=3, random=np.random.default_rng(1))
