@@ -11,6 +11,7 @@ from pydantic import Field
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
+from aggregator_agents.measurement import Measurement
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import nominated, offer
@@ -27,13 +28,12 @@ from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
-from api_spec.quality import BusAttributes, attributes_of
+from api_spec.quality import BusAttributes
 from api_spec.tariffs import TariffPrices
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
-_SAMPLE: Final = timedelta(seconds=5)  # of power, for the attributes of a delivery
 
 
 class AggregatorConfig(Message):
@@ -287,22 +287,19 @@ class EvAggregator:
 
     async def _attributes(self, delivery: MarketPeriod, baseline: Baseline) -> tuple[BusAttributes, ...]:
         """What was measured of the whole delivery at every site with an order."""
-        fold = delivery.resolution // _SAMPLE
         found = []
         for own in baseline.buses:
             place = self._places.get(own.bus)
-            if place is None or place.control.order is None or not place.control.order.awarded_w.any() or fold == 0:
+            order = None if place is None else place.control.order
+            measurement = None if order is None else Measurement.of(delivery, order.awarded_w)
+            if place is None or order is None or measurement is None:
                 continue
-            fine = MarketPeriod(
-                start=delivery.start, resolution=delivery.resolution / fold, count=delivery.count * fold
-            )
-            drawn_w = await place.station.mean_w(fine.start, fine.resolution, fine.count)
-            drawn_w += place.premises.metered_w(fine).sum(axis=1)
-            change_w = drawn_w - np.repeat(np.array(own.power_w, dtype=np.float64), fold)
-            measured = attributes_of(
-                np.repeat(place.control.order.awarded_w, fold).tolist(),
-                change_w.tolist(),
-                step_s=delivery.resolution.total_seconds() / fold,
+            steps = measurement.steps
+            drawn_w = await place.station.mean_w(steps.start, steps.resolution, steps.count)
+            measured = measurement.attributes(
+                ordered_w=order.awarded_w,
+                baseline_w=np.array(own.power_w, dtype=np.float64),
+                drawn_w=drawn_w + place.premises.metered_w(steps).sum(axis=1),
             )
             found.append(BusAttributes(bus=own.bus, **dict(measured)))
         return tuple(found)
