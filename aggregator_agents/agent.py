@@ -9,17 +9,18 @@ import numpy as np
 from pydantic import Field
 
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
+from aggregator_agents.connection import Connection
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.measurement import Measurement
 from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.connection import blocks, nominated
 from aggregator_agents.offering.deliverable import Outlook
-from aggregator_agents.offering.envelope import nominated, offer
+from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
 from aggregator_agents.offering.record import Record
-from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
-from aggregator_agents.premises import Premises
+from aggregator_agents.planning import Planner, Problem, Valuation, tariff_on
 from aggregator_agents.sessions import Pattern, actual, announced, past
 from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
@@ -56,11 +57,11 @@ class AggregatorConfig(Message):
 
 @dataclass(frozen=True)
 class _Place:
-    """A site, who comes to it, what else is behind its meter, and its chargers."""
+    """A site with what else is behind its meter, who comes to it, and its chargers."""
 
     site: Site
     pattern: Pattern
-    premises: Premises
+    connection: Connection
     station: EmulatedStation
     control: SiteControl
 
@@ -106,7 +107,10 @@ class EvAggregator:
         """True power at each connection point [W], once vehicles follow the present setpoints."""
         now = self._now
         assert now is not None, "a fleet is met in its first cycle"
-        return {bus: place.station.settled_w(now) + place.premises.now_w(now) for bus, place in self._places.items()}
+        return {
+            bus: place.station.settled_w(now) + place.connection.premises.now_w(now)
+            for bus, place in self._places.items()
+        }
 
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
@@ -131,9 +135,9 @@ class EvAggregator:
                 if place is None:
                     station = EmulatedStation(site, truth, since=now, behaviour=self._config.behaviour)
                     control = SiteControl(site, station, self._config.value)
-                    place = self._places[site.bus] = _Place(
-                        site, table.sessions, table.behind(site, seed=self._config.seed), station, control
-                    )
+                    behind = table.behind(site, seed=self._config.seed)
+                    connection = Connection(site, self._config.value, behind, table.prices)
+                    place = self._places[site.bus] = _Place(site, table.sessions, connection, station, control)
                 place.station.expect(truth)
                 place.control.expected = sessions
 
@@ -146,7 +150,7 @@ class EvAggregator:
         if self._config.asking.kind == "blocks":
             whole = tuple(self._record(place, now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
-        return tuple(each for each in inside if each.energy_wh > 0)
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
         tariff = await self._tariff(auction)
@@ -161,9 +165,9 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            made = self._offers(place, auction, own, window, tariff.get(own.bus), now)
-            for at, terms in enumerate(made):
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {at}")
+            terms = self._offers(place, auction, baseline, window, tariff.get(own.bus), now)
+            for at, each in enumerate(terms):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
     async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
         """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
@@ -176,32 +180,36 @@ class EvAggregator:
         self,
         place: _Place,
         auction: Auction,
-        baseline: BusPower,
+        baseline: Baseline,
         window: tuple[bool, ...],
         prices: TariffPrices | None,
         now: datetime,
     ) -> tuple[AnyOfferTerms, ...]:
-        """What the site can do instead of its baseline."""
+        """What the site can do instead of the plan that was nominated: made again of what was expected then.
+
+        Where vehicles only charge, an envelope or blocks, as `asking` says; else what the connection as a whole can do.
+        """
         period, product, config = auction.delivery, auction.product, self._config
-        planned, tariff = self._plan(place, period, prices, now), tariff_on(period, prices)
-        if config.asking.kind == "blocks":
-            return ladder(
-                planned,
-                self._outlook(place, period, baseline, window, now),
-                config.value,
-                asking=config.asking,
-                market=Market(product.price_cap_eur_per_mwh, product.penalty_eur_per_mwh),
-                tariff_eur_per_mwh=tariff,
-            )
+        cap, asking = product.price_cap_eur_per_mwh, config.asking
+        asked = self._asked(place, period, prices, baseline.nominated_at)
+        planned = Planner().plan(asked)
+        if asked.feeds_back.any() or place.connection.retail is not None:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        if asking.kind == "blocks":
+            own = next(each for each in baseline.buses if each.bus == place.site.bus)
+            outlook = self._outlook(place, period, own, window, now)
+            return ladder(asked, planned, outlook, asking=asking, market=Market(cap, product.penalty_eur_per_mwh))
+        if not place.connection.only_charges:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
         envelope = offer(
             place.site,
             planned,
             period,
             config.value,
             window=window,
-            asking=config.asking,
-            price_cap=product.price_cap_eur_per_mwh,
-            spread_eur_per_mwh=float(np.ptp(tariff)),
+            asking=asking,
+            price_cap=cap,
+            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
         )
         return () if envelope is None else (envelope,)
 
@@ -216,7 +224,7 @@ class EvAggregator:
             self._record(place, now).scenarios(said, now=now, count=SCENARIOS, random=random),
             np.array(baseline.power_w, dtype=np.float64),
             np.array(window),
-            other_cases_w(place.premises, period, now=now, days=self._config.asking.history_days),
+            other_cases_w(place.connection.premises, period, now=now, days=self._config.asking.history_days),
         )
 
     def _record(self, place: _Place, now: datetime) -> Record:
@@ -228,20 +236,13 @@ class EvAggregator:
         self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
     ) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
-        return BaselineNomination(
-            buses=tuple(
-                nominated(
-                    place.site,
-                    self._plan(place, period, tariff.get(bus), now),
-                    other_w=place.premises.expected_w(period, issued=now).sum(axis=1),
-                )
-                for bus, place in sorted(self._places.items())
-            )
-        )
+        asked = (self._asked(place, period, tariff.get(bus), now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
 
-    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, now: datetime) -> Plan:
-        sessions, tariff = self._sessions(place, period, now), tariff_on(period, prices)
-        return plan(place.site, sessions, period, self._config.value, tariff_eur_per_mwh=tariff)
+    def _asked(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, issued: datetime) -> Problem:
+        """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
+        sessions = self._sessions(place, period, issued)
+        return place.connection.with_tariff(prices).asked(sessions, period, issued=issued)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -299,7 +300,7 @@ class EvAggregator:
             measured = measurement.attributes(
                 ordered_w=order.awarded_w,
                 baseline_w=np.array(own.power_w, dtype=np.float64),
-                drawn_w=drawn_w + place.premises.metered_w(steps).sum(axis=1),
+                drawn_w=drawn_w + place.connection.premises.metered_w(steps).sum(axis=1),
             )
             found.append(BusAttributes(bus=own.bus, **dict(measured)))
         return tuple(found)
@@ -308,4 +309,4 @@ class EvAggregator:
         """At the connection point."""
         place, one = self._places[bus], MarketPeriod(start=start, resolution=delivery.resolution, count=1)
         energy_wh = await place.station.metered_wh(one.start, one.end)
-        return round(energy_wh / delivery.hours + float(place.premises.metered_w(one).sum()))
+        return round(energy_wh / delivery.hours + float(place.connection.premises.metered_w(one).sum()))

@@ -94,6 +94,11 @@ class PremisesTable(Message):
     forecast_hours: Positive = 18.0
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing else is there."""
+        return not self.pv and not self.loads
+
+    @property
     def most_a(self) -> PhaseAmps:
         """What the loads may draw at most while the sun gives nothing, per phase [A]."""
         most_w = np.zeros(3)
@@ -127,11 +132,15 @@ class Premises:
 
     def metered_w(self, period: MarketPeriod) -> FloatArray:
         """(period, 3) true mean power of every period [W]."""
-        return _means(self.power_w, period)
+        return _means(self.power_w, _edges(period))
 
     def expected_w(self, period: MarketPeriod, *, issued: datetime) -> FloatArray:
         """(period, 3) mean power of every period [W] as it is expected at `issued`."""
-        return _means(lambda times_s: self.forecast_w(times_s, issued=issued), period)
+        return self.expected_between(_edges(period), issued=issued)
+
+    def expected_between(self, edges_s: FloatArray, *, issued: datetime) -> FloatArray:
+        """(step, 3) mean power in each step between two edges [s since 1970] as it is expected at `issued` [W]."""
+        return _means(lambda times_s: self.forecast_w(times_s, issued=issued), edges_s)
 
     def _power_w(self, times_s: FloatArray, *, known: FloatArray) -> FloatArray:
         minute_s = np.floor(times_s / _MINUTE_S) * _MINUTE_S
@@ -177,13 +186,20 @@ class Premises:
         return seen
 
 
-def _means(power_w: Callable[[FloatArray], FloatArray], period: MarketPeriod) -> FloatArray:
-    """(period, 3) means over the minutes of every period, of which each has at least one."""
-    resolution_s = period.resolution.total_seconds()
-    minutes = max(1, round(resolution_s / _MINUTE_S))
-    times_s = period.start.timestamp() + resolution_s * (np.arange(period.count * minutes) + 0.5) / minutes
-    means: FloatArray = power_w(times_s).reshape(period.count, minutes, 3).mean(axis=1)
+def _means(power_w: Callable[[FloatArray], FloatArray], edges_s: FloatArray) -> FloatArray:
+    """(step, 3) exact means between two edges each [s since 1970]."""
+    first_s = float(edges_s[0]) // _MINUTE_S * _MINUTE_S
+    minutes_s = np.arange(first_s, edges_s[-1], _MINUTE_S)
+    running = np.vstack([np.zeros(3), np.cumsum(power_w(minutes_s), axis=0)])
+    at: FloatArray = (edges_s - first_s) / _MINUTE_S
+    until = np.column_stack([np.interp(at, np.arange(len(running)), running[:, phase]) for phase in range(3)])
+    means: FloatArray = np.diff(until, axis=0) / np.diff(at)[:, np.newaxis]
     return means
+
+
+def _edges(period: MarketPeriod) -> FloatArray:
+    """(period + 1,) where its periods begin and end [s since 1970]."""
+    return period.start.timestamp() + period.resolution.total_seconds() * np.arange(period.count + 1.0)
 
 
 def _local(times_s: FloatArray, timezone: str) -> tuple[FloatArray, np.typing.NDArray[np.bool_]]:

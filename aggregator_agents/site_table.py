@@ -5,12 +5,13 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from aggregator_agents.fleet import Rotation, Site
+from aggregator_agents.fleet import Rotation, Session, Site
 from aggregator_agents.premises import Premises, PremisesTable
 from aggregator_agents.retail import RetailPrices
-from aggregator_agents.sessions import Pattern
+from aggregator_agents.sessions import Pattern, announced
 from aggregator_agents.site_file import Fuse, NamedSite, too_small
 from api_spec.defects import Place, refuse
+from api_spec.period import MarketPeriod
 from api_spec.units import Count, Message
 
 _OF_EQUALS: Final = (
@@ -72,6 +73,11 @@ class SiteTable(Message):
             )
             for bus in self.buses
         )
+
+    def within(self, site: Site, period: MarketPeriod, *, seed: int) -> tuple[Session, ...]:
+        """Who is announced at one of these sites, the part in `period`; without those who want and give nothing."""
+        inside = (each.within(period) for each in announced(site, self.sessions, period, seed=seed))
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
     def behind(self, site: Site, *, seed: int) -> Premises:
         """What else is behind the meter of one of these sites."""

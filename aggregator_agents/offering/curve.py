@@ -8,14 +8,14 @@ never falls with q. What comes back later because of q is in P - B: a reduction 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
-from aggregator_agents.offering.deliverable import Outlook
-from aggregator_agents.planning import Corridor, Plan, Valuation, plan
+from aggregator_agents.planning import Corridor, Plan, Planner, Problem
+from aggregator_agents.planning.problem import BoolArray
 from api_spec.period import MarketPeriod
 
 _AT_ANY_PRICE: Final = 1e6
@@ -36,26 +36,20 @@ class Reduction:
         return float(np.abs(self.change_w).sum()) * period.hours * _PER_MWH
 
 
-def curve(
-    planned: Plan,
-    outlook: Outlook,
-    value: Valuation,
-    *,
-    steps: int,
-    tariff_eur_per_mwh: FloatArray | None = None,
-) -> Iterator[Reduction]:
-    """Reductions of the plan in the window, in `steps` equal parts up to all that it draws there.
+def curve(asked: Problem, planned: Plan, window: BoolArray, *, steps: int) -> Iterator[Reduction]:
+    """Reductions of the plan in the window, in `steps` equal parts up to all that vehicles draw there.
 
-    Ends early where the vehicles that are there cannot draw less.
+    planned : for what is `asked`, without a corridor. window : (period,). Ends early where the vehicles that are there
+    cannot draw less.
     """
-    site, period, base_w = outlook.site, outlook.period, planned.total_w
-    if base_w[outlook.window].max(initial=0.0) <= _ROUNDING_W:
+    base_w, count, planner = planned.total_w, asked.grid.count, Planner()
+    if base_w[window].max(initial=0.0) <= _ROUNDING_W:
         return
     for step in range(1, steps + 1):
         part = step / steps
-        ceiling_w = np.where(outlook.window, base_w - part * np.maximum(base_w, 0.0), np.inf)
-        corridor = Corridor(ceiling_w, np.full(period.count, -np.inf), np.full(period.count, _AT_ANY_PRICE))
-        found = plan(site, planned.sessions, period, value, corridor=corridor, tariff_eur_per_mwh=tariff_eur_per_mwh)
+        ceiling_w = np.where(window, asked.other_w + base_w - part * np.maximum(base_w, 0.0), np.inf)
+        corridor = Corridor(ceiling_w, np.full(count, -np.inf), np.full(count, _AT_ANY_PRICE))
+        found = planner.plan(replace(asked, corridor=corridor))
         if found.missed_w.max() > _ROUNDING_W:
             return
         yield Reduction(part, found.total_w - base_w, found.cost_eur - planned.cost_eur)

@@ -1,4 +1,4 @@
-"""The nominated baseline, and one envelope around what a site could do instead of it. Pure.
+"""One envelope around what a site could do instead of its plan. Pure.
 
 Bounds on power and running energy say exactly what one vehicle can do. Of a fleet they promise more: energy that one
 vehicle gave up cannot come back through another, so what clearing makes of them may earn a penalty. They leave clearing
@@ -16,22 +16,12 @@ from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.planning import Plan, Valuation, waited_h
 from api_spec.flexibility import EnvelopeTerms
-from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
 
 DEPTHS: Final = (0.25, 0.5, 0.75, 1.0)
 _LEAST_MWH: Final = 1e-4
 """What can move must be worth an offer."""
 _PER_MWH: Final = 1e-6
-
-
-def nominated(site: Site, planned: Plan, *, other_w: FloatArray | None = None) -> BusPower:
-    """The plan as a baseline of the connection point, in whole watts.
-
-    other_w : (period,) what is expected of everything else behind the meter; absent = nothing is there.
-    """
-    net_w = planned.total_w if other_w is None else planned.total_w + other_w
-    return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(net_w)))
 
 
 def offer(

@@ -16,7 +16,7 @@ from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.record import Record
-from aggregator_agents.planning import Valuation, plan
+from aggregator_agents.planning import Grid, Planner, Prices, Problem, Valuation
 from aggregator_agents.straying import Stay
 from api_spec.flexibility import BlockTerms
 from api_spec.period import MarketPeriod
@@ -85,12 +85,14 @@ def delivered(
 def offered(day: Day, window: tuple[bool, ...], asking: Asking) -> tuple[FloatArray, tuple[BlockTerms, ...]]:
     """(period,) the nominated baseline [W], and the rungs."""
     said, record, start = [each.said for each in day.stays], Record.of(day.known, zone=day.zone), day.period.start
-    expected = [each.within(day.period) for each in record.expected(said, now=start)]
-    planned = plan(lot(), expected, day.period, Valuation())
+    expected = tuple(each.within(day.period) for each in record.expected(said, now=start))
+    prices = Prices.bought(np.zeros(day.period.count))
+    asked = Problem(lot(), Grid.of(day.period), expected, Valuation(), prices, whole=False)
+    planned = Planner().plan(asked)
     scenarios = record.scenarios(said, now=start, count=SCENARIOS, random=np.random.default_rng(1))
     baseline_w: FloatArray = np.rint(planned.total_w)
     outlook = Outlook(lot(), day.period, scenarios, baseline_w, np.array(window))
-    return baseline_w, ladder(planned, outlook, Valuation(), asking=asking, market=MARKET)
+    return baseline_w, ladder(asked, planned, outlook, asking=asking, market=MARKET)
 
 
 def _day(when: date) -> Day:

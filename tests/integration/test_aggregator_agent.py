@@ -206,6 +206,43 @@ def test_check_prints_who_is_expected(tmp_path: Path) -> None:
     assert all(word in said.stdout for word in ("far", "24.0 kWh", "33.1 kW", "0.0 kWh"))
 
 
+MIXED = """
+[agent]
+network = "risoe"
+
+[[agent.sites]]
+file = "risoe"
+sessions = { arrives_h = 8, departs_h = 16, energy_kwh = 10, vehicles = { kinds = [
+    { share = 1, phases = 1 }, { share = 1, phases = 3, battery_kwh = 60, discharge_a = 16 },
+] } }
+
+[[agent.sites]]
+buses = ["oest-14"]
+fuse_a = 25
+other_a = 9
+prices = { buy_eur_per_mwh = 300, sell_eur_per_mwh = 80 }
+sessions = { arrives_h = 16, departs_h = 7, energy_kwh = 10 }
+
+[agent.sites.premises]
+pv = [{ peak_kw = 8 }]
+loads = [{ profile = "household", annual_kwh = 4500, noise = 0.3, phases = [0.5, 0.3, 0.2] }]
+"""
+
+
+def test_check_prints_wiring_vehicles_and_what_else_is_behind_the_meter(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.toml"
+    file.write_text(MIXED)
+    said = CliRunner().invoke(app, ["check", "--config", str(file), "--day", "2026-06-15"])
+
+    assert said.exit_code == 0
+    assert "3 RST, 3 STR, 2 TRS" in said.stdout
+    assert "PV 8 kW, household 4500 kWh a year" in said.stdout
+    lot = next(line for line in said.stdout.splitlines() if "lot" in line and ", 0, " in line)
+    _, sessions, one, _, three, feeding, *_ = lot.replace(",", "").split()
+    assert int(sessions) == int(one) + int(three) == 16
+    assert three == feeding
+
+
 def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "fleet.toml"
     file.write_text(SITES.replace("fuse_a = 48", "fuse_a = 0"))

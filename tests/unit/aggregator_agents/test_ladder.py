@@ -15,7 +15,7 @@ from aggregator_agents.offering.curve import Reduction, curve
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.ladder import Market, ladder
 from aggregator_agents.offering.record import Scenarios
-from aggregator_agents.planning import Plan, Valuation, plan
+from aggregator_agents.planning import Grid, Plan, Planner, Prices, Problem, Valuation
 from api_spec.flexibility import BlockTerms
 from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
 
@@ -27,27 +27,31 @@ PLACE = site(chargers=2)
 
 def seen(
     place: Site, said: list[Session], window: list[bool], *, taken: tuple[float, ...] = (1.0,)
-) -> tuple[Plan, Outlook]:
+) -> tuple[Problem, Plan, Outlook]:
     """The plan of what was said, and as equally likely that everybody takes a part of it."""
     period = quarters(len(window))
-    planned = plan(place, [each.within(period) for each in said], period, Valuation())
+    inside = tuple(each.within(period) for each in said)
+    prices = Prices.bought(np.zeros(period.count))
+    asked = Problem(place, Grid.of(period), inside, Valuation(), prices, whole=False)
+    planned = Planner().plan(asked)
     stays_h = [(each.departs - each.arrives).total_seconds() / 3600 for each in said]
     may = Scenarios(
         tuple(said),
         np.array([stays_h] * len(taken)).reshape(len(taken), len(said)),
         np.array([[part * each.energy_wh for each in said] for part in taken]).reshape(len(taken), len(said)),
     )
-    return planned, Outlook(place, period, may, np.rint(planned.total_w), np.array(window))
+    return asked, planned, Outlook(place, period, may, np.rint(planned.total_w), np.array(window))
 
 
 def offered(
     said: list[Session], *, taken: tuple[float, ...] = (1.0,), asking: Asking = CHEAP, market: Market = MARKET
 ) -> tuple[BlockTerms, ...]:
-    return ladder(*seen(PLACE, said, FIRST_HALF_HOUR, taken=taken), Valuation(), asking=asking, market=market)
+    return ladder(*seen(PLACE, said, FIRST_HALF_HOUR, taken=taken), asking=asking, market=market)
 
 
 def reductions(place: Site, said: list[Session], window: list[bool], steps: int) -> list[Reduction]:
-    return list(curve(*seen(place, said, window), Valuation(), steps=steps))
+    asked, planned, outlook = seen(place, said, window)
+    return list(curve(asked, planned, outlook.window, steps=steps))
 
 
 def test_one_vehicle_moves_its_first_half_hour_behind_the_others() -> None:
@@ -137,8 +141,8 @@ def test_any_part_of_any_rung_fits_through_the_fuse_and_rungs_never_overlap(
     crowd: tuple[Site, list[Session]], taken: list[float]
 ) -> None:
     place, said = crowd
-    planned, outlook = seen(place, said, [True] * 4 + [False] * 20, taken=tuple(taken))
-    rungs = ladder(planned, outlook, Valuation(), asking=Asking(kind="blocks"), market=MARKET)
+    asked, planned, outlook = seen(place, said, [True] * 4 + [False] * 20, taken=tuple(taken))
+    rungs = ladder(asked, planned, outlook, asking=Asking(kind="blocks"), market=MARKET)
 
     depths = [0, *(-min(each.power_w) for each in rungs)]
     assert len({each.exclusive_group for each in rungs}) <= 1
