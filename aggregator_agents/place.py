@@ -11,15 +11,15 @@ from aggregator_agents.control import SiteControl
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.measurement import Measurement
+from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.connection import blocks
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
-from aggregator_agents.offering.record import Record
 from aggregator_agents.planning import Planner, Problem, tariff_on
-from aggregator_agents.sessions import Pattern, announced, past
+from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
 from api_spec.flexibility import AnyOfferTerms
 from api_spec.metering import Baseline, BusPower
@@ -32,12 +32,13 @@ from api_spec.tariffs import TariffPrices
 class Place:
     """A site on the market.
 
-    pattern, seed : who comes. asking : how its flexibility is offered. cluster : its chargers.
+    pattern, seed : who comes. memory : who came. asking : how its flexibility is offered. cluster : its chargers.
     """
 
     connection: Connection
     pattern: Pattern
     seed: int
+    memory: Memory
     asking: Asking
     cluster: Cluster
     control: SiteControl
@@ -117,7 +118,7 @@ class Place:
         """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
         whole = announced(self.site, self.pattern, period, seed=self.seed)
         if self.asking.kind == "blocks":
-            whole = tuple(self._record(now).expected(whole, now=now))
+            whole = tuple(self.memory.record(now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
         return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
@@ -128,12 +129,8 @@ class Place:
         return Outlook(
             self.site,
             period,
-            self._record(now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            self.memory.record(now).scenarios(said, now=now, count=SCENARIOS, random=random),
             np.array(baseline.power_w, dtype=np.float64),
             np.array(window),
             other_cases_w(self.connection.premises, period, now=now, days=self.asking.history_days),
         )
-
-    def _record(self, now: datetime) -> Record:
-        stays = past(self.site, self.pattern, now, days=self.asking.history_days, seed=self.seed)
-        return Record.of(stays, zone=self.pattern.timezone)
