@@ -5,7 +5,7 @@ It never needs the market: without a word from the cloud its plugs take turns on
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -136,16 +136,22 @@ class VirtualAggregator:
 
     def _charging(self, held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float) -> dict[str, int]:
         """By plan where there is one, and what that leaves to whoever can use it; now, before others have followed."""
-        shares = self._shares()
-        demands = [demand for each in self._watches.values() if (demand := each.demand(now_s)) is not None]
-        room = Room(limit_a, {self.charger.id: limit_a})
-        planned = [replace(each, weight=shares[each.plug].weight) for each in demands if each.plug in shares]
-        free = [each for each in demands if each.plug not in shares]
-        amps = divide((replace(each, max_a=min(each.max_a, shares[each.plug].target_a)) for each in planned), room)
-        amps |= divide(free, room)
-        raise_lowest(amps, [*planned, *free], room)
-        target_a = {plug: amps.get(plug, 0) for plug in self._watches}
-        return signals_within_held(target_a, held_a, self._phases(), limit_a=limit_a)
+        room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
+        target_a, planned, free = {}, [], []
+        for plug, share in self._shares().items():
+            target_a[plug] = share.target_a
+            if plug in self._watches and (demand := self._watches[plug].demand(now_s, weight=share.weight)):
+                planned.append(demand)
+        for plug, watch in self._watches.items():
+            if plug not in target_a and (demand := watch.demand(now_s)):
+                free.append(demand)
+        if planned:
+            amps |= divide(planned, room, most_a=target_a)
+        if free:
+            amps |= divide(free, room)
+        if planned:
+            raise_lowest(amps, [*planned, *free], room)
+        return signals_within_held(amps, held_a, self._phases(), limit_a=limit_a)
 
     def _feeding(self, fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""

@@ -119,7 +119,7 @@ class PlugWatch:
         """The same of discharging."""
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
-    def demand(self, now_s: float) -> Demand | None:
+    def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:
         """What the vehicle wants; None for nothing, or while it is too early to begin again."""
         if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + self._timing.off_s):
             return None
@@ -132,6 +132,7 @@ class PlugWatch:
             phases=self.phases,
             min_a=self.learner.min_a,
             max_a=self.learner.usable_a,
+            weight=weight,
             urgency=self._urgency(now_s),
             charging=early,
             kept=early,
