@@ -1,4 +1,4 @@
-"""Emulated clusters of the aggregator's tests: vehicles follow exactly, lines lose nothing, chargers act every second."""
+"""Emulated clusters of the aggregator's tests: vehicles follow exactly, no line loses anything."""
 
 from collections.abc import Iterable
 from datetime import timedelta
