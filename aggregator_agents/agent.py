@@ -1,6 +1,6 @@
 """The aggregator's agent. Every cycle reads the market and the chargers again and does what is still to be done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -8,18 +8,23 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
 from aggregator_agents.connection import Connection
-from aggregator_agents.connection_blocks import blocks, nominated
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.connection import blocks, nominated
+from aggregator_agents.offering.deliverable import Outlook
+from aggregator_agents.offering.envelope import offer
+from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
+from aggregator_agents.offering.other_load import other_cases_w
+from aggregator_agents.offering.record import Record
 from aggregator_agents.planning import Planner, Problem, Valuation, tariff_on
-from aggregator_agents.sessions import Pattern, actual, announced
+from aggregator_agents.sessions import Pattern, actual, announced, past
 from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.flexibility import BlockTerms, EnvelopeTerms
+from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
@@ -136,8 +141,14 @@ class EvAggregator:
                 place.station.expect(truth)
                 place.control.expected = sessions
 
-    def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
-        whole = announced(place.site, place.pattern, period, seed=self._config.seed)
+    def _announced(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
+        return announced(place.site, place.pattern, period, seed=self._config.seed)
+
+    def _sessions(self, place: _Place, period: MarketPeriod, now: datetime) -> tuple[Session, ...]:
+        """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
+        whole = self._announced(place, period)
+        if self._config.asking.kind == "blocks":
+            whole = tuple(self._record(place, now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
         return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
@@ -154,8 +165,9 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            for number, terms in enumerate(self._offers(place, auction, window, tariff.get(own.bus), baseline)):
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus} {number}")
+            terms = self._offers(place, auction, baseline, window, tariff.get(own.bus), now)
+            for at, each in enumerate(terms):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
     async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
         """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
@@ -168,30 +180,63 @@ class EvAggregator:
         self,
         place: _Place,
         auction: Auction,
+        baseline: Baseline,
         window: tuple[bool, ...],
         prices: TariffPrices | None,
-        baseline: Baseline,
-    ) -> Sequence[EnvelopeTerms | BlockTerms]:
-        """Where vehicles only charge, what they can do; else what the connection as a whole can do.
+        now: datetime,
+    ) -> tuple[AnyOfferTerms, ...]:
+        """What the site can do instead of the plan that was nominated: made again of what was expected then.
 
-        Instead of the plan that was nominated: made again of what was expected then.
+        Where vehicles only charge, an envelope or blocks, as `asking` says; else what the connection as a whole can do.
         """
-        period, asking, cap = auction.delivery, self._config.asking, auction.product.price_cap_eur_per_mwh
+        period, product, config = auction.delivery, auction.product, self._config
+        cap, asking = product.price_cap_eur_per_mwh, config.asking
         asked = self._asked(place, period, prices, baseline.nominated_at)
-        planned = Planner().plan(asked)
-        if not place.connection.only_charges or asked.feeds_back.any():
+        planned, tariff = Planner().plan(asked), tariff_on(period, prices)
+        if asked.feeds_back.any() or place.connection.retail is not None:
             return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
-        terms = offer(
+        if asking.kind == "blocks":
+            own = next(each for each in baseline.buses if each.bus == place.site.bus)
+            return ladder(
+                planned,
+                self._outlook(place, period, own, window, now),
+                config.value,
+                asking=asking,
+                market=Market(cap, product.penalty_eur_per_mwh),
+                tariff_eur_per_mwh=tariff,
+            )
+        if not place.connection.only_charges:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        envelope = offer(
             place.site,
             planned,
             period,
-            self._config.value,
+            config.value,
             window=window,
             asking=asking,
             price_cap=cap,
-            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+            spread_eur_per_mwh=float(np.ptp(tariff)),
         )
-        return () if terms is None else (terms,)
+        return () if envelope is None else (envelope,)
+
+    def _outlook(
+        self, place: _Place, period: MarketPeriod, baseline: BusPower, window: tuple[bool, ...], now: datetime
+    ) -> Outlook:
+        """What drivers and everything else behind the meter may do, by what they did on past days."""
+        said, random = self._announced(place, period), np.random.default_rng(self._config.seed)
+        return Outlook(
+            place.site,
+            period,
+            self._record(place, now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            np.array(baseline.power_w, dtype=np.float64),
+            np.array(window),
+            other_cases_w(place.connection.premises, period, now=now, days=self._config.asking.history_days),
+        )
+
+    def _record(self, place: _Place, now: datetime) -> Record:
+        days, seed = self._config.asking.history_days, self._config.seed
+        stays = past(place.site, place.pattern, now, days=days, seed=seed)
+        return Record.of(stays, zone=place.pattern.timezone)
 
     def _nomination(
         self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
@@ -202,7 +247,8 @@ class EvAggregator:
 
     def _asked(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, issued: datetime) -> Problem:
         """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
-        return place.connection.with_tariff(prices).asked(self._sessions(place, period), period, issued=issued)
+        sessions = self._sessions(place, period, issued)
+        return place.connection.with_tariff(prices).asked(sessions, period, issued=issued)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""

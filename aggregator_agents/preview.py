@@ -11,8 +11,8 @@ from rich.table import Table
 
 from aggregator_agents.agent import AggregatorConfig
 from aggregator_agents.connection import Connection
-from aggregator_agents.connection_blocks import net_w
 from aggregator_agents.fleet import FloatArray, Session, Site
+from aggregator_agents.offering.connection import net_w
 from aggregator_agents.planning import Plan, Planner
 from aggregator_agents.premises import PremisesTable
 from api_spec.period import MarketPeriod

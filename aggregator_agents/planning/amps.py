@@ -81,36 +81,47 @@ def share_out(
     return amps
 
 
-def rounded(problem: Problem, wished_a: FloatArray) -> FloatArray:
-    """(session,) whole amps of the first step near what is wished, for vehicles that are plugged in.
+def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(session,) whole amps of the first step near what is wished, charging and fed back, for who is plugged in.
 
-    wished_a : (session,) charging current, such as a linear programme's. Who is wished the most in terms of its minimum
-    is admitted first; then down to whole amps, and what that leaves goes to the largest remainders. Together never more
-    power than wished, so that what was sold is kept.
+    wished_a, fed_a : (session,) such as a linear programme's [A]. Who is wished the most in terms of its minimum is
+    admitted first; then down to whole amps, and what that leaves goes to the largest remainders. Together never more
+    power than wished, so that what was sold is kept; what is fed back is rounded down.
     """
-    here = np.flatnonzero(problem.present & (wished_a > _WHOLE))
+    here = problem.present & (wished_a > _WHOLE) & (wished_a >= fed_a)
     urgent = urgency(problem, problem.wanted_wh, 0)
     on = problem.signal_a > 0
-    order = sorted(here.tolist(), key=lambda i: (-wished_a[i] / problem.min_a[i], -float(on[i]), -urgent[i], i))
+    order = sorted(
+        np.flatnonzero(here).tolist(), key=lambda i: (-wished_a[i] / problem.min_a[i], not on[i], -urgent[i], i)
+    )
     room = Room(problem, 0)
     for i in np.flatnonzero(~problem.present & (wished_a > 0)).tolist():
         room.take(i, float(wished_a[i]))
-    least_a = problem.min_a.astype(np.int64).tolist()
-    most_a = np.maximum(np.floor(wished_a + _WHOLE), problem.min_a).astype(np.int64)
-    most_a = np.minimum(most_a, problem.max_a).astype(np.int64).tolist()
+    fits_a = np.floor(problem.takes_wh / np.maximum(problem.amp_wh[:, 0], _WHOLE) + _WHOLE)
+    limit_a = np.minimum(problem.max_a, fits_a)
+    most_a = np.minimum(np.maximum(np.floor(wished_a + _WHOLE), problem.min_a), limit_a)
     watts = problem.watts_per_amp.tolist()
     budget_w = float(wished_a[here] @ problem.watts_per_amp[here]) + _WHOLE
-    amps = share_out(room, order, least_a=least_a, most_a=most_a, watts_per_amp=watts, budget_w=budget_w)
+    amps = share_out(
+        room,
+        order,
+        least_a=problem.min_a.astype(np.int64).tolist(),
+        most_a=most_a.astype(np.int64).tolist(),
+        watts_per_amp=watts,
+        budget_w=budget_w,
+    )
     budget_w -= sum(given_a * watts[i] for i, given_a in amps.items())
     for i in sorted(amps, key=lambda i: (amps[i] - wished_a[i], i)):
-        wants_more = 0 < amps[i] < min(wished_a[i], problem.max_a[i])
-        if wants_more and watts[i] <= budget_w and room.take(i, 1):
+        if 0 < amps[i] < min(wished_a[i], limit_a[i]) and watts[i] <= budget_w and room.take(i, 1):
             amps[i] += 1
             budget_w -= watts[i]
-    found = np.where(problem.present, 0.0, wished_a)
+    charging_a = np.where(problem.present, 0.0, wished_a)
     for i, given_a in amps.items():
-        found[i] = given_a
-    return found
+        charging_a[i] = given_a
+    feeding_a = np.where(problem.present, np.floor(fed_a + _WHOLE), fed_a)
+    least_fed_a = np.array([min(each.vehicle.min_a, each.vehicle.discharge_a) for each in problem.sessions])
+    idle = problem.present & ((feeding_a < least_fed_a) | (charging_a > 0))
+    return charging_a, np.where(idle, 0.0, feeding_a)
 
 
 def filled(problem: Problem) -> FloatArray:

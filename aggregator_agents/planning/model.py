@@ -30,6 +30,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 
@@ -38,8 +39,6 @@ from aggregator_agents.planning.problem import BoolArray, Problem
 from aggregator_agents.planning.program import IntArray, Program, Term
 
 _K: Final = 1e-3
-_PLACES: Final = 9
-"""Of amps; a solver is not more exact."""
 _BELOW_FLOOR_EUR_PER_MWH_HOUR: Final = 2000.0
 """To be below the driver's floor; it only decides who is lifted to it first."""
 
@@ -52,6 +51,7 @@ class Branches:
     """
 
     charger_a: FloatArray
+    number: IntArray
     members: BoolArray
     phases: BoolArray
 
@@ -61,19 +61,24 @@ class Branches:
         at = defaultdict[str, list[int]](list)
         for i, session in enumerate(problem.sessions):
             at[problem.site.charger_of(session.plug).id].append(i)
-        found = list[tuple[float, list[int], list[int]]]()
-        for charger in problem.site.chargers:
+        found = list[tuple[float, int, list[int], list[int]]]()
+        for c, charger in enumerate(problem.site.chargers):
             sharing = defaultdict[tuple[int, ...], list[int]](list)
             for phase in range(3):
                 using = tuple(i for i in at[charger.id] if problem.uses[i, phase])
                 sharing[using].append(phase)
-            found += [(charger.max_a, list(using), phases) for using, phases in sharing.items() if using]
+            found += [(charger.max_a, 3 * c + phases[0], list(who), phases) for who, phases in sharing.items() if who]
         members = np.zeros((len(found), len(problem.sessions)), dtype=np.bool_)
         phases = np.zeros((len(found), 3), dtype=np.bool_)
-        for b, (_, using, on) in enumerate(found):
-            members[b, using] = True
+        for b, (_, _, who, on) in enumerate(found):
+            members[b, who] = True
             phases[b, on] = True
-        return cls(np.array([each[0] for each in found], dtype=np.float64), members, phases)
+        return cls(
+            np.array([each[0] for each in found], dtype=np.float64),
+            np.array([each[1] for each in found], dtype=np.int64),
+            members,
+            phases,
+        )
 
 
 class PlanModel:
@@ -83,6 +88,10 @@ class PlanModel:
         """Adds every family of equations; the shapes are those of the module's equations."""
         self.problem = problem
         self.program = Program()
+        # Keys of sessions and steps: entities far apart, minutes since the epoch in between.
+        self._who = np.array([crc32(each.id.encode()) for each in problem.sessions], dtype=np.int64) << 20
+        start = round(problem.grid.start.timestamp() / 60)
+        self._when = (start + np.rint(60 * problem.grid.edges_h[:-1]).astype(np.int64)) % 100_000 * 8
         self._add_charging()
         self._add_discharging()
         self._add_shortfall()
@@ -96,12 +105,24 @@ class PlanModel:
     def currents(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(session, step) charging and discharging current [A] of a solution; whole where they are to be."""
         charging_a, feeding_a = np.zeros(self.at.shape), np.zeros(self.at.shape)
-        charging_a[self.i, self.t] = np.maximum(np.round(values[self.x], _PLACES), 0.0)
-        feeding_a[self.j, self.v] = np.maximum(np.round(values[self.y], _PLACES), 0.0)
+        charging_a[self.i, self.t] = np.maximum(values[self.x], 0.0)
+        feeding_a[self.j, self.v] = np.maximum(values[self.y], 0.0)
         here = self.problem.present
         charging_a[here, 0] = np.rint(charging_a[here, 0])
         feeding_a[here, 0] = np.rint(feeding_a[here, 0])
         return charging_a, feeding_a
+
+    def _key(self, i: IntArray | int, t: IntArray) -> IntArray:
+        return self._who[i] + self._when[t]
+
+    def _branch_key(self, branches: Branches, b: IntArray, t: IntArray) -> IntArray:
+        return (branches.number[b] << 20) + self._when[t]
+
+    def first(self, charging_a: FloatArray, feeding_a: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Variables of the first signals, and their values for some currents of the first step, (session,) each [A]."""
+        columns = np.concatenate([self.at[self.z_of, 0], self.z, self.y_at[self.back_of, 0], self.back])
+        x, y = charging_a[self.z_of], feeding_a[self.back_of]
+        return columns, np.concatenate([x, x > 0, y, y > 0])
 
     @cached_property
     def kwh(self) -> FloatArray:
@@ -123,7 +144,7 @@ class PlanModel:
         self.at = np.full(self._open.shape, -1)
         cost = (problem.energy_eur_per_mwh * self.kwh)[self.i, self.t]
         can = np.where(self.kwh[self.i, self.t] > 0, problem.max_a[self.i], 0.0)
-        self.at[self.i, self.t] = self.x = self.program.columns(len(self.i), cost=cost, high=can)
+        self.at[self.i, self.t] = self.x = self.program.columns("x", self._key(self.i, self.t), cost=cost, high=can)
 
     def _add_discharging(self) -> None:
         """Y: current that is fed back: it saves what energy costs, and wears the battery; not now below the floor."""
@@ -138,7 +159,7 @@ class PlanModel:
         self.out_wh = problem.watts_per_amp[:, None] * problem.share * problem.grid.length_h
         earns = problem.value.wear_eur_per_mwh - problem.prices.buy_eur_per_mwh
         cost = earns[self.v] * _K * self.out_wh[self.j, self.v]
-        self.y = self.program.columns(len(self.j), cost=cost, high=can_a[self.j])
+        self.y = self.program.columns("y", self._key(self.j, self.v), cost=cost, high=can_a[self.j])
         self.y_at = np.full(self._open.shape, -1)
         self.y_at[self.j, self.v] = self.y
 
@@ -150,7 +171,9 @@ class PlanModel:
         wanted = _K * problem.wanted_wh
         parts = (len(problem.sessions), len(share))
         high, cost = np.outer(wanted, share), np.outer(priority, price)
-        self.s = self.program.columns(high.size, cost=cost.ravel(), high=high.ravel()).reshape(parts)
+        self.s = self.program.columns(
+            "s", (self._who[:, None] + np.arange(len(share))).ravel(), cost=cost.ravel(), high=high.ravel()
+        ).reshape(parts)
 
     def _add_energy(self) -> None:
         """Sum_t k x + sum_g s = wanted, for vehicles that only charge."""
@@ -161,7 +184,7 @@ class PlanModel:
         charged: Term = (number[self.i[mine]], self.x[mine], self.kwh[self.i, self.t][mine])
         missing: Term = (np.repeat(number[only], self.s.shape[1]), self.s[only].ravel(), 1.0)
         wanted = _K * problem.wanted_wh[only]
-        self.energy_rows = self.program.rows(int(only.sum()), charged, missing, low=wanted, high=wanted)
+        self.program.rows("energy", self._who[only], charged, missing, low=wanted, high=wanted)
 
     def _add_batteries(self) -> None:
         """What is stored after every step, between the driver's floor and what the battery holds, and enough at last.
@@ -176,7 +199,7 @@ class PlanModel:
             stored, floor = _K * session.stored_wh, _K * session.floor_wh
             full, efficiency = _K * problem.capacity_wh[i], session.vehicle.efficiency
             least = min(stored, floor, full)
-            own = self.b[i, steps] = program.columns(count, low=least, high=full)
+            own = self.b[i, steps] = program.columns("b", self._key(i, steps), low=least, high=full)
             row, first = np.arange(count), np.zeros(count)
             first[:1] = stored
             y = self.y_at[i, steps]
@@ -185,17 +208,19 @@ class PlanModel:
             before: Term = (row[1:], own[:-1], -1.0)
             charged: Term = (row, self.at[i, steps], -efficiency * self.kwh[i, steps])
             fed: Term = (row[feeding], y[feeding], _K * self.out_wh[i, steps][feeding] / efficiency)
-            program.rows(count, after, before, charged, fed, low=first, high=first)
+            program.rows("battery", self._key(i, steps), after, before, charged, fed, low=first, high=first)
             if floor > least:
                 hours = problem.grid.length_h[steps]
-                below = program.columns(count, cost=_BELOW_FLOOR_EUR_PER_MWH_HOUR * hours, high=floor - least)
-                program.rows(count, after, (row, below, 1.0), low=min(floor, full))
+                below = program.columns(
+                    "below", self._key(i, steps), cost=_BELOW_FLOOR_EUR_PER_MWH_HOUR * hours, high=floor - least
+                )
+                program.rows("floor", self._key(i, steps), after, (row, below, 1.0), low=min(floor, full))
             wanted = stored + efficiency * _K * problem.wanted_wh[i]
             enough: Term = (np.zeros(self.s.shape[1], dtype=np.int64), self.s[i], efficiency)
             if count:
-                program.rows(1, (np.zeros(1, dtype=np.int64), own[-1:], 1.0), enough, low=wanted)
+                program.rows("enough", self._who[[i]], (np.zeros(1, dtype=np.int64), own[-1:], 1.0), enough, low=wanted)
             else:
-                program.rows(1, enough, low=wanted - stored)
+                program.rows("enough", self._who[[i]], enough, low=wanted - stored)
 
     def _add_supply(self) -> None:
         """Phases, chargers, and what chargers draw above safe: sum over chargers of max(safe, drawn) <= room.
@@ -236,11 +261,13 @@ class PlanModel:
         counted = (patterns.astype(np.int64) @ scarce.astype(np.int64) > 0) & (above_a > 0)
         b, t = np.nonzero(counted)
         w_at = np.full(counted.shape, -1)
-        w_at[b, t] = w = self.program.columns(len(b), high=branches.charger_a[b] - safe_a)
+        w_at[b, t] = w = self.program.columns(
+            "w", self._branch_key(branches, b, t), high=branches.charger_a[b] - safe_a
+        )
         number = np.full(counted.shape, -1)
         number[b, t] = np.arange(len(b))
         drawn = self._drawn(branches.members, number)
-        self.program.rows(len(b), drawn, (np.arange(len(b)), w, -1.0), high=safe_a)
+        self.program.rows("contact", self._branch_key(branches, b, t), drawn, (np.arange(len(b)), w, -1.0), high=safe_a)
         f, step = np.nonzero(scarce)
         rows, columns = list[IntArray](), list[IntArray]()
         for row, (phase, at) in enumerate(zip(f.tolist(), step.tolist(), strict=True)):
@@ -249,7 +276,7 @@ class PlanModel:
             rows.append(np.full(len(columns[-1]), row))
         if rows:
             entries = np.concatenate(rows), np.concatenate(columns), 1.0
-            self.program.rows(len(f), entries, high=np.maximum(spare_a[f, step], 0.0))
+            self.program.rows("spare", self._when[step] + f, entries, high=np.maximum(spare_a[f, step], 0.0))
 
     def _add_phases(self, branches: Branches, patterns: BoolArray, binding: BoolArray, room_a: FloatArray) -> None:
         """Sum_i a x <= room on the phases and steps of `binding`."""
@@ -257,14 +284,19 @@ class PlanModel:
         f, t = np.nonzero(binding)
         number = np.full(binding.shape, -1)
         number[f, t] = np.arange(len(f))
-        self.program.rows(len(f), self._drawn(members, number), high=np.maximum(room_a[f, t], 0.0))
+        self.program.rows("phase", self._when[t] + f, self._drawn(members, number), high=np.maximum(room_a[f, t], 0.0))
 
     def _add_chargers(self, branches: Branches, binding: BoolArray) -> None:
         """Sum of the vehicles at a charger <= its limit, for branches and steps of `binding`."""
         b, t = np.nonzero(binding)
         number = np.full(binding.shape, -1)
         number[b, t] = np.arange(len(b))
-        self.program.rows(len(b), self._drawn(branches.members, number), high=branches.charger_a[b])
+        self.program.rows(
+            "charger",
+            self._branch_key(branches, b, t),
+            self._drawn(branches.members, number),
+            high=branches.charger_a[b],
+        )
 
     def _drawn(self, members: BoolArray, number: IntArray) -> Term:
         """Entries of sum over members of x in the rows that `number` (group, step) gives, -1 for none."""
@@ -285,7 +317,7 @@ class PlanModel:
         row = np.arange(limit_a.size).reshape(limit_a.shape)[group]
         column = self.y_at[i]
         there = column >= 0
-        self.program.rows(limit_a.size, (row[there], column[there], 1.0), high=limit_a.ravel())
+        self.program.rows("feed", np.arange(limit_a.size), (row[there], column[there], 1.0), high=limit_a.ravel())
 
     def _add_power(self) -> None:
         """Power at the connection where something hangs on it: what was sold, what is fed in, a peak."""
@@ -305,14 +337,14 @@ class PlanModel:
         number = np.full(problem.grid.count, -1)
         number[steps] = np.arange(len(steps))
         self.p = np.full(problem.grid.count, -1)
-        self.p[steps] = program.columns(len(steps), low=-np.inf)
+        self.p[steps] = program.columns("p", self._when[steps], low=-np.inf)
         mine, back = needed[self.t], needed[self.v]
         in_kw = self.kwh[self.i, self.t] / problem.grid.length_h[self.t]
         out_kw = _K * self.out_wh[self.j, self.v] / problem.grid.length_h[self.v]
         charged: Term = (number[self.t[mine]], self.x[mine], in_kw[mine])
         fed: Term = (number[self.v[back]], self.y[back], -out_kw[back])
         total: Term = (np.arange(len(steps)), self.p[steps], -1.0)
-        program.rows(len(steps), charged, fed, total, low=-other[steps], high=-other[steps])
+        program.rows("power", self._when[steps], charged, fed, total, low=-other[steps], high=-other[steps])
         self._add_corridor(np.flatnonzero(capped), np.flatnonzero(held))
         self._add_export(np.flatnonzero(exports), margin)
         self._add_peaks()
@@ -322,27 +354,31 @@ class PlanModel:
         corridor, program, hours = self.problem.corridor, self.program, self.problem.grid.length_h
         if corridor is None:
             return
-        above = program.columns(len(capped), cost=(corridor.missed_eur_per_mwh * hours)[capped])
+        above = program.columns("above", self._when[capped], cost=(corridor.missed_eur_per_mwh * hours)[capped])
         row = np.arange(len(capped))
         high = _K * corridor.ceiling_w[capped]
-        program.rows(len(capped), (row, self.p[capped], 1.0), (row, above, -1.0), high=high)
-        below = program.columns(len(held), cost=(corridor.missed_eur_per_mwh * hours)[held])
+        program.rows("ceiling", self._when[capped], (row, self.p[capped], 1.0), (row, above, -1.0), high=high)
+        below = program.columns("under", self._when[held], cost=(corridor.missed_eur_per_mwh * hours)[held])
         row = np.arange(len(held))
-        program.rows(len(held), (row, self.p[held], 1.0), (row, below, 1.0), low=_K * corridor.floor_w[held])
+        program.rows(
+            "held", self._when[held], (row, self.p[held], 1.0), (row, below, 1.0), low=_K * corridor.floor_w[held]
+        )
 
     def _add_export(self, steps: IntArray, margin_eur_per_mwh: FloatArray) -> None:
         """E >= -p: what is fed in is sold for less than energy costs."""
         hours, row = self.problem.grid.length_h, np.arange(len(steps))
-        e = self.program.columns(len(steps), cost=(margin_eur_per_mwh * hours)[steps])
-        self.program.rows(len(steps), (row, self.p[steps], 1.0), (row, e, 1.0), low=0.0)
+        e = self.program.columns("e", self._when[steps], cost=(margin_eur_per_mwh * hours)[steps])
+        self.program.rows("export", self._when[steps], (row, self.p[steps], 1.0), (row, e, 1.0), low=0.0)
 
     def _add_peaks(self) -> None:
         """M >= p in every step that counts, and >= the highest until now."""
-        for peak in self.problem.peaks:
+        for k, peak in enumerate(self.problem.peaks):
             steps = np.flatnonzero(peak.counts)
-            m = self.program.columns(1, cost=1e3 * peak.price_eur_per_kw, low=_K * peak.so_far_w)
+            m = self.program.columns("m", np.array([k]), cost=1e3 * peak.price_eur_per_kw, low=_K * peak.so_far_w)
             row = np.arange(len(steps))
-            self.program.rows(len(steps), (row, np.repeat(m, len(steps)), 1.0), (row, self.p[steps], -1.0), low=0.0)
+            self.program.rows(
+                "peak", self._when[steps] + k, (row, np.repeat(m, len(steps)), 1.0), (row, self.p[steps], -1.0), low=0.0
+            )
 
     def _add_signals(self) -> None:
         """The first step: 0, or whole amps from I_min to I_max; never charging and feeding back; kappa |z - on|."""
@@ -350,10 +386,10 @@ class PlanModel:
         self.z_of = np.flatnonzero(problem.present & (self.at[:, 0] >= 0))
         kappa = 1e3 * problem.value.switching_eur
         on = problem.signal_a[self.z_of] > 0
-        self.z = program.columns(len(self.z_of), cost=np.where(on, -kappa, kappa), high=1.0)
+        self.z = program.columns("z", self._who[self.z_of], cost=np.where(on, -kappa, kappa), high=1.0)
         row, x = np.arange(len(self.z_of)), self.at[self.z_of, 0]
-        program.rows(len(row), (row, x, 1.0), (row, self.z, -problem.min_a[self.z_of]), low=0.0)
-        program.rows(len(row), (row, x, 1.0), (row, self.z, -problem.max_a[self.z_of]), high=0.0)
+        program.rows("least", self._who[self.z_of], (row, x, 1.0), (row, self.z, -problem.min_a[self.z_of]), low=0.0)
+        program.rows("most", self._who[self.z_of], (row, x, 1.0), (row, self.z, -problem.max_a[self.z_of]), high=0.0)
         program.whole(self.z)
         program.whole(x)
         feeding = self.y_at[self.z_of, 0] >= 0
@@ -362,11 +398,13 @@ class PlanModel:
         most = np.array([min(each.discharge_a, 1000) for each in vehicles], dtype=np.float64)
         least = np.array([min(each.min_a, each.discharge_a) for each in vehicles], dtype=np.float64)
         back_on = problem.signal_a[self.z_of[feeding]] < 0
-        back = program.columns(len(y), cost=np.where(back_on, -kappa, kappa), high=1.0)
+        self.back_of = self.z_of[feeding]
+        who = self._who[self.back_of]
+        self.back = back = program.columns("back", who, cost=np.where(back_on, -kappa, kappa), high=1.0)
         row = np.arange(len(y))
-        program.rows(len(y), (row, y, 1.0), (row, back, -least), low=0.0)
-        program.rows(len(y), (row, y, 1.0), (row, back, -most), high=0.0)
-        program.rows(len(y), (row, self.z[feeding], 1.0), (row, back, 1.0), high=1.0)
+        program.rows("back least", who, (row, y, 1.0), (row, back, -least), low=0.0)
+        program.rows("back most", who, (row, y, 1.0), (row, back, -most), high=0.0)
+        program.rows("one way", who, (row, self.z[feeding], 1.0), (row, back, 1.0), high=1.0)
         program.whole(back)
         program.whole(y)
 

@@ -12,13 +12,15 @@ from aggregator_agents.planning.amps import filled, rounded
 from aggregator_agents.planning.grid import Grid
 from aggregator_agents.planning.model import PlanModel
 from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
-from aggregator_agents.planning.program import NoPlan, Solver
+from aggregator_agents.planning.solver import NoPlan, Solver
 from api_spec.period import MarketPeriod
 
 _PER_MWH: Final = 1e-6
 GAP: Final = 1e-3
 """Between a plan's cost and what may be possible, relative."""
 WITHIN_S: Final = 10.0
+_PLACES: Final = 6
+"""Of watts: no solver is more exact, and a watt below a whole amp would be an amp less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +65,30 @@ class Planner:
         """The cheapest plan, or the best that can be had in time."""
         if not problem.sessions:
             return _plan(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
-        model = PlanModel(problem)
         try:
-            found = self._solver.solve(model.program, relaxed=False, within_s=self._within_s, gap=self._gap)
-        except NoPlan:
-            pass
-        else:
-            return _plan(problem, *model.currents(found.values), "optimal" if found.complete else "relaxed")
-        try:
-            found = self._solver.solve(model.program, relaxed=True, within_s=self._within_s, gap=self._gap)
+            return self._solved(problem, PlanModel(problem))
         except NoPlan:
             amps = filled(problem)
             return _plan(problem, amps, np.zeros_like(amps), "water-fill")
-        charging_a, feeding_a = model.currents(found.values)
-        feeding_a[problem.present, 0] = 0.0
-        charging_a[:, 0] = rounded(problem, charging_a[:, 0])
-        return _plan(problem, charging_a, feeding_a, "relaxed")
+
+    def _solved(self, problem: Problem, model: PlanModel) -> Plan:
+        """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
+        relaxed = self._solver.linear(model.program, within_s=self._within_s)
+        charging_a, feeding_a = model.currents(relaxed.values)
+        if not problem.present.any():
+            return _plan(problem, charging_a, feeding_a, "optimal")
+        charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
+        try:
+            first = model.first(charging_a[:, 0], feeding_a[:, 0])
+            best = self._solver.fixed(*first, within_s=self._within_s)
+            missing = best.objective - relaxed.objective
+            close = missing <= self._gap * abs(relaxed.objective)
+            if not close:
+                best = self._solver.mixed(model.program, best.values, within_s=self._within_s, gap=self._gap)
+                close = best.optimal
+        except NoPlan:
+            return _plan(problem, charging_a, feeding_a, "relaxed")
+        return _plan(problem, *model.currents(best.values), "optimal" if close else "relaxed")
 
 
 def plan(
@@ -108,9 +118,9 @@ def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: 
     """
     hours = problem.grid.length_h
     fed_wh = problem.watts_per_amp[:, None] * problem.share * hours * feeding_a
-    power_w = (problem.amp_wh * charging_a - fed_wh) / hours
+    power_w = np.round((problem.amp_wh * charging_a - fed_wh) / hours, _PLACES)
     net_wh = power_w @ hours
-    shortfall_wh = np.clip(problem.wanted_wh - net_wh, 0.0, problem.wanted_wh)
+    shortfall_wh = np.clip(np.round(problem.wanted_wh - net_wh, _PLACES), 0.0, problem.wanted_wh)
     at_connection_w = power_w.sum(axis=0) + problem.other_w
     missed_w = np.zeros(problem.grid.count)
     if problem.corridor is not None:

@@ -1,7 +1,7 @@
-"""A mixed-integer linear programme as arrays, family by family, and its solution by HiGHS."""
+"""A mixed-integer linear programme as arrays, family by family."""
 
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
+from zlib import crc32
 
 import highspy
 import numpy as np
@@ -15,31 +15,12 @@ Bound: TypeAlias = float | FloatArray
 Term: TypeAlias = tuple[IntArray, IntArray, Bound]
 """Entries of a family of rows: (row within the family, column, weight), one array each."""
 
-_OPTIONS: Final[dict[str, str | int | float | bool]] = {
-    "output_flag": False,
-    "threads": 1,
-    "parallel": "off",
-    "random_seed": 0,
-}
-
-_FEASIBLE: Final = int(highspy.SolutionStatus.kSolutionStatusFeasible)
-
-
-class NoPlan(Exception):
-    """The solver ended without a solution."""
-
-
-@dataclass(frozen=True)
-class Solution:
-    """values : (column,). objective : of them. complete : whether nothing better exists, within the gap asked for."""
-
-    values: FloatArray
-    objective: float
-    complete: bool
-
 
 class Program:
-    """minimise cost x subject to low <= A x <= high and bounds on x, some of them whole numbers."""
+    """minimise cost x subject to low <= A x <= high and bounds on x, some of them whole numbers.
+
+    Every variable and constraint has a key, under which the next programme of the same kind knows it again.
+    """
 
     def __init__(self) -> None:
         """Without columns and rows."""
@@ -47,12 +28,16 @@ class Program:
         self._rows = list[tuple[FloatArray, FloatArray]]()
         self._entries = list[tuple[IntArray, IntArray, FloatArray]]()
         self._whole = list[IntArray]()
+        self.column_keys, self.row_keys = list[IntArray](), list[IntArray]()
         self.column_count = self.row_count = 0
 
-    def columns(self, count: int, *, cost: Bound = 0.0, low: Bound = 0.0, high: Bound = np.inf) -> IntArray:
+    def columns(
+        self, family: str, key: IntArray, *, cost: Bound = 0.0, low: Bound = 0.0, high: Bound = np.inf
+    ) -> IntArray:
         """A family of variables; returns their positions."""
-        cost, low, high = (np.broadcast_to(np.asarray(each, dtype=np.float64), count) for each in (cost, low, high))
-        self._columns.append((cost, low, high))
+        count = len(key)
+        self._columns.append((_each(cost, count), _each(low, count), _each(high, count)))
+        self.column_keys.append(_key(family, key))
         first, self.column_count = self.column_count, self.column_count + count
         return np.arange(first, self.column_count)
 
@@ -60,17 +45,17 @@ class Program:
         """Only whole numbers will do for these variables."""
         self._whole.append(columns)
 
-    def rows(self, count: int, *terms: Term, low: Bound = -np.inf, high: Bound = np.inf) -> IntArray:
-        """A family of constraints low <= weighted sum of columns <= high; returns their positions."""
-        low, high = (np.broadcast_to(np.asarray(each, dtype=np.float64), count) for each in (low, high))
-        self._rows.append((low, high))
+    def rows(self, family: str, key: IntArray, *terms: Term, low: Bound = -np.inf, high: Bound = np.inf) -> None:
+        """A family of constraints low <= weighted sum of columns <= high."""
+        count = len(key)
+        self._rows.append((_each(low, count), _each(high, count)))
+        self.row_keys.append(_key(family, key))
         for row, column, weight in terms:
-            self._entries.append((row + self.row_count, column, np.broadcast_to(weight, len(column))))
-        first, self.row_count = self.row_count, self.row_count + count
-        return np.arange(first, self.row_count)
+            self._entries.append((row + self.row_count, column, _each(weight, len(column))))
+        self.row_count += count
 
-    def to_highs(self, *, relaxed: bool = False) -> highspy.HighsLp:
-        """The same in HiGHS's form; relaxed : whole numbers are not asked for."""
+    def to_highs(self, *, whole: bool) -> highspy.HighsLp:
+        """The same in HiGHS's form; whole : whether whole numbers are asked for."""
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = self.column_count, self.row_count
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = (np.concatenate(each) for each in zip(*self._columns, strict=True))
@@ -80,37 +65,17 @@ class Program:
         matrix = coo_array((weight, (row.astype(np.int32), column.astype(np.int32))), shape=shape).tocsc()
         lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-        if self._whole and not relaxed:
+        if whole and self._whole:
             kinds = np.full(self.column_count, highspy.HighsVarType.kContinuous)
             kinds[np.concatenate(self._whole)] = highspy.HighsVarType.kInteger
             lp.integrality_ = kinds.tolist()
         return lp
 
 
-class Solver:
-    """One HiGHS, kept from one programme to the next."""
+def _each(value: Bound, count: int) -> FloatArray:
+    return value if isinstance(value, np.ndarray) else np.full(count, value, dtype=np.float64)
 
-    def __init__(self) -> None:
-        """With one thread and a fixed seed: the same programme has the same answer."""
-        self._highs = highspy.Highs()
-        for name, option in _OPTIONS.items():
-            self._highs.setOptionValue(name, option)
 
-    def solve(self, program: Program, *, relaxed: bool, within_s: float, gap: float) -> Solution:
-        """The optimum, or the best that was found in time. Raises NoPlan where nothing was found.
-
-        relaxed : without whole numbers. gap : between what is found and what may be possible, relative.
-        """
-        highs = self._highs
-        # HiGHS counts run time over the life of the instance.
-        highs.setOptionValue("time_limit", highs.getRunTime() + within_s)
-        highs.setOptionValue("mip_rel_gap", gap)
-        if highs.passModel(program.to_highs(relaxed=relaxed)) == highspy.HighsStatus.kError:
-            raise NoPlan("the model was refused")
-        highs.run()
-        status = highs.getModelStatus()
-        found = highs.getInfo().primal_solution_status == _FEASIBLE
-        if not found:
-            raise NoPlan(highs.modelStatusToString(status))
-        values = np.array(highs.getSolution().col_value, dtype=np.float64)
-        return Solution(values, highs.getInfo().objective_function_value, status == highspy.HighsModelStatus.kOptimal)
+def _key(family: str, key: IntArray) -> IntArray:
+    """Far from those of every other family."""
+    return np.int64(crc32(family.encode()) % 1000 << 53) + key

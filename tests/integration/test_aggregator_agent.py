@@ -16,7 +16,7 @@ from aggregator_agents.agent import EvAggregator
 from aggregator_agents.cli import app
 from api_spec.auction import AuctionTerms
 from api_spec.client import MarketClient
-from api_spec.flexibility import AnyRequestTerms
+from api_spec.flexibility import AnyRequestTerms, BlockOffer
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
@@ -124,6 +124,35 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     assert quality.accuracy > 0.8
     for each in agent.driver_report():
         assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
+
+
+async def test_a_ladder_of_blocks_is_cleared_to_one_rung_and_delivered(place: Place) -> None:
+    """Drivers who stray as those at a workplace do: 8 kWh asked for, what they take is expected to be 5."""
+    config = {**FLEET, "asking": {"kind": "blocks", "steps": 3}}
+    config["sites"] = [{**FLEET["sites"][0], "sessions": {**FLEET["sites"][0]["sessions"], "drivers": "workplace"}}]
+    agent = EvAggregator.build(place.fleet, config)
+    await agent.cycle(NOON)
+    await place.ask()
+    for minutes in (10, 5):
+        place.market.clock.advance_to(GATE - timedelta(minutes=minutes))
+        await agent.cycle(place.market.clock.now())
+    rungs = [each.offer for each in await place.fleet.offers(place.auction)]
+    assert len(rungs) > 1 and len({each.id for each in rungs}) == len(rungs)
+    assert all(isinstance(each, BlockOffer) and each.exclusive_group is not None for each in rungs)
+    place.market.clock.advance_to(GATE)
+    assert (await place.operator.clear(place.auction)).state == "published"
+    (award,) = await place.fleet.awards(place.auction)
+    assert min(award.power_w) <= -6 * 690, "at least one vehicle's pause"
+
+    for minute in range(16 * 15 + 1):
+        now = DELIVERY.start + timedelta(minutes=minute)
+        place.market.clock.advance_to(now)
+        if minute % 15 == 0:
+            await agent.cycle(now)
+        await agent.control(now)
+    await place.operator.settle(place.auction)
+    (quality,) = await place.fleet.quality(place.auction)
+    assert quality.accuracy >= 0.9
 
 
 async def test_a_tariff_that_it_is_told_to_count_moves_its_plan(place: Place) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator_agents.bidding import Asking
 from aggregator_agents.connection import Connection
-from aggregator_agents.connection_blocks import blocks, net_w, nominated
 from aggregator_agents.fleet import PHASE_V, FloatArray, Session, Site, Vehicle
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.connection import blocks, net_w, nominated
 from aggregator_agents.planning import Grid, Planner, Prices, Problem, Valuation
 from aggregator_agents.premises import Load, Premises, PremisesTable
 from aggregator_agents.retail import RetailPrices

@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.bidding import Asking
 from aggregator_agents.fleet import FloatArray
+from aggregator_agents.offering.asking import Asking
 from aggregator_agents.planning import Corridor, Plan, Planner, Problem
 from api_spec.flexibility import BlockTerms
 from api_spec.metering import BusPower

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator_agents.bidding import Asking, offer
 from aggregator_agents.fleet import Session, Site
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.envelope import offer
 from aggregator_agents.planning import Valuation, plan
 from api_spec.flexibility import EnvelopeTerms
 from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
