@@ -1,6 +1,7 @@
 """What a whole connection can do instead of its plan: blocks of growing reductions, each with its payback. Pure.
 
-    plan(q)   the cheapest plan with  P_t <= B_t - q  in the window, as far as that is worth the price cap
+    plan(q)   the cheapest plan with  P_t <= B_t - q  in the window, as far as that is worth the price cap, that lets
+              what comes back come slowly: every kW above the highest B outside of the window weighs a little
     block     share x (P(q) - B),  at  (C(q) - C(B)) / energy changed + wear
 
 P, B [W] power at the connection, everything behind it together; C [EUR] what a plan costs its drivers and its owner,
@@ -18,7 +19,7 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
-from aggregator_agents.planning import Corridor, Plan, Planner, Problem
+from aggregator_agents.planning import Corridor, Peak, Plan, Planner, Problem
 from api_spec.flexibility import BlockTerms
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
@@ -26,6 +27,8 @@ from api_spec.period import MarketPeriod
 STEPS: Final = 4
 _LEAST_W: Final = 500.0
 """Less than this is not worth an offer, and within what a forecast misses."""
+_REBOUND_EUR_PER_KW: Final = 0.05
+"""Spreads what comes back; it weighs in the plan, and is not asked for."""
 _PER_MWH: Final = 1e-6
 
 
@@ -56,11 +59,12 @@ def blocks(
     """
     planner = planner or Planner()
     inside, base_w = np.array(window), net_w(asked, planned)
+    rebound = Peak(_REBOUND_EUR_PER_KW, float(base_w[~inside].max(initial=0.0)), ~inside)
 
     def reduced(by_w: float) -> Plan:
         ceiling_w = np.where(inside, base_w - by_w, np.inf)
         worth = Corridor(ceiling_w, np.full(period.count, -np.inf), np.full(period.count, float(price_cap)))
-        return planner.plan(replace(asked, corridor=worth))
+        return planner.plan(replace(asked, corridor=worth, peaks=(rebound,)))
 
     most_w = _room_w(asked)
     deepest_w = float((base_w - net_w(asked, reduced(most_w)))[inside].max(initial=0.0))
@@ -74,7 +78,8 @@ def blocks(
         if depth_w < max(_LEAST_W, before_w + 1.0):
             continue
         moved_mwh = float(np.abs(change_w).sum()) * period.hours * _PER_MWH
-        cost = Decimal(f"{(found.cost_eur - planned.cost_eur) / moved_mwh:.2f}")
+        extra_eur = found.cost_eur - _spread_eur(asked, found, rebound) - planned.cost_eur
+        cost = Decimal(f"{extra_eur / moved_mwh:.2f}")
         price = max(price, cost + asking.floor_eur_per_mwh)
         if price > price_cap:
             break
@@ -91,6 +96,15 @@ def blocks(
         )
         before_w = depth_w
     return tuple(made)
+
+
+def _spread_eur(asked: Problem, found: Plan, rebound: Peak) -> float:
+    """What the weight of the rebound makes of a plan's cost [EUR]."""
+    high, without = (
+        max(rebound.so_far_w, float(power_w[rebound.counts].max(initial=0.0)))
+        for power_w in (net_w(asked, found), asked.other_w)
+    )
+    return rebound.price_eur_per_kw * (high - without) / 1e3
 
 
 def _room_w(asked: Problem) -> float:

@@ -86,9 +86,9 @@ def test_blocks_are_of_the_connection_and_reach_below_zero_down_to_the_floor() -
 
 
 def test_a_vehicle_that_cannot_feed_back_offers_no_more_than_it_charges() -> None:
-    """11.04 kWh in the first hour wait for the second; below the 2070 W of the rest nothing can go."""
+    """11.04 kWh of the first hour come back evenly in the three that follow; nothing goes below the 2070 W of the rest."""
     made = offered(asked(100, 101, 102, 103, sessions=(parked(Vehicle(), wants_wh=11_040),)), True, False, False, False)
-    assert made[-1].power_w == pytest.approx((-9936, 9936, 0, 0), abs=1)
+    assert made[-1].power_w == pytest.approx((-9936, 3312, 3312, 3312), abs=1)
 
 
 def test_nothing_is_offered_where_nothing_can_move_or_only_above_the_cap() -> None:
