@@ -14,7 +14,7 @@ from typing import Final
 
 from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
 from aggregator_agents.dispatch.cloud import CloudAggregator
-from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Timing
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.dispatch.virtual import VirtualAggregator
 from aggregator_agents.dispatch.watching import Said
@@ -115,10 +115,20 @@ class EmulatedCluster:
         self.plant.expect(Visit(each, self._behaviour) for each in coming)
 
     def follow(self, plan: SitePlan) -> None:
-        """What is wanted of the plugs from now on."""
-        self._plan = plan
-        if self.cloud is not None:
-            self.cloud.follow(plan)
+        """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
+        changed, self._plan = plan != self._plan, plan
+        if self.cloud is None:
+            return
+        self.cloud.follow(plan)
+        if changed and not self._cloud_stopped:
+            for box in self.boxes.values():
+                for when_s in box.down.deliveries(self.plant.now_s):
+                    self.plant.at(when_s, partial(self._nudged, box, box.life))
+
+    def demands(self) -> tuple[PlugDemand, ...]:
+        """As Cluster; nothing while there is no cloud aggregator."""
+        heard = self.cloud.heard if self.cloud is not None else {}
+        return tuple(plug for id in self.boxes if id in heard for plug in heard[id].request.plugs)
 
     def observe(self, other_a: PhaseAmps) -> None:
         """What the meter of the other load tells the cloud aggregator now."""
@@ -240,6 +250,14 @@ class EmulatedCluster:
             box.asleep = True
             return
         self.plant.at(box.clock.true_s(clock_s + self._timing.act_every_s), partial(self._tick, box, life))
+
+    def _nudged(self, box: Box, life: int) -> None:
+        """The cloud has news: ask at once."""
+        if box.life != life or box.agent is None or box.stopped or box.asleep:
+            return
+        clock_s = box.clock.reads_s(self.plant.now_s)
+        self._ask(box, box.agent.request(clock_s))
+        self._act(box, box.agent, clock_s)
 
     def _act(self, box: Box, agent: VirtualAggregator, clock_s: float) -> tuple[PlugReading, ...]:
         try:
