@@ -172,6 +172,7 @@ class PlugWatch:
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
             departs=self._heard.departs or facts.departs,
+            stored_wh=facts.stored_wh,
             urgency=self._heard.urgency,
             tripped=self.tripped,
         )

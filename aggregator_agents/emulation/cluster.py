@@ -82,8 +82,8 @@ class EmulatedCluster:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle that wants something do nothing, which changes nothing and saves time. cloud,
-        agent : what is built at every start.
+        CloudAggregator. sleeps : chargers without a vehicle that wants something do nothing, which changes nothing and
+        saves time. cloud, agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
