@@ -117,6 +117,8 @@ class PlugWatch:
 
     def fed_a(self) -> WholeAmps:
         """The same of discharging."""
+        if self._fed_ceiling_a == 0 and self._measured_a is not None and min(*self._measured_a, *self._signals()) >= 0:
+            return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
     def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:

@@ -73,6 +73,18 @@ def test_what_is_withheld_comes_back() -> None:
     assert own.left_a == [20, 20, 20]
 
 
+def test_a_thousand_plugs_are_divided_the_same_way_every_time() -> None:
+    """On one phase each in turn, 3000 A on each: eight or nine amps, and where 333 share a phase three have ten."""
+    wanted = [Demand(f"p{number:04}", f"c{number // 2}", (number % 3,)) for number in range(1000)]
+
+    def amps(asked: list[Demand]) -> dict[str, int]:
+        return divide(asked, Room((3000, 3000, 3000), {f"c{each}": (32, 32, 32) for each in range(500)}))
+
+    assert amps(wanted) == amps(wanted[::-1])
+    assert set(amps(wanted).values()) == {8, 9, 10}
+    assert sum(amps(wanted).values()) == 9000
+
+
 demands = st.lists(
     st.builds(
         demand,
