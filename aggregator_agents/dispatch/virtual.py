@@ -154,7 +154,8 @@ class VirtualAggregator:
             amps |= divide(free, room)
         if planned:
             raise_lowest(amps, [*planned, *free], room)
-        return signals_within_held(amps, held_a, self._phases(), limit_a=limit_a)
+        signal_a = {plug: each.least_signal_a() for plug, each in self._watches.items()}
+        return signals_within_held(amps, held_a, signal_a, self._phases(), limit_a=limit_a)
 
     def _feeding(self, fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
@@ -167,7 +168,8 @@ class VirtualAggregator:
             target_a[plug] = min(asked[plug], watch.may_feed_a(), *(left[phase] for phase in watch.phases))
             for phase in watch.phases:
                 left[phase] -= target_a[plug]
-        return signals_within_held(target_a, fed_a, self._phases(), limit_a=discharge_a, min_a=1)
+        signal_a = {plug: each.least_signal_a(-1) for plug, each in self._watches.items()}
+        return signals_within_held(target_a, fed_a, signal_a, self._phases(), limit_a=discharge_a, min_a=1)
 
     def _phases(self) -> dict[str, tuple[int, ...]]:
         return {plug: each.phases for plug, each in self._watches.items()}

@@ -103,6 +103,10 @@ class PlugWatch:
         told_a = self.commanded_a if self.commanded_a is not None else read_a
         return max(read_a, told_a, key=abs)
 
+    def least_signal_a(self, way: int = 1) -> int:
+        """The least that the pilot may be at, as it was read or commanded; `way` is -1 for discharging."""
+        return max(0, min(way * each for each in self._signals()))
+
     @property
     def current_a(self) -> PhaseAmps:
         """Measured, on the phases of the site; where it cannot be measured, what is signalled."""
