@@ -140,11 +140,9 @@ def _cost_eur(
     charged = float((problem.energy_eur_per_mwh * problem.amp_wh * charging_a).sum())
     fed = float(((value.wear_eur_per_mwh - prices.buy_eur_per_mwh) * fed_wh).sum())
     exported = float((margin * exported_w) @ hours)
-    share, price = value.shortfall_steps()
-    priority = np.array([each.priority for each in problem.sessions])
-    width = np.outer(problem.wanted_wh, share)
-    parts = np.clip(shortfall_wh[:, None] - (np.cumsum(width, axis=1) - width), 0.0, width)
-    missing = float(priority @ parts @ price)
+    width_wh = problem.missing_wh
+    parts_wh = np.clip(shortfall_wh[:, None] - (np.cumsum(width_wh, axis=1) - width_wh), 0.0, width_wh)
+    missing = float((problem.missing_eur_per_mwh * parts_wh).sum())
     cost = _PER_MWH * (charged + fed + exported + missing)
     for peak in problem.peaks:
         high = max(peak.so_far_w, float(at_connection_w[peak.counts].max(initial=-np.inf)))
