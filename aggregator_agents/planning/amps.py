@@ -119,6 +119,14 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
     return charging_a, np.where(idle, 0.0, feeding_a)
 
 
+def until_full(problem: Problem, charging_a: FloatArray) -> FloatArray:
+    """(session, step) the same currents, but what only charges stops when it has what its driver wants."""
+    reached_wh = np.minimum(np.cumsum(charging_a * problem.amp_wh, axis=1), problem.wanted_wh[:, None])
+    until_a = np.diff(reached_wh, axis=1, prepend=0.0) / np.maximum(problem.amp_wh, _WHOLE)
+    until_a[:, 0] = charging_a[:, 0]
+    return np.where(problem.feeds_back[:, None], charging_a, until_a)
+
+
 def filled(problem: Problem) -> FloatArray:
     """(session, step) charging current of a plan without a solver: step by step the most urgent first, whole amps.
 
