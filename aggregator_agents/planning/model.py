@@ -4,7 +4,7 @@
                 + sum_ig c_g s_ig + sum_t missed_t u_t h_t + sum_k peak_k m_k + kappa sum_i on (1 - z_i)
     energy i    sum_t k_it x_it + sum_g s_ig = wanted_i                                           that only charges
     battery it  b_it = b_i,t-1 + eta k_it x_it - k_it y_it / eta,  floor_i <= b_it <= capacity_i  that feeds back, too
-                b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig)
+                b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig); less than stored where its driver wants less
     phase ft    sum_i a_if x_it <= fuse - margin - other_ft
     contact ft  sum_c w_cft <= fuse - margin - other_ft - chargers x safe
     charger cft sum_i in c a_if x_it <= min(charger, safe + w_cft)
@@ -209,7 +209,7 @@ class PlanModel:
                     "below", self._key(i, steps), cost=_BELOW_FLOOR_EUR_PER_MWH_HOUR * hours, high=floor - least
                 )
                 program.rows("floor", self._key(i, steps), after, (row, below, 1.0), low=min(floor, full))
-            wanted = stored + efficiency * _K * problem.wanted_wh[i]
+            wanted = _K * problem.target_wh[i]
             enough: Term = (np.zeros_like(self.s[i]), self.s[i], efficiency)
             if count:
                 program.rows("enough", self._who[[i]], (np.zeros(1, dtype=np.int64), own[-1:], 1.0), enough, low=wanted)
@@ -231,11 +231,11 @@ class PlanModel:
         above_a = np.maximum(most_a - safe_a, 0.0)
         spare_a = problem.room_a - safe_a * len(problem.site.chargers)
         patterns, room_of, spare_of = _distinct(branches.phases, problem.room_a, spare_a)
-        wished_a = patterns.T.astype(np.float64) @ above_a
-        scarce = wished_a > np.maximum(spare_of, 0.0) + 1e-9
+        counts = patterns.T.astype(np.float64)
+        scarce = counts @ above_a > np.maximum(spare_of, 0.0)
         if safe_a > 0:
             self._add_contact(branches, patterns, scarce, spare_of, above_a, safe_a)
-            self._add_phases(branches, patterns, scarce & (spare_of < 0), room_of)
+            self._add_phases(branches, patterns, (counts @ most_a > room_of) & (spare_of < 0), room_of)
             counted = (patterns.astype(np.int64) @ scarce.astype(np.int64) > 0) & (above_a > 0)
         else:
             self._add_phases(branches, patterns, scarce, room_of)

@@ -225,6 +225,15 @@ class Problem:
         return np.maximum(full, [each.stored_wh for each in self.sessions])
 
     @cached_property
+    def target_wh(self) -> FloatArray:
+        """(session,) what is to be stored at departure [Wh]; a negative energy_wh is what its driver can spare."""
+        stored_wh = np.array([each.stored_wh for each in self.sessions])
+        efficiency = np.array([each.vehicle.efficiency for each in self.sessions])
+        spared_wh = np.minimum([each.energy_wh for each in self.sessions], 0.0)
+        target: FloatArray = np.maximum(stored_wh + efficiency * self.wanted_wh + spared_wh, 0.0)
+        return target
+
+    @cached_property
     def takes_wh(self) -> FloatArray:
         """(session,) the most that it takes at the plug before it feeds anything back [Wh]."""
         stored = np.array([each.stored_wh for each in self.sessions])

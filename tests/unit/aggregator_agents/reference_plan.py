@@ -83,9 +83,9 @@ class Reference:
             ]
             wanted = session.energy_wh / 1e3
             if before is None:
-                self.row(energy | dict.fromkeys(missing, 1.0), low=wanted, high=wanted)
+                self.row(energy | dict.fromkeys(missing, 1.0), low=max(0.0, wanted), high=max(0.0, wanted))
             else:
-                target = session.stored_wh / 1e3 + efficiency * wanted
+                target = session.stored_wh / 1e3 + (efficiency * wanted if wanted > 0 else wanted)
                 self.row({before: 1.0} | dict.fromkeys(missing, efficiency), low=target)
             if of.present[i]:
                 self._signal(i)
@@ -123,13 +123,17 @@ class Reference:
                             own[self.names["x", i, t]] = 1.0
                             if session.vehicle.discharge_a:
                                 own_fed[self.names["y", i, t]] = 1.0
-                    at_least = self.var("max", charger.id, phase, t, low=of.site.floor_a)
+                    # Where not even what all fall back to fits beside the rest, it may not be exceeded either.
+                    beyond = room_a < of.site.floor_a * len(of.site.chargers)
+                    if beyond:
+                        self.row(own, high=of.site.floor_a or np.inf)
+                    at_least = self.var("max", charger.id, phase, t, low=0.0 if beyond else of.site.floor_a)
                     self.row(own | {at_least: -1.0}, high=0.0)
                     self.row(own, high=charger.max_a)
                     self.row(own_fed, high=charger.max_a)
                     fed |= own_fed
                     together[at_least] = 1.0
-                self.row(dict(together), high=room_a)
+                self.row(dict(together), high=max(0.0, room_a))
                 self.row(fed, high=of.feed_a[phase, t])
 
     def _connection(self) -> None:
