@@ -1,8 +1,13 @@
 """What a site could really do of an order, in many scenarios of its drivers at once. Pure.
 
-In every period vehicles first get what they must have now, to have by their announced departure what their drivers
-asked for; the rest is given out evenly, up to the ordered power and what fuse and chargers allow. Nobody knows before
-that a driver leaves early, or that a vehicle is full. Where nobody asks for anything, the site is not held back.
+Drivers come first. In every period each vehicle has what it must have now to get by its announced departure what its
+driver asked for, and all together at least
+
+    max over departures d of (energy that is expected to be taken by those who leave by d - usable x (d - t)) / h
+
+which would not fit through the fuse any more later. The rest is given out evenly, up to the ordered power and what fuse
+and chargers allow. Nobody knows before that a driver leaves early, or that a vehicle is full. Where nobody asks for
+anything, the site is not held back.
 """
 
 from dataclasses import dataclass
@@ -80,16 +85,19 @@ class Outlook:
         left_wh = np.maximum(self.scenarios.energy_wh - before_wh, 0.0)
         asked_wh = np.array([each.energy_wh for each in sessions])
         owed_wh = np.maximum(asked_wh - before_wh, 0.0) * np.ones_like(left_wh)
-        supply = _Supply.of(self.site, self.scenarios)
+        supply, together = _Supply.of(self.site, self.scenarios), _Together.of(self.site, self.scenarios, period)
+        still_wh = np.maximum(self.scenarios.expected_wh - before_wh, 0.0) * np.ones_like(left_wh)
         power_w = np.zeros((len(left_wh), period.count))
         for t in range(period.count):
             share = np.clip(np.minimum(ends, t + 1) - np.maximum(begins, t), 0.0, 1.0)
             can_w = supply.fit(np.minimum(most_w * share, left_wh / period.hours))
             later_wh = np.maximum(said_ends - np.maximum(begins, t + 1), 0.0) * period.hours * most_w
             must_w = np.clip((owed_wh - later_wh) / period.hours, 0.0, can_w)
-            taken_w = _below(ceiling_w[:, t, None], must_w, can_w)
+            least_w = together.least_w(np.where((share > 0) & (left_wh > 0), still_wh, 0.0), t)
+            taken_w = _below(np.maximum(ceiling_w[:, t], least_w)[:, None], must_w, can_w)
             power_w[:, t] = taken_w.sum(axis=1)
             left_wh -= taken_w * period.hours
+            still_wh = np.maximum(still_wh - taken_w * period.hours, 0.0)
             owed_wh = np.maximum(owed_wh - taken_w * period.hours, 0.0)
         owing = (begins < period.count) & (ends >= said_ends)
         return Drawn(power_w + self._other_w, np.where(owing, left_wh, 0.0).sum(axis=1))
@@ -128,6 +136,32 @@ class _Supply:
             missing = 1.0 - held_a / np.maximum(wished_a, 1e-9)
             wish_w = wish_w * (1.0 - np.where(wished_a > 0, missing, 0.0) @ (at > 0).T)
         return wish_w
+
+
+@dataclass(frozen=True, eq=False)
+class _Together:
+    """What the fuse gives by each expected departure. order : sessions by that. ends : (session,), sorted [period]."""
+
+    order: np.typing.NDArray[np.intp]
+    ends: FloatArray
+    usable_w: float
+    hours: float
+
+    @classmethod
+    def of(cls, site: Site, scenarios: Scenarios, period: MarketPeriod) -> Self:
+        begins = np.array([(each.arrives - period.start) / period.resolution for each in scenarios.sessions])
+        ends = begins + scenarios.expected_h / period.hours
+        order = np.argsort(ends, kind="stable")
+        return cls(order, ends[order], site.usable_w, period.hours)
+
+    def least_w(self, wanted_wh: FloatArray, t: int) -> FloatArray:
+        """(scenario,) what has to be drawn in period t; wanted_wh : (scenario, session) by who is there [Wh]."""
+        if not self.order.size:
+            return np.zeros(len(wanted_wh))
+        by_then_wh = np.cumsum(wanted_wh[:, self.order], axis=1)
+        later_wh = self.usable_w * np.maximum(self.ends - (t + 1), 0.0) * self.hours
+        least: FloatArray = (by_then_wh - later_wh).max(axis=1) / self.hours
+        return least
 
 
 def _below(ceiling_w: FloatArray, must_w: FloatArray, can_w: FloatArray) -> FloatArray:
