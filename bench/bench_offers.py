@@ -41,7 +41,7 @@ SOME_WH: Final = 500.0
 
 
 def run(options: Options) -> Iterator[Row]:
-    number = 10 if options.quick else 80
+    number = 10 if options.quick else 40
     for name, days in (("real", workdays(number)), ("generated", generated(number))):
         for window in WINDOWS:
             for level in LEVELS:

@@ -1,11 +1,11 @@
 """What a site could really do of an order, in many scenarios of its drivers at once. Pure.
 
 Drivers come first. In every period each vehicle has what it must have now to get by its announced departure what its
-driver asked for, and all together at least
+driver asked for, and those at a charger, and all behind the fuse, together at least
 
     max over departures d of (energy that is expected to be taken by those who leave by d - usable x (d - t)) / h
 
-which would not fit through the fuse any more later. The rest is given out evenly, up to the ordered power and what fuse
+which would not fit through it any more later. The rest is given out evenly, up to the ordered power and what fuse
 and chargers allow. Nobody knows before that a driver leaves early, or that a vehicle is full. Where nobody asks for
 anything, the site is not held back.
 """
@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.offering.record import Scenarios
 from api_spec.period import MarketPeriod
 
@@ -76,6 +76,9 @@ class Outlook:
     def _drawn(self, ceiling_w: FloatArray) -> Drawn:
         """ceiling_w : (scenario or 1, period) of the vehicles together [W]."""
         period, sessions = self.period, self.scenarios.sessions
+        if not sessions:
+            nothing = np.zeros((len(self.scenarios.energy_wh), period.count))
+            return Drawn(nothing + self._other_w, nothing.sum(axis=1))
         most_w = np.array([each.max_w for each in sessions])
         begins = np.array([(each.arrives - period.start) / period.resolution for each in sessions])
         said_ends = np.array([(each.departs - period.start) / period.resolution for each in sessions])
@@ -85,16 +88,21 @@ class Outlook:
         left_wh = np.maximum(self.scenarios.energy_wh - before_wh, 0.0)
         asked_wh = np.array([each.energy_wh for each in sessions])
         owed_wh = np.maximum(asked_wh - before_wh, 0.0) * np.ones_like(left_wh)
-        supply, together = _Supply.of(self.site, self.scenarios), _Together.of(self.site, self.scenarios, period)
+        supply = _Supply.of(self.site, self.scenarios)
+        together = _Together.of(self.site, self.scenarios, period)
         still_wh = np.maximum(self.scenarios.expected_wh - before_wh, 0.0) * np.ones_like(left_wh)
         power_w = np.zeros((len(left_wh), period.count))
         for t in range(period.count):
             share = np.clip(np.minimum(ends, t + 1) - np.maximum(begins, t), 0.0, 1.0)
-            can_w = supply.fit(np.minimum(most_w * share, left_wh / period.hours))
-            later_wh = np.maximum(said_ends - np.maximum(begins, t + 1), 0.0) * period.hours * most_w
-            must_w = np.clip((owed_wh - later_wh) / period.hours, 0.0, can_w)
-            least_w = together.least_w(np.where((share > 0) & (left_wh > 0), still_wh, 0.0), t)
-            taken_w = _below(np.maximum(ceiling_w[:, t], least_w)[:, None], must_w, can_w)
+            if not share.any():
+                continue
+            taken_w = supply.fit(np.minimum(most_w * share, left_wh / period.hours))
+            if np.isfinite(ceiling_w[:, t]).any():
+                later_wh = np.maximum(said_ends - np.maximum(begins, t + 1), 0.0) * period.hours * most_w
+                must_w = np.clip((owed_wh - later_wh) / period.hours, 0.0, taken_w)
+                wanted_wh = np.where((share > 0) & (left_wh > 0), still_wh, 0.0)
+                within_w = np.maximum(ceiling_w[:, t], together.least_w(wanted_wh, t))
+                taken_w = _below(within_w[:, None], must_w, taken_w)
             power_w[:, t] = taken_w.sum(axis=1)
             left_wh -= taken_w * period.hours
             still_wh = np.maximum(still_wh - taken_w * period.hours, 0.0)
@@ -140,28 +148,53 @@ class _Supply:
 
 @dataclass(frozen=True, eq=False)
 class _Together:
-    """What the fuse gives by each expected departure. order : sessions by that. ends : (session,), sorted [period]."""
+    """What each charger, and the fuse, can give later to those who leave by each expected departure.
 
-    order: np.typing.NDArray[np.intp]
+    ends : (session,) expected departure [period]. charger : (charger, session) whether it is plugged in there.
+    charger_w, usable_w, floor_w, spare_w : of each charger, (charger,), and of the site, as Site has it [W].
+    """
+
     ends: FloatArray
+    charger: BoolArray
+    charger_w: FloatArray
     usable_w: float
+    floor_w: float
+    spare_w: float
     hours: float
 
     @classmethod
     def of(cls, site: Site, scenarios: Scenarios, period: MarketPeriod) -> Self:
-        begins = np.array([(each.arrives - period.start) / period.resolution for each in scenarios.sessions])
-        ends = begins + scenarios.expected_h / period.hours
-        order = np.argsort(ends, kind="stable")
-        return cls(order, ends[order], site.usable_w, period.hours)
+        sessions = scenarios.sessions
+        begins = np.array([(each.arrives - period.start) / period.resolution for each in sessions])
+        charger = np.array([[site.charger_of(each.plug).id == own.id for each in sessions] for own in site.chargers])
+        widest = (charger * np.array([each.vehicle.watts_per_amp for each in sessions])).max(axis=1)
+        return cls(
+            begins + scenarios.expected_h / period.hours,
+            charger,
+            np.array([each.max_a for each in site.chargers]) * widest,
+            site.usable_w,
+            site.floor_a * WATTS_PER_AMP,
+            site.spare_a * WATTS_PER_AMP,
+            period.hours,
+        )
 
     def least_w(self, wanted_wh: FloatArray, t: int) -> FloatArray:
         """(scenario,) what has to be drawn in period t; wanted_wh : (scenario, session) by who is there [Wh]."""
-        if not self.order.size:
-            return np.zeros(len(wanted_wh))
-        by_then_wh = np.cumsum(wanted_wh[:, self.order], axis=1)
-        later_wh = self.usable_w * np.maximum(self.ends - (t + 1), 0.0) * self.hours
-        least: FloatArray = (by_then_wh - later_wh).max(axis=1) / self.hours
-        return least
+        here = np.flatnonzero(wanted_wh.any(axis=0))
+        here = here[np.argsort(self.ends[here], kind="stable")]
+        left_h = np.maximum(self.ends[here] - (t + 1), 0.0) * self.hours
+        wanted_wh, charger = wanted_wh[:, here], self.charger[:, here]
+        in_use, at_chargers_w = np.zeros_like(wanted_wh), np.zeros(len(wanted_wh))
+        for own, most_w in zip(charger, self.charger_w, strict=True):
+            if own.any():
+                by_then_wh = np.cumsum(wanted_wh[:, own], axis=1) - most_w * left_h[own]
+                at_chargers_w += np.maximum(by_then_wh.max(axis=1), 0.0) / self.hours
+                in_use += np.maximum.accumulate((wanted_wh > 0) & own, axis=1)
+        # A charger that nobody uses keeps its floor, so a few vehicles never have the whole fuse.
+        most_w = np.minimum(self.usable_w, in_use * self.floor_w + self.spare_w)
+        at_fuse_w = (np.cumsum(wanted_wh, axis=1) - most_w * left_h).max(axis=1, initial=0.0) / self.hours
+        least_w: FloatArray = np.maximum(at_chargers_w, at_fuse_w)
+        return least_w
 
 
 def _below(ceiling_w: FloatArray, must_w: FloatArray, can_w: FloatArray) -> FloatArray:
