@@ -114,7 +114,7 @@ def crowds(draw: st.DrawFn) -> tuple[Site, Scenarios]:
     return place, scenarios(tuple(said), np.array(departs_h), np.array(energy_wh))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(crowds(), st.lists(st.floats(-20_000, 20_000), min_size=24, max_size=24))
 def test_no_scenario_draws_more_than_the_fuse_lets_or_takes_more_than_it_wants(
     crowd: tuple[Site, Scenarios], order: list[float]
