@@ -28,7 +28,8 @@ from bench.measuring import Options, Row, progress
 from tests.acn import lot
 from tests.acn.days import DAY, MARKET, Day, Delivery, delivered, workdays
 
-NONE, USUAL: Final = 0.01, 0.9
+NONE: Final = 0.01
+USUAL: Final = 0.9
 LEVELS: Final = {(8, 10): (NONE, USUAL), (10, 12): (NONE, 0.5, 0.8, USUAL, 0.95), (12, 14): (NONE, USUAL)}
 """By the hours that are asked for."""
 REPLANNED: Final = (USUAL, (10, 12))
