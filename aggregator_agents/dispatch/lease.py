@@ -4,6 +4,7 @@ The charger asks, the cloud grants. A virtual aggregator counts a lease from the
 monotonic clock; the cloud counts what it granted as outstanding for longer than that. Nobody's wall clock matters.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -16,6 +17,32 @@ TTL_S: Final = 30.0
 """How long a lease holds, from its request on."""
 ASK_EVERY_S: Final = 5.0
 """How often a virtual aggregator asks."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When things happen, and what the fuse has to wait for [s].
+
+    act_every_s : how often a charger reads its plugs and signals. ask_every_s, ttl_s : of leases. drift : by how much a
+    clock may run fast or slow, a share. lag_s : within which a vehicle follows its pilot (IEC 61851-1). guard_s : for
+    everything else: a charger that acts late, a ramp.
+    """
+
+    act_every_s: float = 1.0
+    ask_every_s: float = ASK_EVERY_S
+    ttl_s: float = TTL_S
+    drift: float = 0.01
+    lag_s: float = 5.0
+    guard_s: float = 3.0
+
+    @property
+    def hold_s(self) -> float:
+        """How long the cloud counts what it granted, from the receipt of the request on.
+
+        The charger counts `ttl_s` from its request, which was earlier; its clock may be slow and the cloud's fast.
+        """
+        return self.ttl_s * (1 + 2 * self.drift) + self.lag_s + self.guard_s
+
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 Phase = Literal[0, 1, 2]
