@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregator_agents.agent import AggregatorConfig, EvAggregator
+from aggregator_agents.charging.chargepoint.command import chargers
 from aggregator_agents.planning import plan
 from aggregator_agents.sessions import announced
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
@@ -21,6 +22,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="An aggregato
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+
+app.command()(chargers)
 
 
 @app.command()

@@ -161,6 +161,10 @@ class Device:
             if running is None or profile.transaction not in {None, running.id, str(running.number)}:
                 raise ProfileRefused("TxNotFound")
             profile = replace(profile, transaction=running.id)
+        # Two of one purpose and level: the newer one holds in 1.6, the older one in 2 (K01.FR.06).
+        rivals = [each for each in self.profiles.profiles if each.place == profile.place and each.id != profile.id]
+        if rivals and self.config.version != "1.6":
+            raise ProfileRefused("DuplicateProfile")
         stack = self.profiles.installed(profile)
         if len(stack.profiles) > MOST_PROFILES:
             raise ProfileRefused("TooManyProfiles")

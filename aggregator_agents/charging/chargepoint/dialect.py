@@ -1,23 +1,14 @@
 """What every version of OCPP has to say and to answer for a charge point; `dialect16` and `dialect2` do."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aggregator_agents.charging.chargepoint.clock import Time
 from aggregator_agents.charging.chargepoint.events import Event, Meter
+from aggregator_agents.charging.ocpp.dialect import Request
+from aggregator_agents.charging.ocpp.frames import Payload, Version
 
-VENDOR: Final = "flexmarket.acdc"
 MODEL: Final = "emulated ACDC"
-
-Payload = dict[str, Any]
-
-
-class Call(NamedTuple):
-    """An action and what is said with it."""
-
-    action: str
-    payload: Payload
 
 
 class Wire(Protocol):
@@ -39,13 +30,13 @@ class Wire(Protocol):
 class Dialect(Protocol):
     """One version of OCPP, for one device."""
 
-    subprotocol: str
+    version: Version
 
-    def boot(self, *, reason: str) -> Call:
+    def boot(self, *, reason: str) -> Request:
         """Who this is. reason : in the words of OCPP 2."""
         ...
 
-    def message(self, event: Event, *, offline: bool) -> Call | None:
+    def message(self, event: Event, *, offline: bool) -> Request | None:
         """What an event is told with; None for one that this version does not tell.
 
         offline : it happened without a connection.
@@ -57,16 +48,11 @@ class Dialect(Protocol):
         ...
 
     def answer(self, action: str, payload: Payload, time: Time) -> Payload:
-        """The answer to a call. Raises rpc.CallRefused."""
+        """The answer to a call. Raises BadFrame."""
         ...
 
 
 Answer = Callable[[Payload, Time], Payload]
-
-
-def instant(at: datetime) -> str:
-    """As OCPP writes it: UTC, to the millisecond."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Sample(NamedTuple):
@@ -84,6 +70,7 @@ def samples(meter: Meter, wanted: frozenset[str]) -> list[Sample]:
     every = [Sample("Current.Import", max(0.0, amps), "A", phase) for phase, amps in named]
     if meter.exported_wh > 0 or min(meter.current_a) < 0:
         every += [Sample("Current.Export", max(0.0, -amps), "A", phase) for phase, amps in named]
+        every.append(Sample("Power.Active.Export", max(0.0, -meter.power_w), "W"))
         every.append(Sample("Energy.Active.Export.Register", meter.exported_wh, "Wh"))
     every.append(Sample("Current.Offered", max(0, meter.offered_a), "A"))
     every.append(Sample("Power.Active.Import", max(0.0, meter.power_w), "W"))

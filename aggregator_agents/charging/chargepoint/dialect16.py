@@ -6,11 +6,12 @@ from typing import Final
 
 from aggregator_agents.charging.chargepoint.clock import Time
 from aggregator_agents.charging.chargepoint.device import Device
-from aggregator_agents.charging.chargepoint.dialect import MODEL, Call, Payload, Wire, instant, samples
+from aggregator_agents.charging.chargepoint.dialect import MODEL, Wire, samples
 from aggregator_agents.charging.chargepoint.events import Event, Meter, State, What
 from aggregator_agents.charging.chargepoint.profile_words import periods_out, profile_in, purpose_in
 from aggregator_agents.charging.chargepoint.profiles import STATION, ProfileRefused
-from aggregator_agents.charging.chargepoint.rpc import CallRefused
+from aggregator_agents.charging.ocpp.dialect import Request
+from aggregator_agents.charging.ocpp.frames import BadFrame, Payload, Version, stamp
 
 _ACCEPTED: Final = {"status": "Accepted"}
 _REJECTED: Final = {"status": "Rejected"}
@@ -20,7 +21,7 @@ _REASONS: Final = {"DeAuthorized", "EVDisconnected", "HardReset", "SoftReset", "
 class Dialect16:
     """For one device."""
 
-    subprotocol = "ocpp1.6"
+    version: Version = "1.6"
 
     def __init__(self, device: Device, wire: Wire) -> None:
         """Speaks for `device`."""
@@ -39,33 +40,33 @@ class Dialect16:
             "TriggerMessage": self._trigger,
         }
 
-    def boot(self, *, reason: str) -> Call:
+    def boot(self, *, reason: str) -> Request:
         """As Dialect; 1.6 has no reasons."""
         serial = self._device.config.id[:25]
         words = {"chargePointVendor": "flexmarket", "chargePointModel": MODEL, "chargePointSerialNumber": serial}
-        return Call("BootNotification", words)
+        return Request("BootNotification", words)
 
-    def message(self, event: Event, *, offline: bool) -> Call | None:
+    def message(self, event: Event, *, offline: bool) -> Request | None:
         """As Dialect."""
         match event.what:
             case What.STATE:
-                return Call("StatusNotification", self._status(event))
+                return Request("StatusNotification", self._status(event))
             case What.AUTHORIZING:
-                return Call("Authorize", {"idTag": event.token})
+                return Request("Authorize", {"idTag": event.token})
             case What.STARTED:
-                return Call(
+                return Request(
                     "StartTransaction",
                     {
                         "connectorId": event.plug,
                         "idTag": event.token,
                         "meterStart": round(event.meter.register_wh),
-                        "timestamp": instant(event.meter.at),
+                        "timestamp": stamp(event.meter.at),
                     },
                 )
             case What.SAMPLED:
-                return Call("MeterValues", self._meter_values(event))
+                return Request("MeterValues", self._meter_values(event))
             case What.ENDED:
-                return Call("StopTransaction", self._stop(event))
+                return Request("StopTransaction", self._stop(event))
         return None
 
     def answered(self, event: Event, answer: Payload, time: Time) -> None:
@@ -79,12 +80,12 @@ class Dialect16:
     def answer(self, action: str, payload: Payload, time: Time) -> Payload:
         """As Dialect."""
         if action not in self._answers:
-            raise CallRefused("NotImplemented", action)
+            raise BadFrame("NotImplemented", action)
         return self._answers[action](payload, time)
 
     def _status(self, event: Event) -> Payload:
         code = "OverCurrentFailure" if event.state is State.FAULTED else "NoError"
-        at = instant(event.meter.at)
+        at = stamp(event.meter.at)
         return {"connectorId": event.plug, "errorCode": code, "status": event.state.value, "timestamp": at}
 
     def _meter_values(self, event: Event) -> Payload:
@@ -98,7 +99,7 @@ class Dialect16:
         for each in samples(meter, self._device.variables.measurands):
             words = {"value": f"{each.value:.3f}", "context": context, "measurand": each.measurand, "unit": each.unit}
             values.append(words if each.phase is None else words | {"phase": each.phase})
-        return {"timestamp": instant(meter.at), "sampledValue": values}
+        return {"timestamp": stamp(meter.at), "sampledValue": values}
 
     def _stop(self, event: Event) -> Payload:
         transaction = event.transaction
@@ -106,7 +107,7 @@ class Dialect16:
             # A transaction that the central system never answered to has no number: -1, as for one it knows nothing of.
             "transactionId": -1 if transaction is None or transaction.number is None else transaction.number,
             "meterStop": round(event.meter.register_wh),
-            "timestamp": instant(event.meter.at),
+            "timestamp": stamp(event.meter.at),
             "reason": event.reason if event.reason in _REASONS else "Other",
         }
 
@@ -135,10 +136,10 @@ class Dialect16:
         steps = self._device.schedule(number, duration_s, time)
         return _ACCEPTED | {
             "connectorId": number,
-            "scheduleStart": instant(time.now),
+            "scheduleStart": stamp(time.now),
             "chargingSchedule": {
                 "duration": duration_s,
-                "startSchedule": instant(time.now),
+                "startSchedule": stamp(time.now),
                 "chargingRateUnit": unit,
                 "chargingSchedulePeriod": periods_out(steps, unit, "1.6"),
             },

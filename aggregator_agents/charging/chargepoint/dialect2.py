@@ -6,13 +6,14 @@ from typing import Any, Final, Literal
 
 from aggregator_agents.charging.chargepoint.clock import Time
 from aggregator_agents.charging.chargepoint.device import Device
-from aggregator_agents.charging.chargepoint.dialect import MODEL, Call, Payload, Wire, instant, samples
+from aggregator_agents.charging.chargepoint.dialect import MODEL, Wire, samples
 from aggregator_agents.charging.chargepoint.events import Event, Meter, State, Transaction, What
 from aggregator_agents.charging.chargepoint.profile_words import periods_out, profile_in, purpose_in, update_in
 from aggregator_agents.charging.chargepoint.profiles import STATION, ProfileRefused, Purpose
-from aggregator_agents.charging.chargepoint.rpc import CallRefused
 from aggregator_agents.charging.chargepoint.variables import Names
 from aggregator_agents.charging.hardware import VehicleFacts
+from aggregator_agents.charging.ocpp.dialect import Request
+from aggregator_agents.charging.ocpp.frames import BadFrame, Payload, Version, stamp
 from aggregator_agents.fleet import PHASE_V
 
 _ACCEPTED: Final = {"status": "Accepted"}
@@ -35,8 +36,8 @@ class Dialect2:
 
     def __init__(self, device: Device, wire: Wire, version: Literal["2.0.1", "2.1"]) -> None:
         """Speaks for `device`."""
-        self._device, self._wire, self._version = device, wire, version
-        self.subprotocol = f"ocpp{version}"
+        self._device, self._wire = device, wire
+        self.version: Version = version
         self._answers: dict[str, Callable[[Payload, Time], Payload]] = {
             "ChangeAvailability": self._change_availability,
             "ClearChargingProfile": self._clear_charging_profile,
@@ -53,26 +54,26 @@ class Dialect2:
         if version == "2.1":
             self._answers["UpdateDynamicSchedule"] = self._update_dynamic_schedule
 
-    def boot(self, *, reason: str) -> Call:
+    def boot(self, *, reason: str) -> Request:
         """As Dialect."""
         station = {"vendorName": "flexmarket", "model": MODEL, "serialNumber": self._device.config.id[:25]}
-        return Call("BootNotification", {"reason": reason, "chargingStation": station})
+        return Request("BootNotification", {"reason": reason, "chargingStation": station})
 
-    def message(self, event: Event, *, offline: bool) -> Call | None:
+    def message(self, event: Event, *, offline: bool) -> Request | None:
         """As Dialect."""
         match event.what:
             case What.STATE:
-                return Call("StatusNotification", _status(event))
+                return Request("StatusNotification", _status(event))
             case What.AUTHORIZING:
-                return Call("Authorize", {"idToken": _token(event.token)})
+                return Request("Authorize", {"idToken": _token(event.token)})
             case What.NEEDING if event.facts is not None:
-                return Call("NotifyEVChargingNeeds", self._needs(event.plug, event.facts, event))
+                return Request("NotifyEVChargingNeeds", self._needs(event.plug, event.facts, event))
             case What.PULLING:
-                return Call("PullDynamicScheduleUpdate", {"chargingProfileId": event.profile})
+                return Request("PullDynamicScheduleUpdate", {"chargingProfileId": event.profile})
             case What.SAMPLED if event.transaction is None or event.trigger == "Trigger":
-                return Call("MeterValues", {"evseId": event.plug, "meterValue": self._meter_values(event)})
+                return Request("MeterValues", {"evseId": event.plug, "meterValue": self._meter_values(event)})
             case What.STARTED | What.UPDATED | What.SAMPLED | What.ENDED if event.transaction is not None:
-                return Call("TransactionEvent", self._transaction(event, event.transaction, offline=offline))
+                return Request("TransactionEvent", self._transaction(event, event.transaction, offline=offline))
         return None
 
     def answered(self, event: Event, answer: Payload, time: Time) -> None:
@@ -87,7 +88,7 @@ class Dialect2:
     def answer(self, action: str, payload: Payload, time: Time) -> Payload:
         """As Dialect."""
         if action not in self._answers:
-            raise CallRefused("NotImplemented", action)
+            raise BadFrame("NotImplemented", action)
         return self._answers[action](payload, time)
 
     def _transaction(self, event: Event, own: Transaction, *, offline: bool) -> Payload:
@@ -101,7 +102,7 @@ class Dialect2:
         kinds = {What.STARTED: "Started", What.ENDED: "Ended"}
         words: Payload = {
             "eventType": kinds.get(event.what, "Updated"),
-            "timestamp": instant(event.meter.at),
+            "timestamp": stamp(event.meter.at),
             "triggerReason": event.trigger,
             "seqNo": event.seq,
             "offline": offline,
@@ -124,7 +125,7 @@ class Dialect2:
             words = {"value": round(each.value, 3), "context": context, "measurand": each.measurand}
             words |= {"unitOfMeasure": {"unit": each.unit}}
             values.append(words if each.phase is None else words | {"phase": each.phase})
-        return {"timestamp": instant(meter.at), "sampledValue": values}
+        return {"timestamp": stamp(meter.at), "sampledValue": values}
 
     def _needs(self, plug: int, facts: VehicleFacts, event: Event) -> Payload:
         """What an ISO 15118 vehicle asks for. In 2.1 one that feeds back says so, and how full it is."""
@@ -133,14 +134,14 @@ class Dialect2:
         stored_wh = facts.stored_wh or 0.0
         needs: dict[str, Any] = {"requestedEnergyTransfer": _MODES[phases]}
         if facts.departs is not None:
-            needs["departureTime"] = instant(facts.departs)
+            needs["departureTime"] = stamp(facts.departs)
         needs["acChargingParameters"] = {
             "energyAmount": round(facts.energy_wh or 0.0),
             "evMinCurrent": facts.min_a or 0,
             "evMaxCurrent": facts.max_a or 0,
             "evMaxVoltage": round(PHASE_V),
         }
-        if self._version == "2.1" and facts.discharge_a:
+        if self.version == "2.1" and facts.discharge_a:
             needs["requestedEnergyTransfer"] = "AC_BPT"
             needs["v2xChargingParameters"] = {
                 "minChargeCurrent": facts.min_a or 0,
@@ -158,7 +159,7 @@ class Dialect2:
         try:
             if words["chargingProfilePurpose"] == Purpose.TX and "transactionId" not in words:
                 raise ProfileRefused("MissingParam")
-            self._device.install(profile_in(self._version, payload["evseId"], words, now=time.now))
+            self._device.install(profile_in(self.version, payload["evseId"], words, now=time.now))
         except ProfileRefused as refused:
             return _rejected(refused)
         return _ACCEPTED
@@ -196,17 +197,17 @@ class Dialect2:
             "schedule": {
                 "evseId": number,
                 "duration": duration_s,
-                "scheduleStart": instant(time.now),
+                "scheduleStart": stamp(time.now),
                 "chargingRateUnit": unit,
                 "chargingSchedulePeriod": periods_out(
-                    self._device.schedule(number, duration_s, time), unit, self._version
+                    self._device.schedule(number, duration_s, time), unit, self.version
                 ),
             }
         }
 
     def _request_start(self, payload: Payload, time: Time) -> Payload:
         words, token = payload.get("chargingProfile"), payload["idToken"]["idToken"]
-        profile = None if words is None else partial(profile_in, self._version, words=words, now=time.now)
+        profile = None if words is None else partial(profile_in, self.version, words=words, now=time.now)
         try:
             bay = self._device.remote_start(
                 payload.get("evseId"), token, time, number=payload["remoteStartId"], profile=profile
@@ -281,7 +282,7 @@ class Dialect2:
 
 def _status(event: Event) -> Payload:
     status = _CONNECTORS.get(event.state, "Occupied")
-    return {"timestamp": instant(event.meter.at), "connectorStatus": status, "evseId": event.plug, "connectorId": 1}
+    return {"timestamp": stamp(event.meter.at), "connectorStatus": status, "evseId": event.plug, "connectorId": 1}
 
 
 def _token(token: str) -> Payload:

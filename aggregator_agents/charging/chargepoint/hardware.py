@@ -69,7 +69,7 @@ class EmulatedPlug:
         self._open_s = self._until_s = inf
 
     def signal(self, limit_a: int, now_s: float, *, until_s: float = inf) -> None:
-        """A current on the pilot until `until_s`, and none after it; 0 opens the contactor once the vehicle had time."""
+        """A current on the pilot until `until_s`; 0 opens the contactor once the vehicle had time to stop."""
         if limit_a != 0 and (self.cut_off or self.vehicle is None):
             return
         self._until_s = until_s if limit_a != 0 else inf

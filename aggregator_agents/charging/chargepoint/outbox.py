@@ -8,7 +8,7 @@ from typing import Final
 from aggregator_agents.charging.chargepoint.clock import Clock
 from aggregator_agents.charging.chargepoint.dialect import Dialect
 from aggregator_agents.charging.chargepoint.events import OF_TRANSACTIONS, Event, What
-from aggregator_agents.charging.chargepoint.rpc import CallRefused, Rpc
+from aggregator_agents.charging.ocpp.link import Link, Refused
 
 _MOST: Final = 10_000
 _ATTEMPTS: Final = 3
@@ -40,19 +40,19 @@ class Outbox:
         self._events.extend(kept)
         return found
 
-    async def deliver(self, rpc: Rpc) -> None:
-        """Tell everything over a connection, for as long as it lasts. Raises PeerSilent when nobody answers."""
+    async def deliver(self, link: Link) -> None:
+        """Tell everything over a connection, for as long as it lasts. Raises Unanswered."""
         attempts = 0
         while True:
             while not self._events:
                 self._more.clear()
                 await self._more.wait()
             event, offline = self._events[0]
-            call = self._dialect.message(event, offline=offline)
-            if call is not None:
+            request = self._dialect.message(event, offline=offline)
+            if request is not None:
                 try:
-                    answer = await rpc.call(call.action, call.payload)
-                except CallRefused:
+                    answer = await link.call(request)
+                except Refused:
                     attempts += 1
                     if event.what in OF_TRANSACTIONS and attempts < _ATTEMPTS:
                         await self._clock.sleep(1.0)

@@ -7,7 +7,7 @@ from aggregator_agents.charging.chargepoint.clock import Time
 from aggregator_agents.charging.chargepoint.composite import pilot_a, plug_limit, station_limit
 from aggregator_agents.charging.chargepoint.device import Device
 from aggregator_agents.charging.chargepoint.hardware import PILOT_EVERY_S
-from aggregator_agents.charging.chargepoint.profiles import Limit, lower
+from aggregator_agents.charging.chargepoint.profiles import UNLIMITED, Limit, lower
 from aggregator_agents.charging.chargepoint.sharing import Claim, in_turn, share
 from aggregator_agents.fleet import MIN_A
 
@@ -30,12 +30,12 @@ class ProfileControl:
         profiles = device.profiles.profiles
         station = station_limit(profiles, device.moment(None, time))
         supply_a = float(device.config.max_a)
+        if station.charge_a == UNLIMITED.charge_a and device.config.unmanaged_a is not None:
+            supply_a = min(supply_a, device.config.unmanaged_a)
         limits = {id: plug_limit(profiles, bay.number, device.moment(bay, time)) for id, bay in bays.items()}
         claims = {id: _claim(bay, limits[id].meet(station), time) for id, bay in bays.items()}
         self._take_turns(bays, claims, time)
-        first = sorted(
-            claims.values(), key=lambda claim: self._order.index(claim.plug) if claim.plug in self._order else inf
-        )
+        first = sorted(claims.values(), key=lambda claim: self._rank(claim.plug))
         shares = share(first, lower(station.charge_a, (supply_a, supply_a, supply_a)))
         for id, bay in bays.items():
             wanted_a = _signal_a(bay, limits[id].meet(station))

@@ -4,7 +4,7 @@ Without values for L2 and L3, a number of watts is the sum over `numberPhases` (
 amps holds on each phase. OCPP 2.1 writes discharge limits as negative numbers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import copysign, inf, isfinite
@@ -19,11 +19,10 @@ from aggregator_agents.charging.chargepoint.profiles import (
     Schedule,
     Step,
 )
+from aggregator_agents.charging.ocpp.frames import Payload, Version
 from aggregator_agents.fleet import PHASE_V, PhaseAmps
 
-Version = Literal["1.6", "2.0.1", "2.1"]
 Unit = Literal["A", "W"]
-Payload = Mapping[str, Any]
 
 _PURPOSES: Final = {each.value: each for each in Purpose} | {"ChargePointMaxProfile": Purpose.STATION_MAX}
 _EVERY: Final = {"Daily": timedelta(days=1), "Weekly": timedelta(days=7)}

@@ -88,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps in order, the first at 0. start : of an absolute or recurring one. duration_s : it says nothing afterwards."""
+    """Steps in order, the first at 0. start : of an absolute or recurring one. duration_s : infinite without an end."""
 
     steps: tuple[Step, ...]
     start: datetime | None = None
@@ -139,7 +139,7 @@ class Profile:
 
     @property
     def place(self) -> tuple[int, Purpose, int]:
-        """Of two profiles at one place only one can hold (1.6: the newer one; K01.FR.06)."""
+        """Of two profiles at one place only one can hold."""
         return self.plug, self.purpose, self.stack_level
 
 

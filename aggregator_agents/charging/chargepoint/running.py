@@ -5,54 +5,65 @@ import json
 from collections.abc import Callable
 from math import inf
 from typing import Final, TextIO
+from uuid import uuid4
 
 from aggregator_agents.charging.chargepoint.clock import Clock
-from aggregator_agents.charging.chargepoint.device import Control, Device
+from aggregator_agents.charging.chargepoint.connection import Connection
+from aggregator_agents.charging.chargepoint.device import Device
 from aggregator_agents.charging.chargepoint.hardware import EmulatedCharger
-from aggregator_agents.charging.chargepoint.link import Link
+from aggregator_agents.charging.chargepoint.leasing import Elsewhere, EmulatedHardware, LeasedCharger
 from aggregator_agents.charging.chargepoint.profile_control import ProfileControl
-from aggregator_agents.charging.chargepoint.settings import ChargePointConfig, ChargePointsFile
+from aggregator_agents.charging.chargepoint.settings import ChargePointConfig, ChargePointsFile, LeaseTerms
+from aggregator_agents.charging.ocpp.carrying import lease_call, lease_of
+from aggregator_agents.charging.ocpp.dialect import Request
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest
+from aggregator_agents.dispatch.virtual import VirtualAggregator
 
-_HANGS_AFTER: Final = 3.0
-"""A charge point that has not acted for so many of its cycles hangs."""
 Record = Callable[[float, EmulatedCharger], None]
+_HANGS_S: Final = 2.5
+"""A charge point that has not acted for so long, or for two of its cycles, hangs: its plugs stop offering current."""
 
 
 class ChargePoint:
-    """One emulated charge point: its device, its connection and its clock. Run it once."""
+    """One emulated charge point: its device, its connection and its clock. Run it once.
 
-    def __init__(
-        self,
-        config: ChargePointConfig,
-        settings: ChargePointsFile,
-        *,
-        control: Control | None = None,
-        record: Record | None = None,
-    ) -> None:
-        """Switched off.
+    It follows charging profiles, or with `leases` in its file what its own virtual aggregator decides.
+    """
 
-        control : who decides what its plugs signal; its own smart charging without one. record : told what it draws.
-        """
+    def __init__(self, config: ChargePointConfig, settings: ChargePointsFile, *, record: Record | None = None) -> None:
+        """Switched off. record : told what it draws."""
         self.clock = Clock(settings.speed)
         begun_s = self.clock.time().now_s
-        self.link = Link(settings, self.clock)
+        self.connection = Connection(settings, self.clock)
         self.hardware = EmulatedCharger(
-            config.charger,
-            start_s=begun_s,
-            record=record,
-            record_every_s=settings.records_every_s,
+            config.charger, start_s=begun_s, record=record, record_every_s=settings.records_every_s
         )
-        happened = self.link.happened
-        self.device = Device(config, self.hardware, control or ProfileControl(), begun_s=begun_s, happened=happened)
-        self.device.holds_s = _HANGS_AFTER * settings.acts_every_s
-        self.link.attach(self.device)
+        control = ProfileControl() if settings.leases is None else Elsewhere()
+        happened = self.connection.happened
+        self.device = Device(config, self.hardware, control, begun_s=begun_s, happened=happened)
+        self.device.holds_s = max(_HANGS_S, 2 * settings.acts_every_s)
+        self.connection.attach(self.device)
         self._acts_every_s = settings.acts_every_s
+        self.leased = None if settings.leases is None else self._leased(settings.leases, begun_s)
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.link.run())
+            tasks.create_task(self.connection.run())
             tasks.create_task(self._act())
+            if self.leased is not None:
+                tasks.create_task(self.leased.run())
+
+    def _leased(self, terms: LeaseTerms, begun_s: float) -> LeasedCharger:
+        timing = terms.timing
+        aggregator = VirtualAggregator(
+            self.hardware.charger, floor_a=terms.floor_a, boot_id=str(uuid4()), started_s=begun_s, timing=timing
+        )
+        hardware = EmulatedHardware(self.device, self.clock)
+        return LeasedCharger(aggregator, hardware, self._ask, timing=timing, clock=self.clock)
+
+    async def _ask(self, request: LeaseRequest) -> Lease | None:
+        return lease_of(await self.connection.ask(Request("DataTransfer", lease_call(request))))
 
     async def _act(self) -> None:
         reboots_every_s = self.device.faults.reboots_every_s or inf
@@ -62,7 +73,7 @@ class ChargePoint:
             self.device.act(time)
             if time.now_s >= reboot_s:
                 reboot_s = time.now_s + reboots_every_s
-                self.link.restart("Reboot")
+                self.connection.restart("Reboot")
             await self.clock.sleep(self._acts_every_s)
 
 

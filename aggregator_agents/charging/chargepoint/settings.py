@@ -3,12 +3,12 @@
 import ssl
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from aggregator_agents.charging.chargepoint.profile_words import Version
-from aggregator_agents.dispatch.lease import Id
+from aggregator_agents.charging.ocpp.frames import Version
+from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Id, Timing
 from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.fleet import MIN_A, Charger, Plug, Rotation, Vehicle
 from api_spec.defects import duplicates, refuse
@@ -85,7 +85,11 @@ class Arrival(Message):
 
 
 class ChargePointConfig(Message):
-    """One charge point. max_a : of its supply, per phase; plug_a : of each plug. boots_in_s : after a reset."""
+    """One charge point.
+
+    max_a : of its supply, per phase; plug_a : of each plug. boots_in_s : after a reset. unmanaged_a : that it may draw
+    as long as no profile limits the whole station, as its installer has set it; None for all that its supply gives.
+    """
 
     id: Id
     plugs: Annotated[int, Field(strict=True, ge=1, le=16)] = 2
@@ -97,6 +101,7 @@ class ChargePointConfig(Message):
     faults: Faults = Faults()
     arrivals: tuple[Arrival, ...] = ()
     boots_in_s: NonNegative = 5.0
+    unmanaged_a: Count | None = None
 
     @model_validator(mode="after")
     def _plugs_exist(self) -> Self:
@@ -117,13 +122,30 @@ class ChargePointConfig(Message):
         return Charger(self.id, plugs, self.max_a, self.rotation)
 
 
+class LeaseTerms(Message):
+    """Of chargers with a virtual aggregator. floor_a : that each may draw without a lease, per phase.
+
+    ttl_s, ask_every_s, act_every_s : see Timing; the cloud has to count with the same.
+    """
+
+    floor_a: Count
+    ttl_s: Positive = TTL_S
+    ask_every_s: Positive = ASK_EVERY_S
+    act_every_s: Positive = 1.0
+
+    @property
+    def timing(self) -> Timing:
+        """The same for a virtual aggregator."""
+        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s)
+
+
 class ChargePointsFile(Message):
     """Charge points of one process.
 
     url : of the central system, to which `/<id>` is added. speed : how many seconds pass for them in one second.
     answers_within_s : after which a call that nobody answered is over. retry_s : the first pause between two attempts
     to connect, doubled up to sixteen times as much. acts_every_s, records_every_s : how often they act, and are
-    recorded. control : whether a charge point follows charging profiles, or the leases of a virtual aggregator.
+    recorded. leases : of their own virtual aggregators; without them they follow charging profiles.
     """
 
     url: Annotated[str, Field(pattern=r"^wss?://[^\s]+$")]
@@ -132,7 +154,7 @@ class ChargePointsFile(Message):
     retry_s: Positive = 2.0
     acts_every_s: Positive = 1.0
     records_every_s: Positive = 0.25
-    control: Literal["profiles", "leases"] = "profiles"
+    leases: LeaseTerms | None = None
     charge_points: Annotated[tuple[ChargePointConfig, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
@@ -140,8 +162,3 @@ class ChargePointsFile(Message):
         again = duplicates(each.id for each in self.charge_points)
         refuse(type(self).__name__, ((("charge_points", at, "id"), f'"{id}" stands before') for at, id in again))
         return self
-
-
-def read_charge_points(document: Any) -> ChargePointsFile:
-    """Of parsed JSON. Raises ValidationError that names every place."""
-    return ChargePointsFile.model_validate(document)
