@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from ocpp.messages import MessageType, get_validator
@@ -120,7 +121,11 @@ def parse(text: str | bytes, version: Version) -> Call | Result | Error:
 def check(payload: Payload, action: str, version: Version, *, id: str = NO_ID, answer: bool = False) -> None:
     """BadFrame for a payload that does not fit the schema of its action."""
     kind = MessageType.CallResult if answer else MessageType.Call
-    defect = next(get_validator(kind, action, version).iter_errors(payload), None)
+    validator = get_validator(kind, action, version, parse_float=Decimal)
+    if version == "1.6":
+        # In decimals, since 2.3 is no multiple of 0.1 in floating point; later versions have no multiples.
+        payload = json.loads(json.dumps(payload), parse_float=Decimal)
+    defect = next(validator.iter_errors(payload), None)
     if defect is None:
         return
     code = _CODES.get(str(defect.validator), "PropertyConstraintViolation")
