@@ -423,6 +423,32 @@ async def test_the_transaction_of_a_stranger_is_stopped(version: str) -> None:
         await until(lambda: any(name.endswith("StopTransaction") for name, _ in point.memory.asked))
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_after_a_restart_of_ours_a_transaction_is_found_at_its_plug(version: str) -> None:
+    """From 2.0.1 on only the first event of a transaction names the plug; then every plug is asked for its own."""
+    memory = Memory()
+    async with central() as (_, url, _), peer(f"{url}/CP-1", version, memory=memory) as point:
+        await point.boot()
+        transaction = await point.start(2)
+    async with central() as (station, url, _), peer(f"{url}/CP-1", version, memory=memory) as point:
+        if version == "1.6":
+            await point.meter(2, transaction, (12.0, 0.0, 0.0))
+        await ready(station)
+        await point.meter(2, transaction, (12.0, 0.0, 0.0))
+
+        assert [each.session for each in await station.read()] == [None, transaction]
+        assert (await station.read())[1].current_a == (12, 0, 0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_transaction_at_a_plug_that_is_not_known_is_stopped(version: str) -> None:
+    async with charging(version) as (_, point, _, _):
+        point.memory.asked.clear()
+        await point.start(3)
+
+        await until(lambda: any(name.endswith("StopTransaction") for name, _ in point.memory.asked))
+
+
 async def test_a_start_that_is_told_twice_is_one_transaction() -> None:
     async with charging("1.6") as (_, point, _, _):
         told = json.dumps(

@@ -33,6 +33,9 @@ class HostedAggregator:
         self._timing, self._seconds = timing, seconds
         self._limit_a: tuple[int, int, int] = (0, 0, 0)
         self._heard = False
+        self._id = station.charger.id
+        self._trouble: str | None = None
+        self._ignored: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong in one second is tried again in the next."""
@@ -44,12 +47,23 @@ class HostedAggregator:
                 if self._heard and begun_s - asked_s >= self._timing.ask_every_s:
                     asked_s = begun_s
                     await self.renew()
+                self._say(None)
             except HardwareSilent as failure:
-                LOG.info("%s", failure)
+                self._say(str(failure))
             except Exception:
                 # The station falls back to its floor by itself; the next second reads everything again.
-                LOG.exception("%s: a cycle has failed", self.station.charger.id)
+                LOG.exception("%s: a cycle has failed", self._id)
             await asyncio.sleep(max(0.0, begun_s + self._timing.act_every_s - self._seconds()))
+
+    def _say(self, trouble: str | None) -> None:
+        """Log what is new: a station may be away for days."""
+        if trouble != self._trouble:
+            LOG.log(logging.INFO if trouble is None else logging.WARNING, "%s: %s", self._id, trouble or "well again")
+        self._trouble = trouble
+        ignored = frozenset(each.plug for each in self.station.observations() if each.ignored)
+        for plug in ignored - self._ignored:
+            LOG.warning("%s: more is drawn than the station has accepted as the limit", plug)
+        self._ignored = ignored
 
     async def renew(self) -> None:
         """Ask for a lease. A station that is not heard asks for nothing: the cloud counts it at its floor."""
