@@ -1,6 +1,7 @@
 """The whole service: emulated charge points with vehicles connect to it and charge within their leases."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -18,7 +19,15 @@ from aggregator_agents.charging.serving.settings import ServiceFile
 
 PASSWORD = "of-every-station-of-this-test"
 HASH = hashed(PASSWORD)
-COMMAND = (sys.executable, "-c", "from aggregator_agents.cli import main; main()", "serve", "--config")
+COMMAND = (
+    sys.executable,
+    "-c",
+    "from aggregator_agents.cli import main; main()",
+    "serve",
+    "--log-format",
+    "json",
+    "--config",
+)
 QUICK = {"lag_s": 0.2, "charging_bias_w": 0.0}
 
 
@@ -71,7 +80,7 @@ def drawn_a(point: ChargePoint) -> float:
 
 
 async def test_chargers_of_every_version_and_with_an_aggregator_of_their_own_share_the_fuse() -> None:
-    """62 A for four chargers: 15 A each on their own. Four vehicles of 16 A have all 62 A by their leases, never more."""
+    """62 A for four chargers, 15 A each on their own: four vehicles of 16 A have all of it by leases, never more."""
     leases = {"floor_a": 15, "act_every_s": 0.2, "ask_every_s": 0.4}
     stations = {"lot-1": {}, "lot-2": {}, "lot-3": {}, "lot-4": {"virtual_aggregator": "own"}}
     most_a = 0.0
@@ -109,7 +118,8 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     )
     with subprocess.Popen([*COMMAND, str(file)], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "1 stations of lot may connect" in process.stderr.readline()
+        first = json.loads(process.stderr.readline())
+        assert first["level"] == "info" and "1 stations of lot may connect" in first["event"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert "stopped" in process.stderr.read()

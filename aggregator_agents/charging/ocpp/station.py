@@ -144,14 +144,18 @@ class Station:
         await self._ready.wait()
 
     async def read(self) -> tuple[PlugReading, ...]:
-        """See ChargerHardware. A plug that is not metered in a transaction makes the whole charger silent."""
+        """See ChargerHardware. A plug that is not metered in a transaction makes the whole charger silent.
+
+        Meters are sampled every few seconds: a plug is left out as long as its last sample is of a time when its
+        vehicle need not have followed its signal yet, though it should have by now.
+        """
         if self._link is None:
             raise HardwareSilent(f"{self.charger.id} is not connected")
         now_s = self._seconds()
         for plug in self._ledger.plugs.values():
             if plug.transaction is not None and now_s - plug.sampled_s > self.terms.silent_after_s:
                 raise HardwareSilent(f"{plug.id} has not been metered for {self.terms.silent_after_s:g} s")
-        return tuple(plug.reading(now_s) for plug in self._ledger.plugs.values())
+        return tuple(each.reading(now_s) for each in self._ledger.plugs.values() if not each.is_unproven(now_s))
 
     def observations(self) -> tuple[Observation, ...]:
         """What was asked of every plug, what was answered, and what is measured."""
