@@ -94,6 +94,11 @@ class Schedule:
     start: datetime | None = None
     duration_s: float = inf
 
+    def __post_init__(self) -> None:
+        starts = [step.start_s for step in self.steps]
+        if not starts or starts[0] != 0 or any(after <= before for before, after in pairwise(starts)):
+            raise ProfileRefused("InvalidSchedule")
+
     def at(self, offset_s: float) -> Limit | None:
         """The limit so many seconds after the start; None before it and after the duration."""
         if not 0 <= offset_s < self.duration_s:
@@ -126,8 +131,6 @@ class Profile:
     update_every_s: int = 0
 
     def __post_init__(self) -> None:
-        if self.schedule.steps[0].start_s != 0 or any(b.start_s <= a.start_s for a, b in pairwise(self.schedule.steps)):
-            raise ProfileRefused("InvalidSchedule")
         if self.purpose in {Purpose.STATION_MAX, Purpose.EXTERNAL} and self.plug != STATION:
             raise ProfileRefused("InvalidProfile")
         if self.purpose is Purpose.STATION_MAX and self.kind is Kind.RELATIVE:
