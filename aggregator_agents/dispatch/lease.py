@@ -57,7 +57,8 @@ class PlugDemand(Message):
     offered. min_a, max_a, discharge_a : of the vehicle at this plug, as far as known. phases : of the site that it
     draws on; None until they are learned, which counts on all three. signal_a : signalled now; negative discharges.
     measured_a : drawn now. session_wh : delivered to this session; register_wh : the plug's meter, which only grows.
-    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. urgency : that the
+    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. stored_wh : in its
+    battery now, of a vehicle that tells. urgency : that the
     driver set at the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
     """
 
@@ -74,6 +75,7 @@ class PlugDemand(Message):
     register_wh: NonNegative = 0.0
     energy_left_wh: NonNegative | None = None
     departs: Instant | None = None
+    stored_wh: NonNegative | None = None
     urgency: NonNegative = 1.0
     tripped: bool = False
 

@@ -33,8 +33,8 @@ class OtherLoad:
     def reserved_a(self, now_s: float) -> WholeAmps:
         """What to leave to it on each phase. Its own generation makes no room: a cloud takes it away in a second."""
         read_a = self._read_a
-        late = now_s > self._read_s + self.stale_s or now_s > self._changed_s + self.frozen_s
-        if read_a is None or late or not all(isfinite(each) for each in read_a):
+        current = 0 <= now_s - self._read_s <= self.stale_s and now_s - self._changed_s <= self.frozen_s
+        if read_a is None or not current or not all(isfinite(each) for each in read_a):
             return self.worst_a, self.worst_a, self.worst_a
         return self._reserve(read_a[0]), self._reserve(read_a[1]), self._reserve(read_a[2])
 

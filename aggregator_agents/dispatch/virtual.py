@@ -23,18 +23,22 @@ _APART_S: Final = 5.0
 class Command:
     """To one plug: a current per phase [A], or to open its contactor.
 
-    limit_a : 0 or whole amps from the vehicle's minimum, negative discharges. holds_s : after this long the charger is
-    to fall back to its floor by itself, see ChargerHardware.signal.
+    limit_a : 0 or whole amps from the vehicle's minimum, negative discharges. until_s : when the charger is to fall
+    back to its floor by itself, on the clock of this aggregator; see ChargerHardware.signal.
     """
 
     plug: str
     limit_a: int = 0
-    holds_s: float = inf
+    until_s: float = inf
     opens: bool = False
 
 
 class VirtualAggregator:
     """One charger. Read it, `act`, and do what the commands say; `request` a lease and `accept` what comes back."""
+
+    _asked: dict[int, float]
+    _lease: Lease | None
+    _expires_s: float
 
     def __init__(
         self, charger: Charger, *, floor_a: int, boot_id: str, started_s: float, timing: Timing | None = None
@@ -45,21 +49,17 @@ class VirtualAggregator:
         """
         self.charger, self._boot_id, self._timing = charger, boot_id, timing or Timing()
         self._floor_a = min(floor_a, charger.max_a)
-        self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, started_s) for each in charger.plugs}
-        self._asked: dict[int, float] = {}
         self._nonce = self._accepted = -1
-        self._lease: Lease | None = None
-        self._expires_s = -inf
-        self._at_s = started_s
+        self._start(started_s)
 
     @property
     def expires_s(self) -> float:
         """Until when its lease holds; in the past without one."""
         return self._expires_s
 
-    def hear(self, plug: str, said: Said) -> None:
-        """What the driver of the present session said."""
-        self._watches[plug].said = said
+    def hear(self, plug: str, session: str, said: Said) -> None:
+        """What the driver of a session says, which may not have been noticed yet."""
+        self._watches[plug].said = session, said
 
     def act(self, readings: Iterable[PlugReading], now_s: float) -> tuple[Command, ...]:
         """What is to be signalled now, decreases first. Plugs without a reading are left as they are, and count."""
@@ -78,7 +78,7 @@ class VirtualAggregator:
         until_s = self._held_until_s(due, wanted, now_s)
         for plug in due:
             self._watches[plug].commanded(wanted[plug], now_s, until_s=until_s)
-        return (*cuts, *(Command(plug, wanted[plug], until_s - now_s) for plug in due))
+        return (*cuts, *(Command(plug, wanted[plug], until_s) for plug in due))
 
     def request(self, now_s: float) -> LeaseRequest:
         """Ask for a lease, which counts from now."""
@@ -102,11 +102,18 @@ class VirtualAggregator:
         self._lease, self._expires_s, self._accepted = lease, expires_s, lease.nonce
         return True
 
+    def _start(self, now_s: float) -> None:
+        """Know of no lease and of no plug."""
+        charger = self.charger
+        self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, now_s) for each in charger.plugs}
+        self._asked = {}
+        self._lease, self._expires_s = None, -inf
+        self._at_s = now_s
+
     def _notice(self, now_s: float) -> None:
-        """A clock that goes backwards is not to be counted on: nothing that was leased by it holds."""
+        """A clock that goes backwards cannot be counted on: nothing that was leased by it holds."""
         if now_s < self._at_s:
-            self._lease, self._expires_s = None, -inf
-            self._asked.clear()
+            self._start(now_s)
         self._at_s = now_s
 
     def _limits(self, now_s: float) -> tuple[WholeAmps, WholeAmps]:

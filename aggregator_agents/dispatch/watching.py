@@ -46,15 +46,16 @@ class Said:
 class PlugWatch:
     """One plug.
 
-    commanded_a : signalled last; None before the first command of this aggregator. tripped : the contactor was opened
-    because the vehicle drew too much.
+    said : the last that a driver said, and in which session. commanded_a : signalled last, None before the first
+    command of this aggregator, at `changed_s`; the charger holds it until `held_until_s`. tripped : the contactor was
+    opened because the vehicle drew too much.
     """
 
     def __init__(self, plug: Plug, terminals: tuple[int, int, int], timing: Timing, now_s: float) -> None:
         """Nothing is known yet: until it is measured the plug may draw all it can on every phase."""
         self.plug, self._terminals, self._timing = plug, terminals, timing
         self.reading: PlugReading | None = None
-        self.said = Said()
+        self.said: tuple[str, Said] | None = None
         self.learner = Learner(most_a=plug.max_a)
         self.commanded_a: int | None = None
         self.changed_s = self.held_until_s = -inf
@@ -151,7 +152,7 @@ class PlugWatch:
 
     def may_feed_a(self) -> int:
         """What the vehicle may feed back now, per phase (I6): nothing unless it can and is above its driver's floor."""
-        facts, floor_wh = self._facts(), self.said.floor_wh
+        facts, floor_wh = self._facts(), self._heard.floor_wh
         if not self._connected() or not facts.discharge_a or facts.stored_wh is None or floor_wh is None:
             return 0
         feeds_a = min(facts.discharge_a, self.plug.max_a)
@@ -177,8 +178,8 @@ class PlugWatch:
             session_wh=_counted(reading.session_wh) if reading is not None else 0.0,
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
-            departs=self.said.departs or facts.departs,
-            urgency=self.said.urgency,
+            departs=self._heard.departs or facts.departs,
+            urgency=self._heard.urgency,
             tripped=self.tripped,
         )
 
@@ -187,7 +188,7 @@ class PlugWatch:
         facts = reading.vehicle or VehicleFacts()
         most_a = min(self.plug.max_a, facts.max_a or self.plug.max_a)
         self.learner = Learner(least_a=max(MIN_A, facts.min_a or MIN_A), most_a=most_a)
-        self.said, self.tripped = Said(), reading.open
+        self.tripped = reading.open
         self._on_s, self._off_s, self._over_s, self._begun_s = None, None, None, now_s
 
     def _confirm(self, reading: PlugReading, now_s: float) -> None:
@@ -235,21 +236,27 @@ class PlugWatch:
         assert self.reading is not None or not self._connected()
         return self._connected() and self.reading is not None and self.reading.wants and not self.learner.resting
 
+    @property
+    def _heard(self) -> Said:
+        """What the driver of the present session said."""
+        session, said = self.said or (None, Said())
+        return said if self.reading is not None and self.reading.session == session else Said()
+
     def _facts(self) -> VehicleFacts:
         return (self.reading.vehicle if self.reading is not None else None) or VehicleFacts()
 
     def _left_wh(self, facts: VehicleFacts) -> float | None:
-        if self.said.energy_wh is not None and self.reading is not None:
-            return max(0.0, self.said.energy_wh - _counted(self.reading.session_wh))
+        if self._heard.energy_wh is not None and self.reading is not None:
+            return max(0.0, self._heard.energy_wh - _counted(self.reading.session_wh))
         return facts.energy_wh
 
     def _urgency(self, now_s: float) -> float:
         left_wh = self._left_wh(self._facts())
-        if left_wh is None or self.said.departs_s == inf:
-            return self.said.urgency
-        hours = (self.said.departs_s - now_s) / 3600
+        if left_wh is None or self._heard.departs_s == inf:
+            return self._heard.urgency
+        hours = (self._heard.departs_s - now_s) / 3600
         deliverable_wh = self.learner.most_a * PHASE_V * len(self.phases) * hours
-        return self.said.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
+        return self._heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
 
 
 def _plausible(current_a: PhaseAmps) -> bool:

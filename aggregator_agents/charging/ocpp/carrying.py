@@ -13,8 +13,8 @@ LOG: Final = logging.getLogger(__name__)
 VENDOR: Final = "flexmarket.acdc"
 MESSAGE: Final = "Lease"
 
-LeaseDesk = Callable[[LeaseRequest], Awaitable[Lease]]
-"""Grants a lease."""
+LeaseDesk = Callable[[LeaseRequest], Awaitable[Lease | None]]
+"""Grants a lease; None for nothing."""
 
 
 def lease_call(request: LeaseRequest) -> Payload:
@@ -50,7 +50,8 @@ async def carried(charger: str, payload: Payload, desk: LeaseDesk | None, *, ver
     if request.charger != charger:
         LOG.warning("%s: asks for a lease of %r", charger, request.charger)
         return _refused("NotYours", version)
-    return {"status": "Accepted", "data": (await desk(request)).model_dump_json()}
+    lease = await desk(request)
+    return _refused("NotNow", version) if lease is None else {"status": "Accepted", "data": lease.model_dump_json()}
 
 
 def _refused(code: str, version: Version) -> Payload:

@@ -139,6 +139,10 @@ class PlugRecord:
             self.believed_a, self.repeated_a = max(before_a, limit_a), min(before_a, limit_a, key=abs)
             self.until_s = max(self.until_s, until_s)
 
+    def is_told(self, limit_a: int, until_s: float) -> bool:
+        """Whether the station has accepted this signal for as long."""
+        return self.reply == "accepted" and self.asked_a == limit_a and abs(self.until_s - until_s) < 1
+
     def observation(self, now_s: float) -> Observation:
         """What was asked beside what is measured."""
         measured_a = max(self.current_a(now_s), key=abs)

@@ -20,8 +20,8 @@ LEASE_ID: Final = 2
 DEFAULT_ID: Final = 10
 """Of plug n: 10 n; its transaction's is one more."""
 LEAD_S: Final = 5
-"""How long before now a schedule starts, so that a slow clock in the station does not put it off; it ends as much
-earlier."""
+"""By how much a schedule starts before now, so that a slow clock in the station does not put it off; it ends as much
+before the lease."""
 PAUSE_S: Final = 60
 """Between the turns of two plugs, for a vehicle that is late to stop."""
 DAY_S: Final = 86_400
@@ -82,8 +82,8 @@ def setpoint_profile(version: Version, setpoint: Setpoint, able: Abilities, *, n
     """SetChargingProfile for a transaction; None when so little of the lease is left that the default holds already."""
     # Half for a dynamic profile: every update that the station asks for begins its duration anew.
     dynamic = able.dynamic and version == "2.1"
-    lasts_s = int(setpoint.left_s / 2) if dynamic else int(setpoint.left_s)
-    if lasts_s <= LEAD_S:
+    left_s = setpoint.left_s / 2 if dynamic else setpoint.left_s
+    if left_s < 1:
         return None
     profile = _profile(version, transaction_id(setpoint.plug), "TxProfile", able.stack)
     if version == "1.6":
@@ -93,10 +93,14 @@ def setpoint_profile(version: Version, setpoint: Setpoint, able: Abilities, *, n
     if dynamic:
         profile |= {"chargingProfileKind": "Dynamic", "dynUpdateInterval": LEAD_S, "dynUpdateTime": stamp(now)}
     if version == "2.1":
-        profile["maxOfflineDuration"] = int(setpoint.left_s)
+        profile["maxOfflineDuration"] = int(left_s)
     period = {"startPeriod": 0} | _limits(version, setpoint, able)
-    schedule = _schedule(version, profile, able, [period], start=now - timedelta(seconds=LEAD_S), lasts_s=lasts_s)
-    return _request(version, setpoint.plug, profile, schedule)
+    return _request(version, setpoint.plug, profile, _passing(version, profile, able, period, left_s, now))
+
+
+def lead_s(left_s: float) -> float:
+    """By how much a profile ends before the lease of which so much is left."""
+    return min(LEAD_S, left_s / 2)
 
 
 def update(setpoint: Setpoint, able: Abilities) -> Payload:
@@ -112,7 +116,7 @@ def lease_profile(
 
     limit_a : at the station's terminals 1, 2, 3. Before 2.1 there is one limit for all: the least.
     """
-    if able.stack < 1 or int(left_s) <= LEAD_S:
+    if able.stack < 1 or left_s < 1:
         return None
     profile = _profile(version, LEASE_ID, _station_max(version), able.stack)
     period: Payload = {"startPeriod": 0, "limit": _rate(min(limit_a), 3, able)}
@@ -120,8 +124,7 @@ def lease_profile(
         profile |= {"maxOfflineDuration": int(left_s)}
         if not able.watts:
             period |= {"limit": limit_a[0], "limit_L2": limit_a[1], "limit_L3": limit_a[2]}
-    start = now - timedelta(seconds=LEAD_S)
-    return _request(version, 0, profile, _schedule(version, profile, able, [period], start=start, lasts_s=int(left_s)))
+    return _request(version, 0, profile, _passing(version, profile, able, period, left_s, now))
 
 
 def floor_profile(version: Version, floor_a: int, able: Abilities) -> Payload | None:
@@ -214,6 +217,15 @@ def _profile(version: Version, id: int, purpose: str, stack: int) -> Payload:
         "chargingProfilePurpose": purpose,
         "chargingProfileKind": "Absolute",
     }
+
+
+def _passing(
+    version: Version, profile: Payload, able: Abilities, period: Payload, left_s: float, now: datetime
+) -> Payload:
+    """A schedule that ends with the lease: of all plugs to the millisecond, so that none gains before another loses."""
+    lasts_s = int(left_s)
+    start = now + timedelta(seconds=left_s - lead_s(left_s) - lasts_s)
+    return _schedule(version, profile, able, [period], start=start, lasts_s=lasts_s)
 
 
 def _schedule(

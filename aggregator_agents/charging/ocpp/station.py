@@ -6,9 +6,11 @@ It believes meters, not answers: what was accepted is only what was said. What i
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
+from types import MappingProxyType
 from typing import Any, Final
 
 from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
@@ -25,6 +27,7 @@ from aggregator_agents.charging.ocpp.profiles import (
     LEAD_S,
     Abilities,
     Setpoint,
+    lead_s,
     lease_profile,
     setpoint_profile,
     transaction_id,
@@ -37,6 +40,7 @@ LOG: Final = logging.getLogger(__name__)
 RENEW_S: Final = TTL_S / 2
 """What may be left of the station's profiles before they are renewed."""
 DIALECTS: Final[dict[Version, Dialect]] = {"1.6": Dialect16(), "2.0.1": Dialect2("2.0.1"), "2.1": Dialect2("2.1")}
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 WholeAmps = tuple[int, int, int]
 
@@ -92,7 +96,7 @@ class Station:
         self._tasks: set[asyncio.Task[None]] = set()
         # What the station may draw at its terminals until when, and until when it has been told so.
         self._held_a = self._floor_a
-        self._held_until_s = float("inf")
+        self._held_until_s = inf
         self._told_a: WholeAmps | None = None
         self._told_until_s = 0.0
 
@@ -165,8 +169,11 @@ class Station:
         if late or self._held_a != self._told_a:
             await self._renew(now_s)
 
-    async def signal(self, plug: str, limit_a: int) -> None:
-        """See ChargerHardware. Before OCPP 2.1 nothing can be discharged: such a signal pauses."""
+    async def signal(self, plug: str, limit_a: int, *, holds_s: float = inf) -> None:
+        """See ChargerHardware. Before OCPP 2.1 nothing can be discharged: such a signal pauses.
+
+        What holds for ever, within the floor, is renewed by `hold` as the rest is: all plugs fall back together.
+        """
         number = self._number[plug]
         record = self._ledger.plugs[number]
         limit_a = min(limit_a, self.charger.plugs[number - 1].max_a)
@@ -178,9 +185,10 @@ class Station:
         now_s = self._seconds()
         if limit_a > max(self._allowed_a(now_s)):
             raise NotHeld(f"{self.charger.id} has no lease for {limit_a} A")
-        if self._told_until_s - now_s <= 2 * LEAD_S:
-            await self._renew(now_s)
-        await self._set(record, limit_a)
+        if self._told_until_s < now_s + min(holds_s - LEAD_S, RENEW_S):
+            await self._renew(now_s, {plug: limit_a})
+        elif not record.is_told(limit_a, self._told_until_s - lead_s(self._told_until_s - now_s)):
+            await self._set(record, limit_a, most_s=holds_s)
 
     async def open_contactor(self, plug: str) -> None:
         """See ChargerHardware: the transaction is stopped; asked again, the plug is taken out of service as well."""
@@ -206,13 +214,13 @@ class Station:
         if self._link is None or not self._ready.is_set():
             raise HardwareSilent(f"{self.charger.id} is not connected, or not prepared yet")
 
-    async def _renew(self, now_s: float) -> None:
+    async def _renew(self, now_s: float, changed: Mapping[str, int] = NOTHING) -> None:
         """Tell the station anew what it may draw and every setpoint that still holds, all until the same moment.
 
-        Setpoints in ascending order: see turns_profile.
+        Setpoints in ascending order: see turns_profile. changed : other setpoints than before, by plug.
         """
         allowed_a, ends_s = self._allowed_a(now_s), self._held_until_s
-        leased = now_s < ends_s < float("inf")
+        leased = now_s < ends_s < inf
         self._told_until_s = min(ends_s, now_s + TTL_S) if leased else now_s + TTL_S
         if leased:
             left_s = self._told_until_s - now_s
@@ -220,19 +228,31 @@ class Station:
             if payload is not None and not await load_profile(self._ask, self._dialect, payload):
                 LOG.info("%s: the limit of the whole station is not taken", self.charger.id)
         self._told_a = self._held_a
-        plugs = [each for each in self._ledger.plugs.values() if each.asked_a is not None and now_s < each.until_s]
-        for plug in sorted(plugs, key=lambda each: each.repeated_a):
-            await self._set(plug, min(plug.repeated_a, max(allowed_a)))
+        plugs = self._ledger.plugs.values()
+        setpoints = {each.id: each.repeated_a for each in plugs if each.asked_a is not None and now_s < each.until_s}
+        setpoints |= changed
+        failure: HardwareSilent | None = None
+        for plug in sorted(plugs, key=lambda each: setpoints.get(each.id, 0)):
+            if plug.id in setpoints:
+                try:
+                    await self._set(plug, min(setpoints[plug.id], max(allowed_a)))
+                except HardwareSilent as refusal:
+                    failure = failure or refusal
+        if failure is not None:
+            if isinstance(failure, Unanswered):
+                self._told_a = None
+            raise failure
 
-    async def _set(self, plug: PlugRecord, limit_a: int) -> None:
+    async def _set(self, plug: PlugRecord, limit_a: int, *, most_s: float = inf) -> None:
         transaction, now_s = plug.transaction, self._seconds()
         if transaction is None:
             return
-        setpoint = Setpoint(self._number[plug.id], transaction, limit_a, self._told_until_s - now_s)
+        left_s = min(self._told_until_s - now_s, most_s)
+        setpoint = Setpoint(self._number[plug.id], transaction, limit_a, left_s)
         payload = setpoint_profile(self._dialect.version, setpoint, self._able, now=self._station_now())
         if payload is None:
             raise NotHeld(f"{self.charger.id} has no lease for {plug.id}")
-        until_s = self._told_until_s - LEAD_S
+        until_s = now_s + left_s - lead_s(left_s)
         try:
             done = await load_profile(self._ask, self._dialect, payload)
         except Refused:
