@@ -87,7 +87,9 @@ class LeasedCharger:
             if command.opens:
                 await self._hardware.open_contactor(command.plug)
             elif late_s < self._timing.act_every_s:
-                await self._hardware.signal(command.plug, command.limit_a, holds_s=command.holds_s - late_s)
+                await self._hardware.signal(
+                    command.plug, command.limit_a, holds_s=command.until_s - self._clock.time().now_s
+                )
 
     async def _renew(self) -> None:
         while True:

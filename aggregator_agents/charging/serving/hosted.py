@@ -9,7 +9,7 @@ from typing import Final
 from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
 from aggregator_agents.charging.ocpp.station import Station
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
-from aggregator_agents.dispatch.virtual import VirtualAggregator
+from aggregator_agents.dispatch.virtual import Command, VirtualAggregator
 
 LOG: Final = logging.getLogger(__name__)
 Ask = Callable[[LeaseRequest], Awaitable[Lease | None]]
@@ -62,27 +62,32 @@ class HostedAggregator:
     async def act(self) -> None:
         """Read, decide, signal. Raises HardwareSilent; what was not done is decided anew in the next second."""
         now_s = self._seconds()
-        commands = self._aggregator.act(await self._read(), now_s)
+        readings = await self._read()
+        before_a = {each.plug: each.signal_a for each in readings}
+        commands = self._aggregator.act(readings, now_s)
         # The whole station first: what it may draw bounds its plugs, whatever becomes of their signals.
+        failures = [await _attempt(self._hold(now_s))]
+        for command in commands:
+            # Decreases come first: one that fails leaves no room for the increases behind it.
+            if not command.opens and abs(command.limit_a) > abs(before_a[command.plug]) and any(failures):
+                continue
+            failures.append(await _attempt(self._do(command)))
+        for failure in filter(None, failures):
+            raise failure
+
+    async def _hold(self, now_s: float) -> None:
         if now_s < self._aggregator.expires_s:
             await self.station.hold(self._limit_a, until_s=self._aggregator.expires_s)
         else:
             floor_a = self.station.terms.floor_a
             await self.station.hold((floor_a, floor_a, floor_a), until_s=inf)
-        failure: HardwareSilent | None = None
-        for command in commands:
-            try:
-                if command.opens:
-                    await self.station.open_contactor(command.plug)
-                else:
-                    holds_s = command.holds_s - (self._seconds() - now_s)
-                    await self.station.signal(command.plug, command.limit_a, holds_s=holds_s)
-            except HardwareSilent as silence:
-                # A decrease that was refused leaves no room for the increases behind it.
-                failure = silence
-                break
-        if failure is not None:
-            raise failure
+
+    async def _do(self, command: Command) -> None:
+        if command.opens:
+            await self.station.open_contactor(command.plug)
+        else:
+            holds_s = command.until_s - self._seconds()
+            await self.station.signal(command.plug, command.limit_a, holds_s=holds_s)
 
     async def _read(self) -> tuple[PlugReading, ...]:
         try:
@@ -92,3 +97,11 @@ class HostedAggregator:
             raise
         self._heard = True
         return readings
+
+
+async def _attempt(step: Awaitable[None]) -> HardwareSilent | None:
+    try:
+        await step
+    except HardwareSilent as failure:
+        return failure
+    return None

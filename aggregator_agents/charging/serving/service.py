@@ -58,7 +58,7 @@ class Service:
             LOG.warning("security profile 1 on %s: passwords cross the network in the clear", listen.host)
         async with CentralSystem(self.stations, doorkeeper).listen(where, tls) as server:
             loops = [asyncio.create_task(each.run()) for each in self._hosted]
-            LOG.info("%d stations of %s may connect to %s", len(self.stations), self.site.bus, _addresses(server))
+            LOG.info("%d stations of %s may connect at port %d", len(self.stations), self.site.bus, port_of(server))
             try:
                 yield server
             finally:
@@ -93,5 +93,7 @@ class Service:
         return HostedAggregator(station, aggregator, self.grant, timing=timing, seconds=self._seconds)
 
 
-def _addresses(server: Server) -> str:
-    return ", ".join("%s port %s" % each.getsockname()[:2] for each in server.sockets)  # noqa: UP031
+def port_of(server: Server) -> int:
+    """Where it listens."""
+    port: int = next(iter(server.sockets)).getsockname()[1]
+    return port

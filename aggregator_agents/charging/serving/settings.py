@@ -107,7 +107,9 @@ class ServiceFile(Message):
     def _of_the_site(self) -> Self:
         chargers = [each.id for each in self.site.chargers]
         defects: list[tuple[Place, str]] = [
-            (("stations", id), unknown("charger", id, chargers, "at the site")) for id in self.stations if id not in chargers
+            (("stations", id), unknown("charger", id, chargers, "at the site"))
+            for id in self.stations
+            if id not in chargers
         ]
         if self.listen.profile < 3:
             defects += [
