@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from aggregator_agents.agent import AggregatorConfig, EvAggregator
+from aggregator_agents.charging.chargepoint.command import chargers
+from aggregator_agents.charging.serving.command import serve, station_password
 from aggregator_agents.preview import expected, tables
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
@@ -19,6 +21,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="An aggregato
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+
+app.command()(chargers)
+app.command()(serve)
+app.command()(station_password)
 
 
 @app.command()
