@@ -137,9 +137,7 @@ class LeaseTerms(Message):
     @property
     def timing(self) -> Timing:
         """The same for a virtual aggregator."""
-        return Timing(
-            act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s, lag_s=self.lag_s
-        )
+        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s, lag_s=self.lag_s)
 
 
 class ChargePointsFile(Message):
