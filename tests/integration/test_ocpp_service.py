@@ -80,7 +80,7 @@ def drawn_a(point: ChargePoint) -> float:
 
 
 async def test_chargers_of_every_version_and_with_an_aggregator_of_their_own_share_the_fuse() -> None:
-    """62 A for four chargers, 15 A each on their own: four vehicles of 16 A have all of it by leases, never more."""
+    """62 A for four chargers, 15 A each on their own: four vehicles of 16 A have 61 or 62 A by their leases."""
     leases = {"floor_a": 15, "act_every_s": 0.2, "ask_every_s": 0.4}
     stations = {"lot-1": {}, "lot-2": {}, "lot-3": {}, "lot-4": {"virtual_aggregator": "own"}}
     most_a = 0.0
@@ -96,7 +96,7 @@ async def test_chargers_of_every_version_and_with_an_aggregator_of_their_own_sha
             nonlocal most_a
             total_a = sum(map(drawn_a, (first, second, third, own)))
             most_a = max(most_a, total_a)
-            return total_a > 61.5
+            return total_a > 60.5
 
         await until(all_charge)
         for _ in range(20):

@@ -25,6 +25,7 @@ from aggregator_agents.charging.ocpp.ledger import Ledger, Observation, PlugReco
 from aggregator_agents.charging.ocpp.link import Link, Refused, Socket, Unanswered
 from aggregator_agents.charging.ocpp.loading import abilities_of, load_fallback, load_meters, load_profile, tell_again
 from aggregator_agents.charging.ocpp.profiles import (
+    DYNAMIC_SHARE,
     LEAD_S,
     Abilities,
     Setpoint,
@@ -38,8 +39,6 @@ from aggregator_agents.dispatch.lease import TTL_S
 from aggregator_agents.fleet import Charger
 
 LOG: Final = logging.getLogger(__name__)
-RENEW_S: Final = TTL_S / 2
-"""What may be left of the station's profiles before they are renewed."""
 _TOLD_WITHIN_S: Final = 0.5
 DIALECTS: Final[dict[Version, Dialect]] = {"1.6": Dialect16(), "2.0.1": Dialect2("2.0.1"), "2.1": Dialect2("2.1")}
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -173,7 +172,7 @@ class Station:
         self._must_be_ready()
         now_s = self._seconds()
         could_s = min(until_s, now_s + TTL_S)
-        late = self._told_until_s - now_s < RENEW_S and could_s > self._told_until_s + LEAD_S
+        late = self._told_until_s - now_s < self._fresh_s and could_s > self._told_until_s + LEAD_S
         if late or self._held_a != self._told_a:
             await self._renew(now_s)
 
@@ -193,7 +192,7 @@ class Station:
         now_s = self._seconds()
         if limit_a > max(self._allowed_a(now_s)):
             raise NotHeld(f"{self.charger.id} has no lease for {limit_a} A")
-        if self._told_until_s < now_s + min(holds_s - LEAD_S, RENEW_S):
+        if self._told_until_s < now_s + min(holds_s - LEAD_S, self._fresh_s):
             await self._renew(now_s, {plug: limit_a})
         elif not record.is_told(limit_a, self._told_until_s - lead_s(self._told_until_s - now_s)):
             await self._set(record, limit_a, most_s=holds_s)
@@ -210,6 +209,11 @@ class Station:
         request = self._dialect.availability(number, operative=False)
         if not self._dialect.accepted(request, await self._ask(request)):
             raise Refused(f"{self.charger.id} does not cut {plug} off")
+
+    @property
+    def _fresh_s(self) -> float:
+        """What is left at least of the station's profiles before they are renewed."""
+        return TTL_S * (DYNAMIC_SHARE if self._able.dynamic else 1 / 2)
 
     @property
     def _floor_a(self) -> WholeAmps:
@@ -344,7 +348,7 @@ class Station:
         left_s = self._told_until_s - now_s
         for number, plug in self._ledger.plugs.items():
             if profile == transaction_id(number) and plug.transaction and now_s < plug.until_s:
-                if left_s < TTL_S / 2:
+                if left_s < TTL_S * DYNAMIC_SHARE:
                     break
                 setpoint = Setpoint(number, plug.transaction, plug.repeated_a, left_s)
                 return {"status": "Accepted", "scheduleUpdate": update(setpoint, self._able)}
