@@ -1,4 +1,18 @@
-"""What a file says of emulated charge points: where they connect, their plugs, vehicles and faults."""
+"""What a file says of emulated charge points: where they connect, their plugs, vehicles and faults.
+
+url = "ws://localhost:9000/ocpp"        # of the central system
+[leases]                                # absent: they follow charging profiles
+floor_a = 7
+[[charge_points]]
+id = "lot-1"
+version = "2.1"
+security = { password = "..." }
+[[charge_points.arrivals]]
+plug = 1
+after_s = 60
+stays_s = 14400
+wants_wh = 20000
+"""
 
 import ssl
 from datetime import timedelta

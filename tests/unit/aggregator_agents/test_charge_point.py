@@ -293,3 +293,31 @@ def test_a_vehicle_that_speaks_iso_15118_tells_what_it_needs_and_how_full_it_is(
     assert (needing.facts.energy_wh, needing.facts.discharge_a) == (1e5, 10)
     assert needing.facts.departs == NOON + timedelta(hours=1)
     assert bench.device.bays[1].meter(NOON).soc == pytest.approx(0.5, abs=1e-3)
+
+
+def test_two_vehicles_feed_back_no_more_than_the_station_may() -> None:
+    """12 A for the station, each is set to -10 A: 6 A each; when one leaves at 60 s, 10 A of the other."""
+    feeding: dict[str, Any] = {"tells": True, "stored_wh": 5e4, "battery_wh": 1e5, "discharge_a": 16}
+    bench = Bench(car(1, **feeding, stays_s=60), car(2, **feeding)).run(5)
+    station = Limit(discharge_a=(12, 12, 12))
+    bench.device.install(
+        replace(profile(16, Purpose.STATION_MAX), schedule=Schedule((Step(0, station),), NOON)),
+    )
+    for plug in (1, 2):
+        setpoint = Limit(discharge_a=(10, 10, 10), setpoint_a=(-10, -10, -10))
+        own = replace(profile(16, plug=plug, id=1 + plug), schedule=Schedule((Step(0, setpoint),), NOON))
+        bench.device.install(own)
+
+    assert bench.run(10).signals() == [-6, -6]
+    assert bench.run(60).signals() == [0, -10]
+
+
+def test_what_charges_badly_below_8_amps_is_not_shared_below() -> None:
+    """14 A for two plugs are 7 A each; with a least rate of 8 A they are for one."""
+    bench = Bench(car(1), car(2), max_a=32)
+    default = profile(16, Purpose.TX_DEFAULT, plug=0, id=2)
+    least = Limit(charge_a=(16, 16, 16), min_a=8)
+    bench.device.install(profile(14, Purpose.STATION_MAX))
+    assert bench.run(20).signals() == [7, 7]
+    bench.device.install(replace(default, schedule=Schedule((Step(0, least),), NOON)))
+    assert bench.run(20).signals() == [14, 0]
