@@ -103,6 +103,10 @@ class PlugWatch:
         told_a = self.commanded_a if self.commanded_a is not None else read_a
         return max(read_a, told_a, key=abs)
 
+    def least_signal_a(self, way: int = 1) -> int:
+        """The least that the pilot may be at, as it was read or commanded; `way` is -1 for discharging."""
+        return max(0, min(way * each for each in self._signals()))
+
     @property
     def current_a(self) -> PhaseAmps:
         """Measured, on the phases of the site; where it cannot be measured, what is signalled."""
@@ -117,6 +121,8 @@ class PlugWatch:
 
     def fed_a(self) -> WholeAmps:
         """The same of discharging."""
+        if self._fed_ceiling_a == 0 and self._measured_a is not None and min(*self._measured_a, *self._signals()) >= 0:
+            return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
     def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:

@@ -250,7 +250,7 @@ class EmulatedCluster:
         idle = False
         if not box.stopped:
             readings = self._act(box, box.agent, clock_s)
-            if clock_s >= box.ask_s:
+            if not 0 < box.ask_s - clock_s <= self._timing.ask_every_s:
                 box.ask_s = clock_s + self._timing.ask_every_s
                 before = box.told
                 self._ask(box, box.agent.request(clock_s))
