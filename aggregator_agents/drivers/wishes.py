@@ -153,9 +153,10 @@ def _of_departure(wish: Wish, reach: Reach) -> Objection | None:
 
 
 def _of_energy(wish: Wish, reach: Reach) -> Objection | None:
-    if wish.energy_wh > reach.takes_wh:
+    too_late = wish.departs <= reach.now
+    if wish.energy_wh > reach.takes_wh and (too_late or reach.possible_wh(wish.departs) >= reach.takes_wh):
         return MoreThanItTakes(_stepped(reach.takes_wh))
-    if wish.departs <= reach.now or wish.energy_wh <= reach.possible_wh(wish.departs + _SLACK):
+    if too_late or wish.energy_wh <= reach.possible_wh(wish.departs + _SLACK):
         return None
     most_wh = _stepped(reach.possible_wh(wish.departs))
     return MoreThanPossible(wish.departs, most_wh, reach.earliest(wish.energy_wh))

@@ -25,7 +25,7 @@ COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 @dataclass
 class Parking:
-    """One charger with one plug, by default. cycles : how often it planned. plans_at_once : on every wish, or by hand."""
+    """One charger with one plug, by default. plans_at_once : on every wish, or only when `cycle` is called."""
 
     book: WishBook
     place: Site = field(default_factory=site)
@@ -38,7 +38,6 @@ class Parking:
     giving_until: datetime | None = None
     credit_eur: Decimal | None = None
     card: str | None = "card of the driver"
-    cycles: int = 0
     _plans: dict[str, PowerPlan] = field(default_factory=dict)
 
     @property
@@ -83,7 +82,6 @@ class Parking:
 
     def cycle(self) -> None:
         """Plan a day of quarter-hours from now on with every wish in the book."""
-        self.cycles += 1
         self.book.observe(self.present(), self.now)
         wanted = sessions_with_wishes(self.sessions, self.book.wishes)
         rest = [replace(each, arrives=self.now, energy_wh=each.energy_wh - self.delivered_wh) for each in wanted]
