@@ -8,15 +8,23 @@ from typing import Any, Final, Self
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.bidding import Asking, nominated, offer
 from aggregator_agents.charging.emulated import Behaviour, DriverOutcome, EmulatedStation
+from aggregator_agents.connection import Connection
 from aggregator_agents.delivery import Order, PlugMinute, SiteControl
 from aggregator_agents.fleet import Session, Site
-from aggregator_agents.planning import Plan, Valuation, plan, tariff_on
-from aggregator_agents.sessions import Pattern, actual, announced
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.connection import blocks, nominated
+from aggregator_agents.offering.deliverable import Outlook
+from aggregator_agents.offering.envelope import offer
+from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
+from aggregator_agents.offering.other_load import other_cases_w
+from aggregator_agents.offering.record import Record
+from aggregator_agents.planning import Planner, Problem, Valuation, tariff_on
+from aggregator_agents.sessions import Pattern, actual, announced, past
+from aggregator_agents.site_table import SiteTable
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.flexibility import EnvelopeTerms
+from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
@@ -27,32 +35,6 @@ from api_spec.units import Count, Message
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 _SAMPLE: Final = timedelta(seconds=5)  # of power, for the attributes of a delivery
-
-
-class SiteTable(Message):
-    """Equal sites at some buses, and who comes to them. Amps per phase; see aggregator_agents.fleet.Site."""
-
-    buses: tuple[str, ...] = Field(min_length=1)
-    chargers: int = Field(default=1, strict=True, ge=1, le=1000)
-    plugs_per_charger: int = Field(default=1, strict=True, ge=1, le=4)
-    fuse_a: int = Field(strict=True, ge=6, le=4000)
-    charger_a: int = Field(default=16, strict=True, ge=6, le=80)
-    other_a: Count = 0
-    sessions: Pattern
-
-    def sites(self) -> tuple[Site, ...]:
-        """One site at each bus."""
-        return tuple(
-            Site.of(
-                bus,
-                chargers=self.chargers,
-                plugs_per_charger=self.plugs_per_charger,
-                fuse_a=self.fuse_a,
-                charger_a=self.charger_a,
-                other_a=self.other_a,
-            )
-            for bus in self.buses
-        )
 
 
 class AggregatorConfig(Message):
@@ -75,10 +57,11 @@ class AggregatorConfig(Message):
 
 @dataclass(frozen=True)
 class _Place:
-    """A site, who comes to it, and its chargers."""
+    """A site with what else is behind its meter, who comes to it, and its chargers."""
 
     site: Site
     pattern: Pattern
+    connection: Connection
     station: EmulatedStation
     control: SiteControl
 
@@ -121,9 +104,13 @@ class EvAggregator:
             await place.control.act(now)
 
     def drawn_w(self) -> Mapping[str, float]:
-        """True power of the chargers at each bus [W], once vehicles follow the present setpoints."""
-        assert self._now is not None, "a fleet is met in its first cycle"
-        return {bus: place.station.settled_w(self._now) for bus, place in self._places.items()}
+        """True power at each connection point [W], once vehicles follow the present setpoints."""
+        now = self._now
+        assert now is not None, "a fleet is met in its first cycle"
+        return {
+            bus: place.station.settled_w(now) + place.connection.premises.now_w(now)
+            for bus, place in self._places.items()
+        }
 
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
@@ -148,20 +135,28 @@ class EvAggregator:
                 if place is None:
                     station = EmulatedStation(site, truth, since=now, behaviour=self._config.behaviour)
                     control = SiteControl(site, station, self._config.value)
-                    place = self._places[site.bus] = _Place(site, table.sessions, station, control)
+                    behind = table.behind(site, seed=self._config.seed)
+                    connection = Connection(site, self._config.value, behind, table.prices)
+                    place = self._places[site.bus] = _Place(site, table.sessions, connection, station, control)
                 place.station.expect(truth)
                 place.control.expected = sessions
 
-    def _sessions(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
-        whole = announced(place.site, place.pattern, period, seed=self._config.seed)
+    def _announced(self, place: _Place, period: MarketPeriod) -> tuple[Session, ...]:
+        return announced(place.site, place.pattern, period, seed=self._config.seed)
+
+    def _sessions(self, place: _Place, period: MarketPeriod, now: datetime) -> tuple[Session, ...]:
+        """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
+        whole = self._announced(place, period)
+        if self._config.asking.kind == "blocks":
+            whole = tuple(self._record(place, now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
-        return tuple(each for each in inside if each.energy_wh > 0)
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
     async def _bid(self, auction: Auction, now: datetime) -> None:
         tariff = await self._tariff(auction)
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff))
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
         if now < auction.gate_closure - self._config.offers_before_gate:
             return
         window = await self._asked_for(auction)
@@ -170,9 +165,9 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = self._offer(place, auction, window, tariff.get(own.bus))
-            if terms is not None:
-                await self._client.submit_offer(auction.id, terms, key=f"offer {auction.id} {own.bus}")
+            terms = self._offers(place, auction, baseline, window, tariff.get(own.bus), now)
+            for at, each in enumerate(terms):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
     async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
         """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
@@ -181,30 +176,79 @@ class EvAggregator:
             return {}
         return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
 
-    def _offer(
-        self, place: _Place, auction: Auction, window: tuple[bool, ...], prices: TariffPrices | None
-    ) -> EnvelopeTerms | None:
-        period = auction.delivery
-        return offer(
+    def _offers(
+        self,
+        place: _Place,
+        auction: Auction,
+        baseline: Baseline,
+        window: tuple[bool, ...],
+        prices: TariffPrices | None,
+        now: datetime,
+    ) -> tuple[AnyOfferTerms, ...]:
+        """What the site can do instead of the plan that was nominated: made again of what was expected then.
+
+        Where vehicles only charge, an envelope or blocks, as `asking` says; else what the connection as a whole can do.
+        """
+        period, product, config = auction.delivery, auction.product, self._config
+        cap, asking = product.price_cap_eur_per_mwh, config.asking
+        asked = self._asked(place, period, prices, baseline.nominated_at)
+        planned, tariff = Planner().plan(asked), tariff_on(period, prices)
+        if asked.feeds_back.any() or place.connection.retail is not None:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        if asking.kind == "blocks":
+            own = next(each for each in baseline.buses if each.bus == place.site.bus)
+            return ladder(
+                planned,
+                self._outlook(place, period, own, window, now),
+                config.value,
+                asking=asking,
+                market=Market(cap, product.penalty_eur_per_mwh),
+                tariff_eur_per_mwh=tariff,
+            )
+        if not place.connection.only_charges:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        envelope = offer(
             place.site,
-            self._plan(place, period, prices),
+            planned,
             period,
-            self._config.value,
+            config.value,
             window=window,
-            asking=self._config.asking,
-            price_cap=auction.product.price_cap_eur_per_mwh,
-            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+            asking=asking,
+            price_cap=cap,
+            spread_eur_per_mwh=float(np.ptp(tariff)),
+        )
+        return () if envelope is None else (envelope,)
+
+    def _outlook(
+        self, place: _Place, period: MarketPeriod, baseline: BusPower, window: tuple[bool, ...], now: datetime
+    ) -> Outlook:
+        """What drivers and everything else behind the meter may do, by what they did on past days."""
+        said, random = self._announced(place, period), np.random.default_rng(self._config.seed)
+        return Outlook(
+            place.site,
+            period,
+            self._record(place, now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            np.array(baseline.power_w, dtype=np.float64),
+            np.array(window),
+            other_cases_w(place.connection.premises, period, now=now, days=self._config.asking.history_days),
         )
 
-    def _nomination(self, period: MarketPeriod, tariff: Mapping[str, TariffPrices]) -> BaselineNomination:
-        plans = (
-            (place.site, self._plan(place, period, tariff.get(bus))) for bus, place in sorted(self._places.items())
-        )
-        return BaselineNomination(buses=tuple(nominated(site, planned) for site, planned in plans))
+    def _record(self, place: _Place, now: datetime) -> Record:
+        days, seed = self._config.asking.history_days, self._config.seed
+        stays = past(place.site, place.pattern, now, days=days, seed=seed)
+        return Record.of(stays, zone=place.pattern.timezone)
 
-    def _plan(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None) -> Plan:
-        sessions, tariff = self._sessions(place, period), tariff_on(period, prices)
-        return plan(place.site, sessions, period, self._config.value, tariff_eur_per_mwh=tariff)
+    def _nomination(
+        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
+    ) -> BaselineNomination:
+        """Of connection points: the plan, and what else is expected behind each meter."""
+        asked = (self._asked(place, period, tariff.get(bus), now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
+
+    def _asked(self, place: _Place, period: MarketPeriod, prices: TariffPrices | None, issued: datetime) -> Problem:
+        """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
+        sessions = self._sessions(place, period, issued)
+        return place.connection.with_tariff(prices).asked(sessions, period, issued=issued)
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -256,7 +300,11 @@ class EvAggregator:
             place = self._places.get(own.bus)
             if place is None or place.control.order is None or not place.control.order.awarded_w.any() or fold == 0:
                 continue
-            drawn_w = await place.station.mean_w(delivery.start, delivery.resolution / fold, delivery.count * fold)
+            fine = MarketPeriod(
+                start=delivery.start, resolution=delivery.resolution / fold, count=delivery.count * fold
+            )
+            drawn_w = await place.station.mean_w(fine.start, fine.resolution, fine.count)
+            drawn_w += place.connection.premises.metered_w(fine).sum(axis=1)
             change_w = drawn_w - np.repeat(np.array(own.power_w, dtype=np.float64), fold)
             measured = attributes_of(
                 np.repeat(place.control.order.awarded_w, fold).tolist(),
@@ -267,5 +315,7 @@ class EvAggregator:
         return tuple(found)
 
     async def _mean_w(self, bus: str, start: datetime, delivery: MarketPeriod) -> int:
-        energy_wh = await self._places[bus].station.metered_wh(start, start + delivery.resolution)
-        return round(energy_wh / delivery.hours)
+        """At the connection point."""
+        place, one = self._places[bus], MarketPeriod(start=start, resolution=delivery.resolution, count=1)
+        energy_wh = await place.station.metered_wh(one.start, one.end)
+        return round(energy_wh / delivery.hours + float(place.connection.premises.metered_w(one).sum()))

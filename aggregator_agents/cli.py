@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from aggregator_agents.agent import AggregatorConfig, EvAggregator
-from aggregator_agents.planning import plan
-from aggregator_agents.sessions import announced
+from aggregator_agents.charging.chargepoint.command import chargers
+from aggregator_agents.charging.serving.command import serve, station_password
+from aggregator_agents.preview import expected, tables
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
 from api_spec.organisation import Credentials
@@ -21,6 +21,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="An aggregato
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+
+app.command()(chargers)
+app.command()(serve)
+app.command()(station_password)
 
 
 @app.command()
@@ -42,18 +46,11 @@ def run(
 
 @app.command()
 def check(config: ConfigFile, day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date, UTC.")]) -> None:
-    """Print who is expected at every site on a day, and what charging them without a market draws."""
+    """Print every site with its wiring, who is expected on a day, and what all of it draws without a market."""
     agent = _read(config).agent
     period = MarketPeriod(start=day.replace(tzinfo=UTC), resolution=timedelta(minutes=15), count=96)
-    table = Table("site", "plugs", "sessions", "energy", "peak", "cannot be met", title=f"{day:%Y-%m-%d}, UTC")
-    for sites in agent.sites:
-        for site in sites.sites():
-            sessions = [each.within(period) for each in announced(site, sites.sessions, period, seed=agent.seed)]
-            planned = plan(site, sessions, period, agent.value)
-            energy, missing = sum(each.energy_wh for each in sessions), planned.shortfall_wh.sum()
-            numbers = f"{energy / 1e3:.1f} kWh", f"{planned.total_w.max() / 1e3:.1f} kW", f"{missing / 1e3:.1f} kWh"
-            table.add_row(site.bus, str(len(site.plugs)), str(len(sessions)), *numbers)
-    console.print(table)
+    for table in tables(tuple(expected(agent, period)), day.date()):
+        console.print(table)
 
 
 async def _run(

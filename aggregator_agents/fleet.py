@@ -201,9 +201,10 @@ class Session:
         Who arrived before has been charging since, as fast as the vehicle can.
         """
         inside = replace(self, arrives=max(self.arrives, period.start), departs=min(self.departs, period.end))
-        charged_wh = _hours(self.arrives, inside.arrives) * self.max_w
+        charged_wh = min(self.energy_wh, _hours(self.arrives, inside.arrives) * self.max_w)
         possible_wh = _hours(inside.arrives, inside.departs) * self.max_w
-        return replace(inside, energy_wh=max(0.0, min(self.energy_wh - charged_wh, possible_wh)))
+        stored_wh = self.stored_wh + charged_wh * self.vehicle.efficiency
+        return replace(inside, energy_wh=min(self.energy_wh - charged_wh, possible_wh), stored_wh=stored_wh)
 
 
 def _hours(start: datetime, end: datetime) -> float:

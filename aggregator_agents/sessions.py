@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Final, Literal
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydantic import Field
 
-from aggregator_agents.fleet import Session, Site, Vehicle
+from aggregator_agents.fleet import Session, Site
+from aggregator_agents.straying import Stay, workplace
+from aggregator_agents.vehicle_mix import VehicleMix
 from api_spec.period import MarketPeriod
 from api_spec.units import Fraction, Message, NonNegative, Positive
 
+_LONGEST: Final = timedelta(hours=18)
+"""Who overstays is gone by then, so that the plug is free for who comes the next day."""
+_DAY: Final = timedelta(days=1)
 Hour = Annotated[NonNegative, Field(lt=24)]
 
 
@@ -22,6 +27,9 @@ class Pattern(Message):
 
     arrives_h, departs_h : local hour of the day; departure at an hour before arrival is the next day's. presence :
     chance that a plug is used on a day. late_minutes : drivers arrive up to this much before or after what they said.
+    drivers : `punctual` ones leave when they said and take what they asked for; those at a `workplace` stray as real
+    ones did, see aggregator_agents.straying.
+    vehicles : in what they come; nobody asks for more than its battery takes.
     """
 
     arrives_h: Hour
@@ -32,6 +40,8 @@ class Pattern(Message):
     energy_std_kwh: NonNegative = 0.0
     presence: Fraction = 1.0
     late_minutes: NonNegative = 0.0
+    drivers: Literal["punctual", "workplace"] = "punctual"
+    vehicles: VehicleMix = VehicleMix()
     timezone: str = "Europe/Copenhagen"
 
 
@@ -42,8 +52,16 @@ def announced(site: Site, pattern: Pattern, period: MarketPeriod, *, seed: int) 
 
 
 def actual(announced: tuple[Session, ...], pattern: Pattern, *, seed: int) -> tuple[Session, ...]:
-    """What really happens: the vehicle comes a little earlier or later than its driver said."""
+    """What really happens: drivers come, leave and charge as the pattern's drivers do."""
     return tuple(_strayed(each, pattern, seed) for each in announced)
+
+
+def past(site: Site, pattern: Pattern, now: datetime, *, days: int, seed: int) -> tuple[Stay, ...]:
+    """The stays of the last `days` days that were over by `now`; in the order of ids."""
+    days_before = MarketPeriod(start=now - timedelta(days=days), resolution=_DAY, count=days)
+    said = announced(site, pattern, days_before, seed=seed)
+    both = (Stay(each, did) for each, did in zip(said, actual(said, pattern, seed=seed), strict=True))
+    return tuple(each for each in both if each.did.departs <= now)
 
 
 def _sessions(site: Site, pattern: Pattern, period: MarketPeriod, seed: int) -> Iterator[Session]:
@@ -64,21 +82,30 @@ def _session(
     arrives_h = _within_a_day(random.normal(pattern.arrives_h, pattern.arrives_std_h))
     departs_h = _within_a_day(random.normal(pattern.departs_h, pattern.departs_std_h))
     energy_kwh = random.normal(pattern.energy_kwh, pattern.energy_std_kwh)
+    wanted_wh = 1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh))
     overnight = timedelta(days=int(departs_h <= arrives_h))
+    arrived = pattern.vehicles.draw(random, max_a)
     return Session(
         id=f"{plug} {day.isoformat()}",
         plug=plug,
         arrives=_local(day, arrives_h, zone),
         departs=_local(day + overnight, departs_h, zone),
-        energy_wh=1000.0 * float(np.clip(energy_kwh, 0.2 * pattern.energy_kwh, 2 * pattern.energy_kwh)),
-        vehicle=Vehicle(max_a=max_a),
+        energy_wh=min(wanted_wh, arrived.room_wh),
+        vehicle=arrived.vehicle,
+        priority=arrived.priority,
+        stored_wh=arrived.stored_wh,
+        floor_wh=arrived.floor_wh,
     )
 
 
 def _strayed(session: Session, pattern: Pattern, seed: int) -> Session:
     random = _random(seed, f"{session.plug} in fact", session.arrives.date())
     arrives = session.arrives + timedelta(minutes=random.uniform(-1, 1) * pattern.late_minutes)
-    return replace(session, arrives=min(arrives, session.departs))
+    session = replace(session, arrives=min(arrives, session.departs))
+    if pattern.drivers == "punctual":
+        return session
+    happens = workplace().happens(session, random)
+    return replace(happens, departs=min(happens.departs, max(session.departs, session.arrives + _LONGEST)))
 
 
 def _within_a_day(hour: float) -> float:

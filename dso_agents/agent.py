@@ -8,16 +8,18 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.case import Injection
 from api_spec.client import MarketClient, or_none
-from api_spec.defects import refuse
+from api_spec.defects import refuse, unknown
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
+from api_spec.ids import BusId
 from api_spec.metering import Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.congestion import Margins, congestion
-from dso_agents.forecast import ProfileSource, Uncertainty, forecast, read_known_load
+from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.requests import Asking, requests
 from market.network import Grid
 from market.network.feeders import feeder
@@ -37,6 +39,7 @@ class DsoConfig(Message):
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
     feeder : instead of that, the name of a network that ships with flexmarket, with its load.
+    nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
     """
@@ -46,6 +49,7 @@ class DsoConfig(Message):
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
+    nominated: tuple[BusId, ...] = ()
     opens: AuctionPlan | None = None
     decides_before_gate: Duration = timedelta(hours=2)
 
@@ -57,6 +61,19 @@ class DsoConfig(Message):
 
     def expected(self) -> tuple[Network, ProfileSource]:
         """The network and what is expected on it; ForecastUnusable or UnknownFeeder where there is none."""
+        network, profiles = self._known()
+        for bus in self.nominated:
+            if bus not in network.bus_ids:
+                where = f'on network "{network.name}"'
+                raise ForecastUnusable(f"nominated: {unknown('bus', bus, network.bus_ids, where)}")
+        return network, profiles
+
+    def forecast(self, profiles: ProfileSource, period: MarketPeriod) -> tuple[Injection, ...]:
+        """What the DSO itself expects, at its quantile: everything but what aggregators nominate."""
+        own = tuple(each for each in profiles.injections(period) if each.bus not in self.nominated)
+        return forecast(own, self.uncertainty)
+
+    def _known(self) -> tuple[Network, ProfileSource]:
         if self.feeder is not None:
             shipped = feeder(self.feeder)
             return shipped.network, shipped
@@ -129,7 +146,7 @@ class DsoAgent:
         auctions.append(opened)
 
     async def _ask(self, auction: Auction) -> None:
-        load = forecast(self._profiles.injections(auction.delivery), self._config.uncertainty)
+        load = self._config.forecast(self._profiles, auction.delivery)
         await self._client.submit_forecast(auction.id, Forecast(injections=load))
         baselines = await self._client.bus_baselines(auction.id)
         standing = {_subject(each.request) for each in await self._client.requests(auction.id)}

@@ -15,7 +15,7 @@ from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
 from dso_agents.agent import DsoAgent, DsoConfig
 from dso_agents.congestion import Congestion, congestion
-from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource, forecast
+from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
 from market.errors import FlexmarketError, PowerFlowDiverged
 from market.network import Grid
 
@@ -49,7 +49,7 @@ def check(config: ConfigFile) -> None:
     try:
         network, profiles = agent.expected()
         period = _period(agent, profiles)
-        load = forecast(profiles.injections(period), agent.uncertainty)
+        load = agent.forecast(profiles, period)
         found = congestion(Grid.of(network), period, load=load, margins=agent.margins)
     except (ForecastUnusable, FlexmarketError) as failure:
         raise _stop(str(failure)) from failure

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Protocol
 
 from aggregator_agents.fleet import PhaseAmps
@@ -56,10 +57,11 @@ class ChargerHardware(Protocol):
         """Every plug now. Raises HardwareSilent."""
         ...
 
-    async def signal(self, plug: str, limit_a: int) -> None:
+    async def signal(self, plug: str, limit_a: int, *, holds_s: float = inf) -> None:
         """Signal a current per phase [A]: 0 pauses, 1 to 5 do not exist (IEC 61851-1), negative discharges.
 
-        Raises HardwareSilent.
+        holds_s : after this long without another signal the charger falls back by itself to its floor, all its plugs
+        together: whoever commands it may have died. OCPP: the profile's duration. Raises HardwareSilent.
         """
         ...
 

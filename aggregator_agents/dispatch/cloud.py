@@ -1,10 +1,187 @@
-"""The cloud aggregator's half: how many amps a site may use now, so that the period's energy comes out as planned."""
+"""The cloud aggregator's half: leases that divide a site's fuse between its chargers, as the plan wants it. Pure."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
-from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP
+from aggregator_agents.dispatch.grants import GrantBook
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Timing, WholeAmps
+from aggregator_agents.dispatch.other_load import OtherLoad
+from aggregator_agents.dispatch.sharing import Division, SitePlan, share_out
+from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, PhaseAmps, Site
 
 _ROUNDING_WH: Final = 1.0
+_METER_A: Final = 0.1
+"""A measurement that exceeds a whole amp by no more than this is that whole amp."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A request, and when it came."""
+
+    request: LeaseRequest
+    at_s: float
+
+
+class CloudAggregator:
+    """One site: who of its chargers may draw what. A pure state machine in seconds of the cloud's monotonic clock.
+
+    It hands out the fuse by what the plan wants, then by what plugs ask for, and never more than its book leaves:
+    on every phase sum_c max(floor, granted or measured within one hold time) <= fuse - margin - other load.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        started_s: float,
+        timing: Timing | None = None,
+        other_rise_a: int | None = None,
+    ) -> None:
+        """Just started: what an earlier life granted is unknown, so nothing is granted for one hold time.
+
+        other_rise_a : by how much the other load may rise on a phase within one hold time [A]; absent, to site.other_a
+        at any moment, and then its meter makes no room.
+        """
+        self._site, self._timing, self._started_s = site, timing or Timing(), started_s
+        self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)
+        chargers, hold_s = [each.id for each in site.chargers], self._timing.hold_s
+        self._drawn = GrantBook(chargers, floor_a=site.floor_a, hold_s=hold_s)
+        self._fed = GrantBook(chargers, floor_a=0, hold_s=hold_s)
+        self._plan = SitePlan()
+        self._plugs = {each.id: {plug.id for plug in each.plugs} for each in site.chargers}
+        self._heard: dict[str, Heard] = {}
+        self._answered: dict[str, Lease] = {}
+        self._division: Division | None = None
+        self._basis: tuple[WholeAmps, frozenset[str]] = ((0, 0, 0), frozenset())
+        self._at_s = started_s
+
+    @property
+    def heard(self) -> Mapping[str, Heard]:
+        """The last request of every charger, and when it came."""
+        return self._heard
+
+    def follow(self, plan: SitePlan) -> None:
+        """What is wanted from now on."""
+        self._plan = plan
+        self._division = None
+
+    def observe(self, other_a: PhaseAmps, now_s: float) -> None:
+        """The other load behind the fuse as its meter shows it, per phase; feeding in is negative."""
+        self._other.observe(other_a, now_s)
+
+    def receive(self, request: LeaseRequest, now_s: float) -> Lease | None:
+        """The answer to a charger's request; None where there is nothing to say.
+
+        That is: within one hold time from its own start on, to what was overtaken by a later request, and to chargers
+        that are not of this site. A repeated request gets the same answer again.
+        """
+        if now_s < self._at_s:
+            # A clock that goes backwards has lost count of what is outstanding, as a restart has.
+            self._started_s = now_s
+        self._at_s = now_s
+        charger, before = request.charger, self._heard.get(request.charger)
+        if charger not in self._plugs or any(each.plug not in self._plugs[charger] for each in request.plugs):
+            return None
+        if before is not None and before.request.boot_id == request.boot_id and request.nonce <= before.request.nonce:
+            answered = self._answered.get(charger)
+            same = answered is not None and (answered.boot_id, answered.nonce) == (request.boot_id, request.nonce)
+            return answered if same else None
+        self._hear(request, now_s)
+        drawn_a, fed_a = measured_a(request)
+        self._drawn.write(charger, _whole(drawn_a), now_s)
+        self._fed.write(charger, _whole(fed_a), now_s)
+        if now_s < self._started_s + self._timing.hold_s:
+            return None
+        lease = self._lease(request, now_s)
+        self._answered[charger] = lease
+        return lease
+
+    def room_a(self, now_s: float) -> WholeAmps:
+        """What all chargers together may draw on each phase, as far as the other load is known."""
+        left_a = self._site.fuse_a - self._site.margin_a
+        first, second, third = (max(0, left_a - each) for each in self._other.reserved_a(now_s))
+        return first, second, third
+
+    def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
+        charger, division = request.charger, self._divided(now_s)
+        free_a = self._drawn.free_a(charger, self.room_a(now_s), now_s)
+        limit_a = _least(division.limit_a[charger], free_a)
+        room = self._site.fuse_a - self._site.margin_a
+        discharge_a = _least(division.discharge_a[charger], self._fed.free_a(charger, (room, room, room), now_s))
+        self._drawn.write(charger, limit_a, now_s)
+        self._fed.write(charger, discharge_a, now_s)
+        return Lease(
+            charger=charger,
+            boot_id=request.boot_id,
+            nonce=request.nonce,
+            limit_a=limit_a,
+            discharge_a=discharge_a,
+            ttl_s=self._timing.ttl_s,
+            plugs=tuple(division.shares[each.plug] for each in request.plugs if each.plug in division.shares),
+        )
+
+    def _hear(self, request: LeaseRequest, now_s: float) -> None:
+        """Keep what it says, the longest silent first."""
+        before = self._heard.pop(request.charger, None)
+        self._heard[request.charger] = Heard(request, now_s)
+        if before is None or list(map(_matters, before.request.plugs)) != list(map(_matters, request.plugs)):
+            self._division = None
+
+    def _divided(self, now_s: float) -> Division:
+        """The present division of the fuse, made anew when something that it depends on has changed."""
+        basis = (self.room_a(now_s), self._silent(now_s))
+        if self._division is None or self._basis != basis:
+            room_a, silent = self._basis = basis
+            plugs = [each for heard in self._heard.values() for each in heard.request.plugs]
+            there = [each for each in plugs if self._site.charger_of(each.plug).id not in silent]
+            self._division = share_out(self._site, self._plan, there, silent, room_a)
+        return self._division
+
+    def _silent(self, now_s: float) -> frozenset[str]:
+        """Chargers that were not heard of within one hold time."""
+        since_s = now_s - self._timing.hold_s
+        gone = []
+        for charger, each in self._heard.items():
+            if each.at_s > since_s:
+                break
+            gone.append(charger)
+        return frozenset(self._plugs).difference(self._heard).union(gone)
+
+
+def measured_a(request: LeaseRequest) -> tuple[PhaseAmps, PhaseAmps]:
+    """What the plugs of a charger draw, and what they feed back, per phase; the one is not taken off the other."""
+    drawn, fed = [0.0] * 3, [0.0] * 3
+    for plug in request.plugs:
+        for phase, amps in enumerate(plug.measured_a):
+            drawn[phase] += max(0.0, amps)
+            fed[phase] += max(0.0, -amps)
+    return (drawn[0], drawn[1], drawn[2]), (fed[0], fed[1], fed[2])
+
+
+def _matters(plug: PlugDemand) -> tuple[object, ...]:
+    """What the division of the fuse depends on."""
+    return (
+        plug.session,
+        plug.wants,
+        plug.min_a,
+        plug.max_a,
+        plug.discharge_a,
+        plug.phases,
+        plug.signal_a > 0,
+        plug.urgency,
+        plug.tripped,
+    )
+
+
+def _whole(amps: PhaseAmps) -> WholeAmps:
+    first, second, third = (ceil(each - _METER_A) for each in amps)
+    return max(0, first), max(0, second), max(0, third)
+
+
+def _least(one: WholeAmps, other: WholeAmps) -> WholeAmps:
+    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
 
 
 def site_amps(*, energy_wh: float, wanted_wh: float, hours_left: float, usable_a: int, charging: bool) -> int:

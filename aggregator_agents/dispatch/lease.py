@@ -4,6 +4,7 @@ The charger asks, the cloud grants. A virtual aggregator counts a lease from the
 monotonic clock; the cloud counts what it granted as outstanding for longer than that. Nobody's wall clock matters.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -16,6 +17,32 @@ TTL_S: Final = 30.0
 """How long a lease holds, from its request on."""
 ASK_EVERY_S: Final = 5.0
 """How often a virtual aggregator asks."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When things happen, and what the fuse has to wait for [s].
+
+    act_every_s : how often a charger reads its plugs and signals. ask_every_s, ttl_s : of leases. drift : by how much a
+    clock may run fast or slow, a share. lag_s : within which a vehicle follows its pilot (IEC 61851-1). guard_s : for
+    everything else: a charger that acts late, a ramp.
+    """
+
+    act_every_s: float = 1.0
+    ask_every_s: float = ASK_EVERY_S
+    ttl_s: float = TTL_S
+    drift: float = 0.01
+    lag_s: float = 5.0
+    guard_s: float = 3.0
+
+    @property
+    def hold_s(self) -> float:
+        """How long the cloud counts what it granted, from the receipt of the request on.
+
+        The charger counts `ttl_s` from its request, which was earlier; its clock may be slow and the cloud's fast.
+        """
+        return self.ttl_s * (1 + 2 * self.drift) + self.lag_s + self.guard_s
+
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 Phase = Literal[0, 1, 2]
@@ -30,7 +57,8 @@ class PlugDemand(Message):
     offered. min_a, max_a, discharge_a : of the vehicle at this plug, as far as known. phases : of the site that it
     draws on; None until they are learned, which counts on all three. signal_a : signalled now; negative discharges.
     measured_a : drawn now. session_wh : delivered to this session; register_wh : the plug's meter, which only grows.
-    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. urgency : that the
+    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. stored_wh : in its
+    battery now, of a vehicle that tells. urgency : that the
     driver set at the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
     """
 
@@ -47,6 +75,7 @@ class PlugDemand(Message):
     register_wh: NonNegative = 0.0
     energy_left_wh: NonNegative | None = None
     departs: Instant | None = None
+    stored_wh: NonNegative | None = None
     urgency: NonNegative = 1.0
     tripped: bool = False
 

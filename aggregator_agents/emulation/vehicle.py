@@ -9,6 +9,7 @@ from aggregator_agents.fleet import MIN_A, Vehicle
 from api_spec.units import Message, NonNegative, Positive, Real
 
 _FULL_WH: Final = 1e-6
+_STEADY_A: Final = 1e-9
 
 
 class Behaviour(Message):
@@ -79,10 +80,12 @@ class EmulatedVehicle:
 
     def advance(self, now_s: float) -> None:
         """Let time pass until `now_s`."""
-        while self.at_s < now_s:
+        while True:
             if self._signals and self._signals[0][0] <= self.at_s:
                 self._obeyed_a = self._signals.pop(0)[1]
                 continue
+            if self.at_s >= now_s:
+                return
             until_s = min(now_s, self._signals[0][0]) if self._signals else now_s
             self._run(until_s)
 
@@ -94,6 +97,31 @@ class EmulatedVehicle:
     def next_change_s(self) -> float:
         """When it begins to follow another signal; infinite when nothing is pending."""
         return self._signals[0][0] if self._signals else float("inf")
+
+    @property
+    def sloped(self) -> bool:
+        """Whether its current is changing."""
+        return abs(self.target_a(self._obeyed_a) - self.current_a) > _STEADY_A
+
+    @property
+    def settled_a(self) -> float:
+        """What it draws once it has followed every signal [A]."""
+        return self.target_a(self._signals[-1][1] if self._signals else self._obeyed_a)
+
+    def next_corner_s(self) -> float:
+        """Until when its current is the straight line that it is on now; infinite for ever."""
+        goal_a, rate_w = self.target_a(self._obeyed_a), self.behaviour.ramp_down_w_per_s
+        power_w = self.current_a * self.vehicle.watts_per_amp
+        if self.sloped:
+            rate_w = self.behaviour.ramp_up_w_per_s if goal_a > self.current_a else rate_w
+            ends_s = self.at_s + abs(goal_a * self.vehicle.watts_per_amp - power_w) / rate_w
+        elif power_w > 0:
+            ends_s = self.at_s + self.wanted_wh / power_w * 3600
+        elif power_w < 0:
+            ends_s = self.at_s + self.stored_wh * self.vehicle.efficiency / -power_w * 3600
+        else:
+            ends_s = float("inf")
+        return min(ends_s, self.next_change_s())
 
     def _run(self, until_s: float) -> None:
         """At one obeyed signal; stops short where the ramp ends or the battery is full or empty."""

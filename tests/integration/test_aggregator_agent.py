@@ -16,7 +16,7 @@ from aggregator_agents.agent import EvAggregator
 from aggregator_agents.cli import app
 from api_spec.auction import AuctionTerms
 from api_spec.client import MarketClient
-from api_spec.flexibility import AnyRequestTerms
+from api_spec.flexibility import AnyRequestTerms, BlockOffer
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
@@ -126,6 +126,35 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
         assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
 
 
+async def test_a_ladder_of_blocks_is_cleared_to_one_rung_and_delivered(place: Place) -> None:
+    """Drivers who stray as those at a workplace do: 8 kWh asked for, what they take is expected to be 5."""
+    config = {**FLEET, "asking": {"kind": "blocks", "steps": 3}}
+    config["sites"] = [{**FLEET["sites"][0], "sessions": {**FLEET["sites"][0]["sessions"], "drivers": "workplace"}}]
+    agent = EvAggregator.build(place.fleet, config)
+    await agent.cycle(NOON)
+    await place.ask()
+    for minutes in (10, 5):
+        place.market.clock.advance_to(GATE - timedelta(minutes=minutes))
+        await agent.cycle(place.market.clock.now())
+    rungs = [each.offer for each in await place.fleet.offers(place.auction)]
+    assert len(rungs) > 1 and len({each.id for each in rungs}) == len(rungs)
+    assert all(isinstance(each, BlockOffer) and each.exclusive_group is not None for each in rungs)
+    place.market.clock.advance_to(GATE)
+    assert (await place.operator.clear(place.auction)).state == "published"
+    (award,) = await place.fleet.awards(place.auction)
+    assert min(award.power_w) <= -6 * 690, "at least one vehicle's pause"
+
+    for minute in range(16 * 15 + 1):
+        now = DELIVERY.start + timedelta(minutes=minute)
+        place.market.clock.advance_to(now)
+        if minute % 15 == 0:
+            await agent.cycle(now)
+        await agent.control(now)
+    await place.operator.settle(place.auction)
+    (quality,) = await place.fleet.quality(place.auction)
+    assert quality.accuracy >= 0.9
+
+
 async def test_a_tariff_that_it_is_told_to_count_moves_its_plan(place: Place) -> None:
     """Energy costs 300 EUR/MWh until 18 o'clock and 100 from then on: who waits loses less, so all charge from then."""
     band = {"windows": [{"start": "00:00", "end": "18:00"}], "price_eur_per_mwh": 300}
@@ -175,6 +204,43 @@ def test_check_prints_who_is_expected(tmp_path: Path) -> None:
 
     assert said.exit_code == 0
     assert all(word in said.stdout for word in ("far", "24.0 kWh", "33.1 kW", "0.0 kWh"))
+
+
+MIXED = """
+[agent]
+network = "risoe"
+
+[[agent.sites]]
+file = "risoe"
+sessions = { arrives_h = 8, departs_h = 16, energy_kwh = 10, vehicles = { kinds = [
+    { share = 1, phases = 1 }, { share = 1, phases = 3, battery_kwh = 60, discharge_a = 16 },
+] } }
+
+[[agent.sites]]
+buses = ["oest-14"]
+fuse_a = 25
+other_a = 9
+prices = { buy_eur_per_mwh = 300, sell_eur_per_mwh = 80 }
+sessions = { arrives_h = 16, departs_h = 7, energy_kwh = 10 }
+
+[agent.sites.premises]
+pv = [{ peak_kw = 8 }]
+loads = [{ profile = "household", annual_kwh = 4500, noise = 0.3, phases = [0.5, 0.3, 0.2] }]
+"""
+
+
+def test_check_prints_wiring_vehicles_and_what_else_is_behind_the_meter(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.toml"
+    file.write_text(MIXED)
+    said = CliRunner().invoke(app, ["check", "--config", str(file), "--day", "2026-06-15"])
+
+    assert said.exit_code == 0
+    assert "3 RST, 3 STR, 2 TRS" in said.stdout
+    assert "PV 8 kW, household 4500 kWh a year" in said.stdout
+    lot = next(line for line in said.stdout.splitlines() if "lot" in line and ", 0, " in line)
+    _, sessions, one, _, three, feeding, *_ = lot.replace(",", "").split()
+    assert int(sessions) == int(one) + int(three) == 16
+    assert three == feeding
 
 
 def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path) -> None:

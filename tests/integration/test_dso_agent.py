@@ -80,11 +80,23 @@ def test_check_prints_where_and_when_the_forecast_is_too_much(tmp_path: Path) ->
     assert all(word in said.stdout for word in ("cable", "2026-01-15 07:00 UTC", "130.0 A", "95.0 A"))
 
 
+def test_what_aggregators_nominate_is_not_forecast_again(tmp_path: Path) -> None:
+    """All of the 130 A are at bus far: an aggregator that nominates it speaks for them."""
+    file, load = tmp_path / "dso.toml", known_load(tmp_path, 10, 20, 130, 96)
+    file.write_text(f'[agent]\nknown_load = "{load}"\nnominated = ["far"]\n')
+
+    said = CliRunner().invoke(app, ["check", "--config", str(file)])
+
+    assert said.exit_code == 0
+    assert "130.0 A" not in said.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("[agent]\n", "/agent: needs either known_load or feeder"),
         ('[agent]\nfeeder = "ris"\n', 'no feeder "ris"; shipped are'),
+        ('[agent]\nfeeder = "risoe"\nnominated = ["lott"]\n', 'no bus "lott" on network "risoe" (did you mean "lot"?)'),
         ('[agent]\nknown_load = "a.json"\nmargin = 1\n', "/agent/margin: Extra inputs are not permitted"),
         ("[agent\n", "Expected"),
         ('[agent]\nknown_load = "nowhere.json"\n', "nowhere.json: cannot be read"),

@@ -1,40 +1,27 @@
-"""From plans to what is put on the market: the nominated baseline, and offers of what it could be instead. Pure."""
+"""One envelope around what a site could do instead of its plan. Pure.
+
+Bounds on power and running energy say exactly what one vehicle can do. Of a fleet they promise more: energy that one
+vehicle gave up cannot come back through another, so what clearing makes of them may earn a penalty. They leave clearing
+all freedom of time and keep to the fuse; blocks (aggregator_agents.offering.ladder) promise only what can be kept.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
-from pydantic import Field
 
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site
+from aggregator_agents.offering.asking import Asking
 from aggregator_agents.planning import Plan, Valuation, waited_h
 from api_spec.flexibility import EnvelopeTerms
-from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
-from api_spec.units import EurPerMwh, Fraction, Message
 
 DEPTHS: Final = (0.25, 0.5, 0.75, 1.0)
 _LEAST_MWH: Final = 1e-4
 """What can move must be worth an offer."""
 _PER_MWH: Final = 1e-6
-
-
-class Asking(Message):
-    """How the aggregator asks.
-
-    share : part of the flexibility that is offered; the rest covers drivers who stray from what they said. floor_eur_
-    per_mwh : the least that is asked, for wear and effort.
-    """
-
-    share: Annotated[Fraction, Field(gt=0)] = 0.9
-    floor_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] = Decimal(5)
-
-
-def nominated(site: Site, planned: Plan) -> BusPower:
-    """The plan as a baseline, in whole watts."""
-    return BusPower(bus=site.bus, power_w=tuple(int(each) for each in np.rint(planned.total_w)))
 
 
 def offer(

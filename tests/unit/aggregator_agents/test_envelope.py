@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator_agents.bidding import Asking, nominated, offer
 from aggregator_agents.fleet import Session, Site
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.envelope import offer
 from aggregator_agents.planning import Valuation, plan
 from api_spec.flexibility import EnvelopeTerms
 from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
@@ -109,7 +110,7 @@ def test_no_acceptance_exceeds_the_fuse_draws_below_zero_or_leaves_energy_owing(
     made = offer(place, usual, period, value, window=tuple(window), asking=ASKING, price_cap=Decimal(900))
     if made is None:
         return
-    base = np.array(nominated(place, usual).power_w)
+    base = np.rint(usual.total_w)
     assert (base + made.power_w_max <= place.usable_w + 1).all()
     assert (base + made.power_w_min >= -1).all()
     assert made.energy_wh_min[-1] >= -1, "at the end everybody has what was planned"

@@ -1,0 +1,58 @@
+"""`flex-aggregator chargers`: emulated charge points of a TOML file, all in one process or one of them alone."""
+
+import asyncio
+import sys
+import tomllib
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from aggregator_agents.charging.chargepoint.running import Record, journal, run_all
+from aggregator_agents.charging.chargepoint.settings import ChargePointsFile
+from api_spec.defects import defects_of
+
+
+def chargers(
+    config: Annotated[Path, typer.Option("--config", help="The TOML file of the charge points.")],
+    only: Annotated[str | None, typer.Option(help="Run this one alone.")] = None,
+    write: Annotated[str | None, typer.Option("--journal", help="Append what they draw, JSON lines; - prints.")] = None,
+) -> None:
+    """Run emulated charge points with their vehicles against a central system, until interrupted."""
+    settings = _read(config)
+    if only is not None:
+        chosen = tuple(each for each in settings.charge_points if each.id == only)
+        if not chosen:
+            raise _stop(f'{config}: no charge point "{only}"')
+        settings = settings.model_copy(update={"charge_points": chosen})
+    with ExitStack() as files, suppress(KeyboardInterrupt):
+        asyncio.run(run_all(settings, _journal(write, files)))
+
+
+def _journal(write: str | None, files: ExitStack) -> Record | None:
+    if write is None:
+        return None
+    if write == "-":
+        return journal(sys.stdout)
+    return journal(files.enter_context(Path(write).open("a", encoding="utf-8")))
+
+
+def _read(path: Path) -> ChargePointsFile:
+    document: dict[str, Any] = {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return ChargePointsFile.model_validate(document)
+    except (OSError, UnicodeDecodeError) as failure:
+        raise _stop(f"{path}: cannot be read ({failure})") from failure
+    except tomllib.TOMLDecodeError as failure:
+        raise _stop(f"{path}: {failure}") from failure
+    except ValidationError as failure:
+        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
+        raise _stop("\n".join(lines)) from failure
+
+
+def _stop(sentence: str) -> typer.Exit:
+    typer.echo(sentence, err=True)
+    return typer.Exit(2)

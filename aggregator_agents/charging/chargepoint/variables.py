@@ -1,0 +1,119 @@
+"""What a central system can read and set: keys of OCPP 1.6, components and variables of OCPP 2."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+MOST_STEPS: Final = 100
+MOST_PROFILES: Final = 40
+MOST_LEVEL: Final = 99
+MEASURANDS: Final = (
+    "Current.Import",
+    "Current.Export",
+    "Current.Offered",
+    "Power.Active.Import",
+    "Power.Active.Export",
+    "Energy.Active.Import.Register",
+    "Energy.Active.Export.Register",
+    "SoC",
+)
+
+
+class Names(NamedTuple):
+    """Of one variable: its key in OCPP 1.6, and where it is in OCPP 2; empty where it does not exist."""
+
+    key: str
+    component: str = ""
+    variable: str = ""
+
+
+@dataclass
+class _Variable:
+    value: str
+    writable: bool = False
+    least: int | None = None
+
+
+class Variables:
+    """Of one charge point."""
+
+    def __init__(self, *, version: str, plugs: int, rotation: str) -> None:
+        """As they are out of the box. version : decides how some are spelled."""
+        measurands = ",".join(MEASURANDS)
+        each = ",".join(f"{number}.{rotation}" for number in range(1, plugs + 1))
+        old = version == "1.6"
+        self._all = {
+            Names("HeartbeatInterval", "OCPPCommCtrlr", "HeartbeatInterval"): _Variable("300", True, 1),
+            Names("MeterValueSampleInterval", "SampledDataCtrlr", "TxUpdatedInterval"): _Variable("60", True, 0),
+            Names("MeterValuesSampledData", "SampledDataCtrlr", "TxUpdatedMeasurands"): _Variable(measurands, True),
+            Names("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval"): _Variable("20", True, 0),
+            Names("ConnectorPhaseRotation", "ChargingStation", "PhaseRotation"): _Variable(each if old else rotation),
+            Names("ChargeProfileMaxStackLevel", "SmartChargingCtrlr", "ProfileStackLevel"): _Variable(str(MOST_LEVEL)),
+            Names("ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr", "RateUnit"): _Variable(
+                "Current,Power" if old else "A,W"
+            ),
+            Names("ChargingScheduleMaxPeriods", "SmartChargingCtrlr", "PeriodsPerSchedule"): _Variable(str(MOST_STEPS)),
+            Names("MaxChargingProfilesInstalled", "SmartChargingCtrlr", "Entries"): _Variable(str(MOST_PROFILES)),
+            Names("", "SmartChargingCtrlr", "Enabled"): _Variable("true"),
+            Names("", "SmartChargingCtrlr", "SupportsDynamicProfiles"): _Variable(str(version == "2.1").lower()),
+            Names("NumberOfConnectors"): _Variable(str(plugs)),
+            Names("AuthorizeRemoteTxRequests", "AuthCtrlr", "AuthorizeRemoteStart"): _Variable("false"),
+            Names("SupportedFeatureProfiles"): _Variable("Core,SmartCharging,RemoteTrigger"),
+        }
+
+    def __iter__(self) -> Iterator[tuple[Names, str, bool]]:
+        """Names, value, and whether it can be set."""
+        return ((names, each.value, each.writable) for names, each in self._all.items())
+
+    @property
+    def heartbeat_s(self) -> int:
+        """Between two heartbeats."""
+        return int(self._named("HeartbeatInterval").value)
+
+    @property
+    def sample_s(self) -> int:
+        """Between two samples of a transaction; 0 for none."""
+        return int(self._named("MeterValueSampleInterval").value)
+
+    @property
+    def ping_s(self) -> int:
+        """Between two pings of the websocket; 0 for none."""
+        return int(self._named("WebSocketPingInterval").value)
+
+    @property
+    def measurands(self) -> frozenset[str]:
+        """What a sample says."""
+        return frozenset(self._named("MeterValuesSampledData").value.split(","))
+
+    def named(self, *, key: str = "", component: str = "", variable: str = "") -> Names | None:
+        """The names of one, by its key or by where it is; None where there is no such one."""
+        found = (
+            each
+            for each in self._all
+            if (key and each.key == key) or (component and (each.component, each.variable) == (component, variable))
+        )
+        return next(found, None)
+
+    def knows(self, component: str) -> bool:
+        """Whether there is such a component."""
+        return any(each.component == component for each in self._all)
+
+    def value(self, names: Names) -> str:
+        """As it is now."""
+        return self._all[names].value
+
+    def set(self, names: Names, value: str) -> bool:
+        """Change one; False where it cannot be changed, or not to that."""
+        own = self._all[names]
+        if not own.writable:
+            return False
+        if own.least is not None:
+            fits = value.isascii() and value.isdecimal() and len(value) <= 9 and int(value) >= own.least
+        else:
+            fits = set(value.split(",")) <= set(MEASURANDS)
+        if fits:
+            own.value = value
+        return fits
+
+    def _named(self, key: str) -> _Variable:
+        return next(each for names, each in self._all.items() if names.key == key)

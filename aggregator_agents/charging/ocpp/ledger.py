@@ -1,0 +1,278 @@
+"""What is known of a station's plugs, from what it told and what was asked of it. Pure: seconds are arguments."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from aggregator_agents.charging.hardware import PlugReading, VehicleFacts
+from aggregator_agents.charging.ocpp.events import (
+    Began,
+    Booted,
+    Changed,
+    Event,
+    Measured,
+    Needs,
+    Over,
+    Sample,
+    amps_of_power,
+)
+from aggregator_agents.fleet import MIN_A, PhaseAmps
+
+OBEYED_WITHIN_S: Final = 7.0
+"""After a new signal a vehicle draws no more than that (charging.md, I7)."""
+OFFER_EVERY_S: Final = 1800.0
+OFFER_FOR_S: Final = 120.0
+_STAMPS: Final = 32
+
+NOTHING: Final = Sample()
+
+Reply = Literal["accepted", "refused", "silent"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was asked of a plug, what its station answered, and what is measured: they need not agree.
+
+    asked_a, offered_a : per phase, offered as the station tells it. measured_a : on the phase that has most. ignored :
+    more is drawn than was accepted, for longer than a vehicle may take.
+    """
+
+    plug: str
+    asked_a: int | None
+    reply: Reply | None
+    offered_a: float | None
+    measured_a: float
+    ignored: bool
+
+
+@dataclass
+class Clock:
+    """How a station's clock runs beside ours, seen from the stamps of what it sends.
+
+    What comes late looks like a clock that is behind: the least delay of the last messages is the clock's own.
+    """
+
+    _delays_s: deque[float] = field(default_factory=lambda: deque(maxlen=_STAMPS))
+
+    @property
+    def behind_s(self) -> float:
+        """Our clock less the station's; negative when the station's is ahead."""
+        return min(self._delays_s, default=0.0)
+
+    def late_s(self, stamped: datetime, received: datetime) -> float:
+        """How much longer than others a message was on its way."""
+        delay_s = (received - stamped).total_seconds()
+        self._delays_s.append(delay_s)
+        return delay_s - self.behind_s
+
+    def forget(self) -> None:
+        """The station has set its clock."""
+        self._delays_s.clear()
+
+
+@dataclass
+class PlugRecord:
+    """One plug. Amps per phase at the terminals, charging positive; seconds of our monotonic clock.
+
+    believed_a : the most that the station may be signalling, until_s : when it falls back to its default by itself.
+    repeated_a : what is said again when profiles are renewed. declined_s : since when the vehicle takes nothing of what
+    it may. cut : ordered off until it is unplugged; cuts : how often that was asked.
+    """
+
+    id: str
+    fallback_a: int
+    transaction: str | None = None
+    sample: Sample = NOTHING
+    sampled_s: float = 0.0
+    register_wh: float = 0.0
+    session_wh: float = 0.0
+    declined_s: float | None = None
+    cut: bool = False
+    facts: VehicleFacts | None = None
+    asked_a: int | None = None
+    asked_s: float = 0.0
+    reply: Reply | None = None
+    believed_a: int = 0
+    repeated_a: int = 0
+    until_s: float = 0.0
+    cuts: int = 0
+    _raw_wh: float | None = None
+
+    @property
+    def open(self) -> bool:
+        """Cut off, and what the station told since agrees with it."""
+        return self.cut and self.transaction is None
+
+    def wants(self, now_s: float) -> bool:
+        """Whether the vehicle takes current when it is offered.
+
+        One that declined is offered some again from time to time: it may have a timer of its own, and at 0 A it cannot
+        show that it wants.
+        """
+        if self.transaction is None or self.cut:
+            return False
+        return self.declined_s is None or (now_s - self.declined_s) % OFFER_EVERY_S >= OFFER_EVERY_S - OFFER_FOR_S
+
+    def signal_a(self, now_s: float) -> int:
+        """Signalled now, as far as can be known."""
+        if self.transaction is None:
+            return 0
+        return self.believed_a if now_s < self.until_s else self.fallback_a
+
+    def current_a(self, now_s: float) -> PhaseAmps:
+        """Drawn, as last measured."""
+        sample = self.sample
+        if sample.current_a is not None:
+            return sample.current_a
+        if sample.power_w is not None:
+            return amps_of_power(sample.power_w, self.signal_a(now_s))
+        return 0.0, 0.0, 0.0
+
+    def ask(self, limit_a: int, reply: Reply, now_s: float, until_s: float) -> None:
+        """A signal was asked for. Without an answer either may hold: the greater is believed, the lesser repeated."""
+        before_a = self.signal_a(now_s)
+        self.asked_a, self.reply, self.asked_s = limit_a, reply, now_s
+        if reply == "accepted":
+            self.believed_a, self.repeated_a, self.until_s = limit_a, limit_a, until_s
+        elif reply == "silent":
+            self.believed_a, self.repeated_a = max(before_a, limit_a), min(before_a, limit_a, key=abs)
+            self.until_s = max(self.until_s, until_s)
+
+    def is_told(self, limit_a: int, until_s: float) -> bool:
+        """Whether the station has accepted this signal for as long."""
+        return self.reply == "accepted" and self.asked_a == limit_a and abs(self.until_s - until_s) < 1
+
+    def observation(self, now_s: float) -> Observation:
+        """What was asked beside what is measured."""
+        measured_a = max(self.current_a(now_s), key=abs)
+        asked_a = self.asked_a
+        # A sample counts once the vehicle has had its time since the request.
+        due = self.reply == "accepted" and self.sampled_s >= self.asked_s + OBEYED_WITHIN_S
+        above = asked_a is not None and measured_a > max(0, asked_a) * 1.1 + 0.5
+        held = now_s < self.until_s
+        return Observation(self.id, asked_a, self.reply, self.sample.offered_a, measured_a, due and above and held)
+
+    def reading(self, now_s: float) -> PlugReading:
+        """See ChargerHardware.read."""
+        return PlugReading(
+            plug=self.id,
+            session=self.transaction,
+            wants=self.wants(now_s),
+            signal_a=self.signal_a(now_s),
+            current_a=self.current_a(now_s),
+            session_wh=self.session_wh,
+            register_wh=self.register_wh,
+            open=self.open,
+            vehicle=self._told(),
+        )
+
+    def begin(self, transaction: str, now_s: float) -> None:
+        """Another transaction than before."""
+        self.transaction, self.session_wh, self.declined_s = transaction, 0.0, None
+        self.asked_a, self.reply, self.until_s = None, None, 0.0
+        self.believed_a, self.repeated_a = 0, 0
+        self.sampled_s, self.sample = now_s, replace(self.sample, charge=None, offered_a=None)
+
+    def end(self) -> None:
+        """No vehicle takes anything."""
+        self.transaction, self.sample = None, NOTHING
+        self.asked_a, self.reply, self.until_s = None, None, 0.0
+        self.believed_a, self.repeated_a = 0, 0
+
+    def meter(self, register_wh: float, *, counts: bool = True) -> None:
+        """The meter's register; one that was replaced or reset starts anew, and ours only grows."""
+        if counts and self._raw_wh is not None and register_wh > self._raw_wh:
+            self.register_wh += register_wh - self._raw_wh
+            self.session_wh += register_wh - self._raw_wh
+        self._raw_wh = register_wh
+
+    def _told(self) -> VehicleFacts | None:
+        """With the charge that the station reads now, where the vehicle said how large its battery is."""
+        facts, charge = self.facts, self.sample.charge
+        if facts is None or charge is None or facts.battery_wh is None:
+            return facts
+        return replace(facts, stored_wh=charge * facts.battery_wh)
+
+
+class Ledger:
+    """The plugs of one station; number n is its connector or EVSE n."""
+
+    def __init__(self, plugs: tuple[str, ...], floor_a: int) -> None:
+        """Before anything is known. floor_a : that the station falls back to, per phase."""
+        fallback_a = floor_a if len(plugs) == 1 else min(floor_a, MIN_A)
+        self.plugs = {number: PlugRecord(id, fallback_a) for number, id in enumerate(plugs, 1)}
+        self.clock = Clock()
+
+    def note(self, event: Event, *, now_s: float, now: datetime) -> None:
+        """Learn from what the station told."""
+        if isinstance(event, Booted):
+            self.clock.forget()
+            return
+        if isinstance(event, Over):
+            self._over(event)
+            return
+        plug = self._plug(event)
+        if plug is None:
+            return
+        if isinstance(event, Began):
+            self._began(plug, event, now_s)
+        elif isinstance(event, Measured):
+            self._measured(plug, event, now_s, now)
+        elif isinstance(event, Changed):
+            if event.at is not None:
+                self.clock.late_s(event.at, now)
+            self._changed(plug, event, now_s)
+        else:
+            plug.facts = event.facts
+
+    def plug_of(self, transaction: str) -> PlugRecord | None:
+        """The plug that a transaction is at."""
+        return next((each for each in self.plugs.values() if each.transaction == transaction), None)
+
+    def _plug(self, event: Began | Measured | Changed | Needs) -> PlugRecord | None:
+        if event.plug is not None:
+            return self.plugs.get(event.plug)
+        transaction = None if isinstance(event, Needs) else event.transaction
+        return None if transaction is None else self.plug_of(transaction)
+
+    def _began(self, plug: PlugRecord, event: Began, now_s: float) -> None:
+        if plug.transaction != event.transaction:
+            plug.begin(event.transaction, now_s)
+            if event.register_wh is not None:
+                plug.meter(event.register_wh, counts=False)
+
+    def _over(self, event: Over) -> None:
+        plug = self.plug_of(event.transaction)
+        if plug is None:
+            return
+        if event.register_wh is not None:
+            plug.meter(event.register_wh)
+        plug.end()
+
+    def _measured(self, plug: PlugRecord, event: Measured, now_s: float, now: datetime) -> None:
+        late_s = self.clock.late_s(event.at, now)
+        sample = event.sample
+        if sample.register_wh is not None:
+            plug.meter(sample.register_wh)
+        taken_s = now_s - late_s
+        if taken_s < plug.sampled_s or (event.transaction is not None and event.transaction != plug.transaction):
+            return
+        if sample.current_a is not None or sample.power_w is not None:
+            plug.sampled_s = taken_s
+            plug.sample = replace(
+                sample,
+                charge=plug.sample.charge if sample.charge is None else sample.charge,
+                offered_a=plug.sample.offered_a if sample.offered_a is None else sample.offered_a,
+            )
+
+    def _changed(self, plug: PlugRecord, event: Changed, now_s: float) -> None:
+        if event.state == "declined":
+            # Where nothing is offered no vehicle can decline it, whatever the station calls that.
+            if plug.signal_a(now_s) >= MIN_A and plug.asked_a is not None:
+                plug.declined_s = now_s
+        elif event.state == "charging":
+            plug.declined_s = None
+        elif event.state == "free":
+            plug.end()
+            plug.declined_s, plug.cut, plug.cuts, plug.facts = None, False, 0, None

@@ -1,0 +1,107 @@
+"""A virtual aggregator beside the cloud, for a station that has none: it acts over OCPP as it would in the charger."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Final
+
+from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
+from aggregator_agents.charging.ocpp.station import Station
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
+from aggregator_agents.dispatch.virtual import Command, VirtualAggregator
+
+LOG: Final = logging.getLogger(__name__)
+Ask = Callable[[LeaseRequest], Awaitable[Lease | None]]
+"""Ask the cloud; None for no lease."""
+
+
+class HostedAggregator:
+    """Reads one station every second, and signals what its virtual aggregator decides, within its lease."""
+
+    def __init__(
+        self,
+        station: Station,
+        aggregator: VirtualAggregator,
+        ask: Ask,
+        *,
+        timing: Timing,
+        seconds: Callable[[], float],
+    ) -> None:
+        """Nothing is done before `run`. seconds : monotonic clock, the station's, too."""
+        self.station, self._aggregator, self._ask = station, aggregator, ask
+        self._timing, self._seconds = timing, seconds
+        self._limit_a: tuple[int, int, int] = (0, 0, 0)
+        self._heard = False
+
+    async def run(self) -> None:
+        """Until cancelled. What goes wrong in one second is tried again in the next."""
+        asked_s = -inf
+        while True:
+            begun_s = self._seconds()
+            try:
+                await self.act()
+                if self._heard and begun_s - asked_s >= self._timing.ask_every_s:
+                    asked_s = begun_s
+                    await self.renew()
+            except HardwareSilent as failure:
+                LOG.info("%s", failure)
+            except Exception:
+                # The station falls back to its floor by itself; the next second reads everything again.
+                LOG.exception("%s: a cycle has failed", self.station.charger.id)
+            await asyncio.sleep(max(0.0, begun_s + self._timing.act_every_s - self._seconds()))
+
+    async def renew(self) -> None:
+        """Ask for a lease. A station that is not heard asks for nothing: the cloud counts it at its floor."""
+        lease = await self._ask(self._aggregator.request(self._seconds()))
+        if lease is not None and self._aggregator.accept(lease, self._seconds()):
+            most_a = self.station.charger.max_a
+            first, second, third = lease.limit_a
+            self._limit_a = min(first, most_a), min(second, most_a), min(third, most_a)
+
+    async def act(self) -> None:
+        """Read, decide, signal. Raises HardwareSilent; what was not done is decided anew in the next second."""
+        now_s = self._seconds()
+        readings = await self._read()
+        before_a = {each.plug: each.signal_a for each in readings}
+        commands = self._aggregator.act(readings, now_s)
+        # The whole station first: what it may draw bounds its plugs, whatever becomes of their signals.
+        failures = [await _attempt(self._hold(now_s))]
+        for command in commands:
+            # Decreases come first: one that fails leaves no room for the increases behind it.
+            if not command.opens and abs(command.limit_a) > abs(before_a[command.plug]) and any(failures):
+                continue
+            failures.append(await _attempt(self._do(command)))
+        for failure in filter(None, failures):
+            raise failure
+
+    async def _hold(self, now_s: float) -> None:
+        if now_s < self._aggregator.expires_s:
+            await self.station.hold(self._limit_a, until_s=self._aggregator.expires_s)
+        else:
+            floor_a = self.station.terms.floor_a
+            await self.station.hold((floor_a, floor_a, floor_a), until_s=inf)
+
+    async def _do(self, command: Command) -> None:
+        if command.opens:
+            await self.station.open_contactor(command.plug)
+        else:
+            holds_s = command.until_s - self._seconds()
+            await self.station.signal(command.plug, command.limit_a, holds_s=holds_s)
+
+    async def _read(self) -> tuple[PlugReading, ...]:
+        try:
+            readings = await self.station.read()
+        except HardwareSilent:
+            self._heard = False
+            raise
+        self._heard = True
+        return readings
+
+
+async def _attempt(step: Awaitable[None]) -> HardwareSilent | None:
+    try:
+        await step
+    except HardwareSilent as failure:
+        return failure
+    return None

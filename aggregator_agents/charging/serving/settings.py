@@ -1,0 +1,142 @@
+"""What a file says of a service: its site, where its stations connect, and how each of them proves who it is.
+
+    site = "risoe"                          # ships with flexmarket; a file of your own by its path, ending in .toml
+    tokens = ["04A1B2C3"]                   # of drivers who may charge; absent = everybody
+    [listen]
+    host = "0.0.0.0"
+    port = 9000
+    profile = 2                             # security profile of OCPP: 1 password, 2 password under TLS, 3 certificate
+    tls = { certificate = "server.pem", key = "server.key" }
+    [stations.lot-1]
+    password_hash = "$argon2id$v=19$..."    # printed by `flex-aggregator station-password`
+    virtual_aggregator = "hosted"           # "own" for a charger that asks for leases by itself
+
+A station's identity, in its credential and in the path of its connection, is the id of its charger.
+"""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
+from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
+from aggregator_agents.site_file import NamedSite
+from api_spec.defects import Place, defects_of, refuse, unknown
+from api_spec.units import Message, Positive
+
+_HASH: Final = r"^\$argon2id\$.+$"
+_MOST_BYTES: Final = 65_536
+
+
+class BadServiceFile(Exception):
+    """A file that no service can be started with; one line for each defect: file, key and reason."""
+
+
+class ListenTable(Message):
+    """Where stations connect; see aggregator_agents.charging.ocpp.central.Listening."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(strict=True, ge=0, le=65_535)] = 9000
+    profile: SecurityProfile = 2
+    tls: TlsFiles | None = None
+    most_bytes: Annotated[int, Field(strict=True, ge=4096, le=2**24)] = _MOST_BYTES
+    ping_s: Positive = 20.0
+    pong_within_s: Positive = 10.0
+
+    @model_validator(mode="after")
+    def _secured(self) -> Self:
+        defects: list[tuple[Place, str]] = []
+        if self.profile > 1 and self.tls is None:
+            defects.append((("tls",), f"is needed for security profile {self.profile}"))
+        if self.profile == 3 and self.tls is not None and self.tls.authority is None:
+            defects.append((("tls", "authority"), "is needed for security profile 3: who signs the stations"))
+        if self.profile == 1 and self.tls is not None:
+            defects.append((("profile",), "is 1, without TLS; with TLS it is 2 or 3"))
+        refuse("ListenTable", defects)
+        return self
+
+    @property
+    def exposed(self) -> bool:
+        """Whether passwords may cross a network unencrypted."""
+        try:
+            local = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            local = self.host == "localhost"
+        return self.profile == 1 and not local
+
+
+class StationTable(Message):
+    """One station. virtual_aggregator : hosted by this service, or the charger's own."""
+
+    password_hash: Annotated[str, Field(pattern=_HASH)] | None = None
+    virtual_aggregator: Literal["hosted", "own"] = "hosted"
+
+
+class TimingTable(Message):
+    """Of leases and answers. sample_s : between two meter samples. silent_after_s : of none in a transaction.
+
+    ttl_s, ask_every_s : see Timing; chargers with an aggregator of their own have to count with the same.
+    """
+
+    ttl_s: Annotated[Positive, Field(ge=10, le=600)] = TTL_S
+    ask_every_s: Annotated[Positive, Field(le=60)] = ASK_EVERY_S
+    act_every_s: Annotated[Positive, Field(le=5)] = 1.0
+    call_timeout_s: Annotated[Positive, Field(le=60)] = 10.0
+    sample_s: Annotated[int, Field(strict=True, ge=1, le=60)] = 5
+    silent_after_s: Annotated[Positive, Field(le=300)] = 20.0
+
+    @property
+    def leases(self) -> Timing:
+        """The same for the aggregators."""
+        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s)
+
+
+class ServiceFile(Message):
+    """A service for one site; see the module."""
+
+    site: NamedSite
+    listen: ListenTable
+    stations: Annotated[dict[str, StationTable], Field(min_length=1)]
+    tokens: frozenset[str] | None = None
+    timing: TimingTable = TimingTable()
+
+    @model_validator(mode="after")
+    def _of_the_site(self) -> Self:
+        chargers = [each.id for each in self.site.chargers]
+        defects: list[tuple[Place, str]] = [
+            (("stations", id), unknown("charger", id, chargers, "at the site"))
+            for id in self.stations
+            if id not in chargers
+        ]
+        if self.listen.profile < 3:
+            defects += [
+                (("stations", id, "password_hash"), f"is needed for security profile {self.listen.profile}")
+                for id, each in self.stations.items()
+                if each.password_hash is None
+            ]
+        refuse("ServiceFile", defects)
+        return self
+
+    def accepts(self, token: str) -> bool:
+        """Whether a driver's token may charge."""
+        return self.tokens is None or token in self.tokens
+
+
+def read_service(path: Path) -> ServiceFile:
+    """The file at `path`; BadServiceFile says what is wrong at which key."""
+    document: dict[str, Any] = {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return ServiceFile.model_validate(document)
+    except (OSError, UnicodeDecodeError) as failure:
+        raise BadServiceFile(f"{path}: cannot be read ({failure})") from failure
+    except tomllib.TOMLDecodeError as failure:
+        raise BadServiceFile(f"{path}: {failure}") from failure
+    except ValueError as failure:
+        if not isinstance(failure, ValidationError):
+            raise BadServiceFile(f"{path}: {failure}") from failure
+        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
+        raise BadServiceFile("\n".join(lines)) from failure

@@ -1,0 +1,63 @@
+"""A site's connection as a plan sees it: what else is behind the meter, and what energy costs there. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from aggregator_agents.fleet import PHASE_V, FloatArray, Session, Site
+from aggregator_agents.planning import Grid, Prices, Problem, Valuation
+from aggregator_agents.premises import Premises
+from aggregator_agents.retail import RetailPrices
+from api_spec.period import MarketPeriod
+from api_spec.tariffs import TariffPrices
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """A site and its meter.
+
+    premises : what else is there. retail : prices behind the meter, None for the aggregator's own valuation of energy.
+    tariff : of the network, whose energy prices come on top of buying.
+    """
+
+    site: Site
+    value: Valuation
+    premises: Premises
+    retail: RetailPrices | None = None
+    tariff: TariffPrices | None = None
+
+    @property
+    def only_charges(self) -> bool:
+        """Whether nothing is behind the meter but chargers, and energy costs what it costs elsewhere."""
+        return self.premises.table.empty and self.retail is None
+
+    def prices(self, grid: Grid) -> Prices:
+        """Of energy on the steps of a plan; a tariff counts with its mean where it is not known."""
+        tariff = np.zeros(grid.count)
+        if self.tariff is not None:
+            known = np.array(self.tariff.energy_eur_per_mwh, dtype=np.float64)
+            tariff = grid.sample(self.tariff.period, known, otherwise=float(known.mean()))
+        if self.retail is None:
+            return Prices.bought(self.value.price_eur_per_mwh + tariff)
+        buy = self.retail.buying(grid.starts()) + tariff
+        return Prices(buy, np.minimum(self.retail.selling(grid.starts()), buy))
+
+    def other_a(self, grid: Grid, *, issued: datetime) -> FloatArray | None:
+        """(3, step) what else is expected behind the meter at `issued` [A]; None where nothing else is there."""
+        if self.premises.table.empty:
+            return None
+        edges_s = grid.start.timestamp() + 3600 * grid.edges_h
+        other: FloatArray = self.premises.expected_between(edges_s, issued=issued).T / PHASE_V
+        return other
+
+    def asked(self, sessions: Sequence[Session], period: MarketPeriod, *, issued: datetime) -> Problem:
+        """What a plan of a market's periods is asked for, before anything is sold; amps need not be whole."""
+        grid = Grid.of(period)
+        other_a = self.other_a(grid, issued=issued)
+        return Problem(self.site, grid, tuple(sessions), self.value, self.prices(grid), other_a=other_a, whole=False)
+
+    def with_tariff(self, tariff: TariffPrices | None) -> "Connection":
+        """The same under a tariff."""
+        return replace(self, tariff=tariff)

@@ -1,0 +1,70 @@
+"""The cloud's book of what chargers may be drawing: every grant counts until no charger can still act on it. Pure.
+
+On every phase f, with the floor that every charger may fall back to without a word:
+
+    counted_f = sum_c max(floor, what was granted to or measured at c within one hold time)
+"""
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from aggregator_agents.dispatch.dividing import ALL_PHASES
+from aggregator_agents.dispatch.lease import WholeAmps
+
+
+class _Entry(NamedTuple):
+    until_s: float
+    amps: WholeAmps
+
+
+class GrantBook:
+    """What counts as drawn, acknowledged or not; whole amps per phase, in one direction.
+
+    Charging and discharging have a book each: what one vehicle feeds back never makes room for another.
+    """
+
+    def __init__(self, chargers: Iterable[str], *, floor_a: int, hold_s: float) -> None:
+        """An empty book, which is the truth only one `hold_s` after the last grant that it does not know."""
+        self._floor_a, self._hold_s = floor_a, hold_s
+        self._entries: dict[str, list[_Entry]] = {charger: [] for charger in chargers}
+        floor = (floor_a, floor_a, floor_a)
+        self._counted = dict.fromkeys(self._entries, floor)
+        self._total = [floor_a * len(self._entries)] * 3
+        self._ends: list[tuple[float, str]] = []
+
+    def write(self, charger: str, amps: WholeAmps, now_s: float) -> None:
+        """Count `amps` at this charger for one hold time from now."""
+        until_s = now_s + self._hold_s
+        kept = [each for each in self._entries[charger] if any(map(int.__gt__, each.amps, amps))]
+        self._entries[charger] = [*kept, _Entry(until_s, amps)]
+        heappush(self._ends, (until_s, charger))
+        self._recount(charger)
+
+    def counted_a(self, now_s: float) -> WholeAmps:
+        """All chargers together."""
+        self._forget(now_s)
+        first, second, third = self._total
+        return first, second, third
+
+    def free_a(self, charger: str, room_a: WholeAmps, now_s: float) -> WholeAmps:
+        """What may be granted to this charger now so that all together stay within `room_a`."""
+        self._forget(now_s)
+        own, total = self._counted[charger], self._total
+        first, second, third = (max(0, room_a[phase] - total[phase] + own[phase]) for phase in ALL_PHASES)
+        return first, second, third
+
+    def _forget(self, now_s: float) -> None:
+        while self._ends and self._ends[0][0] <= now_s:
+            _, charger = heappop(self._ends)
+            self._entries[charger] = [each for each in self._entries[charger] if each.until_s > now_s]
+            self._recount(charger)
+
+    def _recount(self, charger: str) -> None:
+        amps = [each.amps for each in self._entries[charger]]
+        first, second, third = (max([self._floor_a, *(each[phase] for each in amps)]) for phase in ALL_PHASES)
+        before, after = self._counted[charger], (first, second, third)
+        if after != before:
+            self._counted[charger] = after
+            for phase in ALL_PHASES:
+                self._total[phase] += after[phase] - before[phase]

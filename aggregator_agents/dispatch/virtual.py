@@ -1,0 +1,196 @@
+"""The virtual aggregator: it lives in one charger, acts on what it measures, and keeps within its lease, or its floor.
+
+A pure state machine in seconds of the charger's monotonic clock (one that goes on while the machine is suspended).
+It never needs the market: without a word from the cloud its plugs take turns on the floor.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Final
+
+from aggregator_agents.charging.hardware import PlugReading
+from aggregator_agents.dispatch.dividing import ALL_PHASES, Room, divide, raise_lowest, signals_within_held
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugShare, Timing, WholeAmps
+from aggregator_agents.dispatch.watching import PlugWatch, Said
+from aggregator_agents.fleet import Charger
+
+_APART_S: Final = 5.0
+"""Between two changes of a pilot (IEC 61851-1), unless amps are missing."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """To one plug: a current per phase [A], or to open its contactor.
+
+    limit_a : 0 or whole amps from the vehicle's minimum, negative discharges. until_s : when the charger is to fall
+    back to its floor by itself, on the clock of this aggregator; see ChargerHardware.signal.
+    """
+
+    plug: str
+    limit_a: int = 0
+    until_s: float = inf
+    opens: bool = False
+
+
+class VirtualAggregator:
+    """One charger. Read it, `act`, and do what the commands say; `request` a lease and `accept` what comes back."""
+
+    _asked: dict[int, float]
+    _lease: Lease | None
+    _expires_s: float
+
+    def __init__(
+        self, charger: Charger, *, floor_a: int, boot_id: str, started_s: float, timing: Timing | None = None
+    ) -> None:
+        """Just started: it knows of no lease. floor_a : that the charger may draw without one, per phase.
+
+        boot_id : another one at every start, so that no answer to an earlier life is taken for its own.
+        """
+        self.charger, self._boot_id, self._timing = charger, boot_id, timing or Timing()
+        self._floor_a = min(floor_a, charger.max_a)
+        self._nonce = self._accepted = -1
+        self._start(started_s)
+
+    @property
+    def expires_s(self) -> float:
+        """Until when its lease holds; in the past without one."""
+        return self._expires_s
+
+    def hear(self, plug: str, session: str, said: Said) -> None:
+        """What the driver of a session says, which may not have been noticed yet."""
+        self._watches[plug].said = session, said
+
+    def act(self, readings: Iterable[PlugReading], now_s: float) -> tuple[Command, ...]:
+        """What is to be signalled now, decreases first. Plugs without a reading are left as they are, and count."""
+        self._notice(now_s)
+        seen = {each.plug: each for each in readings}
+        for plug, reading in seen.items():
+            self._watches[plug].read(reading, now_s)
+        limit_a, discharge_a = self._limits(now_s)
+        wanted = self._signals(limit_a, discharge_a, now_s)
+        over = self._over(limit_a, discharge_a)
+        cuts = [
+            Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
+        ]
+        due = [plug for plug in seen if self._is_due(plug, wanted[plug], now_s, over=over)]
+        due.sort(key=lambda plug: abs(wanted[plug]) > abs(self._watches[plug].signal_a))
+        until_s = self._held_until_s(due, wanted, now_s)
+        for plug in due:
+            self._watches[plug].commanded(wanted[plug], now_s, until_s=until_s)
+        return (*cuts, *(Command(plug, wanted[plug], until_s) for plug in due))
+
+    def request(self, now_s: float) -> LeaseRequest:
+        """Ask for a lease, which counts from now."""
+        self._notice(now_s)
+        self._nonce += 1
+        self._asked = {nonce: at_s for nonce, at_s in self._asked.items() if at_s + self._timing.ttl_s > now_s}
+        self._asked[self._nonce] = now_s
+        plugs = tuple(each.told() for each in self._watches.values())
+        return LeaseRequest(charger=self.charger.id, boot_id=self._boot_id, nonce=self._nonce, plugs=plugs)
+
+    def accept(self, lease: Lease, now_s: float) -> bool:
+        """Take a lease for its own; False for one that is another's, too late, or older than one that it has taken."""
+        self._notice(now_s)
+        asked_s = self._asked.get(lease.nonce)
+        mine = lease.charger == self.charger.id and lease.boot_id == self._boot_id
+        if not mine or asked_s is None or lease.nonce <= self._accepted:
+            return False
+        expires_s = asked_s + min(lease.ttl_s, self._timing.ttl_s)
+        if now_s >= expires_s:
+            return False
+        self._lease, self._expires_s, self._accepted = lease, expires_s, lease.nonce
+        return True
+
+    def _start(self, now_s: float) -> None:
+        """Know of no lease and of no plug."""
+        charger = self.charger
+        self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, now_s) for each in charger.plugs}
+        self._asked = {}
+        self._lease, self._expires_s = None, -inf
+        self._at_s = now_s
+
+    def _notice(self, now_s: float) -> None:
+        """A clock that goes backwards cannot be counted on: nothing that was leased by it holds."""
+        if now_s < self._at_s:
+            self._start(now_s)
+        self._at_s = now_s
+
+    def _limits(self, now_s: float) -> tuple[WholeAmps, WholeAmps]:
+        """What the charger may draw and feed back now, on each phase."""
+        if self._lease is None or now_s >= self._expires_s:
+            self._lease = None
+            return (self._floor_a,) * 3, (0, 0, 0)
+        return self._capped(self._lease.limit_a), self._capped(self._lease.discharge_a)
+
+    def _capped(self, amps: WholeAmps) -> WholeAmps:
+        most_a = self.charger.max_a
+        return min(amps[0], most_a), min(amps[1], most_a), min(amps[2], most_a)
+
+    def _signals(self, limit_a: WholeAmps, discharge_a: WholeAmps, now_s: float) -> dict[str, int]:
+        """What every plug is to be signalled, now that others may not have followed yet."""
+        watches = self._watches
+        shares = {each.plug: each for each in self._lease.plugs} if self._lease is not None else {}
+        feeding = self._to_feed(shares, discharge_a)
+        charging = self._to_charge(shares, limit_a, now_s)
+        phases = {plug: each.phases for plug, each in watches.items()}
+        held_a = {plug: each.held_a() for plug, each in watches.items()}
+        charge_a = signals_within_held(charging, held_a, phases, limit_a=limit_a)
+        if not any(feeding.values()):
+            return charge_a
+        fed_a = {plug: each.fed_a() for plug, each in watches.items()}
+        feed_a = signals_within_held(feeding, fed_a, phases, limit_a=discharge_a, min_a=1)
+        return {plug: charge_a[plug] - feed_a[plug] for plug in watches}
+
+    def _to_charge(self, shares: Mapping[str, PlugShare], limit_a: WholeAmps, now_s: float) -> dict[str, int]:
+        """By plan where there is one, and what that leaves to whoever can use it."""
+        demands = [demand for each in self._watches.values() if (demand := each.demand(now_s)) is not None]
+        room = Room(limit_a, {self.charger.id: limit_a})
+        weighed = [replace(each, weight=shares[each.plug].weight) for each in demands if each.plug in shares]
+        free = [each for each in demands if each.plug not in shares]
+        amps = divide((replace(each, max_a=min(each.max_a, shares[each.plug].target_a)) for each in weighed), room)
+        amps |= divide(free, room)
+        raise_lowest(amps, [*weighed, *free], room)
+        return {plug: amps.get(plug, 0) for plug in self._watches}
+
+    def _to_feed(self, shares: Mapping[str, PlugShare], discharge_a: WholeAmps) -> dict[str, int]:
+        """By plan only, from vehicles that can (I6)."""
+        left, feeding = list(discharge_a), dict.fromkeys(self._watches, 0)
+        for plug, share in sorted(shares.items()):
+            watch = self._watches.get(plug)
+            if watch is None or share.target_a >= 0:
+                continue
+            phases = watch.phases
+            feeding[plug] = min(-share.target_a, watch.may_feed_a(), *(left[phase] for phase in phases))
+            for phase in phases:
+                left[phase] -= feeding[plug]
+        return feeding
+
+    def _over(self, limit_a: WholeAmps, discharge_a: WholeAmps) -> bool:
+        """Whether plugs may be drawing, or feeding back, more than the charger may now."""
+        held = [each.held_a() for each in self._watches.values()]
+        fed = [each.fed_a() for each in self._watches.values()]
+        return any(
+            sum(each[phase] for each in held) > limit_a[phase] or sum(each[phase] for each in fed) > discharge_a[phase]
+            for phase in ALL_PHASES
+        )
+
+    def _is_due(self, plug: str, wanted_a: int, now_s: float, *, over: bool) -> bool:
+        watch = self._watches[plug]
+        reading = watch.reading
+        assert reading is not None, "only plugs that were read are signalled"
+        if wanted_a == watch.commanded_a == reading.signal_a:
+            half_s = self._timing.ttl_s / 2
+            return wanted_a != 0 and watch.held_until_s < min(self._expires_s, now_s + half_s)
+        lowers = abs(wanted_a) < abs(watch.signal_a)
+        return (over and lowers) or reading.session is None or now_s >= watch.changed_s + _APART_S
+
+    def _held_until_s(self, due: Iterable[str], wanted: Mapping[str, int], now_s: float) -> float:
+        """Signals within the floor hold until others come, more than that no longer than the lease."""
+        signals = {plug: each.signal_a for plug, each in self._watches.items()} | {plug: wanted[plug] for plug in due}
+        if min(signals.values()) >= 0 and all(
+            sum(signals[plug] for plug, each in self._watches.items() if phase in each.phases) <= self._floor_a
+            for phase in ALL_PHASES
+        ):
+            return inf
+        return max(self._expires_s, now_s + 2 * self._timing.act_every_s)

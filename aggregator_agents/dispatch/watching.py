@@ -1,0 +1,271 @@
+"""One plug as its virtual aggregator knows it: what it may be drawing still, what is wanted, when it is cut off.
+
+Pure. Amps are whole and of the site's phases unless they are told to be of the charger's terminals. What cannot be
+measured counts as the most that it can be: what was signalled until a measurement shows that it was given back.
+"""
+
+from dataclasses import dataclass
+from math import ceil, inf, isfinite
+from typing import Final
+
+from aggregator_agents.charging.hardware import PlugReading, VehicleFacts
+from aggregator_agents.dispatch.dividing import ALL_PHASES, Demand
+from aggregator_agents.dispatch.learning import Learner
+from aggregator_agents.dispatch.lease import PlugDemand, Timing, WholeAmps
+from aggregator_agents.fleet import MIN_A, PHASE_V, PhaseAmps, Plug
+from api_spec.period import Instant
+
+ON_S: Final = 900.0
+"""A vehicle that was begun is not stopped for another within this time; only where amps are missing."""
+OFF_S: Final = 600.0
+"""One that was stopped is not begun again within this time."""
+_METER_A: Final = 0.1
+"""Of a measurement that exceeds the signal by no more than this, the signal is believed."""
+_MOST_A: Final = 250.0
+"""No plug draws more (IEC 62196-2): a greater figure is a defect of the meter."""
+_TOLERATED_SHARE: Final = 0.1
+_TOLERATED_A: Final = 0.5
+_TOLERATED_S: Final = 7.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a driver said at the charger.
+
+    energy_wh : of the whole session. departs_s : on the charger's monotonic clock; departs : the same for people.
+    urgency : 1 = as any other. floor_wh : that must stay in the battery, None where it may not discharge.
+    """
+
+    energy_wh: float | None = None
+    departs_s: float = inf
+    departs: Instant | None = None
+    urgency: float = 1.0
+    floor_wh: float | None = None
+
+
+class PlugWatch:
+    """One plug.
+
+    said : the last that a driver said, and in which session. commanded_a : signalled last, None before the first
+    command of this aggregator, at `changed_s`; the charger holds it until `held_until_s`. tripped : the contactor was
+    opened because the vehicle drew too much.
+    """
+
+    def __init__(self, plug: Plug, terminals: tuple[int, int, int], timing: Timing, now_s: float) -> None:
+        """Nothing is known yet: until it is measured the plug may draw all it can on every phase."""
+        self.plug, self._terminals, self._timing = plug, terminals, timing
+        self.reading: PlugReading | None = None
+        self.said: tuple[str, Said] | None = None
+        self.learner = Learner(most_a=plug.max_a)
+        self.commanded_a: int | None = None
+        self.changed_s = self.held_until_s = -inf
+        self.tripped = False
+        self._ceiling_a, self._fed_ceiling_a, self._lowered_s = plug.max_a, plug.max_a, now_s
+        self._on_s: float | None = None
+        self._off_s: float | None = None
+        self._begun_s = now_s
+        self._over_s: float | None = None
+        self._least_over_a = inf
+
+    def read(self, reading: PlugReading, now_s: float) -> None:
+        """A new measurement."""
+        before = self.reading
+        if before is None or reading.session != before.session:
+            self._begin(reading, now_s)
+        elif reading.wants and not before.wants:
+            self.learner.try_again()
+        self.reading = reading
+        if not _plausible(reading.current_a):
+            return
+        self._confirm(reading, now_s)
+        self._guard(reading, now_s)
+        if reading.session is not None and not self.tripped:
+            self.learner.observe(reading.signal_a, reading.current_a, now_s, wants=reading.wants)
+            if self.learner.resting and self._off_s is not None and now_s >= self._off_s + OFF_S:
+                self.learner.try_again()
+
+    def commanded(self, limit_a: int, now_s: float, *, until_s: float) -> None:
+        """What is signalled from now on, until when the charger holds it by itself."""
+        before_a = self.signal_a
+        self.held_until_s = until_s
+        if limit_a != self.commanded_a or limit_a != before_a:
+            self.changed_s = now_s
+        self.commanded_a = limit_a
+        if limit_a < max(before_a, 0):
+            self._ceiling_a, self._lowered_s = max(self._ceiling_a, before_a), now_s
+        if -limit_a < max(-before_a, 0):
+            self._fed_ceiling_a, self._lowered_s = max(self._fed_ceiling_a, -before_a), now_s
+        if limit_a > 0 and self._on_s is None:
+            self._on_s, self._off_s = now_s, None
+        elif limit_a <= 0 and (self._on_s is not None or before_a > 0):
+            self._on_s, self._off_s = None, now_s
+
+    @property
+    def signal_a(self) -> int:
+        """What the pilot may be at: as it was read, or as it was commanded, whichever is more in size."""
+        read_a = self.reading.signal_a if self.reading is not None else self.plug.max_a
+        told_a = self.commanded_a if self.commanded_a is not None else read_a
+        return max(read_a, told_a, key=abs)
+
+    @property
+    def current_a(self) -> PhaseAmps:
+        """Measured, on the phases of the site; where it cannot be measured, what is signalled."""
+        if self.reading is None or not _plausible(self.reading.current_a):
+            amps = float(self.signal_a)
+            return tuple(amps if phase in self.phases else 0.0 for phase in ALL_PHASES)  # type: ignore[return-value]
+        at = dict(zip(self._terminals, self.reading.current_a, strict=True))
+        return at[0], at[1], at[2]
+
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """Of the site, that the vehicle draws on; all three until they are learned."""
+        return (
+            ALL_PHASES if self.learner.phases is None else tuple(self._terminals[each] for each in self.learner.phases)
+        )
+
+    def held_a(self) -> WholeAmps:
+        """What nobody else may have yet, per phase, charging: what it may be drawing still."""
+        return self._held(max(0, *self._signals()), self._ceiling_a, 1)
+
+    def fed_a(self) -> WholeAmps:
+        """The same of discharging."""
+        return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
+
+    def demand(self, now_s: float) -> Demand | None:
+        """What the vehicle wants; None for nothing, or while it is too early to begin again."""
+        if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + OFF_S):
+            return None
+        on = self._on_s is not None
+        early = self._on_s is not None and now_s < self._on_s + ON_S
+        stopped_s = self._begun_s if self._off_s is None else self._off_s
+        return Demand(
+            plug=self.plug.id,
+            charger=self.plug.charger,
+            phases=self.phases,
+            min_a=self.learner.min_a,
+            max_a=self.learner.usable_a,
+            urgency=self._urgency(now_s),
+            charging=early,
+            kept=early,
+            waited_s=0.0 if on else now_s - stopped_s,
+        )
+
+    def may_feed_a(self) -> int:
+        """What the vehicle may feed back now, per phase (I6): nothing unless it can and is above its driver's floor."""
+        facts, floor_wh = self._facts(), self._heard.floor_wh
+        if not self._connected() or not facts.discharge_a or facts.stored_wh is None or floor_wh is None:
+            return 0
+        feeds_a = min(facts.discharge_a, self.plug.max_a)
+        # It goes on until the next reading, and then until it has followed the signal.
+        later_s = self._timing.act_every_s + 2 * self._timing.lag_s
+        reserve_wh = feeds_a * len(self.phases) * PHASE_V * later_s / 3600
+        return feeds_a if facts.stored_wh - reserve_wh > floor_wh else 0
+
+    def told(self) -> PlugDemand:
+        """What the cloud is told of it."""
+        reading, facts = self.reading, self._facts()
+        session = reading.session if reading is not None else None
+        return PlugDemand(
+            plug=self.plug.id,
+            session=session,
+            wants=self._may_charge(),
+            min_a=self.learner.min_a,
+            max_a=self.learner.usable_a,
+            discharge_a=self.may_feed_a(),
+            phases=None if self.learner.phases is None else self.phases,
+            signal_a=self.signal_a,
+            measured_a=self.current_a,
+            session_wh=_counted(reading.session_wh) if reading is not None else 0.0,
+            register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
+            energy_left_wh=self._left_wh(facts),
+            departs=self._heard.departs or facts.departs,
+            urgency=self._heard.urgency,
+            tripped=self.tripped,
+        )
+
+    def _begin(self, reading: PlugReading, now_s: float) -> None:
+        """Another vehicle, or none: nothing is known of it but what it tells."""
+        facts = reading.vehicle or VehicleFacts()
+        most_a = min(self.plug.max_a, facts.max_a or self.plug.max_a)
+        self.learner = Learner(least_a=max(MIN_A, facts.min_a or MIN_A), most_a=most_a)
+        self.tripped = reading.open
+        self._on_s, self._off_s, self._over_s, self._begun_s = None, None, None, now_s
+
+    def _confirm(self, reading: PlugReading, now_s: float) -> None:
+        """What a lower signal freed counts as free once it is measured, and no earlier than vehicles have to follow."""
+        drawn_a, fed_a = max(reading.current_a), -min(reading.current_a)
+        gone = reading.open or (reading.session is None and reading.signal_a == 0)
+        if gone or now_s >= self._lowered_s + self._timing.lag_s:
+            self._ceiling_a = max(0, ceil(drawn_a - _METER_A))
+            self._fed_ceiling_a = max(0, ceil(fed_a - _METER_A))
+
+    def _guard(self, reading: PlugReading, now_s: float) -> None:
+        """I7. The clock starts again as long as the current falls: the vehicle obeys, at its ramp."""
+        signals = self._signals()
+        over_a = max(
+            max(reading.current_a) - _tolerated(max(0, min(signals))),
+            -min(reading.current_a) - _tolerated(max(0, min(-each for each in signals))),
+        )
+        if reading.session is None or over_a <= 0:
+            self._over_s, self._least_over_a = None, inf
+        elif self._over_s is None or over_a < self._least_over_a - _TOLERATED_A:
+            self._over_s, self._least_over_a = now_s, over_a
+        elif now_s >= self._over_s + _TOLERATED_S:
+            self.tripped = True
+
+    def _signals(self) -> tuple[int, int]:
+        """What was read, and what was commanded."""
+        read_a = self.reading.signal_a if self.reading is not None else self.plug.max_a
+        return read_a, read_a if self.commanded_a is None else self.commanded_a
+
+    def _held(self, signal_a: int, ceiling_a: int, way: int) -> WholeAmps:
+        if self.reading is not None and self.reading.open and _plausible(self.reading.current_a):
+            signal_a = 0
+        most_a, phases = max(signal_a, ceiling_a), self.phases
+        first, second, third = (
+            max(most_a if phase in phases else 0, ceil(way * amps - _METER_A))
+            for phase, amps in enumerate(self.current_a)
+        )
+        return first, second, third
+
+    def _connected(self) -> bool:
+        reading = self.reading
+        return reading is not None and reading.session is not None and not reading.open and not self.tripped
+
+    def _may_charge(self) -> bool:
+        assert self.reading is not None or not self._connected()
+        return self._connected() and self.reading is not None and self.reading.wants and not self.learner.resting
+
+    @property
+    def _heard(self) -> Said:
+        """What the driver of the present session said."""
+        session, said = self.said or (None, Said())
+        return said if self.reading is not None and self.reading.session == session else Said()
+
+    def _facts(self) -> VehicleFacts:
+        return (self.reading.vehicle if self.reading is not None else None) or VehicleFacts()
+
+    def _left_wh(self, facts: VehicleFacts) -> float | None:
+        if self._heard.energy_wh is not None and self.reading is not None:
+            return max(0.0, self._heard.energy_wh - _counted(self.reading.session_wh))
+        return facts.energy_wh
+
+    def _urgency(self, now_s: float) -> float:
+        left_wh = self._left_wh(self._facts())
+        if left_wh is None or self._heard.departs_s == inf:
+            return self._heard.urgency
+        hours = (self._heard.departs_s - now_s) / 3600
+        deliverable_wh = self.learner.most_a * PHASE_V * len(self.phases) * hours
+        return self._heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
+
+
+def _plausible(current_a: PhaseAmps) -> bool:
+    return all(isfinite(each) and abs(each) <= _MOST_A for each in current_a)
+
+
+def _counted(energy_wh: float) -> float:
+    return energy_wh if isfinite(energy_wh) and energy_wh > 0 else 0.0
+
+
+def _tolerated(signal_a: int) -> float:
+    return signal_a * (1 + _TOLERATED_SHARE) + _TOLERATED_A

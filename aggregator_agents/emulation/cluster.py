@@ -1,0 +1,290 @@
+"""A whole ACDC cluster in virtual time: an emulated site, a virtual aggregator in every charger, one cloud aggregator.
+
+Lines lose, delay and double messages, clocks drift and jump, parts die and stand still; each aggregator sees nothing
+but its own clock, its readings and what reaches it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from math import inf
+from random import Random
+from typing import Final
+
+from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
+from aggregator_agents.dispatch.cloud import CloudAggregator
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
+from aggregator_agents.dispatch.sharing import SitePlan
+from aggregator_agents.dispatch.virtual import VirtualAggregator
+from aggregator_agents.dispatch.watching import Said
+from aggregator_agents.emulation.charger import EmulatedCharger
+from aggregator_agents.emulation.link import IDEAL, Link, Weather
+from aggregator_agents.emulation.plant import DriverOutcome, EmulatedPlant, Visit
+from aggregator_agents.emulation.vehicle import Behaviour
+from aggregator_agents.fleet import FloatArray, PhaseAmps, Session, Site
+
+MARKET_TIMING: Final = Timing(act_every_s=15.0, ask_every_s=15.0, ttl_s=60.0)
+"""For whole days of many sites, where no message is lost and seconds do not matter."""
+
+
+@dataclass
+class Clock:
+    """What an aggregator sees of time: seconds of its own, which may run fast or slow and begin anywhere."""
+
+    offset_s: float = 0.0
+    rate: float = 1.0
+
+    def reads_s(self, true_s: float) -> float:
+        """What it shows at a moment."""
+        return self.offset_s + self.rate * true_s
+
+    def true_s(self, reading_s: float) -> float:
+        """The moment at which it shows this, as it goes now."""
+        return (reading_s - self.offset_s) / self.rate
+
+
+@dataclass
+class Box:
+    """A charger with its virtual aggregator, None while that is dead. life : one more whenever it starts."""
+
+    hardware: EmulatedCharger
+    clock: Clock
+    up: Link
+    down: Link
+    agent: VirtualAggregator | None = None
+    life: int = 0
+    stopped: bool = False
+    asleep: bool = False
+    ask_s: float = -inf
+    told: tuple[object, ...] = ()
+    inbox: list[Lease] = field(default_factory=list)
+
+
+class EmulatedCluster:
+    """One site. Let vehicles come (`expect`), say what is wanted (`follow`), let time pass (`advance`), and look."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        since: datetime,
+        timing: Timing = MARKET_TIMING,
+        behaviour: Behaviour | None = None,
+        weather: Weather = IDEAL,
+        random: Random | None = None,
+        clock_drift: float = 0.0,
+        other_rise_a: int | None = None,
+        sleeps: bool = True,
+    ) -> None:
+        """Everything starts at `since`, with nobody there.
+
+        behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
+        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time.
+        """
+        self.plant = EmulatedPlant(site, since=since)
+        self.plant.arrived = self._arrived
+        self._timing, self._behaviour = timing, behaviour or Behaviour()
+        self._rise_a, self._sleeps = other_rise_a, sleeps
+        self._said: dict[str, Session] = {}
+        self._plan = SitePlan()
+        random = random or Random(0)
+
+        def clock() -> Clock:
+            return Clock(random.uniform(0, 1e5), 1 + clock_drift * random.uniform(-1, 1))
+
+        def line() -> Link:
+            return Link(weather, random=random)
+
+        self.cloud_clock = clock()
+        self.boxes = {id: Box(each, clock(), line(), line()) for id, each in self.plant.chargers.items()}
+        self.cloud: CloudAggregator | None = None
+        self._cloud_stopped = False
+        self._cloud_inbox: list[LeaseRequest] = []
+        self.start_cloud()
+        for charger in self.boxes:
+            self.start_charger(charger, after_s=random.uniform(0, timing.act_every_s))
+
+    def expect(self, sessions: Iterable[Session], *, announced: Mapping[str, Session] | None = None) -> None:
+        """Let these vehicles come as well; one that is known comes once.
+
+        announced : by session, what its driver says at the charger, where that is not the truth.
+        """
+        coming = tuple(sessions)
+        self._said |= {each.id: each for each in coming if each.id not in self._said} | dict(announced or {})
+        self.plant.expect(Visit(each, self._behaviour) for each in coming)
+
+    def follow(self, plan: SitePlan) -> None:
+        """What is wanted of the plugs from now on."""
+        self._plan = plan
+        if self.cloud is not None:
+            self.cloud.follow(plan)
+
+    def observe(self, other_a: PhaseAmps) -> None:
+        """What the meter of the other load tells the cloud aggregator now."""
+        if self.cloud is not None and not self._cloud_stopped:
+            self.cloud.observe(other_a, self.cloud_clock.reads_s(self.plant.now_s))
+
+    def advance(self, now: datetime) -> None:
+        """Let time pass until `now`."""
+        self.plant.run_until(self.plant.seconds(now))
+
+    def readings(self) -> tuple[PlugReading, ...]:
+        """Every plug now, charger by charger, as its hardware would tell."""
+        now_s = self.plant.now_s
+        return tuple(plug.read(now_s) for each in self.plant.chargers.values() for plug in each.plugs.values())
+
+    def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
+        """(step,) mean power of all plugs together in `count` steps that are over, feeding back negative [W]."""
+        return self.plant.meter.mean_w(self.plant.seconds(start), step.total_seconds(), count)
+
+    def metered_wh(self, start: datetime, end: datetime) -> float:
+        """Energy of all plugs together from `start` to `end`, which is not later than now [Wh]."""
+        meter = self.plant.meter
+        return meter.energy_wh(self.plant.seconds(end)) - meter.energy_wh(self.plant.seconds(start))
+
+    @property
+    def settled_w(self) -> float:
+        """Power of all plugs once their vehicles follow the present signals [W]."""
+        return self.plant.settled_w
+
+    def outcomes(self) -> tuple[DriverOutcome, ...]:
+        """Every session that has begun."""
+        return self.plant.outcomes()
+
+    @property
+    def messages(self) -> int:
+        """Sent over all lines so far."""
+        return sum(box.up.sent + box.down.sent for box in self.boxes.values())
+
+    def start_cloud(self) -> None:
+        """The cloud aggregator starts, with the plan, and without a memory."""
+        started_s = self.cloud_clock.reads_s(self.plant.now_s)
+        site, rise_a = self.plant.site, self._rise_a
+        self.cloud = CloudAggregator(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
+        self.cloud.follow(self._plan)
+
+    def kill_cloud(self) -> None:
+        """Whatever it knew is gone."""
+        self.cloud = None
+        self._cloud_inbox.clear()
+
+    def stop_cloud(self, *, stopped: bool) -> None:
+        """SIGSTOP, and SIGCONT: what came in the meantime is read late."""
+        self._cloud_stopped = stopped
+        while not stopped and self._cloud_inbox:
+            self._receive(self._cloud_inbox.pop(0))
+
+    def start_charger(self, charger: str, *, after_s: float = 0.0) -> None:
+        """A virtual aggregator starts; pilots are as they are, and drivers have said what they said."""
+        box = self.boxes[charger]
+        box.life, box.told, box.stopped, box.asleep = box.life + 1, (), False, False
+        box.inbox.clear()
+        box.agent = VirtualAggregator(
+            box.hardware.charger,
+            floor_a=self.plant.site.floor_a,
+            boot_id=f"{charger} {box.life}",
+            started_s=box.clock.reads_s(self.plant.now_s),
+            timing=self._timing,
+        )
+        for plug in box.hardware.plugs.values():
+            if plug.session is not None:
+                self._hear(box, self._said[plug.session])
+        box.ask_s = -inf
+        self.plant.at(self.plant.now_s + after_s, partial(self._tick, box, box.life))
+
+    def kill_charger(self, charger: str) -> None:
+        """Its virtual aggregator is gone; the hardware goes on with what it was told."""
+        box = self.boxes[charger]
+        box.agent, box.life = None, box.life + 1
+
+    def stop_charger(self, charger: str, *, stopped: bool) -> None:
+        """SIGSTOP, and SIGCONT."""
+        box = self.boxes[charger]
+        box.stopped = stopped
+        while not stopped and box.inbox:
+            self._take(box, box.inbox.pop(0))
+
+    def _arrived(self, session: Session) -> None:
+        box = self.boxes[self.plant.site.charger_of(session.plug).id]
+        if box.agent is None:
+            return
+        self._hear(box, self._said[session.id])
+        if box.asleep:
+            box.asleep, box.ask_s = False, -inf
+            self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
+
+    def _hear(self, box: Box, said: Session) -> None:
+        assert box.agent is not None, "only the living hear"
+        departs_s = box.clock.reads_s(self.plant.seconds(said.departs))
+        floor_wh = said.floor_wh if said.vehicle.discharge_a else None
+        words = Said(said.energy_wh, departs_s, said.departs, said.priority, floor_wh)
+        box.agent.hear(said.plug, said.id, words)
+
+    def _tick(self, box: Box, life: int) -> None:
+        """A virtual aggregator reads, acts and asks."""
+        if box.life != life or box.agent is None:
+            return
+        clock_s = box.clock.reads_s(self.plant.now_s)
+        idle = False
+        if not box.stopped:
+            readings = self._act(box, box.agent, clock_s)
+            if clock_s >= box.ask_s:
+                box.ask_s = clock_s + self._timing.ask_every_s
+                before = box.told
+                self._ask(box, box.agent.request(clock_s))
+                if box.told != before:
+                    self._act(box, box.agent, clock_s)
+                idle = bool(readings) and all(each.session is None and each.signal_a == 0 for each in readings)
+        if idle and self._sleeps:
+            box.asleep = True
+            return
+        self.plant.at(box.clock.true_s(clock_s + self._timing.act_every_s), partial(self._tick, box, life))
+
+    def _act(self, box: Box, agent: VirtualAggregator, clock_s: float) -> tuple[PlugReading, ...]:
+        try:
+            readings = box.hardware.read(self.plant.now_s)
+        except HardwareSilent:
+            readings = ()
+        for command in agent.act(readings, clock_s):
+            try:
+                if command.opens:
+                    self.plant.cut(command.plug)
+                else:
+                    until_s = box.clock.true_s(command.until_s)
+                    self.plant.signal(command.plug, command.limit_a, until_s=until_s)
+            except HardwareSilent:
+                continue
+        return readings
+
+    def _ask(self, box: Box, request: LeaseRequest) -> None:
+        now_s = self.plant.now_s
+        for when_s in box.up.deliveries(now_s):
+            if when_s == now_s:
+                self._receive(request)
+            else:
+                self.plant.at(when_s, partial(self._receive, request))
+
+    def _receive(self, request: LeaseRequest) -> None:
+        if self.cloud is None:
+            return
+        if self._cloud_stopped:
+            self._cloud_inbox.append(request)
+            return
+        now_s, box = self.plant.now_s, self.boxes[request.charger]
+        lease = self.cloud.receive(request, self.cloud_clock.reads_s(now_s))
+        if lease is None:
+            return
+        for when_s in box.down.deliveries(now_s):
+            if when_s == now_s:
+                self._take(box, lease)
+            else:
+                self.plant.at(when_s, partial(self._take, box, lease))
+
+    def _take(self, box: Box, lease: Lease) -> None:
+        if box.agent is None:
+            return
+        if box.stopped:
+            box.inbox.append(lease)
+        elif box.agent.accept(lease, box.clock.reads_s(self.plant.now_s)):
+            box.told = lease.limit_a, lease.discharge_a, lease.plugs

@@ -1,0 +1,55 @@
+"""The meter of an emulated site: power is a broken line in time, so energy is exact over any interval."""
+
+from bisect import bisect_right
+
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray
+
+
+class LineMeter:
+    """Energy under a broken line. Seconds from its start; power consumption positive [W]."""
+
+    def __init__(self) -> None:
+        """At second 0, at no power."""
+        self._at_s, self._energy_wh, self._power_w = [0.0], [0.0], [0.0]
+
+    def record(self, now_s: float, before_w: float, after_w: float) -> None:
+        """The power reached `before_w` on a straight line and goes on from `after_w`."""
+        seconds = now_s - self._at_s[-1]
+        if seconds <= 0:
+            self._power_w[-1] = after_w
+            return
+        self._at_s.append(now_s)
+        self._energy_wh.append(self._energy_wh[-1] + (self._power_w[-1] + before_w) / 2 * seconds / 3600)
+        self._power_w.append(after_w)
+
+    @property
+    def power_w(self) -> float:
+        """After the last record."""
+        return self._power_w[-1]
+
+    @property
+    def at_s(self) -> float:
+        """Until when it has been recorded."""
+        return self._at_s[-1]
+
+    def energy_wh(self, at_s: float) -> float:
+        """Until `at_s`, which has been recorded already."""
+        index = bisect_right(self._at_s, at_s) - 1
+        if index < 0:
+            return 0.0
+        begin_s, energy_wh, power_w = self._at_s[index], self._energy_wh[index], self._power_w[index]
+        since_s = at_s - begin_s
+        if index + 1 == len(self._at_s):
+            return energy_wh + power_w * since_s / 3600
+        whole_s = self._at_s[index + 1] - begin_s
+        straight_wh = power_w * whole_s / 3600
+        bent_wh = self._energy_wh[index + 1] - energy_wh - straight_wh
+        return energy_wh + straight_wh * since_s / whole_s + bent_wh * (since_s / whole_s) ** 2
+
+    def mean_w(self, start_s: float, step_s: float, count: int) -> FloatArray:
+        """(step,) mean power in `count` steps from `start_s` on."""
+        edges = [self.energy_wh(start_s + step * step_s) for step in range(count + 1)]
+        mean: FloatArray = np.diff(edges) * 3600 / step_s
+        return mean

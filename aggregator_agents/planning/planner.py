@@ -1,0 +1,153 @@
+"""From a problem to a plan: solved where that is possible in time, shared out otherwise; never without an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray, Session, Site
+from aggregator_agents.planning.amps import filled, rounded
+from aggregator_agents.planning.grid import Grid
+from aggregator_agents.planning.model import PlanModel
+from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
+from aggregator_agents.planning.solver import NoPlan, Solver
+from api_spec.period import MarketPeriod
+
+_PER_MWH: Final = 1e-6
+GAP: Final = 1e-3
+"""Between a plan's cost and what may be possible, relative."""
+WITHIN_S: Final = 10.0
+_PLACES: Final = 6
+"""Of watts: no solver is more exact, and a watt below a whole amp would be an amp less."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Currents and what they mean. how : it came about.
+
+    amps : (session, step) per phase while it is plugged in, charging positive [A]; whole in the first step where that
+    was asked for. power_w : (session, step) mean over the step [W]. shortfall_wh : (session,) [Wh]. missed_w : (step,)
+    outside of the corridor [W]. cost_eur : to drivers, compared with nobody charging and feeding back.
+    """
+
+    sessions: tuple[Session, ...]
+    grid: Grid
+    amps: FloatArray
+    power_w: FloatArray
+    shortfall_wh: FloatArray
+    missed_w: FloatArray
+    cost_eur: float
+    how: How = "optimal"
+
+    @cached_property
+    def total_w(self) -> FloatArray:
+        """(step,) power of all vehicles [W]."""
+        total: FloatArray = self.power_w.sum(axis=0)
+        return total
+
+    @cached_property
+    def setpoint_a(self) -> dict[str, int]:
+        """Amps of the first step by session, towards 0 where they are not whole; negative feeds back."""
+        return {each.id: int(own) for each, own in zip(self.sessions, self.amps[:, 0], strict=True)}
+
+
+class Planner:
+    """Plans one site again and again."""
+
+    def __init__(self, *, within_s: float = WITHIN_S, gap: float = GAP) -> None:
+        """within_s : what a plan may take; then the best until then, or a simpler one, has to do."""
+        self._solver = Solver()
+        self._within_s, self._gap = within_s, gap
+
+    def plan(self, problem: Problem) -> Plan:
+        """The cheapest plan, or the best that can be had in time."""
+        if not problem.sessions:
+            return _plan(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
+        try:
+            return self._solved(problem, PlanModel(problem))
+        except NoPlan:
+            amps = filled(problem)
+            return _plan(problem, amps, np.zeros_like(amps), "water-fill")
+
+    def _solved(self, problem: Problem, model: PlanModel) -> Plan:
+        """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
+        relaxed = self._solver.linear(model.program, within_s=self._within_s)
+        charging_a, feeding_a = model.currents(relaxed.values)
+        if not problem.present.any():
+            return _plan(problem, charging_a, feeding_a, "optimal")
+        charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
+        try:
+            first = model.first(charging_a[:, 0], feeding_a[:, 0])
+            best = self._solver.fixed(*first, within_s=self._within_s)
+            missing = best.objective - relaxed.objective
+            close = missing <= self._gap * abs(relaxed.objective)
+            if not close:
+                best = self._solver.mixed(model.program, best.values, within_s=self._within_s, gap=self._gap)
+                close = best.optimal
+        except NoPlan:
+            return _plan(problem, charging_a, feeding_a, "relaxed")
+        return _plan(problem, *model.currents(best.values), "optimal" if close else "relaxed")
+
+
+def plan(
+    site: Site,
+    sessions: Sequence[Session],
+    period: MarketPeriod,
+    value: Valuation,
+    *,
+    corridor: Corridor | None = None,
+    tariff_eur_per_mwh: FloatArray | None = None,
+) -> Plan:
+    """The cheapest plan of a market's periods, in amps that need not be whole. Never fails for want of room.
+
+    tariff_eur_per_mwh : (period,) what energy costs in each period on top; absent = nothing.
+    """
+    grid = Grid.of(period)
+    buy = value.price_eur_per_mwh + (np.zeros(grid.count) if tariff_eur_per_mwh is None else tariff_eur_per_mwh)
+    prices = Prices.bought(buy)
+    problem = Problem(site, grid, tuple(sessions), value, prices, corridor=corridor, whole=False)
+    return Planner().plan(problem)
+
+
+def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: How) -> Plan:
+    """What currents mean; computed from them alone, whatever a solver says of its objective.
+
+    charging_a, feeding_a : (session, step).
+    """
+    hours = problem.grid.length_h
+    fed_wh = problem.watts_per_amp[:, None] * problem.share * hours * feeding_a
+    power_w = np.round((problem.amp_wh * charging_a - fed_wh) / hours, _PLACES)
+    net_wh = power_w @ hours
+    shortfall_wh = np.clip(np.round(problem.wanted_wh - net_wh, _PLACES), 0.0, problem.wanted_wh)
+    at_connection_w = power_w.sum(axis=0) + problem.other_w
+    missed_w = np.zeros(problem.grid.count)
+    if problem.corridor is not None:
+        missed_w = np.maximum(at_connection_w - problem.corridor.ceiling_w, 0.0)
+        missed_w = np.maximum(missed_w, problem.corridor.floor_w - at_connection_w)
+    cost_eur = _cost_eur(problem, charging_a, fed_wh, shortfall_wh, at_connection_w)
+    return Plan(problem.sessions, problem.grid, charging_a - feeding_a, power_w, shortfall_wh, missed_w, cost_eur, how)
+
+
+def _cost_eur(
+    problem: Problem, charging_a: FloatArray, fed_wh: FloatArray, shortfall_wh: FloatArray, at_connection_w: FloatArray
+) -> float:
+    """Energy, waiting, wear, peaks and shortfall, less what the connection costs without any vehicle [EUR]."""
+    value, prices, hours = problem.value, problem.prices, problem.grid.length_h
+    margin = prices.buy_eur_per_mwh - prices.sell_eur_per_mwh
+    exported_w = np.maximum(-at_connection_w, 0.0) - np.maximum(-problem.other_w, 0.0)
+    charged = float((problem.energy_eur_per_mwh * problem.amp_wh * charging_a).sum())
+    fed = float(((value.wear_eur_per_mwh - prices.buy_eur_per_mwh) * fed_wh).sum())
+    exported = float((margin * exported_w) @ hours)
+    share, price = value.shortfall_steps()
+    priority = np.array([each.priority for each in problem.sessions])
+    width = np.outer(problem.wanted_wh, share)
+    parts = np.clip(shortfall_wh[:, None] - (np.cumsum(width, axis=1) - width), 0.0, width)
+    missing = float(priority @ parts @ price)
+    cost = _PER_MWH * (charged + fed + exported + missing)
+    for peak in problem.peaks:
+        high = max(peak.so_far_w, float(at_connection_w[peak.counts].max(initial=-np.inf)))
+        without = max(peak.so_far_w, float(problem.other_w[peak.counts].max(initial=-np.inf)))
+        cost += peak.price_eur_per_kw * (high - without) / 1e3
+    return cost

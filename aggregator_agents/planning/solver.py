@@ -1,0 +1,116 @@
+"""Programmes solved by HiGHS, one after another, each from where the last one ended."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import highspy
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray
+from aggregator_agents.planning.program import IntArray, Program
+
+_OPTIONS: Final[dict[str, str | int | float | bool]] = {
+    "output_flag": False,
+    "threads": 1,
+    "parallel": "off",
+    "random_seed": 0,
+    # What presolve and scaling save of these programmes is less than what they take: half of the time, measured.
+    "presolve": "off",
+    "simplex_scale_strategy": 0,
+}
+_FEASIBLE: Final = int(highspy.SolutionStatus.kSolutionStatusFeasible)
+_LOWER, _BASIC = (int(each) for each in (highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic))
+_STATUS: Final = {int(each): each for each in highspy.HighsBasisStatus.__members__.values()}
+
+
+class NoPlan(Exception):
+    """The solver ended without a solution."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """values : (column,). objective : of them. optimal : whether nothing is better, within the gap asked for."""
+
+    values: FloatArray
+    objective: float
+    optimal: bool
+
+
+class _Statuses:
+    """Of variables, or of constraints, in the last optimum, by their keys."""
+
+    def __init__(self, keys: IntArray, statuses: IntArray) -> None:
+        order = np.argsort(keys)
+        self._keys, self._statuses = keys[order], statuses[order]
+
+    def of(self, keys: IntArray, *, unknown: int) -> list[highspy.HighsBasisStatus]:
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        found = np.where(self._keys[at] == keys, self._statuses[at], unknown)
+        return [_STATUS[each] for each in found.tolist()]
+
+
+class Solver:
+    """One HiGHS, and the basis of the last optimum."""
+
+    def __init__(self) -> None:
+        """With one thread and a fixed seed: the same programmes have the same answers."""
+        self._highs = highspy.Highs()  # type: ignore[no-untyped-call]
+        for name, option in _OPTIONS.items():
+            self._highs.setOptionValue(name, option)
+        self._columns: _Statuses | None = None
+        self._rows: _Statuses | None = None
+
+    def linear(self, program: Program, *, within_s: float) -> Solution:
+        """The optimum of a programme without its whole numbers. Raises NoPlan without one in time."""
+        self._pass(program, whole=False)
+        columns, rows = np.concatenate(program.column_keys), np.concatenate(program.row_keys)
+        if self._columns is not None and self._rows is not None:
+            start = highspy.HighsBasis()
+            start.col_status = self._columns.of(columns, unknown=_LOWER)
+            start.row_status = self._rows.of(rows, unknown=_BASIC)
+            # As good as any other start; HiGHS makes a basis of it.
+            start.alien = True
+            self._highs.setBasis(start)
+        found = self._run(within_s)
+        if not found.optimal:
+            raise NoPlan("out of time")
+        basis = self._highs.getBasis()
+        self._columns = _Statuses(columns, np.fromiter(map(int, basis.col_status), np.int64, len(columns)))
+        self._rows = _Statuses(rows, np.fromiter(map(int, basis.row_status), np.int64, len(rows)))
+        return found
+
+    def fixed(self, columns: IntArray, values: FloatArray, *, within_s: float) -> Solution:
+        """The optimum of the programme of `linear` once some variables are known. Raises NoPlan without one in time."""
+        self._highs.changeColsBounds(len(columns), columns.astype(np.int32), values, values)
+        found = self._run(within_s)
+        if not found.optimal:
+            raise NoPlan("out of time")
+        return found
+
+    def mixed(self, program: Program, start: FloatArray, *, within_s: float, gap: float) -> Solution:
+        """The optimum with whole numbers, or the best that was found in time. Raises NoPlan where nothing was.
+
+        start : (column,) a solution that is known already. gap : what may be missing to the optimum, relative.
+        """
+        self._pass(program, whole=True)
+        self._highs.setOptionValue("mip_rel_gap", gap)
+        known = highspy.HighsSolution()
+        known.col_value = start.tolist()
+        self._highs.setSolution(known)
+        return self._run(within_s)
+
+    def _pass(self, program: Program, *, whole: bool) -> None:
+        self._highs.clearSolver()
+        if self._highs.passModel(program.to_highs(whole=whole)) == highspy.HighsStatus.kError:
+            raise NoPlan("the programme was refused")
+
+    def _run(self, within_s: float) -> Solution:
+        # HiGHS counts run time over the life of the instance.
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + within_s)
+        self._highs.run()
+        status = self._highs.getModelStatus()
+        info = self._highs.getInfo()
+        if info.primal_solution_status != _FEASIBLE:
+            raise NoPlan(self._highs.modelStatusToString(status))
+        values = np.array(self._highs.getSolution().col_value, dtype=np.float64)
+        return Solution(values, info.objective_function_value, status == highspy.HighsModelStatus.kOptimal)

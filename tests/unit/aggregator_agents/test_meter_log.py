@@ -1,0 +1,54 @@
+"""Registers on disk: 1 kWh in an hour is 1 kW in each of its quarters, and nothing is made up beyond the readings."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aggregator_agents.meter_log import MeterLog, NotMetered
+from tests.unit.aggregator_agents.places import HOUR, NOON
+
+QUARTER = timedelta(minutes=15)
+
+
+@pytest.fixture
+def log() -> Iterator[MeterLog]:
+    with closing(MeterLog(Path(":memory:"))) as log:
+        yield log
+
+
+def test_energy_between_readings_is_shared_by_time_and_survives_a_restart(tmp_path: Path) -> None:
+    with closing(MeterLog(tmp_path / "meters.db")) as log:
+        log.record("lot", NOON, 5_000.0)
+        log.record("lot", NOON + HOUR, 6_000.0)
+        log.record("house", NOON, 1.0)
+
+    with closing(MeterLog(tmp_path / "meters.db")) as again:
+        lot = again.meter("lot")
+        assert lot.energy_wh(NOON + QUARTER, NOON + 2 * QUARTER) == pytest.approx(250)
+        assert lot.mean_w(NOON, QUARTER, 4).tolist() == pytest.approx([1000] * 4)
+
+
+def test_energy_that_was_fed_back_is_negative(log: MeterLog) -> None:
+    log.record("house", NOON, 100.0)
+    log.record("house", NOON + HOUR, -400.0)
+    assert log.meter("house").mean_w(NOON, HOUR, 1).tolist() == [-500.0]
+
+
+def test_what_was_not_metered_is_said(log: MeterLog) -> None:
+    log.record("lot", NOON, 0.0)
+    with pytest.raises(NotMetered, match="lot from"):
+        log.meter("lot").energy_wh(NOON, NOON + HOUR)
+    with pytest.raises(NotMetered):
+        log.meter("elsewhere").energy_wh(NOON, NOON)
+
+
+def test_what_is_old_is_erased(log: MeterLog) -> None:
+    for hour in range(4):
+        log.record("lot", NOON + hour * HOUR, 100.0 * hour)
+    log.forget(NOON + 2 * HOUR)
+    assert log.meter("lot").energy_wh(NOON + 2 * HOUR, NOON + 3 * HOUR) == pytest.approx(100)
+    with pytest.raises(NotMetered):
+        log.meter("lot").energy_wh(NOON + HOUR, NOON + 3 * HOUR)

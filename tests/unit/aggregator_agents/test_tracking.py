@@ -1,0 +1,75 @@
+"""The energy of a market period in whole amps; 690 W for an amp on three phases, 230 W on one."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator_agents.dispatch.tracking import Wish, period_power, tracked
+
+
+def wish(plug: str = "a", *, target_a: int = 0, charging: bool = False, urgency: float = 0.5, phases: int = 3) -> Wish:
+    return Wish(plug, target_a, 6, 16, phases * 230.0, 9e4, urgency, charging)
+
+
+def test_what_is_left_is_spread_over_the_time_that_is_left() -> None:
+    """1.5 kWh in a quarter of an hour are 6 kW; after ten minutes of nothing they would be 18 kW."""
+    assert period_power([wish()], energy_wh=1500, hours_left=0.25) == 6000
+    assert period_power([wish()], energy_wh=1500, hours_left=1 / 12) == 18000
+    assert period_power([wish()], energy_wh=0, hours_left=0.25) == 0
+    assert period_power([], energy_wh=1500, hours_left=0.25) == 0
+
+
+def test_a_period_below_six_amps_charges_at_six_and_then_pauses() -> None:
+    """4 A on the mean: who charges goes on at 6 A until a minute is left of it, who does not waits."""
+    energy_wh = 4 * 690 * 0.25
+    assert period_power([wish()], energy_wh=energy_wh, hours_left=0.25) == 0
+    assert period_power([wish(charging=True)], energy_wh=energy_wh, hours_left=0.25) == 6 * 690
+    assert period_power([wish(charging=True)], energy_wh=68, hours_left=0.2) == 0
+
+
+def test_the_last_watt_hours_are_charged_at_the_minimum() -> None:
+    nearly = Wish("a", 0, 6, 16, 690.0, 7.0, 0.1, False)
+    assert period_power([nearly], energy_wh=7, hours_left=0.25) == 6 * 690
+
+
+def test_targets_come_first_and_what_is_left_goes_to_the_lowest() -> None:
+    """12 kW: 10 A for the planned (6.9 kW), 6 A for the other (4.14 kW), and one more for the lowest (0.69 kW)."""
+    wishes = [wish("a"), wish("b", target_a=10)]
+    assert tracked(wishes, power_w=6900) == {"a": 0, "b": 10}
+    assert tracked(wishes, power_w=12_000) == {"a": 7, "b": 10}
+    assert tracked(wishes, power_w=4139) == {"a": 0, "b": 0}
+
+
+def test_vehicles_on_one_phase_take_what_three_phases_cannot() -> None:
+    assert tracked([wish("a", target_a=6), wish("b", phases=1)], power_w=3000) == {"a": 0, "b": 13}
+
+
+def test_of_equals_the_more_urgent_and_who_charges_already_goes_first() -> None:
+    going, waiting = wish("b", target_a=6, charging=True), wish("a", target_a=6)
+    assert tracked([waiting, going], power_w=4140) == {"a": 0, "b": 6}
+    assert tracked([wish("a", target_a=6, urgency=0.6), going], power_w=4140) == {"a": 6, "b": 0}
+
+
+wishes = st.lists(
+    st.builds(
+        wish,
+        st.sampled_from("abcdefgh"),
+        target_a=st.sampled_from([0, 6, 9, 16]),
+        charging=st.booleans(),
+        urgency=st.floats(0, 3),
+        phases=st.integers(1, 3),
+    ),
+    unique_by=lambda each: each.plug,
+)
+
+
+@given(wishes, st.floats(0, 60_000))
+def test_the_power_is_used_up_to_the_amp_and_never_exceeded(wanted: list[Wish], power_w: float) -> None:
+    amps = tracked(wanted, power_w=power_w)
+    left_w = power_w - sum(amps[each.plug] * each.watts_per_amp for each in wanted)
+
+    assert left_w >= -1e-3
+    for each in wanted:
+        assert amps[each.plug] == 0 or each.min_a <= amps[each.plug] <= each.max_a
+        more_a = 1 if amps[each.plug] else each.min_a
+        full = amps[each.plug] == each.max_a
+        assert full or left_w < more_a * each.watts_per_amp, "another amp would have fitted"
