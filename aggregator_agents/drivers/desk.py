@@ -19,12 +19,13 @@ _NEAR_WH: Final = 50.0
 class PowerPlan:
     """What a plug is going to draw. edges : of the steps, one more than power_w [W], in the order of time.
 
-    made_at : when it was planned. Charging is positive.
+    made_at : when it was planned. wish : what the driver had said by then. Charging is positive.
     """
 
     made_at: datetime
     edges: tuple[datetime, ...]
     power_w: tuple[float, ...]
+    wish: Wish | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class StayView:
     """A vehicle at a plug.
 
     session : as the plan takes it, wishes and all. most_w : that plug, charger and vehicle can draw [W]. drawn_w,
-    delivered_wh : measured, now and in this stay. plan : None before there is one. driver : a pseudonym of the charging
+    delivered_wh : measured, now and in this stay. wants : the vehicle takes current when it is offered. plan : None
+    before there is one. driver : a pseudonym of the charging
     card (`Codes.pseudonym`), None without one. credit_eur : what the driver gets for the room given to the grid in this
     stay, None where that is not known.
     """
@@ -44,6 +46,7 @@ class StayView:
     plan: PowerPlan | None = None
     driver: str | None = None
     credit_eur: Decimal | None = None
+    wants: bool = True
 
     @property
     def stay(self) -> Stay:
@@ -55,9 +58,9 @@ class StayView:
         """Whose priorities it uses: the card's; without a card those of the plug, which all such drivers share."""
         return self.driver or f"plug {self.session.plug}"
 
-    def has_in_plan(self, said_at: datetime | None) -> bool:
-        """Whether the plan was made after this was said."""
-        return self.plan is not None and (said_at is None or self.plan.made_at >= said_at)
+    def is_planned_with(self, wish: Wish | None) -> bool:
+        """Whether there is a plan, and it was made with this wish."""
+        return self.plan is not None and self.plan.wish == wish
 
     def reach(self, now: datetime) -> Reach:
         """What is possible from now on."""

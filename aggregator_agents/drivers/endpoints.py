@@ -31,7 +31,7 @@ class StayState(Message):
     """A vehicle's stay.
 
     departs, energy_wh, priority : as the plan takes them; energy_wh over the whole stay. priorities_left : stays of
-    this driver that can still have priority. in_plan : the plan was made after the latest wish. ready_at,
+    this driver that can still have priority. in_plan : the plan was made with the latest wish. ready_at,
     by_departure_wh : what the plan leads to; absent where it does not say. possible_wh : by this departure, if nobody
     else needed the fuse. credit_eur : for room given to the grid; absent where it is not known.
     """
@@ -137,7 +137,7 @@ async def _state(code: str, reception: Reception, seat: HTTPAuthorizationCredent
 def _stay_state(stay: StayView, reception: Reception) -> StayState:
     now = reception.clock()
     said = reception.said(stay)
-    in_plan = stay.has_in_plan(None if said is None else said.at)
+    in_plan = stay.is_planned_with(None if said is None else said.wish)
     found = outlook(stay, now) if in_plan else None
     return StayState(
         departs=stay.session.departs,

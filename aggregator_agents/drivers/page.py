@@ -143,7 +143,7 @@ def _stay(
 ) -> HTMLResponse:
     reception, now, words = _reception(request), _reception(request).clock(), _words(request)
     said, session = reception.said(stay), stay.session
-    in_plan = stay.has_in_plan(None if said is None else said.at)
+    in_plan = stay.is_planned_with(None if said is None else said.wish)
     found = outlook(stay, now) if in_plan else None
     picture = None
     if stay.plan is not None and stay.plan.edges[-1] > now:

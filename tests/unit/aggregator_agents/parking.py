@@ -12,7 +12,7 @@ from aggregator_agents.drivers.book import PriorityRule, WishBook
 from aggregator_agents.drivers.codes import Codes
 from aggregator_agents.drivers.desk import BookDesk, PlugView, PowerPlan, StayView, most_w
 from aggregator_agents.drivers.reception import Reception
-from aggregator_agents.drivers.wishes import sessions_with_wishes
+from aggregator_agents.drivers.wishes import Stay, sessions_with_wishes
 from aggregator_agents.fleet import Session, Site
 from aggregator_agents.planning import Valuation, plan
 from api_spec.period import MarketPeriod
@@ -89,7 +89,7 @@ class Parking:
         planned = plan(self.place, [each.within(period) for each in rest], period, Valuation())
         edges = (*period.starts(), period.end)
         self._plans = {
-            each.plug: PowerPlan(self.now, edges, tuple(own))
+            each.plug: PowerPlan(self.now, edges, tuple(own), self.book.wishes.get(Stay(each.plug, each.id)))
             for each, own in zip(planned.sessions, planned.power_w.tolist(), strict=True)
         }
 
