@@ -90,7 +90,7 @@ class WishBook:
         """The book at `path`, made where there is none; BookUnavailable."""
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            file = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+            file = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.2)
         except (OSError, sqlite3.Error) as failure:
             raise BookUnavailable(f"{path}: {failure}") from failure
         try:

@@ -46,7 +46,7 @@ class Present:
         Who stays longer than he said may leave at any moment: what is left is wanted within the next hour.
         """
         left_wh = max(0.0, self.session.energy_wh - self.demand.session_wh)
-        departs = max(self.session.departs, now + _AN_HOUR)
+        departs = self.session.departs if self.session.departs > now else now + _AN_HOUR
         id = f"{self.session.plug} {self.session.id}"
         return replace(self.session, id=id, arrives=now, departs=departs, energy_wh=left_wh)
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator_agents.bidding import nominated
 from aggregator_agents.drivers.desk import PowerPlan, StayView, outlook
 from aggregator_agents.drivers.form import (
     NoSuchTime,
@@ -152,18 +151,6 @@ def test_a_plan_keeps_to_a_departure_that_was_said() -> None:
     assert planned.power_w[0, :2] * period.hours == pytest.approx([2_760, 2_760])
     assert planned.power_w[0, 2:] == pytest.approx(0)
     assert planned.shortfall_wh == pytest.approx(0)
-
-
-def test_nothing_of_who_said_what_is_in_what_a_market_gets() -> None:
-    """Two drivers, one plan: the nomination names the bus and watts, whoever and however many they are."""
-    session = Session("transaction 4711", "lot-1-1", NOON, NOON + HOUR, 11_040.0)
-    said = {Stay("lot-1-1", "transaction 4711"): wish(after_h=1.5, kwh=11.04, priority=True)}
-    planned = plan(site(), sessions_with_wishes([session], said), quarters(8), Valuation())
-
-    message = nominated(site(), planned)
-    assert message.model_dump(exclude_none=True).keys() == {"bus", "power_w"}
-    assert "4711" not in message.model_dump_json()
-    assert "lot-1-1" not in message.model_dump_json()
 
 
 # what was typed
