@@ -9,7 +9,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-_MOST_CONNECTIONS: Final = 400
+_MOST_CONNECTIONS: Final = 100
+"""A page takes a few milliseconds of the loop in which chargers are controlled, too."""
 
 
 class _PageServer(uvicorn.Server):

@@ -62,6 +62,7 @@ class SitePlanner:
         """Nothing is planned before `run`. pseudonym : of the card at a plug. names : of plugs, for people."""
         self._site, self._cloud, self._table = site, cloud, table
         self._clock, self._book, self._pseudonym, self._names = clock, book, pseudonym, names or {}
+        self._known = frozenset(each.id for each in site.plugs)
         self._planner = Planner(within_s=2.0)
         self._arrived: dict[Stay, datetime] = {}
         self._plans: dict[Stay, PowerPlan] = {}
@@ -95,7 +96,7 @@ class SitePlanner:
         """Plan with what is known now, and have the cloud follow."""
         now = self._clock()
         await self._observe(now)
-        people = self._present(now)
+        people = self._present(self._demands(), now)
         self._arrived = {each.stay: each.session.arrives for each in people}
         wanting = [each for each in people if each.demand.wants]
         planned = await asyncio.to_thread(self._planner.plan, self._problem(wanting, now))
@@ -108,11 +109,12 @@ class SitePlanner:
 
     def look(self, plug: str) -> PlugView | None:
         """A plug as its driver may see it; None for one that is not here."""
-        if plug not in {each.id for each in self._site.plugs}:
+        if plug not in self._known:
             return None
         now = self._clock()
+        own = [each for each in self._demands() if each.plug == plug]
+        here = next(iter(self._present(own, now)), None)
         name, giving_until = self._names.get(plug, plug), self._giving_until(now)
-        here = next((each for each in self._present(now) if each.session.plug == plug), None)
         return PlugView(plug, name, giving_until, None if here is None else self._view(here))
 
     def _view(self, here: Present) -> StayView:
@@ -127,9 +129,9 @@ class SitePlanner:
             wants=demand.wants,
         )
 
-    def _present(self, now: datetime) -> tuple[Present, ...]:
+    def _present(self, demands: list[PlugDemand], now: datetime) -> tuple[Present, ...]:
         wishes = {} if self._book is None else self._book.wishes
-        return present(self._site, self._demands(), self._arrived, wishes, self._table.usual, now=now)
+        return present(self._site, demands, self._arrived, wishes, self._table.usual, now=now)
 
     def _demands(self) -> list[PlugDemand]:
         return sorted(

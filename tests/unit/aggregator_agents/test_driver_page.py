@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from html import unescape
+from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -396,7 +397,30 @@ async def test_without_the_seat_an_app_sees_and_says_nothing_of_a_stay(lot: Park
     assert lot.book.wishes == {}
 
 
-# codes and words
+# codes, colours and words
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
+    """At least 4.5 to 1 (WCAG 2.2, 1.4.3), and borders of fields 3 to 1 (1.4.11)."""
+    style = (files("aggregator_agents.drivers") / "assets" / "driver.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{([^}]*)\}", style)
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[scheme]))
+
+    def light(name: str) -> float:
+        parts = (int(colours[name][at : at + 2], 16) / 255 for at in (1, 3, 5))
+        red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    def contrast(one: str, other: str) -> float:
+        darker, lighter = sorted((light(one), light(other)))
+        return (lighter + 0.05) / (darker + 0.05)
+
+    texts = [("ink", "card"), ("quiet", "card"), ("quiet", "ground"), ("accent", "card"), ("on-accent", "accent")]
+    texts += [("ink", "good-soft"), ("good", "good-soft"), ("good", "card"), ("warn", "warn-soft"), ("warn", "card")]
+    texts += [("bad", "bad-soft"), ("bad", "card")]
+    assert [pair for pair in texts if contrast(*pair) < 4.5] == []
+    assert contrast("field", "card") >= 3
 
 
 def test_codes_differ_by_plug_and_by_key() -> None:
