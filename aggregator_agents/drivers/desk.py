@@ -111,12 +111,12 @@ class BookDesk:
         book: WishBook,
         *,
         look: Callable[[str], PlugView | None],
-        replan: Callable[[str], None],
+        replan: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
         """Over a book.
 
-        look : what the aggregator knows of a plug. replan : called once a wish for a plug is in the book.
+        look : what the aggregator knows of a plug. replan : called once a wish is in the book.
         """
         self._book, self._look, self._replan, self._clock = book, look, replan, clock
 
@@ -131,7 +131,7 @@ class BookDesk:
             raise StayOver
         driver = view.stay.counted_for
         await asyncio.to_thread(self._book.keep, view.stay.stay, wish, driver=driver, now=self._clock())
-        self._replan(plug)
+        self._replan()
 
 
 @dataclass(frozen=True)

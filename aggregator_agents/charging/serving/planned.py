@@ -24,6 +24,8 @@ from api_spec.units import Message
 
 LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 1.0
+_GOOD_FOR: Final = 3
+"""Of plans that should have come since, a plan is followed."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -44,8 +46,8 @@ class PlanningTable(Message):
 class SitePlanner:
     """Plans one site from what its chargers tell the cloud and its drivers say, and has the cloud follow.
 
-    order : what was sold, set by whoever trades for the site. Without a plan of its own making plugs share what there
-    is; a plan that fails leaves the last one in force.
+    order : what was sold, set by whoever trades for the site. When plans fail the last one stays in force for a while;
+    then plugs share what there is.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class SitePlanner:
         self._arrived: dict[Stay, datetime] = {}
         self._plans: dict[Stay, PowerPlan] = {}
         self._asked = asyncio.Event()
+        self._planned_at: datetime | None = None
         self.order: Order | None = None
 
-    def ask(self, _: str = "") -> None:
+    def ask(self) -> None:
         """Plan at once."""
         self._asked.set()
 
@@ -85,7 +88,8 @@ class SitePlanner:
                 try:
                     await self.plan()
                 except Exception:
-                    LOG.exception("%s: a plan has failed; the last one goes on", self._site.bus)
+                    LOG.exception("%s: a plan has failed", self._site.bus)
+                    self._give_up_old()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._asked.wait()
@@ -101,11 +105,18 @@ class SitePlanner:
         wanting = [each for each in people if each.demand.wants]
         planned = await asyncio.to_thread(self._planner.plan, self._problem(wanting, now))
         self._cloud.follow(_followed(wanting, planned))
+        self._planned_at = now
         edges = (*planned.grid.starts(), planned.grid.end)
         self._plans = {
             each.stay: PowerPlan(now, edges, tuple(power_w), each.wish)
             for each, power_w in zip(wanting, planned.power_w.tolist(), strict=True)
         }
+
+    def _give_up_old(self) -> None:
+        """What was wanted some plans ago is no better than nothing."""
+        if self._planned_at is not None and self._clock() > self._planned_at + _GOOD_FOR * self._table.every:
+            self._cloud.follow(SitePlan())
+            self._plans, self._planned_at = {}, None
 
     def look(self, plug: str) -> PlugView | None:
         """A plug as its driver may see it; None for one that is not here."""

@@ -76,7 +76,7 @@ class Parking:
             credit_eur=self.credit_eur,
         )
 
-    def _told(self, plug: str) -> None:
+    def _told(self) -> None:
         if self.plans_at_once:
             self.cycle()
 

@@ -18,6 +18,7 @@ from aggregator_agents.drivers.book import WishBook
 from aggregator_agents.drivers.desk import outlook
 from aggregator_agents.drivers.wishes import Stay, Wish
 from aggregator_agents.fleet import Site
+from aggregator_agents.planning import Planner
 from tests.unit.aggregator_agents.places import HOUR, NOON, quarters, site
 
 USUAL = UsualStay(stay=timedelta(hours=8), energy_kwh=20)
@@ -147,6 +148,30 @@ async def test_an_award_is_kept_to_and_drivers_read_until_when(running: Running)
 async def test_a_book_that_cannot_be_written_stops_no_plan(running: Running) -> None:
     running.book._file.execute("PRAGMA query_only=ON")
     assert await running.targets(vehicle(1, "a")) == {"lot-1-1": 16}
+
+
+async def test_a_plan_is_followed_for_a_while_when_no_other_can_be_made(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sold down to one vehicle at 6 A; a quarter of an hour without a plan later both share the 16 A."""
+    running.planner.order = Order(quarters(16), np.full(16, 4_200.0), np.full(16, -6_800.0), np.full(16, 9_000.0))
+    both = (vehicle(1, "a"), vehicle(2, "b"))
+    assert sum((await running.targets(*both)).values()) == 6
+
+    def fails(*_: object) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(Planner, "plan", fails)
+    task = asyncio.create_task(running.planner.run())
+    try:
+        for minutes, followed in ((14, True), (16, False)):
+            running.now = NOON + timedelta(minutes=minutes)
+            running.planner.ask()
+            await asyncio.sleep(0.05)
+            assert bool(running.tell(*both).plugs) == followed
+        assert running.tell(*both).limit_a == (16, 16, 16)
+    finally:
+        task.cancel()
 
 
 def test_what_a_vehicle_says_counts_and_a_driver_counts_more() -> None:
