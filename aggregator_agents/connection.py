@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from aggregator_agents.fleet import PHASE_V, FloatArray, Session, Site
+from aggregator_agents.fleet import PHASE_V, FloatArray, PhaseAmps, Session, Site
 from aggregator_agents.planning import Grid, Prices, Problem, Valuation
 from aggregator_agents.premises import Premises
 from aggregator_agents.retail import RetailPrices
@@ -51,6 +51,11 @@ class Connection:
         edges_s = grid.start.timestamp() + 3600 * grid.edges_h
         other: FloatArray = self.premises.expected_between(edges_s, issued=issued).T / PHASE_V
         return other
+
+    def other_now_a(self, now: datetime) -> PhaseAmps:
+        """What everything else behind the meter draws at this moment on each phase [A]."""
+        first, second, third = (self.premises.power_w(np.array([now.timestamp()]))[0] / PHASE_V).tolist()
+        return first, second, third
 
     def asked(self, sessions: Sequence[Session], period: MarketPeriod, *, issued: datetime) -> Problem:
         """What a plan of a market's periods is asked for, before anything is sold; amps need not be whole."""

@@ -18,7 +18,7 @@ class NotMetered(Exception):
 class SiteMeter(Protocol):
     """The meter of one site: energy through it, consumption positive."""
 
-    def energy_wh(self, start: datetime, end: datetime) -> float:
+    def metered_wh(self, start: datetime, end: datetime) -> float:
         """From `start` to `end` [Wh]. Raises NotMetered."""
         ...
 
@@ -78,7 +78,7 @@ class LoggedMeter:
         """Reads `log` every time."""
         self._log, self._name = log, name
 
-    def energy_wh(self, start: datetime, end: datetime) -> float:
+    def metered_wh(self, start: datetime, end: datetime) -> float:
         """As SiteMeter."""
         return float(np.diff(self._at([start.timestamp(), end.timestamp()], start, end))[0])
 

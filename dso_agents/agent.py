@@ -23,6 +23,7 @@ from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, fo
 from dso_agents.requests import Asking, requests
 from market.network import Grid
 from market.network.feeders import feeder
+from market.network.model import FloatArray
 
 
 class AuctionPlan(Message):
@@ -121,7 +122,7 @@ class DsoAgent:
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
 
-    def drawn_w(self) -> Mapping[str, float]:
+    def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
         """A DSO draws nothing of its own."""
         return {}
 

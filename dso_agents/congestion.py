@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from api_spec.case import Injection
+from api_spec.ids import Identifier
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
 from api_spec.units import Message, NonNegative
@@ -17,10 +18,12 @@ from market.network import Grid, operating_points
 class Margins(Message):
     """What the DSO keeps free for what it does not know.
 
-    current : share of every rating. voltage_pu : distance to both ends of the voltage band.
+    current : share of every rating. elements : by id, of those that have another one, such as a cable under repair.
+    voltage_pu : distance to both ends of the voltage band.
     """
 
     current: Annotated[NonNegative, Field(lt=1)] = 0.05
+    elements: dict[Identifier, Annotated[NonNegative, Field(lt=1)]] = Field(default_factory=dict)
     voltage_pu: Annotated[NonNegative, Field(lt=0.1)] = 0.005
 
 
@@ -98,7 +101,8 @@ def congestion(
         p_w[:, at] += np.array(nominated.power_w)[:, None] / len(at)
     points = operating_points(grid, p_w, q_var)
 
-    usable = grid.rating_a * (1 - margins.current)
+    kept = np.array([margins.elements.get(each, margins.current) for each in grid.branch_ids])
+    usable = grid.rating_a * (1 - kept)
     overloads = tuple(
         Overload(name, float(grid.rating_a[at]), float(usable[at]), tuple(points.current_a[:, at].tolist()))
         for at, name in enumerate(grid.branch_ids)

@@ -57,6 +57,7 @@ class Memory:
 
     profiles: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    running: dict[int, str] = field(default_factory=dict)
 
     def limit_a(self, plug: int, at: datetime, *, transaction: bool = True) -> float:
         """What the profiles allow a plug at a moment: its transaction's before its default, within the station's."""
@@ -111,8 +112,13 @@ class _Common:
         return self.results.SetChargingProfile(status=self.behaviour.status)
 
     @handles("TriggerMessage")
-    def on_trigger(self, **told: Any) -> Any:
+    async def on_trigger(self, **told: Any) -> Any:
         self.note("TriggerMessage", **told)
+        if told["requested_message"] == "TransactionEvent":
+            running = self.memory.running.get(told["evse"]["id"])
+            if running is None:
+                return self.results.TriggerMessage(status="Rejected")
+            self._later = asyncio.create_task(self.event("Updated", running, "Trigger"))  # type: ignore[attr-defined]
         return self.results.TriggerMessage(status="Accepted")
 
     @handles("ChangeAvailability")
@@ -227,7 +233,7 @@ class _Peer2(_Common):
         return await self.ask(self.calls.TransactionEvent(event_type=kind, **told))
 
     async def start(self, plug: int, *, token: str = "T", register_wh: int = 1000) -> str:
-        transaction = f"tx-{plug}-{self._number}"
+        transaction = self.memory.running[plug] = f"tx-{plug}-{self._number}"
         await self.event(
             "Started",
             transaction,
@@ -258,6 +264,7 @@ class _Peer2(_Common):
         await self.event("Updated", transaction, "MeterValuePeriodic", meter_value=told)
 
     async def stop(self, plug: int, transaction: str, *, register_wh: int = 1000) -> None:
+        self.memory.running.pop(plug, None)
         told = [{"timestamp": _now(), "sampled_value": [{"value": register_wh}]}]
         await self.event("Ended", transaction, "EVDeparted", meter_value=told)
 

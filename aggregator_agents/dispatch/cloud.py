@@ -9,9 +9,8 @@ from aggregator_agents.dispatch.grants import GrantBook
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Timing, WholeAmps
 from aggregator_agents.dispatch.other_load import OtherLoad
 from aggregator_agents.dispatch.sharing import Division, SitePlan, share_out
-from aggregator_agents.fleet import MIN_A, WATTS_PER_AMP, PhaseAmps, Site
+from aggregator_agents.fleet import PhaseAmps, Site
 
-_ROUNDING_WH: Final = 1.0
 _METER_A: Final = 0.1
 """A measurement that exceeds a whole amp by no more than this is that whole amp."""
 
@@ -41,8 +40,8 @@ class CloudAggregator:
     ) -> None:
         """Just started: what an earlier life granted is unknown, so nothing is granted for one hold time.
 
-        other_rise_a : by how much the other load may rise on a phase within one hold time [A]; absent, to site.other_a
-        at any moment, and then its meter makes no room.
+        other_rise_a : by how much the other load may rise on a phase before a grant is over, see OtherLoad [A]; absent,
+        to site.other_a at any moment, and then its meter makes no room.
         """
         self._site, self._timing, self._started_s = site, timing or Timing(), started_s
         self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)
@@ -182,22 +181,3 @@ def _whole(amps: PhaseAmps) -> WholeAmps:
 
 def _least(one: WholeAmps, other: WholeAmps) -> WholeAmps:
     return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
-
-
-def site_amps(*, energy_wh: float, wanted_wh: float, hours_left: float, usable_a: int, charging: bool) -> int:
-    """Whole amps per phase for all plugs of a site together: 0, or MIN_A to `usable_a`.
-
-    energy_wh : still to be drawn in this period. wanted_wh : what all vehicles want at all. hours_left : of the period.
-    Below the pilot's minimum the site waits until what is left needs it, or stops when it is used up: one pause in a
-    period instead of a flapping contactor. Vehicles that need no more than that are finished at the minimum: they stop
-    by themselves. Rounded down, and what that leaves is spread over the minutes to come.
-    """
-    if energy_wh <= 0 or hours_left <= 0:
-        return 0
-    mean_a = energy_wh / hours_left / WATTS_PER_AMP
-    if mean_a >= MIN_A:
-        return min(usable_a, int(mean_a + 1e-6))
-    if wanted_wh <= energy_wh + _ROUNDING_WH:
-        return min(usable_a, MIN_A) if usable_a >= MIN_A else 0
-    lasts_a_minute = energy_wh * 60 >= MIN_A * WATTS_PER_AMP
-    return min(usable_a, MIN_A) if charging and lasts_a_minute and usable_a >= MIN_A else 0

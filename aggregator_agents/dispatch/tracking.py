@@ -17,13 +17,15 @@ _A_MINUTE_H: Final = 1 / 60
 class Wish:
     """A plug that wants energy, and what the plan gives it.
 
-    target_a : of the plan, per phase [A]. min_a, max_a : of the vehicle. watts_per_amp : drawn for each amp that is
+    planned : whether the plan has it charge now. must_a : with less now, per phase [A], it cannot be full in time.
+    min_a, max_a : of the vehicle. watts_per_amp : drawn for each amp that is
     signalled, as measured where it has been. left_wh : until its vehicle is full. urgency : energy left over what can
     be delivered until departure. charging : whether it draws already.
     """
 
     plug: str
-    target_a: int
+    planned: bool
+    must_a: float
     min_a: int
     max_a: int
     watts_per_amp: float
@@ -60,10 +62,14 @@ def period_power(wishes: Iterable[Wish], *, energy_wh: float, hours_left: float)
 def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
     """Whole amps for every plug: 0, or from its minimum to its maximum; together at most `power_w` [W].
 
-    Who is in the plan comes first, the most urgent of them at its minimum and then up to its target; what is left is
-    given to the others and above targets, to the lowest first. Ties go by plug.
+    Admitted are first those that must charge now, then those that charge already, then those that the plan would begin
+    with, the most urgent before others; then all get what they must have, and what is left goes to the lowest: equal
+    vehicles get the same, within an amp. Who is none of these comes last. Ties go by plug.
     """
-    order = sorted(wishes, key=lambda each: (each.target_a < each.min_a, -each.urgency, not each.charging, each.plug))
+    order = sorted(
+        wishes,
+        key=lambda each: (each.must_a <= 0, not each.charging, not each.planned, -each.urgency, each.plug),
+    )
     amps = {each.plug: 0 for each in order}
     left_w = power_w + 1e-6
 
@@ -75,15 +81,16 @@ def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
         left_w -= more_a * wish.watts_per_amp
         return True
 
-    def raise_all(raising: list[Wish], *, to_target: bool) -> None:
+    def raise_all(raising: list[Wish], *, to_must: bool) -> None:
         while raising:
             lowest = min(raising, key=lambda each: (amps[each.plug], each.plug))
-            reached = to_target and amps[lowest.plug] >= lowest.target_a
+            reached = to_must and amps[lowest.plug] >= lowest.must_a
             if reached or not give(lowest, 1):
                 raising.remove(lowest)
 
-    planned = [each for each in order if each.target_a >= each.min_a and give(each, each.min_a)]
-    raise_all(planned[:], to_target=True)
-    others = [each for each in order if each.target_a < each.min_a and give(each, each.min_a)]
-    raise_all(planned + others, to_target=False)
+    first = [each for each in order if (each.planned or each.charging or each.must_a > 0) and give(each, each.min_a)]
+    raise_all(first[:], to_must=True)
+    raise_all(first[:], to_must=False)
+    others = [each for each in order if amps[each.plug] == 0 and give(each, each.min_a)]
+    raise_all(first + others, to_must=False)
     return amps

@@ -14,7 +14,7 @@ from typing import Final
 
 from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
 from aggregator_agents.dispatch.cloud import CloudAggregator
-from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Timing
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.dispatch.virtual import VirtualAggregator
 from aggregator_agents.dispatch.watching import Said
@@ -76,16 +76,20 @@ class EmulatedCluster:
         clock_drift: float = 0.0,
         other_rise_a: int | None = None,
         sleeps: bool = True,
+        cloud: type[CloudAggregator] = CloudAggregator,
+        agent: type[VirtualAggregator] = VirtualAggregator,
     ) -> None:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time.
+        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time. cloud,
+        agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
         self._timing, self._behaviour = timing, behaviour or Behaviour()
         self._rise_a, self._sleeps = other_rise_a, sleeps
+        self._build_cloud, self._build_agent = cloud, agent
         self._said: dict[str, Session] = {}
         self._plan = SitePlan()
         random = random or Random(0)
@@ -105,20 +109,37 @@ class EmulatedCluster:
         for charger in self.boxes:
             self.start_charger(charger, after_s=random.uniform(0, timing.act_every_s))
 
-    def expect(self, sessions: Iterable[Session], *, announced: Mapping[str, Session] | None = None) -> None:
+    def expect(
+        self,
+        sessions: Iterable[Session],
+        *,
+        announced: Mapping[str, Session] | None = None,
+        behaviours: Mapping[str, Behaviour] | None = None,
+    ) -> None:
         """Let these vehicles come as well; one that is known comes once.
 
-        announced : by session, what its driver says at the charger, where that is not the truth.
+        announced : by session, what its driver says at the charger, where that is not the truth. behaviours : by
+        session, of vehicles that do not follow like the others.
         """
-        coming = tuple(sessions)
+        coming, own = tuple(sessions), behaviours or {}
         self._said |= {each.id: each for each in coming if each.id not in self._said} | dict(announced or {})
-        self.plant.expect(Visit(each, self._behaviour) for each in coming)
+        self.plant.expect(Visit(each, own.get(each.id, self._behaviour)) for each in coming)
 
     def follow(self, plan: SitePlan) -> None:
-        """What is wanted of the plugs from now on."""
-        self._plan = plan
-        if self.cloud is not None:
-            self.cloud.follow(plan)
+        """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
+        changed, self._plan = plan != self._plan, plan
+        if self.cloud is None:
+            return
+        self.cloud.follow(plan)
+        if changed and not self._cloud_stopped:
+            for box in self.boxes.values():
+                for when_s in box.down.deliveries(self.plant.now_s):
+                    self.plant.at(when_s, partial(self._nudged, box, box.life))
+
+    def demands(self) -> tuple[PlugDemand, ...]:
+        """As Cluster; nothing while there is no cloud aggregator."""
+        heard = self.cloud.heard if self.cloud is not None else {}
+        return tuple(plug for id in self.boxes if id in heard for plug in heard[id].request.plugs)
 
     def observe(self, other_a: PhaseAmps) -> None:
         """What the meter of the other load tells the cloud aggregator now."""
@@ -161,7 +182,7 @@ class EmulatedCluster:
         """The cloud aggregator starts, with the plan, and without a memory."""
         started_s = self.cloud_clock.reads_s(self.plant.now_s)
         site, rise_a = self.plant.site, self._rise_a
-        self.cloud = CloudAggregator(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
+        self.cloud = self._build_cloud(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
         self.cloud.follow(self._plan)
 
     def kill_cloud(self) -> None:
@@ -180,7 +201,7 @@ class EmulatedCluster:
         box = self.boxes[charger]
         box.life, box.told, box.stopped, box.asleep = box.life + 1, (), False, False
         box.inbox.clear()
-        box.agent = VirtualAggregator(
+        box.agent = self._build_agent(
             box.hardware.charger,
             floor_a=self.plant.site.floor_a,
             boot_id=f"{charger} {box.life}",
@@ -240,6 +261,14 @@ class EmulatedCluster:
             box.asleep = True
             return
         self.plant.at(box.clock.true_s(clock_s + self._timing.act_every_s), partial(self._tick, box, life))
+
+    def _nudged(self, box: Box, life: int) -> None:
+        """The cloud has news: ask at once."""
+        if box.life != life or box.agent is None or box.stopped or box.asleep:
+            return
+        clock_s = box.clock.reads_s(self.plant.now_s)
+        self._ask(box, box.agent.request(clock_s))
+        self._act(box, box.agent, clock_s)
 
     def _act(self, box: Box, agent: VirtualAggregator, clock_s: float) -> tuple[PlugReading, ...]:
         try:

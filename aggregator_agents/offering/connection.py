@@ -1,6 +1,7 @@
 """What a whole connection can do instead of its plan: blocks of growing reductions, each with its payback. Pure.
 
-    plan(q)   the cheapest plan with  P_t <= B_t - q  in the window, as far as that is worth the price cap
+    plan(q)   the cheapest plan with  P_t <= B_t - q  in the window, as far as that is worth the price cap; then again
+              with what comes back spread: every kW above the highest B outside of the window weighs a little
     block     share x (P(q) - B),  at  (C(q) - C(B)) / energy changed + wear
 
 P, B [W] power at the connection, everything behind it together; C [EUR] what a plan costs its drivers and its owner,
@@ -9,7 +10,8 @@ with its losses. Costs are convex in q, so blocks are dearer the deeper they are
 plans that holds the baseline: any part of one keeps fuse, chargers and floors.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
 from typing import Final
@@ -18,14 +20,19 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
-from aggregator_agents.planning import Corridor, Plan, Planner, Problem
+from aggregator_agents.planning import Corridor, Peak, Plan, Planner, Problem
+from aggregator_agents.planning.problem import BoolArray
 from api_spec.flexibility import BlockTerms
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
 
 STEPS: Final = 4
+_MOST_TIMES: Final = 3
 _LEAST_W: Final = 500.0
 """Less than this is not worth an offer, and within what a forecast misses."""
+_REBOUND_EUR_PER_KW: Final = 0.1
+"""Spreads what comes back; it weighs in the plan, and is not asked for."""
+_KEPT_EUR_PER_MWH: Final = 1e5
 _PER_MWH: Final = 1e-6
 
 
@@ -49,48 +56,97 @@ def blocks(
     price_cap: Decimal,
     planner: Planner | None = None,
 ) -> tuple[BlockTerms, ...]:
-    """At most STEPS blocks, of which clearing accepts at most one, from the smallest reduction to the deepest.
+    """Blocks of which clearing accepts at most one, STEPS for each time of asking, from the smallest reduction on.
 
-    planned : the nominated plan for what is `asked`. window : the periods in which a DSO asks for something. price_cap
-    : of the product [EUR/MWh]. Empty where nothing can be reduced for less.
+    planned : the nominated plan for what is `asked`. window : the periods in which a DSO asks for something; where it
+    asks at several times of the day, each of the longest, and all of them together, have blocks. price_cap : of the
+    product [EUR/MWh]. Empty where nothing can be reduced for less.
     """
-    planner = planner or Planner()
-    inside, base_w = np.array(window), net_w(asked, planned)
+    planner, base_w = planner or Planner(), net_w(asked, planned)
+    group = f"{asked.site.bus} {period.start:%Y-%m-%dT%H:%M}"
+    made: dict[tuple[int, ...], BlockTerms] = {}
+    for inside in _times(np.array(window)):
+        for step in _steps(asked, planned, base_w, inside, asking, price_cap, planner):
+            power_w = tuple(int(each) for each in step.order_w)
+            block = BlockTerms(
+                kind="block",
+                bus=asked.site.bus,
+                power_w=power_w,
+                price_eur_per_mwh=step.price_eur_per_mwh,
+                min_activation=step.least,
+                exclusive_group=group,
+            )
+            made.setdefault(power_w, block)
+    return tuple(made.values())
 
-    def reduced(by_w: float) -> Plan:
-        ceiling_w = np.where(inside, base_w - by_w, np.inf)
-        worth = Corridor(ceiling_w, np.full(period.count, -np.inf), np.full(period.count, float(price_cap)))
-        return planner.plan(replace(asked, corridor=worth))
 
-    most_w = _room_w(asked)
-    deepest_w = float((base_w - net_w(asked, reduced(most_w)))[inside].max(initial=0.0))
-    made: list[BlockTerms] = []
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """order_w : (period,) [W]. least : the part of it below which the step before would do."""
+
+    order_w: FloatArray
+    price_eur_per_mwh: Decimal
+    least: float
+
+
+def _steps(
+    asked: Problem,
+    planned: Plan,
+    base_w: FloatArray,
+    inside: BoolArray,
+    asking: Asking,
+    price_cap: Decimal,
+    planner: Planner,
+) -> Iterator[_Step]:
+    rebound = Peak(_REBOUND_EUR_PER_KW, float(base_w[~inside].max(initial=0.0)), ~inside)
+    hours = asked.grid.length_h
+
+    def below(ceiling_w: FloatArray, missed_eur_per_mwh: float, *peaks: Peak) -> Plan:
+        high_w, nothing = np.where(inside, ceiling_w, np.inf), np.full(len(base_w), -np.inf)
+        corridor = Corridor(high_w, nothing, np.full(len(base_w), missed_eur_per_mwh))
+        return planner.plan(replace(asked, corridor=corridor, peaks=peaks))
+
+    deepest = below(base_w - _room_w(asked), float(price_cap))
+    deepest_w = float((base_w - net_w(asked, deepest))[inside].max(initial=0.0))
     price, before_w = asking.floor_eur_per_mwh, 0.0
     for step in range(1, STEPS + 1):
-        found = reduced(deepest_w * step / STEPS)
+        deep = below(base_w - deepest_w * step / STEPS, float(price_cap))
+        found = below(net_w(asked, deep), _KEPT_EUR_PER_MWH, rebound)
         change_w = net_w(asked, found) - base_w
         order_w = np.trunc(asking.share * change_w)
         depth_w = -float(order_w.min())
         if depth_w < max(_LEAST_W, before_w + 1.0):
             continue
-        moved_mwh = float(np.abs(change_w).sum()) * period.hours * _PER_MWH
-        cost = Decimal(f"{(found.cost_eur - planned.cost_eur) / moved_mwh:.2f}")
+        extra_eur = found.cost_eur - _spread_eur(asked, found, rebound) - planned.cost_eur
+        cost = Decimal(f"{extra_eur / float(np.abs(change_w) @ hours * _PER_MWH):.2f}")
         price = max(price, cost + asking.floor_eur_per_mwh)
         if price > price_cap:
-            break
-        made.append(
-            BlockTerms(
-                kind="block",
-                bus=asked.site.bus,
-                power_w=tuple(int(each) for each in order_w),
-                price_eur_per_mwh=price,
-                # Upward: a part that is too small would be one of the block before.
-                min_activation=min(1.0, ceil(max(_LEAST_W, before_w) / depth_w * 1e6) / 1e6),
-                exclusive_group=f"{asked.site.bus} {period.start:%Y-%m-%dT%H:%M}",
-            )
-        )
+            return
+        # Upward: a part that is too small would be one of the step before.
+        yield _Step(order_w, price, min(1.0, ceil(max(_LEAST_W, before_w) / depth_w * 1e6) / 1e6))
         before_w = depth_w
-    return tuple(made)
+
+
+def _times(window: BoolArray) -> tuple[BoolArray, ...]:
+    """The longest stretches of a window, and all of it."""
+    if not window.any():
+        return ()
+    begins = window & ~np.concatenate([[False], window[:-1]])
+    number = np.cumsum(begins) * window
+    lengths = np.bincount(number)[1:]
+    if len(lengths) == 1:
+        return (window,)
+    longest = np.argsort(-lengths, kind="stable")[:_MOST_TIMES] + 1
+    return (*(number == each for each in sorted(longest.tolist())), window)
+
+
+def _spread_eur(asked: Problem, found: Plan, rebound: Peak) -> float:
+    """What the weight of the rebound makes of a plan's cost [EUR]."""
+    high, without = (
+        max(rebound.so_far_w, float(power_w[rebound.counts].max(initial=0.0)))
+        for power_w in (net_w(asked, found), asked.other_w)
+    )
+    return rebound.price_eur_per_kw * (high - without) / 1e3
 
 
 def _room_w(asked: Problem) -> float:

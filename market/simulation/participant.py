@@ -8,6 +8,8 @@ from typing import Any, Protocol, Self, cast, runtime_checkable
 from pydantic import BaseModel
 
 from api_spec.client import MarketClient
+from api_spec.period import MarketPeriod
+from market.network.model import FloatArray
 from market.simulation.scenario import BadScenario
 
 
@@ -32,8 +34,11 @@ class Participant(Protocol):
         """Device side, once a minute: set-points to chargers."""
         ...
 
-    def drawn_w(self) -> Mapping[str, float]:
-        """True power that its devices draw at each bus now [W], consumption positive; empty without devices."""
+    def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        """(period,) true mean power that its devices drew at each bus in periods that are over [W].
+
+        Consumption positive; empty without devices.
+        """
         ...
 
 

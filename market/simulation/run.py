@@ -107,7 +107,6 @@ async def _deliver(scenario: Scenario, world: World, progress: Progress) -> dict
     """Setpoints every minute, the market side every period; returns what was really drawn, mean per period [W]."""
     delivery = scenario.delivery
     minutes = int((delivery.end - delivery.start) / MINUTE)
-    drawn: dict[str, FloatArray] = defaultdict(lambda: np.zeros(delivery.count))
     per_period = delivery.resolution / MINUTE
     for minute in range(minutes):
         now = delivery.start + minute * MINUTE
@@ -117,10 +116,12 @@ async def _deliver(scenario: Scenario, world: World, progress: Progress) -> dict
             await _cycle(world, now)
         for participant in world.participants.values():
             await participant.control(now)
-            for bus, power_w in participant.drawn_w().items():
-                drawn[bus][delivery.index(now)] += power_w / per_period
     world.clock.advance_to(delivery.end)
     await _cycle(world, delivery.end)
+    drawn: dict[str, FloatArray] = defaultdict(lambda: np.zeros(delivery.count))
+    for participant in world.participants.values():
+        for bus, power_w in participant.drawn_w(delivery).items():
+            drawn[bus] += power_w
     return dict(drawn)
 
 

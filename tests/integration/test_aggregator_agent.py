@@ -108,7 +108,7 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
             await agent.cycle(now)
             await agent.cycle(now)
         await agent.control(now)
-        assert agent.drawn_w()["far"] <= 48 * 690
+    assert agent.drawn_w(DELIVERY)["far"].max() <= 48 * 690
     readings = await place.fleet.readings(place.auction)
     assert [each.start for each in readings] == list(DELIVERY.starts()), "each period once"
     first_hour = [each.buses[0].power_w[0] for each in readings[:4]]

@@ -217,6 +217,39 @@ async def test_the_fallback_keeps_both_plugs_within_the_floor_at_every_second_of
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+async def test_a_station_that_takes_no_fallback_is_known_for_it(version: str) -> None:
+    async with central() as (station, url, _):
+        async with peer(f"{url}/CP-1", version, behaviour=Behaviour(status="Rejected")) as point:
+            await point.boot()
+            await ready(station)
+
+        assert not station.fallback_loaded
+
+
+async def test_a_leftover_profile_in_the_way_is_cleared() -> None:
+    """From 2.0.1 on two profiles of one level and purpose do not stand beside each other: the second is rejected."""
+    async with central() as (station, url, _), peer(f"{url}/CP-1", "2.0.1", behaviour=Behaviour()) as point:
+        point.behaviour.status = "Rejected"
+        cleared = point.on_clear
+
+        def makes_room(**told: Any) -> Any:
+            point.behaviour.status = "Accepted"
+            return cleared(**told)
+
+        point.route_map["ClearChargingProfile"]["_on_action"] = makes_room
+        await point.boot()
+        await ready(station)
+
+        assert station.fallback_loaded
+        (told,) = [told for name, told in point.memory.asked if name == "ClearChargingProfile"]
+        assert told["charging_profile_criteria"] == {
+            "evse_id": 1,
+            "charging_profile_purpose": "TxDefaultProfile",
+            "stack_level": 1,
+        }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 async def test_what_a_station_cannot_measure_is_not_insisted_on(version: str) -> None:
     async with central() as (station, url, _):
         behaviour = Behaviour(unknown=frozenset({"SoC", "Current.Offered"}))
@@ -423,6 +456,32 @@ async def test_the_transaction_of_a_stranger_is_stopped(version: str) -> None:
         await until(lambda: any(name.endswith("StopTransaction") for name, _ in point.memory.asked))
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_after_a_restart_of_ours_a_transaction_is_found_at_its_plug(version: str) -> None:
+    """From 2.0.1 on only the first event of a transaction names the plug; then every plug is asked for its own."""
+    memory = Memory()
+    async with central() as (_, url, _), peer(f"{url}/CP-1", version, memory=memory) as point:
+        await point.boot()
+        transaction = await point.start(2)
+    async with central() as (station, url, _), peer(f"{url}/CP-1", version, memory=memory) as point:
+        if version == "1.6":
+            await point.meter(2, transaction, (12.0, 0.0, 0.0))
+        await ready(station)
+        await point.meter(2, transaction, (12.0, 0.0, 0.0))
+
+        assert [each.session for each in await station.read()] == [None, transaction]
+        assert (await station.read())[1].current_a == (12, 0, 0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_transaction_at_a_plug_that_is_not_known_is_stopped(version: str) -> None:
+    async with charging(version) as (_, point, _, _):
+        point.memory.asked.clear()
+        await point.start(3)
+
+        await until(lambda: any(name.endswith("StopTransaction") for name, _ in point.memory.asked))
+
+
 async def test_a_start_that_is_told_twice_is_one_transaction() -> None:
     async with charging("1.6") as (_, point, _, _):
         told = json.dumps(
@@ -508,10 +567,10 @@ async def test_a_dynamic_profile_is_updated_as_long_as_its_lease_is_fresh() -> N
         answer = await point.ask(pull)
 
         assert profile["charging_profile_kind"] == "Dynamic"
-        assert profile["charging_schedule"][0]["duration"] <= 15
+        assert profile["charging_schedule"][0]["duration"] <= 20
         assert answer.status == "Accepted"
         assert set(answer.schedule_update.values()) == {13}
-        seconds.ahead_s += 16
+        seconds.ahead_s += 11
         assert (await point.ask(pull)).status == "Rejected"
         other = point.calls.PullDynamicScheduleUpdate(charging_profile_id=99)
         assert (await point.ask(other)).status == "Rejected"

@@ -116,7 +116,7 @@ class Absent:
     async def control(self, now: Any) -> None:
         pass
 
-    def drawn_w(self) -> dict[str, float]:
+    def drawn_w(self, period: Any) -> dict[str, Any]:
         return {}
 
 

@@ -92,8 +92,6 @@ def _schedule(words: Payload) -> Schedule:
     # A rate of a vehicle that may be charged less well, in watts over its three phases.
     min_a = float(words.get("minChargingRate", 0.0)) / (1 if unit == "A" else 3 * PHASE_V)
     steps = tuple(Step(each["startPeriod"], replace(_limit(each, unit), min_a=min_a)) for each in periods)
-    if not steps:
-        raise ProfileRefused("InvalidSchedule")
     return Schedule(steps, _instant(words.get("startSchedule")), words.get("duration", inf))
 
 

@@ -7,6 +7,7 @@ change gives another stack. Clauses are of OCPP 2.0.1 part 2, functional block K
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
 from itertools import pairwise
 from math import inf
 from typing import Final
@@ -60,10 +61,10 @@ class Limit:
 
     def meet(self, other: "Limit") -> "Limit":
         """Both at once: the lower limits, and the set-point of the first that has one."""
-        mine, others = self.discharge_a, other.discharge_a
+        discharges = [each for each in (self.discharge_a, other.discharge_a) if each is not None]
         return Limit(
             charge_a=lower(self.charge_a, other.charge_a),
-            discharge_a=lower(mine or others, others or mine),
+            discharge_a=reduce(lower, discharges) if discharges else None,
             setpoint_a=self.setpoint_a or other.setpoint_a,
             min_a=max(self.min_a, other.min_a),
         )
@@ -72,10 +73,9 @@ class Limit:
 UNLIMITED: Final = Limit()
 
 
-def lower(one: PhaseAmps | None, other: PhaseAmps | None) -> PhaseAmps:
-    """The lower current at every terminal; infinite where neither says one."""
-    a, b = one or UNLIMITED.charge_a, other or UNLIMITED.charge_a
-    return min(a[0], b[0]), min(a[1], b[1]), min(a[2], b[2])
+def lower(one: PhaseAmps, other: PhaseAmps) -> PhaseAmps:
+    """The lower current at every terminal."""
+    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Schedule:
     steps: tuple[Step, ...]
     start: datetime | None = None
     duration_s: float = inf
+
+    def __post_init__(self) -> None:
+        starts = [step.start_s for step in self.steps]
+        if not starts or starts[0] != 0 or any(after <= before for before, after in pairwise(starts)):
+            raise ProfileRefused("InvalidSchedule")
 
     def at(self, offset_s: float) -> Limit | None:
         """The limit so many seconds after the start; None before it and after the duration."""
@@ -126,8 +131,6 @@ class Profile:
     update_every_s: int = 0
 
     def __post_init__(self) -> None:
-        if self.schedule.steps[0].start_s != 0 or any(b.start_s <= a.start_s for a, b in pairwise(self.schedule.steps)):
-            raise ProfileRefused("InvalidSchedule")
         if self.purpose in {Purpose.STATION_MAX, Purpose.EXTERNAL} and self.plug != STATION:
             raise ProfileRefused("InvalidProfile")
         if self.purpose is Purpose.STATION_MAX and self.kind is Kind.RELATIVE:

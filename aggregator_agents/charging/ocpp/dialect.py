@@ -101,8 +101,8 @@ class Dialect(Protocol):
         """Take a plug out of service, or back."""
         ...
 
-    def tell_again(self) -> tuple[Request, ...]:
-        """Ask a station that did not boot for its state."""
+    def tell_again(self, plug: int) -> tuple[Request, ...]:
+        """Ask a station for the state of a plug, and of a transaction that began before we did."""
         ...
 
 

@@ -100,10 +100,10 @@ class Dialect16:
         """See Dialect."""
         return Request("ChangeAvailability", {"connectorId": plug, "type": "Operative" if operative else "Inoperative"})
 
-    def tell_again(self) -> tuple[Request, ...]:
+    def tell_again(self, plug: int) -> tuple[Request, ...]:
         """See Dialect."""
         kinds = ("StatusNotification", "MeterValues")
-        return tuple(Request("TriggerMessage", {"requestedMessage": kind}) for kind in kinds)
+        return tuple(Request("TriggerMessage", {"requestedMessage": kind, "connectorId": plug}) for kind in kinds)
 
 
 def _started(station: str, told: Payload, desk: Desk, now: datetime) -> Answer:

@@ -127,10 +127,11 @@ class Dialect2:
         status = "Operative" if operative else "Inoperative"
         return Request("ChangeAvailability", {"evse": {"id": plug}, "operationalStatus": status})
 
-    def tell_again(self) -> tuple[Request, ...]:
+    def tell_again(self, plug: int) -> tuple[Request, ...]:
         """See Dialect."""
-        kinds = ("StatusNotification", "TransactionEvent")
-        return tuple(Request("TriggerMessage", {"requestedMessage": kind}) for kind in kinds)
+        status = {"requestedMessage": "StatusNotification", "evse": {"id": plug, "connectorId": 1}}
+        transaction = {"requestedMessage": "TransactionEvent", "evse": {"id": plug}}
+        return Request("TriggerMessage", status), Request("TriggerMessage", transaction)
 
 
 def _set(component: str, variable: str, value: str) -> Request:
@@ -157,4 +158,5 @@ def _transaction(told: Payload) -> tuple[Event, ...]:
     state = _CHARGING.get(info.get("chargingState", ""))
     # What a station stored while it was offline tells of the past, not of what its vehicle does now.
     changed = (Changed(plug, state, at, transaction),) if state and not told.get("offline") else ()
-    return Began(plug, transaction, token, start_wh), *measured, *changed
+    began = Began(plug, transaction, token, start_wh, triggered=told["triggerReason"] == "Trigger")
+    return began, *measured, *changed

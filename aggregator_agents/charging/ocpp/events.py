@@ -43,13 +43,14 @@ class Began:
     """A transaction goes on: told anew with every event, as its beginning may have been missed.
 
     plug : None where only the transaction is known. token : of the driver, where it is told. register_wh : at its
-    beginning.
+    beginning. triggered : told because we asked.
     """
 
     plug: int | None
     transaction: str
     token: str | None = None
     register_wh: float | None = None
+    triggered: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from aggregator_agents.fleet import MIN_A, PhaseAmps
 
 OBEYED_WITHIN_S: Final = 7.0
 """After a new signal a vehicle draws no more than that (charging.md, I7)."""
+_FOLLOWS_WITHIN_S: Final = 5.0  # IEC 61851-1
 OFFER_EVERY_S: Final = 1800.0
 OFFER_FOR_S: Final = 120.0
 _STAMPS: Final = 32
@@ -133,7 +134,9 @@ class PlugRecord:
     def ask(self, limit_a: int, reply: Reply, now_s: float, until_s: float) -> None:
         """A signal was asked for. Without an answer either may hold: the greater is believed, the lesser repeated."""
         before_a = self.signal_a(now_s)
-        self.asked_a, self.reply, self.asked_s = limit_a, reply, now_s
+        if (limit_a, reply) != (self.asked_a, self.reply):
+            self.asked_s = now_s
+        self.asked_a, self.reply = limit_a, reply
         if reply == "accepted":
             self.believed_a, self.repeated_a, self.until_s = limit_a, limit_a, until_s
         elif reply == "silent":
@@ -147,12 +150,18 @@ class PlugRecord:
     def observation(self, now_s: float) -> Observation:
         """What was asked beside what is measured."""
         measured_a = max(self.current_a(now_s), key=abs)
-        asked_a = self.asked_a
-        # A sample counts once the vehicle has had its time since the request.
-        due = self.reply == "accepted" and self.sampled_s >= self.asked_s + OBEYED_WITHIN_S
-        above = asked_a is not None and measured_a > max(0, asked_a) * 1.1 + 0.5
-        held = now_s < self.until_s
-        return Observation(self.id, asked_a, self.reply, self.sample.offered_a, measured_a, due and above and held)
+        due = self.reply == "accepted" and self.sampled_s >= self.asked_s + OBEYED_WITHIN_S and now_s < self.until_s
+        ignored = due and self._is_above(now_s)
+        return Observation(self.id, self.asked_a, self.reply, self.sample.offered_a, measured_a, ignored)
+
+    def is_unproven(self, now_s: float) -> bool:
+        """Whether the vehicle should have followed its signal by now, and no sample since can say that it has not."""
+        due = now_s >= self.asked_s + _FOLLOWS_WITHIN_S + 1 and self.sampled_s < self.asked_s + _FOLLOWS_WITHIN_S
+        return self.asked_a is not None and due and self._is_above(now_s)
+
+    def _is_above(self, now_s: float) -> bool:
+        """More is drawn than was asked for and a vehicle may take (charging.md, I7)."""
+        return max(self.current_a(now_s)) > max(0, self.asked_a or 0) * 1.1 + 0.5
 
     def reading(self, now_s: float) -> PlugReading:
         """See ChargerHardware.read."""

@@ -53,10 +53,10 @@ async def load_fallback(ask: Ask, dialect: Dialect, able: Abilities, *, plugs: i
     return all(taken)
 
 
-async def tell_again(ask: Ask, dialect: Dialect) -> None:
-    """Have the station say what state it is in."""
-    for request in dialect.tell_again():
-        await _first_accepted(ask, dialect, (request,))
+async def tell_again(ask: Ask, dialect: Dialect, plug: int) -> bool:
+    """Have the station say what state a plug is in; whether it is going to tell of a transaction, too."""
+    told = [await _first_accepted(ask, dialect, (request,)) for request in dialect.tell_again(plug)]
+    return told[-1]
 
 
 async def _taken(ask: Ask, dialect: Dialect, payload: Payload) -> bool:

@@ -22,6 +22,8 @@ DEFAULT_ID: Final = 10
 LEAD_S: Final = 5
 """By how much a schedule starts before now, so that a slow clock in the station does not put it off; it ends as much
 before the lease."""
+DYNAMIC_SHARE: Final = 2 / 3
+"""Of the lease, for a dynamic profile: every update that the station asks for may begin its duration anew."""
 PAUSE_S: Final = 60
 """Between the turns of two plugs, for a vehicle that is late to stop."""
 DAY_S: Final = 86_400
@@ -80,9 +82,8 @@ def transaction_id(plug: int) -> int:
 
 def setpoint_profile(version: Version, setpoint: Setpoint, able: Abilities, *, now: datetime) -> Payload | None:
     """SetChargingProfile for a transaction; None when so little of the lease is left that the default holds already."""
-    # Half for a dynamic profile: every update that the station asks for begins its duration anew.
     dynamic = able.dynamic and version == "2.1"
-    left_s = setpoint.left_s / 2 if dynamic else setpoint.left_s
+    left_s = setpoint.left_s * DYNAMIC_SHARE if dynamic else setpoint.left_s
     if left_s < 1:
         return None
     profile = _profile(version, transaction_id(setpoint.plug), "TxProfile", able.stack)

@@ -7,7 +7,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from aggregator_agents.charging.ocpp.ledger import Ledger, Observation, PlugReco
 from aggregator_agents.charging.ocpp.link import Link, Refused, Socket, Unanswered
 from aggregator_agents.charging.ocpp.loading import abilities_of, load_fallback, load_meters, load_profile, tell_again
 from aggregator_agents.charging.ocpp.profiles import (
+    DYNAMIC_SHARE,
     LEAD_S,
     Abilities,
     Setpoint,
@@ -37,8 +39,7 @@ from aggregator_agents.dispatch.lease import TTL_S
 from aggregator_agents.fleet import Charger
 
 LOG: Final = logging.getLogger(__name__)
-RENEW_S: Final = TTL_S / 2
-"""What may be left of the station's profiles before they are renewed."""
+_TOLD_WITHIN_S: Final = 0.5
 DIALECTS: Final[dict[Version, Dialect]] = {"1.6": Dialect16(), "2.0.1": Dialect2("2.0.1"), "2.1": Dialect2("2.1")}
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
@@ -94,6 +95,9 @@ class Station:
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # The plug of which the station was asked to tell the transaction, and whether it did.
+        self._asked_for: int | None = None
+        self._placing = asyncio.Event()
         # What the station may draw at its terminals until when, and until when it has been told so.
         self._held_a = self._floor_a
         self._held_until_s = inf
@@ -114,9 +118,9 @@ class Station:
             self._spawn(before.close("replaced by another connection"))
         if self._prepared == version:
             self._ready.set()
-            self._spawn(tell_again(self._ask, self._dialect))
+            self._spawn(self._find_transactions(waits_s=_TOLD_WITHIN_S))
         else:
-            self._prepare(after_s=self.terms.boot_wait_s)
+            self._prepare(after_s=self.terms.boot_wait_s, booted=False)
         try:
             await link.run()
         finally:
@@ -139,15 +143,18 @@ class Station:
         await self._ready.wait()
 
     async def read(self) -> tuple[PlugReading, ...]:
-        """See ChargerHardware. A plug that is not metered in a transaction makes the whole charger silent."""
+        """See ChargerHardware. A plug that is not metered in a transaction makes the whole charger silent.
+
+        Meters are sampled every few seconds: a plug is left out as long as its last sample is of a time when its
+        vehicle need not have followed its signal yet, though it should have by now.
+        """
         if self._link is None:
             raise HardwareSilent(f"{self.charger.id} is not connected")
         now_s = self._seconds()
         for plug in self._ledger.plugs.values():
-            age_s = now_s - plug.sampled_s
-            if plug.transaction is not None and age_s > self.terms.silent_after_s:
-                raise HardwareSilent(f"{plug.id} has not been metered for {age_s:.0f} s")
-        return tuple(plug.reading(now_s) for plug in self._ledger.plugs.values())
+            if plug.transaction is not None and now_s - plug.sampled_s > self.terms.silent_after_s:
+                raise HardwareSilent(f"{plug.id} has not been metered for {self.terms.silent_after_s:g} s")
+        return tuple(each.reading(now_s) for each in self._ledger.plugs.values() if not each.is_unproven(now_s))
 
     def observations(self) -> tuple[Observation, ...]:
         """What was asked of every plug, what was answered, and what is measured."""
@@ -169,7 +176,7 @@ class Station:
         self._must_be_ready()
         now_s = self._seconds()
         could_s = min(until_s, now_s + TTL_S)
-        late = self._told_until_s - now_s < RENEW_S and could_s > self._told_until_s + LEAD_S
+        late = self._told_until_s - now_s < self._fresh_s and could_s > self._told_until_s + LEAD_S
         if late or self._held_a != self._told_a:
             await self._renew(now_s)
 
@@ -189,7 +196,7 @@ class Station:
         now_s = self._seconds()
         if limit_a > max(self._allowed_a(now_s)):
             raise NotHeld(f"{self.charger.id} has no lease for {limit_a} A")
-        if self._told_until_s < now_s + min(holds_s - LEAD_S, RENEW_S):
+        if self._told_until_s < now_s + min(holds_s - LEAD_S, self._fresh_s):
             await self._renew(now_s, {plug: limit_a})
         elif not record.is_told(limit_a, self._told_until_s - lead_s(self._told_until_s - now_s)):
             await self._set(record, limit_a, most_s=holds_s)
@@ -206,6 +213,11 @@ class Station:
         request = self._dialect.availability(number, operative=False)
         if not self._dialect.accepted(request, await self._ask(request)):
             raise Refused(f"{self.charger.id} does not cut {plug} off")
+
+    @property
+    def _fresh_s(self) -> float:
+        """What is left at least of the station's profiles before they are renewed."""
+        return TTL_S * (DYNAMIC_SHARE if self._able.dynamic else 1 / 2)
 
     @property
     def _floor_a(self) -> WholeAmps:
@@ -289,14 +301,22 @@ class Station:
             raise BadFrame("NotSupported", "this action is not supported")
         payload, events = answer
         for event in events:
-            self._heard(event, now_s, now)
+            self._heard(self._placed(event), now_s, now)
         return payload
+
+    def _placed(self, event: Event) -> Event:
+        """A transaction that began before we did is at the plug that the station was asked for."""
+        asked = self._asked_for
+        if isinstance(event, Began) and event.triggered and event.plug is None and asked is not None:
+            self._placing.set()
+            return replace(event, plug=asked)
+        return event
 
     def _heard(self, event: Event, now_s: float, now: datetime) -> None:
         self._ledger.note(event, now_s=now_s, now=now)
         if isinstance(event, Booted):
             LOG.info("%s: %s has started", self.charger.id, event.model)
-            self._prepare(after_s=0.0)
+            self._prepare(after_s=0.0, booted=True)
         elif isinstance(event, Began):
             self._admit(event)
         elif isinstance(event, Over):
@@ -308,12 +328,16 @@ class Station:
                     self._spawn(self._back_in_service(number))
 
     def _admit(self, event: Began) -> None:
-        """Stop a transaction that may not be: of an unknown token, or of a vehicle that is cut off until unplugged."""
+        """Stop a transaction that may not be.
+
+        Of an unknown token, of a vehicle that is cut off until it is unplugged, or at a plug that we do not know: what
+        it draws would be at nobody's account.
+        """
         plug = self._ledger.plug_of(event.transaction)
-        if plug is None:
+        if plug is None and not self._ready.is_set():
             return
         unknown = event.token is not None and not self._desk.tokens(event.token)
-        if plug.cut or unknown:
+        if plug is None or plug.cut or unknown:
             LOG.warning("%s: transaction %s may not be", self.charger.id, event.transaction)
             self._spawn(self._stop(event.transaction))
 
@@ -328,29 +352,41 @@ class Station:
         left_s = self._told_until_s - now_s
         for number, plug in self._ledger.plugs.items():
             if profile == transaction_id(number) and plug.transaction and now_s < plug.until_s:
-                if left_s < TTL_S / 2:
+                if left_s < TTL_S * DYNAMIC_SHARE:
                     break
                 setpoint = Setpoint(number, plug.transaction, plug.repeated_a, left_s)
                 return {"status": "Accepted", "scheduleUpdate": update(setpoint, self._able)}
         return {"status": "Rejected"}
 
-    def _prepare(self, *, after_s: float) -> None:
+    async def _find_transactions(self, *, waits_s: float) -> None:
+        """Ask for every plug in turn: from OCPP 2.0.1 on only the first event of a transaction has to name its plug."""
+        for number, plug in self._ledger.plugs.items():
+            self._asked_for = number
+            self._placing.clear()
+            told = await tell_again(self._ask, self._dialect, number)
+            if told and plug.transaction is None and self._dialect.version != "1.6":
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(waits_s):
+                        await self._placing.wait()
+        self._asked_for = None
+
+    def _prepare(self, *, after_s: float, booted: bool) -> None:
         if self._preparing is not None:
             self._preparing.cancel()
         self._ready.clear()
         self._prepared, self._told_a, self._told_until_s = None, None, 0.0
-        self._preparing = self._spawn(self._load(after_s))
+        self._preparing = self._spawn(self._load(after_s, booted=booted))
 
-    async def _load(self, after_s: float) -> None:
+    async def _load(self, after_s: float, *, booted: bool) -> None:
         await asyncio.sleep(after_s)
         while self._link is not None and not self._ready.is_set():
             try:
-                await self._load_once()
+                await self._load_once(booted=booted)
             except Unanswered as failure:
                 LOG.warning("%s", failure)
                 await asyncio.sleep(self.terms.boot_wait_s)
 
-    async def _load_once(self) -> None:
+    async def _load_once(self, *, booted: bool) -> None:
         dialect, terms = self._dialect, self.terms
         self._able = await abilities_of(self._ask, dialect)
         await load_meters(self._ask, dialect, self._desk)
@@ -361,7 +397,7 @@ class Station:
             )
             if not self.fallback_loaded:
                 LOG.error("%s takes no fallback: without us it may draw all that it can", self.charger.id)
-        await tell_again(self._ask, dialect)
+        await self._find_transactions(waits_s=0.0 if booted else _TOLD_WITHIN_S)
         self._prepared = dialect.version
         self._ready.set()
         LOG.info("%s: prepared, %s", self.charger.id, self._able)

@@ -1,7 +1,6 @@
 """`flex-aggregator serve` and `flex-aggregator station-password`."""
 
 import asyncio
-import logging
 import signal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from aggregator_agents.charging.ocpp.credentials import new_password
+from aggregator_agents.charging.serving.logs import Format, write_logs
 from aggregator_agents.charging.serving.service import Service
 from aggregator_agents.charging.serving.settings import BadServiceFile, ServiceFile, read_service
 from aggregator_agents.drivers.book import BookUnavailable
@@ -18,6 +18,7 @@ from aggregator_agents.drivers.codes import BadKey
 def serve(
     config: Annotated[Path, typer.Option("--config", help="The TOML file of the service.")],
     log: Annotated[Literal["debug", "info", "warning"], typer.Option(help="What to write to stderr.")] = "info",
+    log_format: Annotated[Format, typer.Option(help="One JSON object a line, or text.")] = "text",
 ) -> None:
     """Run a site of chargers that connect over OCPP 1.6, 2.0.1 or 2.1, until SIGINT or SIGTERM."""
     try:
@@ -25,8 +26,7 @@ def serve(
     except BadServiceFile as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(2) from failure
-    logging.basicConfig(level=log.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("websockets").setLevel(logging.WARNING)
+    write_logs(log, log_format)
     try:
         asyncio.run(_serve(settings))
     except (BadKey, BookUnavailable) as failure:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final
 
-from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
+from aggregator_agents.charging.hardware import HardwareSilent
 from aggregator_agents.charging.ocpp.station import Station
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
 from aggregator_agents.dispatch.virtual import Command, VirtualAggregator
@@ -32,7 +32,9 @@ class HostedAggregator:
         self.station, self._aggregator, self._ask = station, aggregator, ask
         self._timing, self._seconds = timing, seconds
         self._limit_a: tuple[int, int, int] = (0, 0, 0)
-        self._heard = False
+        self._id = station.charger.id
+        self._trouble: str | None = None
+        self._ignored: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong in one second is tried again in the next."""
@@ -41,18 +43,29 @@ class HostedAggregator:
             begun_s = self._seconds()
             try:
                 await self.act()
-                if self._heard and begun_s - asked_s >= self._timing.ask_every_s:
+                if self.station.fallback_loaded and begun_s - asked_s >= self._timing.ask_every_s:
                     asked_s = begun_s
                     await self.renew()
+                self._say(None)
             except HardwareSilent as failure:
-                LOG.info("%s", failure)
+                self._say(str(failure))
             except Exception:
                 # The station falls back to its floor by itself; the next second reads everything again.
-                LOG.exception("%s: a cycle has failed", self.station.charger.id)
+                LOG.exception("%s: a cycle has failed", self._id)
             await asyncio.sleep(max(0.0, begun_s + self._timing.act_every_s - self._seconds()))
 
+    def _say(self, trouble: str | None) -> None:
+        """Log what is new: a station may be away for days."""
+        if trouble != self._trouble:
+            LOG.log(logging.INFO if trouble is None else logging.WARNING, "%s: %s", self._id, trouble or "well again")
+        self._trouble = trouble
+        ignored = frozenset(each.plug for each in self.station.observations() if each.ignored)
+        for plug in ignored - self._ignored:
+            LOG.warning("%s: more is drawn than the station has accepted as the limit", plug)
+        self._ignored = ignored
+
     async def renew(self) -> None:
-        """Ask for a lease. A station that is not heard asks for nothing: the cloud counts it at its floor."""
+        """Ask for a lease, for a station that has been read and would fall back: others keep to their floor."""
         lease = await self._ask(self._aggregator.request(self._seconds()))
         if lease is not None and self._aggregator.accept(lease, self._seconds()):
             most_a = self.station.charger.max_a
@@ -62,7 +75,7 @@ class HostedAggregator:
     async def act(self) -> None:
         """Read, decide, signal. Raises HardwareSilent; what was not done is decided anew in the next second."""
         now_s = self._seconds()
-        readings = await self._read()
+        readings = await self.station.read()
         before_a = {each.plug: each.signal_a for each in readings}
         commands = self._aggregator.act(readings, now_s)
         # The whole station first: what it may draw bounds its plugs, whatever becomes of their signals.
@@ -88,15 +101,6 @@ class HostedAggregator:
         else:
             holds_s = command.until_s - self._seconds()
             await self.station.signal(command.plug, command.limit_a, holds_s=holds_s)
-
-    async def _read(self) -> tuple[PlugReading, ...]:
-        try:
-            readings = await self.station.read()
-        except HardwareSilent:
-            self._heard = False
-            raise
-        self._heard = True
-        return readings
 
 
 async def _attempt(step: Awaitable[None]) -> HardwareSilent | None:

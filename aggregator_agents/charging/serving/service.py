@@ -150,7 +150,9 @@ class Service:
             call_timeout_s=timing.call_timeout_s,
             silent_after_s=timing.silent_after_s,
         )
-        return Station(charger, terms, self._desk, self.grant, seconds=self._seconds)
+        # One that is hosted has no aggregator of its own that could ask, and its leases must not be asked for twice.
+        leases = None if terms.hosted else self.grant
+        return Station(charger, terms, self._desk, leases, seconds=self._seconds)
 
     def _host(self, station: Station) -> HostedAggregator:
         timing = self._settings.timing.leases

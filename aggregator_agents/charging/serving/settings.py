@@ -131,8 +131,8 @@ class ServiceFile(Message):
         return self
 
     def accepts(self, token: str) -> bool:
-        """Whether a driver's token may charge."""
-        return self.tokens is None or token in self.tokens
+        """Whether a driver's token may charge; tokens have no case (OCPP: identifierString, CiString)."""
+        return self.tokens is None or token.casefold() in {each.casefold() for each in self.tokens}
 
 
 def read_service(path: Path) -> ServiceFile:

@@ -86,9 +86,9 @@ def test_blocks_are_of_the_connection_and_reach_below_zero_down_to_the_floor() -
 
 
 def test_a_vehicle_that_cannot_feed_back_offers_no_more_than_it_charges() -> None:
-    """11.04 kWh in the first hour wait for the second; below the 2070 W of the rest nothing can go."""
+    """11.04 kWh of the first hour come back evenly in the next three; nothing goes below the 2070 W of the rest."""
     made = offered(asked(100, 101, 102, 103, sessions=(parked(Vehicle(), wants_wh=11_040),)), True, False, False, False)
-    assert made[-1].power_w == pytest.approx((-9936, 9936, 0, 0), abs=1)
+    assert made[-1].power_w == pytest.approx((-9936, 3312, 3312, 3312), abs=1)
 
 
 def test_nothing_is_offered_where_nothing_can_move_or_only_above_the_cap() -> None:
@@ -105,6 +105,16 @@ def test_nothing_is_offered_where_nothing_can_move_or_only_above_the_cap() -> No
         price_cap=Decimal(10),
     )
     assert made == ()
+
+
+def test_each_time_of_asking_has_blocks_of_its_own_and_one_of_all_is_accepted() -> None:
+    """All is charged in the cheap second and fourth hour, which are asked for: blocks without one, the other, or both."""
+    problem = asked(300, 100, 300, 100, sessions=(parked(Vehicle(), wants_wh=20_000),))
+    made = offered(problem, False, True, False, True)
+    reduced = {tuple(power < 0 for power in each.power_w) for each in made}
+    assert reduced == {(False, True, False, False), (False, False, False, True), (False, True, False, True)}
+    assert len({each.exclusive_group for each in made}) == 1
+    assert len({each.power_w for each in made}) == len(made)
 
 
 @st.composite
@@ -133,13 +143,13 @@ def lots(draw: st.DrawFn) -> Problem:
     return Problem(place, Grid.of(HOURS), tuple(sessions), Valuation(), prices, other_a=other, whole=False)
 
 
-@given(lots(), st.lists(st.booleans(), min_size=4, max_size=4))
+@given(lots(), st.integers(0, 3), st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_whatever_is_accepted_the_connection_keeps_its_fuse_and_deeper_blocks_are_dearer(
-    problem: Problem, window: list[bool]
+    problem: Problem, begin: int, length: int
 ) -> None:
     """Any part of any block, both ways: three times the fuse of a phase bounds the sum."""
-    made = offered(problem, *window, cap=900)
+    made = offered(problem, *(begin <= each < begin + length for each in range(4)), cap=900)
     base = np.array(nominated(problem, Planner().plan(problem)).power_w)
     most_w = 3 * PHASE_V * (problem.site.fuse_a - problem.site.margin_a)
     for each in made:

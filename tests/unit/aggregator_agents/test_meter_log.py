@@ -27,7 +27,7 @@ def test_energy_between_readings_is_shared_by_time_and_survives_a_restart(tmp_pa
 
     with closing(MeterLog(tmp_path / "meters.db")) as again:
         lot = again.meter("lot")
-        assert lot.energy_wh(NOON + QUARTER, NOON + 2 * QUARTER) == pytest.approx(250)
+        assert lot.metered_wh(NOON + QUARTER, NOON + 2 * QUARTER) == pytest.approx(250)
         assert lot.mean_w(NOON, QUARTER, 4).tolist() == pytest.approx([1000] * 4)
 
 
@@ -40,15 +40,15 @@ def test_energy_that_was_fed_back_is_negative(log: MeterLog) -> None:
 def test_what_was_not_metered_is_said(log: MeterLog) -> None:
     log.record("lot", NOON, 0.0)
     with pytest.raises(NotMetered, match="lot from"):
-        log.meter("lot").energy_wh(NOON, NOON + HOUR)
+        log.meter("lot").metered_wh(NOON, NOON + HOUR)
     with pytest.raises(NotMetered):
-        log.meter("elsewhere").energy_wh(NOON, NOON)
+        log.meter("elsewhere").metered_wh(NOON, NOON)
 
 
 def test_what_is_old_is_erased(log: MeterLog) -> None:
     for hour in range(4):
         log.record("lot", NOON + hour * HOUR, 100.0 * hour)
     log.forget(NOON + 2 * HOUR)
-    assert log.meter("lot").energy_wh(NOON + 2 * HOUR, NOON + 3 * HOUR) == pytest.approx(100)
+    assert log.meter("lot").metered_wh(NOON + 2 * HOUR, NOON + 3 * HOUR) == pytest.approx(100)
     with pytest.raises(NotMetered):
-        log.meter("lot").energy_wh(NOON + HOUR, NOON + 3 * HOUR)
+        log.meter("lot").metered_wh(NOON + HOUR, NOON + 3 * HOUR)

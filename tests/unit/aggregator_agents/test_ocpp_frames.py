@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator_agents.charging.ocpp.central import identity_in
@@ -22,6 +22,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=200), st.binary(max_size=50), json_values.map(json.dumps)))
 def test_whatever_comes_is_a_frame_or_a_bad_frame(text: str | bytes) -> None:
     for version in ("1.6", "2.0.1", "2.1"):
@@ -31,6 +32,7 @@ def test_whatever_comes_is_a_frame_or_a_bad_frame(text: str | bytes) -> None:
             assert failure.error(version).text().startswith("[4,")
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["Heartbeat", "BootNotification", "MeterValues", "TransactionEvent", "DataTransfer"]), json_values
 )

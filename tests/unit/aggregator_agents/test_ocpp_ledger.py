@@ -147,6 +147,24 @@ def test_a_signal_falls_back_when_it_ends() -> None:
     assert told.first.signal_a(25) == 6
 
 
+def test_a_vehicle_is_not_judged_by_a_sample_from_before_it_had_to_follow() -> None:
+    """6 A at 10 s: it may draw 16 A until 15 s. Samples at 9 s and 14 s say nothing; one at 19 s does."""
+    told = Told()
+    told.note(Began(1, "t"))
+    told.first.ask(16, "accepted", 0, 100)
+    told.sample(9, 16)
+    told.first.ask(6, "accepted", 10, 100)
+
+    assert not told.first.is_unproven(15)
+    told.sample(14, 16)
+    assert told.first.is_unproven(16) and told.first.is_unproven(18.9)
+    told.first.ask(6, "accepted", 18, 120)
+    assert told.first.is_unproven(18.9)
+    told.sample(19, 16)
+    assert not told.first.is_unproven(19)
+    assert told.first.observation(19).ignored
+
+
 @given(st.sampled_from(["accepted", "refused", "silent"]), st.sampled_from([0, 6, 10, 16]), st.sampled_from([0, 6, 16]))
 def test_what_is_believed_is_never_less_than_what_may_hold(reply: Any, before_a: int, asked_a: int) -> None:
     told = Told()

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator_agents.charging.ocpp.frames import Payload, Version, check
@@ -64,6 +64,7 @@ def end_of(payload: Payload) -> datetime:
     return datetime.fromisoformat(schedule["startSchedule"]) + timedelta(seconds=schedule["duration"])
 
 
+@settings(deadline=None)
 @given(versions, setpoints(), abilities)
 def test_every_setpoint_fits_the_schema_and_ends_with_its_lease(
     version: Version, setpoint: Setpoint, able: Abilities
@@ -86,6 +87,7 @@ def test_every_setpoint_fits_the_schema_and_ends_with_its_lease(
     assert profile.get("maxOfflineDuration", 0) <= setpoint.left_s
 
 
+@settings(deadline=None)
 @given(setpoints(), abilities)
 def test_only_21_discharges(setpoint: Setpoint, able: Abilities) -> None:
     for version in VERSIONS:
@@ -98,6 +100,7 @@ def test_only_21_discharges(setpoint: Setpoint, able: Abilities) -> None:
         assert bool(discharges) == (version == "2.1" and setpoint.limit_a < 0)
 
 
+@settings(deadline=None)
 @given(versions, st.tuples(*[st.integers(0, 80)] * 3), st.floats(0, 600), abilities)
 def test_a_lease_lies_above_the_floor_and_ends(
     version: Version, limit_a: tuple[int, int, int], left_s: float, able: Abilities
@@ -116,6 +119,7 @@ def test_a_lease_lies_above_the_floor_and_ends(
     assert end_of(lease) <= NOON + timedelta(seconds=left_s)
 
 
+@settings(deadline=None)
 @given(versions, st.integers(1, 16), st.integers(0, 80), abilities)
 def test_turns_never_meet_and_fit_into_the_station(version: Version, plugs: int, floor_a: int, able: Abilities) -> None:
     """The sum of all plugs at every change: at most one of several has its turn, with a minute in between."""
@@ -188,6 +192,7 @@ def test_watts_where_a_station_knows_no_amps() -> None:
     assert schedule_of(payload)["chargingSchedulePeriod"][0]["limit"] == 6900
 
 
+@settings(deadline=None)
 @given(setpoints(), abilities)
 def test_an_update_of_a_dynamic_profile_fits_the_schema(setpoint: Setpoint, able: Abilities) -> None:
     answer = {"status": "Accepted", "scheduleUpdate": update(setpoint, able)}

@@ -6,8 +6,16 @@ from hypothesis import strategies as st
 from aggregator_agents.dispatch.tracking import Wish, period_power, tracked
 
 
-def wish(plug: str = "a", *, target_a: int = 0, charging: bool = False, urgency: float = 0.5, phases: int = 3) -> Wish:
-    return Wish(plug, target_a, 6, 16, phases * 230.0, 9e4, urgency, charging)
+def wish(
+    plug: str = "a",
+    *,
+    planned: bool = False,
+    must_a: float = 0.0,
+    charging: bool = False,
+    urgency: float = 0.5,
+    phases: int = 3,
+) -> Wish:
+    return Wish(plug, planned, must_a, 6, 16, phases * 230.0, 9e4, urgency, charging)
 
 
 def test_what_is_left_is_spread_over_the_time_that_is_left() -> None:
@@ -27,33 +35,44 @@ def test_a_period_below_six_amps_charges_at_six_and_then_pauses() -> None:
 
 
 def test_the_last_watt_hours_are_charged_at_the_minimum() -> None:
-    nearly = Wish("a", 0, 6, 16, 690.0, 7.0, 0.1, False)
+    nearly = Wish("a", False, 0.0, 6, 16, 690.0, 7.0, 0.1, False)
     assert period_power([nearly], energy_wh=7, hours_left=0.25) == 6 * 690
 
 
-def test_targets_come_first_and_what_is_left_goes_to_the_lowest() -> None:
-    """12 kW: 10 A for the planned (6.9 kW), 6 A for the other (4.14 kW), and one more for the lowest (0.69 kW)."""
-    wishes = [wish("a"), wish("b", target_a=10)]
-    assert tracked(wishes, power_w=6900) == {"a": 0, "b": 10}
-    assert tracked(wishes, power_w=12_000) == {"a": 7, "b": 10}
-    assert tracked(wishes, power_w=4139) == {"a": 0, "b": 0}
+def test_who_is_planned_comes_first_and_equal_vehicles_get_the_same() -> None:
+    """Of 12 kW the planned ones get 8 A each (11.04 kW) and 1 A is over; with 16 kW the third gets its 6 A."""
+    wishes = [wish("a"), wish("b", planned=True), wish("c", planned=True)]
+    assert tracked(wishes, power_w=12_000) == {"a": 0, "b": 9, "c": 8}
+    assert tracked(wishes, power_w=4139) == {"a": 0, "b": 0, "c": 0}
+    assert tracked(wishes, power_w=4140) == {"a": 0, "b": 6, "c": 0}
+    assert tracked(wishes, power_w=26_220) == {"a": 6, "b": 16, "c": 16}
+
+
+def test_who_must_have_more_gets_it_before_others_are_raised() -> None:
+    """20 A in all: 12 for the one that leaves soon, 8 for the other."""
+    wishes = [wish("a", planned=True), wish("b", planned=True, must_a=11.2)]
+    assert tracked(wishes, power_w=20 * 690) == {"a": 8, "b": 12}
 
 
 def test_vehicles_on_one_phase_take_what_three_phases_cannot() -> None:
-    assert tracked([wish("a", target_a=6), wish("b", phases=1)], power_w=3000) == {"a": 0, "b": 13}
+    assert tracked([wish("a", planned=True), wish("b", phases=1)], power_w=3000) == {"a": 0, "b": 13}
 
 
 def test_of_equals_the_more_urgent_and_who_charges_already_goes_first() -> None:
-    going, waiting = wish("b", target_a=6, charging=True), wish("a", target_a=6)
+    going, waiting = wish("b", planned=True, charging=True), wish("a", planned=True)
     assert tracked([waiting, going], power_w=4140) == {"a": 0, "b": 6}
-    assert tracked([wish("a", target_a=6, urgency=0.6), going], power_w=4140) == {"a": 6, "b": 0}
+    assert tracked([wish("a", planned=True, urgency=0.6), going], power_w=4140) == {"a": 0, "b": 6}, "it goes on"
+    assert tracked([wish("a", must_a=0.5), going], power_w=4140) == {"a": 6, "b": 0}
+    first, second = wish("a", planned=True), wish("b", planned=True, urgency=0.6)
+    assert tracked([first, second], power_w=4140) == {"a": 0, "b": 6}
 
 
 wishes = st.lists(
     st.builds(
         wish,
         st.sampled_from("abcdefgh"),
-        target_a=st.sampled_from([0, 6, 9, 16]),
+        planned=st.booleans(),
+        must_a=st.floats(-5, 20),
         charging=st.booleans(),
         urgency=st.floats(0, 3),
         phases=st.integers(1, 3),

@@ -55,3 +55,10 @@ def test_a_voltage_below_its_band_and_margin_is_a_violation() -> None:
     assert violation.bus == "far"
     assert violation.affected == (True, False)
     assert violation.voltage_pu[0] == pytest.approx(0.936, abs=0.002)
+
+
+def test_an_element_under_repair_keeps_more_free() -> None:
+    """500 kW at 10 kV is 29 A: more than the 24 A that are left of 60 A where 60 % are kept free."""
+    (overload,) = congestion(STREET, TWO_HOURS, load=FORECAST, margins=Margins(elements={"l1": 0.6})).overloads
+    assert overload.limit_a == pytest.approx(24.0)
+    assert congestion(STREET, TWO_HOURS, load=FORECAST, margins=Margins(elements={"l2": 0.6})).overloads == ()

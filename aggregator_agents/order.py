@@ -1,0 +1,76 @@
+"""What a site sold on the market: the power at its connection in every period, and what missing it costs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray
+from aggregator_agents.planning import Corridor
+from api_spec.auction import Auction
+from api_spec.award import Award
+from api_spec.metering import BusPower
+from api_spec.period import MarketPeriod
+
+_REBOUND_EUR_PER_MWH: Final = 50.0
+"""Keeps the site below its baseline where nothing was sold: what was moved away must not come back as a new peak."""
+_DUTY_EUR_PER_MWH: Final = 10_000.0
+"""A called right is a duty, by law or by contract, whatever it pays: it comes before what drivers would like."""
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What a site sold. target_w : baseline and awards together; awarded_w, missed_eur_per_mwh : (period,)."""
+
+    delivery: MarketPeriod
+    target_w: FloatArray
+    awarded_w: FloatArray
+    missed_eur_per_mwh: FloatArray
+
+    @classmethod
+    def of(cls, auction: Auction, baseline: BusPower, awards: Iterable[Award]) -> "Order":
+        """The order of one bus; not delivering costs what it would have earned, and the penalty."""
+        awarded = np.zeros(auction.delivery.count)
+        earns = np.zeros_like(awarded)
+        for each in awards:
+            awarded += np.array(each.power_w, dtype=np.float64)
+            earns = np.maximum(earns, [float(price) for price in each.price_eur_per_mwh])
+            if each.contract is not None:
+                earns = np.where(np.array(each.power_w) != 0, _DUTY_EUR_PER_MWH, earns)
+        missed = earns + float(auction.product.penalty_eur_per_mwh)
+        target = np.array(baseline.power_w, dtype=np.float64) + awarded
+        return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, _REBOUND_EUR_PER_MWH))
+
+    def holds(self, now: datetime) -> bool:
+        """Whether `now` is within the delivery."""
+        return self.delivery.start <= now < self.delivery.end
+
+    def awarded_at(self, now: datetime) -> float:
+        """What was awarded in the period that holds `now` [W]; 0 outside of the delivery."""
+        return float(self.awarded_w[self.delivery.index(now)]) if self.holds(now) else 0.0
+
+    def same_as(self, other: "Order | None") -> bool:
+        """Whether both ask for the same."""
+        return (
+            other is not None
+            and self.delivery == other.delivery
+            and np.array_equal(self.target_w, other.target_w)
+            and np.array_equal(self.missed_eur_per_mwh, other.missed_eur_per_mwh)
+        )
+
+    def corridor(self, now: datetime, *, drawn_wh: float) -> Corridor:
+        """(period,) below the target everywhere, and at it where more was sold.
+
+        drawn_wh : at the connection since the period that holds `now` began; what is left of that period is what its
+        rest can still do about it.
+        """
+        target_w = self.target_w.copy()
+        if self.holds(now):
+            at = self.delivery.index(now)
+            end = self.delivery.starts()[at] + self.delivery.resolution
+            left_h = (end - now).total_seconds() / 3600
+            target_w[at] = (target_w[at] * self.delivery.hours - drawn_wh) / left_h
+        floor_w = np.where(self.awarded_w > 0, target_w, -np.inf)
+        return Corridor(target_w, floor_w, self.missed_eur_per_mwh)

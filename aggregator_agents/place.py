@@ -1,0 +1,136 @@
+"""One place where vehicles charge: its connection, who comes there, its chargers, and what is decided for them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from aggregator_agents.cluster import Cluster
+from aggregator_agents.connection import Connection
+from aggregator_agents.control import SiteControl
+from aggregator_agents.dispatch.sharing import SitePlan
+from aggregator_agents.fleet import FloatArray, Session, Site
+from aggregator_agents.measurement import Measurement
+from aggregator_agents.memory import Memory
+from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.connection import blocks
+from aggregator_agents.offering.deliverable import Outlook
+from aggregator_agents.offering.envelope import offer
+from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
+from aggregator_agents.offering.other_load import other_cases_w
+from aggregator_agents.planning import Planner, Problem, tariff_on
+from aggregator_agents.sessions import Pattern, announced
+from api_spec.auction import Auction
+from api_spec.flexibility import AnyOfferTerms
+from api_spec.metering import Baseline, BusPower
+from api_spec.period import MarketPeriod
+from api_spec.quality import BusAttributes
+from api_spec.tariffs import TariffPrices
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A site on the market.
+
+    pattern, seed : who comes. memory : who came. asking : how its flexibility is offered. cluster : its chargers.
+    """
+
+    connection: Connection
+    pattern: Pattern
+    seed: int
+    memory: Memory
+    asking: Asking
+    cluster: Cluster
+    control: SiteControl
+
+    @property
+    def site(self) -> Site:
+        """Its chargers and its fuse."""
+        return self.connection.site
+
+    def act(self, now: datetime) -> None:
+        """Decide what every plug should have, and say so."""
+        demands = self.cluster.demands()
+        targets = self.control.decide(demands, self.cluster, now)
+        self.cluster.follow(SitePlan(target_a=targets, weight=self.control.weights()))
+
+    def asked(self, period: MarketPeriod, prices: TariffPrices | None, *, issued: datetime) -> Problem:
+        """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
+        sessions = self._sessions(period, issued)
+        return self.connection.with_tariff(prices).asked(sessions, period, issued=issued)
+
+    def offers(
+        self,
+        auction: Auction,
+        baseline: Baseline,
+        *,
+        window: tuple[bool, ...],
+        prices: TariffPrices | None,
+        now: datetime,
+    ) -> tuple[AnyOfferTerms, ...]:
+        """What it can do instead of the plan that was nominated: made again of what was expected then.
+
+        Where vehicles only charge, an envelope or blocks, as `asking` says; else what the connection as a whole can do.
+        """
+        period, product, asking = auction.delivery, auction.product, self.asking
+        cap = product.price_cap_eur_per_mwh
+        asked = self.asked(period, prices, issued=baseline.nominated_at)
+        planned = Planner().plan(asked)
+        by_record = asking.kind == "blocks" and self.connection.retail is None and not asked.feeds_back.any()
+        if by_record:
+            own = next(each for each in baseline.buses if each.bus == self.site.bus)
+            outlook = self._outlook(period, own, window, now)
+            return ladder(asked, planned, outlook, asking=asking, market=Market(cap, product.penalty_eur_per_mwh))
+        if asked.feeds_back.any() or not self.connection.only_charges:
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+        envelope = offer(
+            self.site,
+            planned,
+            period,
+            self.connection.value,
+            window=window,
+            asking=asking,
+            price_cap=cap,
+            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+        )
+        return () if envelope is None else (envelope,)
+
+    def mean_w(self, period: MarketPeriod) -> FloatArray:
+        """(period,) true mean power at the connection point in periods that are over, consumption positive [W]."""
+        plugs_w = self.cluster.mean_w(period.start, period.resolution, period.count)
+        total: FloatArray = plugs_w + self.connection.premises.metered_w(period).sum(axis=1)
+        return total
+
+    def attributes(self, delivery: MarketPeriod, baseline: BusPower) -> BusAttributes | None:
+        """What was measured of a whole delivery; None without an order."""
+        order = self.control.order
+        measurement = None if order is None else Measurement.of(delivery, order.awarded_w)
+        if order is None or measurement is None:
+            return None
+        measured = measurement.attributes(
+            ordered_w=order.awarded_w,
+            baseline_w=np.array(baseline.power_w, dtype=np.float64),
+            drawn_w=self.mean_w(measurement.steps),
+        )
+        return BusAttributes(bus=self.site.bus, **dict(measured))
+
+    def _sessions(self, period: MarketPeriod, now: datetime) -> tuple[Session, ...]:
+        """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
+        whole = announced(self.site, self.pattern, period, seed=self.seed)
+        if self.asking.kind == "blocks":
+            whole = tuple(self.memory.record(now).expected(whole, now=now))
+        inside = (each.within(period) for each in whole)
+        return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
+
+    def _outlook(self, period: MarketPeriod, baseline: BusPower, window: tuple[bool, ...], now: datetime) -> Outlook:
+        """What drivers and everything else behind the meter may do, by what they did on past days."""
+        said = announced(self.site, self.pattern, period, seed=self.seed)
+        random = np.random.default_rng(self.seed)
+        return Outlook(
+            self.site,
+            period,
+            self.memory.record(now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            np.array(baseline.power_w, dtype=np.float64),
+            np.array(window),
+            other_cases_w(self.connection.premises, period, now=now, days=self.asking.history_days),
+        )

@@ -1,0 +1,81 @@
+"""What becomes of a hosted aggregator's decisions when its station does not do as it is told."""
+
+from collections.abc import Iterable
+from math import inf
+
+import pytest
+
+from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
+from aggregator_agents.charging.ocpp.dialect import Desk
+from aggregator_agents.charging.ocpp.station import Station, StationTerms
+from aggregator_agents.charging.serving.hosted import HostedAggregator
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
+from aggregator_agents.dispatch.virtual import Command, VirtualAggregator
+from aggregator_agents.fleet import Charger, Plug
+
+CHARGER = Charger("c", (Plug("c-1", "c"), Plug("c-2", "c"), Plug("c-3", "c")))
+
+
+class Recorded(Station):
+    """Three plugs at 10 A; refuses what it is told to refuse."""
+
+    def __init__(self) -> None:
+        super().__init__(CHARGER, StationTerms(floor_a=7), Desk(tokens=lambda _: True))
+        self.done: list[str] = []
+        self.refuses: set[str] = set()
+
+    async def read(self) -> tuple[PlugReading, ...]:
+        return tuple(PlugReading(plug.id, "t", True, 10, (10.0, 10.0, 10.0), 0.0, 0.0) for plug in CHARGER.plugs)
+
+    async def hold(self, limit_a: tuple[int, int, int], *, until_s: float) -> None:
+        self._do(f"hold {limit_a[0]} until {until_s:g}")
+
+    async def signal(self, plug: str, limit_a: int, *, holds_s: float = inf) -> None:
+        self._do(f"{plug} {limit_a}")
+
+    async def open_contactor(self, plug: str) -> None:
+        self._do(f"{plug} opens")
+
+    def _do(self, what: str) -> None:
+        if what in self.refuses:
+            raise HardwareSilent(what)
+        self.done.append(what)
+
+
+class Scripted(VirtualAggregator):
+    """Always decides the same."""
+
+    def act(self, readings: Iterable[PlugReading], now_s: float) -> tuple[Command, ...]:
+        return Command("c-1", opens=True), Command("c-2", 6), Command("c-3", 14)
+
+
+async def granted(request: LeaseRequest) -> Lease:
+    return Lease(charger="c", boot_id=request.boot_id, nonce=request.nonce, limit_a=(40, 12, 12))
+
+
+def hosted(station: Station) -> HostedAggregator:
+    aggregator = Scripted(CHARGER, floor_a=7, boot_id="b", started_s=0)
+    return HostedAggregator(station, aggregator, granted, timing=Timing(), seconds=lambda: 100.0)
+
+
+async def test_the_station_is_held_to_its_lease_before_its_plugs_are_signalled() -> None:
+    """A lease of 40 A from 100 s on for 30 s; the charger's supply gives 16 A."""
+    station = Recorded()
+    one = hosted(station)
+    await one.act()
+    assert station.done == ["hold 7 until inf", "c-1 opens", "c-2 6", "c-3 14"]
+
+    station.done.clear()
+    await one.renew()
+    await one.act()
+    assert station.done[0] == "hold 16 until 130"
+
+
+@pytest.mark.parametrize("refused", ["hold 7 until inf", "c-1 opens", "c-2 6"])
+async def test_what_fails_is_told_and_leaves_no_room_for_increases(refused: str) -> None:
+    station = Recorded()
+    station.refuses = {refused}
+
+    with pytest.raises(HardwareSilent, match=refused):
+        await hosted(station).act()
+    assert station.done == [each for each in ("hold 7 until inf", "c-1 opens", "c-2 6") if each != refused]
