@@ -53,7 +53,7 @@ async def _row(folder: Path, plugs: int, *, repeats: int) -> Row:
 
     with WishBook.open(folder / "wishes.db") as book:
         planner = SitePlanner(site, cloud, PlanningTable(), clock=lambda: NOW, book=book)
-        await planner.plan()
+        await planner.decide()
         desk = BookDesk(book, look=planner.look, replan=planner.ask, clock=lambda: NOW)
         codes = Codes(bytes(32))
         zone = ZoneInfo("Europe/Copenhagen")

@@ -32,6 +32,7 @@ async def served(app: FastAPI, *, host: str, port: int, path: str = "") -> Async
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen()
         config = uvicorn.Config(
             app,
             log_config=None,

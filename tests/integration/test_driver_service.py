@@ -1,6 +1,7 @@
 """What a driver says at a plug reaches the amps: the whole service, over HTTP at one end and over OCPP at the other."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,9 @@ from aggregator_agents.charging.serving.service import Service, port_of
 from aggregator_agents.charging.serving.settings import ServiceFile
 from aggregator_agents.cli import app
 from aggregator_agents.drivers.codes import Codes, make_key
+from aggregator_agents.drivers.page import create_driver_app
+from aggregator_agents.drivers.serving import served
+from tests.unit.aggregator_agents.parking import parking
 
 PASSWORD = "of-every-station-of-this-test"
 HASH = hashed(PASSWORD)
@@ -82,7 +86,7 @@ async def phone(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not condition():
             await asyncio.sleep(0.05)
 
@@ -124,6 +128,25 @@ async def test_a_wish_reaches_the_plan_within_a_cycle_and_the_vehicle_soon_after
         await until(lambda: drawn_a(service)[less] > 9.5)
         page = await browser.get(f"/p/{code(tmp_path, 'lot-1-1')}", headers={"Accept": "text/html"})
         assert "By the door" in page.text
+
+
+async def test_behind_a_proxy_that_cuts_a_path_off_the_page_finds_its_own_parts(tmp_path: Path) -> None:
+    with parking(tmp_path) as lot:
+        place = f"/p/{lot.codes.code('lot-1-1')}"
+        async with (
+            served(create_driver_app(lot.reception()), host="127.0.0.1", port=0, path="/ev") as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Accept": "text/html"}) as proxy,
+        ):
+            page = await proxy.get(place)
+            linked = re.findall(r'(?:href|src|action|data-page)="(/[^"]*)"', page.text)
+            assert len(linked) == 4
+            assert all(each.startswith("/ev/") for each in linked)
+            assert (await proxy.get("/assets/driver.css")).status_code == 200
+            (proof,) = re.findall(r'name="proof" value="([^"]+)"', page.text)
+            taken = await proxy.post(f"{place}/seat", data={"proof": proof})
+            assert taken.headers["location"] == f"/ev{place}"
+            assert f"Path=/ev{place};" in taken.headers["set-cookie"]
+            assert (await proxy.get("/v1/plugs/x")).headers["content-type"] == "application/problem+json"
 
 
 def test_the_key_is_made_and_the_addresses_of_the_plugs_are_printed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import aggregator_agents.agent
+import aggregator_agents.place
 from aggregator_agents.agent import EvAggregator
 from aggregator_agents.drivers.wishes import Stay, Wish, sessions_with_wishes
 from aggregator_agents.fleet import Session
@@ -38,7 +39,8 @@ async def test_a_market_hears_of_no_plug_no_session_and_no_wish(place: Place, mo
         sent.append(f"{request.method} {request.url} {request.headers} {request.content.decode()}")
         return await send(self, request, **more)
 
-    monkeypatch.setattr(aggregator_agents.agent, "announced", wished)
+    for module in (aggregator_agents.agent, aggregator_agents.place):
+        monkeypatch.setattr(module, "announced", wished)
     agent = EvAggregator.build(place.fleet, FLEET)
     await agent.cycle(NOON)
     await place.ask()

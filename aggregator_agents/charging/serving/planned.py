@@ -1,53 +1,54 @@
-"""The cloud's plan of a running site: every few minutes, and at once when somebody comes, goes or says something."""
+"""The cloud's decisions for a running site: every second, and at once when a driver says something."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Final
 
 import numpy as np
-from pydantic import AfterValidator
 
-from aggregator_agents.charging.serving.stays import Present, UsualStay, present
-from aggregator_agents.delivery import Order
+from aggregator_agents.charging.serving.stays import UsualStay, priority, shown, spoken, stay_of, vehicle_w
+from aggregator_agents.connection import Connection
+from aggregator_agents.control import PLAN_EVERY, SiteControl
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.dispatch.lease import PlugDemand
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.drivers.book import BookUnavailable, WishBook
-from aggregator_agents.drivers.desk import PlugView, PowerPlan, StayView, most_w
-from aggregator_agents.drivers.wishes import Stay
-from aggregator_agents.fleet import PHASE_V, Site
-from aggregator_agents.planning import Corridor, Grid, Plan, Planner, Prices, Problem, Valuation
-from api_spec.period import Duration
+from aggregator_agents.drivers.desk import PlugView, PowerPlan, StayView
+from aggregator_agents.drivers.wishes import Stay, Wish
+from aggregator_agents.fleet import PHASE_V, Session, Site
+from aggregator_agents.meter_log import MeterLog
+from aggregator_agents.planning import Plan, Valuation
+from aggregator_agents.premises import Premises, PremisesTable
 from api_spec.units import Message
 
 LOG: Final = logging.getLogger(__name__)
-_LOOK_S: Final = 1.0
-_GOOD_FOR: Final = 3
-"""Of plans that should have come since, a plan is followed."""
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def _divides_a_quarter(every: timedelta) -> timedelta:
-    if timedelta(minutes=15) % every:
-        raise ValueError("must divide a quarter of an hour")
-    return every
+_DECIDE_S: Final = 1.0
+_METERED_FOR: Final = timedelta(hours=2)
+_GOOD_FOR: Final = 3 * PLAN_EVERY
+"""So long what was decided last is followed when nothing new can be."""
+_SOON: Final = timedelta(minutes=15)
+"""A departure within this time is no cause for a new plan: see SiteControl."""
 
 
 class PlanningTable(Message):
-    """How a service plans: every so often on the clock, by these values, for who says nothing as usual."""
+    """How a service plans: by these values, and for who says nothing as usual."""
 
-    every: Annotated[Duration, AfterValidator(_divides_a_quarter)] = timedelta(minutes=5)
     value: Valuation = Valuation()
     usual: UsualStay = UsualStay()
 
 
 class SitePlanner:
-    """Plans one site from what its chargers tell the cloud and its drivers say, and has the cloud follow.
+    """Decides for one site by what its chargers tell the cloud and its drivers say, and has the cloud follow.
 
-    order : what was sold, set by whoever trades for the site. When plans fail the last one stays in force for a while;
-    then plugs share what there is.
+    control : who decides; give it what was sold by `control.obey`. It works in a thread of its own, so that no plan
+    keeps chargers waiting. When it fails the last decision is followed for a while; then plugs share what there is.
     """
 
     def __init__(
@@ -61,141 +62,157 @@ class SitePlanner:
         pseudonym: Callable[[str], str | None] = lambda plug: None,
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing is planned before `run`. pseudonym : of the card at a plug. names : of plugs, for people."""
-        self._site, self._cloud, self._table = site, cloud, table
+        """Nothing is decided before `run`. pseudonym : of the card at a plug. names : of plugs, for people."""
+        self._site, self._cloud, self._habit = site, cloud, table.usual.habit
         self._clock, self._book, self._pseudonym, self._names = clock, book, pseudonym, names or {}
+        connection = Connection(site, table.value, Premises(PremisesTable(), site.bus))
+        self.control = SiteControl(connection, habit=self._habit, amended=self._prioritised)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
         self._known = frozenset(each.id for each in site.plugs)
-        self._planner = Planner(within_s=2.0)
-        self._arrived: dict[Stay, datetime] = {}
-        self._plans: dict[Stay, PowerPlan] = {}
         self._asked = asyncio.Event()
-        self._planned_at: datetime | None = None
-        self.order: Order | None = None
+        self._arrived: dict[Stay, datetime] = {}
+        self._priorities: dict[str, float] = {}
+        self._plans: dict[Stay, PowerPlan] = {}
+        self._plan: Plan | None = None
+        self._made_at = self._decided_at = clock()
+        self._followed = SitePlan()
 
     def ask(self) -> None:
-        """Plan at once."""
+        """Decide at once."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        basis: object = None
-        while True:
-            # The first step of a plan ends on the clock; the next plan begins there.
-            here = (self._clock() - _EPOCH) // self._table.every, self._basis()
-            if here != basis or self._asked.is_set():
+        """Until cancelled; then it is of no more use."""
+        try:
+            while True:
                 self._asked.clear()
-                basis = here
-                try:
-                    await self.plan()
-                except Exception:
-                    LOG.exception("%s: a plan has failed", self._site.bus)
-                    self._give_up_old()
-            try:
-                async with asyncio.timeout(_LOOK_S):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
+                await self._try()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), _DECIDE_S)
+        finally:
+            self._thread.submit(self._close)
+            self._thread.shutdown(wait=False)
 
-    async def plan(self) -> None:
-        """Plan with what is known now, and have the cloud follow."""
-        now = self._clock()
-        await self._observe(now)
-        people = self._present(self._demands(), now)
-        self._arrived = {each.stay: each.session.arrives for each in people}
-        wanting = [each for each in people if each.demand.wants]
-        planned = await asyncio.to_thread(self._planner.plan, self._problem(wanting, now))
-        self._cloud.follow(_followed(wanting, planned))
-        self._planned_at = now
-        edges = (*planned.grid.starts(), planned.grid.end)
-        self._plans = {
-            each.stay: PowerPlan(now, edges, tuple(power_w), each.wish)
-            for each, power_w in zip(wanting, planned.power_w.tolist(), strict=True)
-        }
+    async def _try(self) -> None:
+        try:
+            await self.decide()
+        except Exception:
+            LOG.exception("%s: nothing could be decided", self._site.bus)
+            if self._clock() > self._decided_at + _GOOD_FOR:
+                self._follow(SitePlan())
+                self._plans = {}
 
-    def _give_up_old(self) -> None:
-        """What was wanted some plans ago is no better than nothing."""
-        if self._planned_at is not None and self._clock() > self._planned_at + _GOOD_FOR * self._table.every:
-            self._cloud.follow(SitePlan())
-            self._plans, self._planned_at = {}, None
+    async def decide(self) -> None:
+        """Decide with what is known now, and have the cloud follow."""
+        now, demands = self._clock(), self._demands()
+        await self._observe(demands, now)
+        wishes = {} if self._book is None else self._book.wishes
+        stays = {stay: each for each in demands if (stay := stay_of(each)) is not None}
+        self._arrived = {stay: self._arrived.get(stay, now) for stay in stays}
+        said, self._priorities = [], {}
+        for each in demands:
+            wish = _wish_at(each, wishes)
+            said.append(own := spoken(self._site, each, wish, self._habit))
+            if own.session is not None:
+                self._priorities[own.session] = priority(each, wish)
+        targets = await asyncio.get_running_loop().run_in_executor(self._thread, self._decided, said, now)
+        weights = self.control.weights()
+        self._follow(SitePlan(target_a=targets, weight=weights, urgency=weights))
+        self._decided_at = now
+        self._show({stay: wishes.get(stay) for stay in stays}, now)
 
     def look(self, plug: str) -> PlugView | None:
         """A plug as its driver may see it; None for one that is not here."""
         if plug not in self._known:
             return None
         now = self._clock()
-        own = [each for each in self._demands() if each.plug == plug]
-        here = next(iter(self._present(own, now)), None)
-        name, giving_until = self._names.get(plug, plug), self._giving_until(now)
-        return PlugView(plug, name, giving_until, None if here is None else self._view(here))
+        demand = next((each for each in self._demands() if each.plug == plug and each.session is not None), None)
+        view = None if demand is None else self._view(demand, now)
+        return PlugView(plug, self._names.get(plug, plug), self._giving_until(now), view)
 
-    def _view(self, here: Present) -> StayView:
-        demand, session = here.demand, here.session
+    def _view(self, demand: PlugDemand, now: datetime) -> StayView:
+        stay = stay_of(demand)
+        assert stay is not None, "only plugs with a vehicle are shown"
+        wish = None if self._book is None else self._book.wishes.get(stay)
+        arrived = self._arrived.get(stay, now)
         return StayView(
-            session,
-            most_w=most_w(self._site.charger_of(session.plug), session),
+            shown(self._site, demand, wish, self._habit, arrived=arrived),
+            most_w=vehicle_w(self._site, demand),
             drawn_w=sum(demand.measured_a) * PHASE_V,
             delivered_wh=demand.session_wh,
-            plan=self._plans.get(here.stay),
-            driver=self._pseudonym(session.plug),
+            plan=self._plans.get(stay),
+            driver=self._pseudonym(demand.plug),
             wants=demand.wants,
         )
 
-    def _present(self, demands: list[PlugDemand], now: datetime) -> tuple[Present, ...]:
-        wishes = {} if self._book is None else self._book.wishes
-        return present(self._site, demands, self._arrived, wishes, self._table.usual, now=now)
+    def _decided(self, said: Sequence[PlugDemand], now: datetime) -> dict[str, int]:
+        """In the planner's thread: amps for every plug."""
+        self._meters.record(self._site.bus, now, sum(each.register_wh for each in said))
+        self._meters.forget(now - _METERED_FOR)
+        targets = self.control.decide(said, self._meters.meter(self._site.bus), now)
+        self.control.log.clear()
+        return targets
+
+    def _close(self) -> None:
+        """In the planner's thread."""
+        self._meters.close()
+
+    @cached_property
+    def _meters(self) -> MeterLog:
+        """In memory, and of the planner's thread: chargers count anew when the service starts."""
+        return MeterLog(Path(":memory:"))
+
+    def _prioritised(self, sessions: Sequence[Session]) -> Sequence[Session]:
+        return [replace(each, priority=self._priorities.get(each.id, each.priority)) for each in sessions]
+
+    def _follow(self, plan: SitePlan) -> None:
+        if plan != self._followed:
+            self._followed = plan
+            self._cloud.follow(plan)
+
+    def _show(self, wishes: Mapping[Stay, Wish | None], now: datetime) -> None:
+        """Keep the plan that holds for those who look at it, and what each of them had said by then."""
+        plan, before = self.control.plan, self._plans
+        if plan is not self._plan:
+            self._plan, self._made_at, before = plan, now, {}
+        if plan is None:
+            self._plans = {}
+            return
+        edges = (*plan.grid.starts(), plan.grid.end)
+        rows = {each.id: tuple(own) for each, own in zip(plan.sessions, plan.power_w.tolist(), strict=True)}
+        self._plans = {}
+        for stay, wish in wishes.items():
+            power_w, shown_before = rows.get(f"{stay.plug} {stay.session}"), before.get(stay)
+            late = shown_before is not None and wish is not None and wish.departs <= now + _SOON
+            if power_w is not None:
+                known = shown_before.wish if late and shown_before is not None else wish
+                self._plans[stay] = PowerPlan(self._made_at, edges, power_w, known)
 
     def _demands(self) -> list[PlugDemand]:
-        return sorted(
-            (plug for heard in self._cloud.heard.values() for plug in heard.request.plugs), key=lambda each: each.plug
-        )
+        """What is known of every plug, by its charger's last request."""
+        return [plug for heard in self._cloud.heard.values() for plug in heard.request.plugs]
 
-    def _basis(self) -> object:
-        """What a plan has to be made anew for."""
-        return [
-            (each.plug, each.session, each.wants, each.phases, each.min_a, each.max_a, each.departs, each.tripped)
-            for each in self._demands()
-        ], self.order
-
-    async def _observe(self, now: datetime) -> None:
+    async def _observe(self, demands: Sequence[PlugDemand], now: datetime) -> None:
         """Have the book forget what is over."""
         if self._book is None:
             return
-        there = {each.plug: each.session for each in self._demands()}
+        there = {each.plug: each.session for each in demands}
         try:
             await asyncio.to_thread(self._book.observe, there, now)
         except BookUnavailable as failure:
             LOG.error("%s; what is over is forgotten later", failure)
 
-    def _problem(self, wanting: list[Present], now: datetime) -> Problem:
-        grid, ahead = Grid.ahead(now, short=self._table.every), tuple(each.ahead(now) for each in wanting)
-        price = np.full(grid.count, self._table.value.price_eur_per_mwh)
-        return Problem(
-            self._site,
-            grid,
-            ahead,
-            self._table.value,
-            Prices.bought(price),
-            corridor=None if self.order is None else _corridor(self.order, grid),
-            at_plug={session.id: each.at_plug() for session, each in zip(ahead, wanting, strict=True)},
-        )
-
     def _giving_until(self, now: datetime) -> datetime | None:
         """The end of the award that the site is delivering; None where it is delivering none."""
-        if self.order is None or not self.order.delivery.start <= now < self.order.delivery.end:
+        order = self.control.order
+        if order is None or order.awarded_at(now) == 0:
             return None
-        delivery, first = self.order.delivery, self.order.delivery.index(now)
-        flat = np.flatnonzero(self.order.awarded_w[first:] == 0)
-        count = int(flat[0]) if len(flat) else delivery.count - first
-        return delivery.start + (first + count) * delivery.resolution if count else None
+        first = order.delivery.index(now)
+        flat = np.flatnonzero(order.awarded_w[first:] == 0)
+        count = int(flat[0]) if len(flat) else order.delivery.count - first
+        return order.delivery.start + (first + count) * order.delivery.resolution
 
 
-def _corridor(order: Order, grid: Grid) -> Corridor:
-    """Below the target everywhere in the delivery, and at it where more was sold."""
-    floor_w = np.where(order.awarded_w > 0, order.target_w, -np.inf)
-    return Corridor(order.target_w, floor_w, order.missed_eur_per_mwh).on(grid, order.delivery)
-
-
-def _followed(wanting: list[Present], planned: Plan) -> SitePlan:
-    amps = {each.session.plug: int(own) for each, own in zip(wanting, planned.amps[:, 0], strict=True)}
-    priority = {each.session.plug: each.session.priority for each in wanting}
-    return SitePlan(target_a=amps, weight=priority, urgency=priority)
+def _wish_at(demand: PlugDemand, wishes: Mapping[Stay, Wish]) -> Wish | None:
+    stay = stay_of(demand)
+    return None if stay is None else wishes.get(stay)

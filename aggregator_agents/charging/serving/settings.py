@@ -11,7 +11,7 @@
     password_hash = "$argon2id$v=19$..."    # printed by `flex-aggregator station-password`
     virtual_aggregator = "hosted"           # "own" for a charger that asks for leases by itself
     [planning]                              # without it plugs share what there is
-    every = "PT5M"
+    usual = { stay = "PT8H", energy_kwh = 20 }
     [drivers]                               # the page at the plugs, see docs/drivers.md; plans, too
     public_url = "https://plugs.example.org"
     key = "drivers.key"

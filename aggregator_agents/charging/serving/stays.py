@@ -1,20 +1,15 @@
 """Who is at the plugs of a running site, and what they want: as chargers tell, vehicles say and drivers wish. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from pydantic import Field
 
 from aggregator_agents.dispatch.lease import PlugDemand
-from aggregator_agents.drivers.wishes import Stay, Wish, applied
-from aggregator_agents.fleet import Session, Site, Vehicle
-from aggregator_agents.planning import AtPlug
+from aggregator_agents.drivers.wishes import PRIORITY, Stay, Wish
+from aggregator_agents.fleet import PHASE_V, Session, Site, Vehicle
+from aggregator_agents.presence import Habit
 from api_spec.period import Duration
 from api_spec.units import Message, Positive
-
-_AN_HOUR: Final = timedelta(hours=1)
 
 
 class UsualStay(Message):
@@ -23,73 +18,60 @@ class UsualStay(Message):
     stay: Duration = timedelta(hours=8)
     energy_kwh: Positive = Field(default=20.0, le=200)
 
-
-@dataclass(frozen=True)
-class Present:
-    """A vehicle at its plug.
-
-    demand : what its charger tells. session : of the whole stay, wishes and all. wish : that it was made with.
-    """
-
-    demand: PlugDemand
-    session: Session
-    wish: Wish | None
-
     @property
-    def stay(self) -> Stay:
-        """Its key."""
-        return Stay(self.session.plug, self.session.id)
-
-    def ahead(self, now: datetime) -> Session:
-        """What is left to plan, under a name that is unique at the site.
-
-        Who stays longer than he said may leave at any moment: what is left is wanted within the next hour.
-        """
-        left_wh = max(0.0, self.session.energy_wh - self.demand.session_wh)
-        departs = self.session.departs if self.session.departs > now else now + _AN_HOUR
-        id = f"{self.session.plug} {self.session.id}"
-        return replace(self.session, id=id, arrives=now, departs=departs, energy_wh=left_wh)
-
-    def at_plug(self) -> AtPlug:
-        """What the plan has to know of the plug now."""
-        return AtPlug(self.demand.signal_a, self.demand.phases)
+    def habit(self) -> Habit:
+        """The same for who decides."""
+        return Habit(self.stay, 1000 * self.energy_kwh)
 
 
-def present(
-    site: Site,
-    demands: Iterable[PlugDemand],
-    arrived: Mapping[Stay, datetime],
-    wishes: Mapping[Stay, Wish],
-    usual: UsualStay,
-    *,
-    now: datetime,
-) -> tuple[Present, ...]:
-    """Everybody who is there. arrived : since when; absent = now."""
-    found = []
-    for demand in demands:
-        if demand.session is None:
-            continue
-        stay = Stay(demand.plug, demand.session)
-        session, wish = _announced(site, demand, arrived.get(stay, now), usual, now), wishes.get(stay)
-        found.append(Present(demand, session if wish is None else applied(session, wish), wish))
-    return tuple(found)
+def stay_of(demand: PlugDemand) -> Stay | None:
+    """Who is at the plug; None without a vehicle."""
+    return None if demand.session is None else Stay(demand.plug, demand.session)
 
 
-def _announced(site: Site, demand: PlugDemand, arrives: datetime, usual: UsualStay, now: datetime) -> Session:
-    """As the vehicle says, or as usual. A vehicle of which nothing is known and that wants more always gets more."""
-    assert demand.session is not None, "only plugs with a vehicle are asked"
-    charger = site.charger_of(demand.plug)
+def spoken(site: Site, demand: PlugDemand, wish: Wish | None, habit: Habit) -> PlugDemand:
+    """The demand as if its driver had said at the charger what he said on his page, under a name unique at the site.
+
+    What he said counts before what his vehicle says. A vehicle of which nothing is known and that wants more than is
+    usual gets more: there is always another hour's energy to be had.
+    """
+    if demand.session is None:
+        return demand
+    changed: dict[str, object] = {"session": f"{demand.plug} {demand.session}"}
+    if wish is not None:
+        left_wh = max(0.0, wish.energy_wh - demand.session_wh)
+        changed |= {"energy_left_wh": left_wh, "departs": wish.departs}
+    elif demand.energy_left_wh is None:
+        an_hour_wh = vehicle_w(site, demand)
+        changed["energy_left_wh"] = max(habit.energy_wh - demand.session_wh, an_hour_wh)
+    return demand.model_copy(update=changed)
+
+
+def priority(demand: PlugDemand, wish: Wish | None) -> float:
+    """How much more than others the driver needs it; asked for at the charger, or on his page."""
+    return PRIORITY if wish is not None and wish.priority else demand.urgency or 1.0
+
+
+def shown(site: Site, demand: PlugDemand, wish: Wish | None, habit: Habit, *, arrived: datetime) -> Session:
+    """The whole stay, as its driver sees it."""
+    assert demand.session is not None, "only plugs with a vehicle are shown"
+    said = spoken(site, demand, wish, habit)
     vehicle = Vehicle(
-        phases=3 if demand.phases is None else len(demand.phases),
+        phases=_phases(demand),
         min_a=demand.min_a,
-        max_a=min(demand.max_a, charger.max_a),
+        max_a=min(demand.max_a, site.charger_of(demand.plug).max_a),
         discharge_a=demand.discharge_a,
     )
-    if demand.energy_left_wh is not None:
-        energy_wh = demand.session_wh + demand.energy_left_wh
-    else:
-        energy_wh = max(1000 * usual.energy_kwh, demand.session_wh + vehicle.max_w)
-    departs = demand.departs or max(arrives + usual.stay, now + _AN_HOUR)
-    priority = demand.urgency or 1.0
-    stored_wh = 0.0 if demand.stored_wh is None else demand.stored_wh
-    return Session(demand.session, demand.plug, arrives, departs, energy_wh, vehicle, priority, stored_wh)
+    assert said.energy_left_wh is not None, "something is always expected"
+    energy_wh = demand.session_wh + said.energy_left_wh if wish is None else wish.energy_wh
+    departs = said.departs or arrived + habit.stay
+    return Session(demand.session, demand.plug, arrived, departs, energy_wh, vehicle, priority(demand, wish))
+
+
+def vehicle_w(site: Site, demand: PlugDemand) -> float:
+    """The most that vehicle, plug and charger allow, as far as it is known [W]."""
+    return min(demand.max_a, site.charger_of(demand.plug).max_a) * _phases(demand) * PHASE_V
+
+
+def _phases(demand: PlugDemand) -> int:
+    return 3 if demand.phases is None else len(demand.phases)

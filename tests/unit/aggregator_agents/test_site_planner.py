@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from aggregator_agents.charging.serving.planned import PlanningTable, SitePlanner
-from aggregator_agents.charging.serving.stays import UsualStay, present
-from aggregator_agents.delivery import Order
+from aggregator_agents.charging.serving.stays import UsualStay, shown, spoken
+from aggregator_agents.control import SiteControl
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand
 from aggregator_agents.drivers.book import WishBook
 from aggregator_agents.drivers.desk import outlook
 from aggregator_agents.drivers.wishes import Stay, Wish
-from aggregator_agents.fleet import Site
-from aggregator_agents.planning import Planner
+from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.order import Order
 from tests.unit.aggregator_agents.places import HOUR, NOON, quarters, site
 
 USUAL = UsualStay(stay=timedelta(hours=8), energy_kwh=20)
@@ -27,6 +27,11 @@ USUAL = UsualStay(stay=timedelta(hours=8), energy_kwh=20)
 def vehicle(number: int = 1, session: str = "a", *, delivered_wh: float = 0.0, **told: object) -> PlugDemand:
     fields = {"plug": f"lot-1-{number}", "session": session, "wants": True, "phases": (0, 1, 2), **told}
     return PlugDemand.model_validate(fields | {"session_wh": delivered_wh, "register_wh": delivered_wh})
+
+
+def sold_down(awarded_w: FloatArray) -> Order:
+    """To 4.2 kW: one vehicle on three phases at 6 A."""
+    return Order(quarters(16), np.full(16, 4_200.0), awarded_w, np.full(16, 9_000.0))
 
 
 @dataclass
@@ -54,7 +59,7 @@ class Running:
     async def targets(self, *plugs: PlugDemand) -> dict[str, int]:
         """What each plug is to have, after a plan."""
         self.tell(*plugs)
-        await self.planner.plan()
+        await self.planner.decide()
         return {each.plug: each.target_a for each in self.tell(*plugs).plugs}
 
     def say(self, stay: Stay, *, after_h: float, wh: float, priority: bool = False) -> Wish:
@@ -132,7 +137,7 @@ async def test_a_wish_is_erased_when_the_charger_tells_of_another_vehicle(runnin
 async def test_an_award_is_kept_to_and_drivers_read_until_when(running: Running) -> None:
     """Sold down to 4.2 kW for three hours: 6 A, where 16 were drawn; then the site is free again."""
     awarded = np.where(np.arange(16) < 12, -6_800.0, 0.0)
-    running.planner.order = Order(quarters(16), np.full(16, 4_200.0), awarded, np.full(16, 9_000.0))
+    running.planner.control.obey(sold_down(awarded))
     targets = await running.targets(vehicle(1, "a"), vehicle(2, "b"))
 
     assert sum(targets.values()) == 6
@@ -154,14 +159,14 @@ async def test_a_plan_is_followed_for_a_while_when_no_other_can_be_made(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sold down to one vehicle at 6 A; a quarter of an hour without a plan later both share the 16 A."""
-    running.planner.order = Order(quarters(16), np.full(16, 4_200.0), np.full(16, -6_800.0), np.full(16, 9_000.0))
+    running.planner.control.obey(sold_down(np.full(16, -6_800.0)))
     both = (vehicle(1, "a"), vehicle(2, "b"))
     assert sum((await running.targets(*both)).values()) == 6
 
     def fails(*_: object) -> None:
         raise ArithmeticError
 
-    monkeypatch.setattr(Planner, "plan", fails)
+    monkeypatch.setattr(SiteControl, "decide", fails)
     task = asyncio.create_task(running.planner.run())
     try:
         for minutes, followed in ((14, True), (16, False)):
@@ -175,16 +180,16 @@ async def test_a_plan_is_followed_for_a_while_when_no_other_can_be_made(
 
 
 def test_what_a_vehicle_says_counts_and_a_driver_counts_more() -> None:
-    """The vehicle: 7 kWh more by 14:00. The driver: 12 kWh in all by 15:00."""
+    """The vehicle: 7 kWh more by 14:00. The driver: 12 kWh in all by 15:00, of which 3 are there."""
     told = vehicle(1, "a", delivered_wh=3_000, energy_left_wh=7_000, departs="2026-01-15T14:00:00Z", phases=(1,))
     said = Wish(departs=NOON + 3 * HOUR, energy_wh=12_000)
     place = site(chargers=1, plugs=2)
 
-    (own,) = present(place, [told], {}, {}, USUAL, now=NOON)
-    assert (own.session.departs, own.session.energy_wh) == (NOON + 2 * HOUR, 10_000)
-    assert (own.session.vehicle.phases, own.ahead(NOON).energy_wh) == (1, 7_000)
-    (drivers,) = present(place, [told], {}, {Stay("lot-1-1", "a"): said}, USUAL, now=NOON)
-    assert (drivers.session.departs, drivers.ahead(NOON).energy_wh) == (NOON + 3 * HOUR, 9_000)
+    own, drivers = (spoken(place, told, each, USUAL.habit) for each in (None, said))
+    assert (own.departs, own.energy_left_wh) == (NOON + 2 * HOUR, 7_000)
+    assert (drivers.departs, drivers.energy_left_wh) == (NOON + 3 * HOUR, 9_000)
+    seen = shown(place, told, said, USUAL.habit, arrived=NOON)
+    assert (seen.departs, seen.energy_wh, seen.vehicle.phases) == (NOON + 3 * HOUR, 12_000, 1)
 
 
 def test_a_plug_that_is_not_here_has_no_view(running: Running) -> None:
