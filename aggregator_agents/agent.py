@@ -13,6 +13,7 @@ from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
 from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.connection import nominated
 from aggregator_agents.order import Order
@@ -122,9 +123,10 @@ class EvAggregator:
         connection = Connection(site, config.value, table.behind(site, seed=config.seed), table.prices)
         cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
         self._emulated[site.bus] = cluster
-        self._places[site.bus] = Place(
-            connection, table.sessions, config.seed, config.asking, cluster, SiteControl(connection)
-        )
+        memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
+        likely = memory.likely if config.asking.kind == "blocks" else None
+        control = SiteControl(connection, likely=likely)
+        self._places[site.bus] = Place(connection, table.sessions, config.seed, memory, config.asking, cluster, control)
 
     async def _offer(self, auction: Auction, now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""

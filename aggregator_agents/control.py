@@ -5,7 +5,7 @@ period in whole amps. What is decided can only ask for amps: whether a charger m
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,7 +18,7 @@ from aggregator_agents.fleet import PHASE_V, Session
 from aggregator_agents.meter_log import NotMetered, SiteMeter
 from aggregator_agents.order import Order
 from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Problem
-from aggregator_agents.presence import Habit, coming, present
+from aggregator_agents.presence import FULL_WH, Habit, coming, present
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import TariffPrices
 
@@ -29,6 +29,8 @@ _PLAN_WITHIN_S: Final = 2.0
 _LEAST_SEEN: Final = 0.5
 """A vehicle that draws less than this of its signal is ramping or finishing; what it is told is worth its nominal."""
 
+Likely = Callable[[Sequence[Session], Mapping[str, float], datetime], Mapping[str, float]]
+"""Energy that announced sessions take in the end, by what they have taken by now, by id [Wh]."""
 Amended = Callable[[Sequence[Session]], Sequence[Session]]
 """Sessions with what their drivers have said in the meantime."""
 
@@ -67,14 +69,16 @@ class SiteControl:
         *,
         habit: Habit | None = None,
         amended: Amended = tuple,
+        likely: Likely | None = None,
         planner: Planner | None = None,
     ) -> None:
         """Without an order and without a tariff.
 
         habit : of drivers who say nothing. amended : sessions with what drivers said later, asked for every time.
+        likely : what drivers take of what they ask for; without it, all of it.
         """
         self.connection = connection
-        self._habit, self._amended = habit or Habit(), amended
+        self._habit, self._amended, self._likely = habit or Habit(), amended, likely
         self._planner = planner or Planner(within_s=_PLAN_WITHIN_S)
         self.order: Order | None = None
         self.expected: tuple[Session, ...] = ()
@@ -147,7 +151,7 @@ class SiteControl:
             Problem(
                 self.connection.site,
                 grid,
-                (*here, *(each for each in expected if each.arrives < grid.end)),
+                (*self._as_likely(here, demands, now), *(each for each in expected if each.arrives < grid.end)),
                 self.connection.value,
                 self.connection.prices(grid),
                 other_a=self.connection.other_a(grid, issued=now),
@@ -155,6 +159,23 @@ class SiteControl:
                 at_plug=known,
             )
         )
+
+    def _as_likely(self, here: Sequence[Session], demands: Sequence[PlugDemand], now: datetime) -> Sequence[Session]:
+        """What vehicles will probably take, so that it is there when it was sold.
+
+        Never so little that what they asked for could not be had in time any more.
+        """
+        if self._likely is None:
+            return here
+        taken_wh = {each.session: each.session_wh for each in demands if each.session is not None}
+        total_wh = self._likely([each for each in self.expected if each.id in taken_wh], taken_wh, now)
+        found = []
+        for each in here:
+            later_h = max(0.0, (each.departs - now - PLAN_EVERY).total_seconds() / 3600)
+            least_wh = max(0.0, each.energy_wh - each.max_w * later_h)
+            likely_wh = total_wh.get(each.id, np.inf) - taken_wh[each.id]
+            found.append(replace(each, energy_wh=min(each.energy_wh, max(likely_wh, least_wh, FULL_WH))))
+        return found
 
     def _tracked(
         self,

@@ -63,7 +63,9 @@ class Site:
     """Chargers behind one fuse at one bus of the network.
 
     fuse_a : per phase [A]. other_a : what everything else behind the fuse may draw at most, per phase [A], which
-    counts wherever it is not measured. margin_a : of the fuse that is left unused, per phase [A].
+    counts wherever it is not measured. margin_a : of the fuse that is left unused, per phase [A]. fallback_a : the most
+    that a charger draws without any coordination, per phase [A]; None for an equal share. What is kept for falling back
+    cannot be moved to other chargers.
     """
 
     bus: str
@@ -71,6 +73,7 @@ class Site:
     chargers: tuple[Charger, ...]
     other_a: int = 0
     margin_a: int = 0
+    fallback_a: int | None = None
 
     @classmethod
     def of(
@@ -83,6 +86,7 @@ class Site:
         charger_a: int = 16,
         other_a: int = 0,
         margin_a: int = 0,
+        fallback_a: int | None = None,
         rotations: tuple[Rotation, ...] = ("RST",),
     ) -> Self:
         """A site of equal chargers, numbered from 1: plug `lot-3-2` is the second of the third charger at bus `lot`.
@@ -94,7 +98,7 @@ class Site:
             id = f"{bus}-{number}"
             plugs = tuple(Plug(f"{id}-{plug}", id, charger_a) for plug in range(1, plugs_per_charger + 1))
             alike.append(Charger(id, plugs, charger_a, rotations[(number - 1) % len(rotations)]))
-        return cls(bus, fuse_a, tuple(alike), other_a, margin_a)
+        return cls(bus, fuse_a, tuple(alike), other_a, margin_a, fallback_a)
 
     @cached_property
     def plugs(self) -> tuple[Plug, ...]:
@@ -120,6 +124,8 @@ class Site:
         if not self.chargers:
             return 0
         floor_a = min(*(each.max_a for each in self.chargers), self.usable_a // len(self.chargers))
+        if self.fallback_a is not None:
+            floor_a = min(floor_a, self.fallback_a)
         return floor_a if floor_a >= MIN_A else 0
 
     @property

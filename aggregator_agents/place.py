@@ -1,8 +1,7 @@
 """One place where vehicles charge: its connection, who comes there, its chargers, and what is decided for them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import numpy as np
 
@@ -11,36 +10,35 @@ from aggregator_agents.connection import Connection
 from aggregator_agents.control import SiteControl
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.fleet import FloatArray, Session, Site
+from aggregator_agents.measurement import Measurement
+from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.connection import blocks
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
-from aggregator_agents.offering.record import Record
 from aggregator_agents.planning import Planner, Problem, tariff_on
-from aggregator_agents.sessions import Pattern, announced, past
+from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
 from api_spec.flexibility import AnyOfferTerms
 from api_spec.metering import Baseline, BusPower
 from api_spec.period import MarketPeriod
-from api_spec.quality import BusAttributes, attributes_of
+from api_spec.quality import BusAttributes
 from api_spec.tariffs import TariffPrices
-
-_SAMPLE: Final = timedelta(seconds=5)
-"""Of power, for the attributes of a delivery."""
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
     """A site on the market.
 
-    pattern, seed : who comes. asking : how its flexibility is offered. cluster : its chargers.
+    pattern, seed : who comes. memory : who came. asking : how its flexibility is offered. cluster : its chargers.
     """
 
     connection: Connection
     pattern: Pattern
     seed: int
+    memory: Memory
     asking: Asking
     cluster: Cluster
     control: SiteControl
@@ -77,18 +75,12 @@ class Place:
         period, product, asking = auction.delivery, auction.product, self.asking
         cap = product.price_cap_eur_per_mwh
         asked = self.asked(period, prices, issued=baseline.nominated_at)
-        planned, tariff = Planner().plan(asked), tariff_on(period, prices)
+        planned = Planner().plan(asked)
         by_record = asking.kind == "blocks" and self.connection.retail is None and not asked.feeds_back.any()
         if by_record:
             own = next(each for each in baseline.buses if each.bus == self.site.bus)
-            return ladder(
-                planned,
-                self._outlook(period, own, window, now),
-                self.connection.value,
-                asking=asking,
-                market=Market(cap, product.penalty_eur_per_mwh),
-                tariff_eur_per_mwh=tariff,
-            )
+            outlook = self._outlook(period, own, window, now)
+            return ladder(asked, planned, outlook, asking=asking, market=Market(cap, product.penalty_eur_per_mwh))
         if asked.feeds_back.any() or not self.connection.only_charges:
             return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
         envelope = offer(
@@ -99,7 +91,7 @@ class Place:
             window=window,
             asking=asking,
             price_cap=cap,
-            spread_eur_per_mwh=float(np.ptp(tariff)),
+            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
         )
         return () if envelope is None else (envelope,)
 
@@ -111,13 +103,14 @@ class Place:
 
     def attributes(self, delivery: MarketPeriod, baseline: BusPower) -> BusAttributes | None:
         """What was measured of a whole delivery; None without an order."""
-        order, fold = self.control.order, delivery.resolution // _SAMPLE
-        if order is None or not order.awarded_w.any() or fold == 0:
+        order = self.control.order
+        measurement = None if order is None else Measurement.of(delivery, order.awarded_w)
+        if order is None or measurement is None:
             return None
-        fine = MarketPeriod(start=delivery.start, resolution=delivery.resolution / fold, count=delivery.count * fold)
-        change_w = self.mean_w(fine) - np.repeat(np.array(baseline.power_w, dtype=np.float64), fold)
-        measured = attributes_of(
-            np.repeat(order.awarded_w, fold).tolist(), change_w.tolist(), step_s=fine.resolution.total_seconds()
+        measured = measurement.attributes(
+            ordered_w=order.awarded_w,
+            baseline_w=np.array(baseline.power_w, dtype=np.float64),
+            drawn_w=self.mean_w(measurement.steps),
         )
         return BusAttributes(bus=self.site.bus, **dict(measured))
 
@@ -125,7 +118,7 @@ class Place:
         """The parts of sessions inside `period`: as announced, or as drivers' past lets expect where that counts."""
         whole = announced(self.site, self.pattern, period, seed=self.seed)
         if self.asking.kind == "blocks":
-            whole = tuple(self._record(now).expected(whole, now=now))
+            whole = tuple(self.memory.record(now).expected(whole, now=now))
         inside = (each.within(period) for each in whole)
         return tuple(each for each in inside if each.energy_wh > 0 or each.vehicle.discharge_a > 0)
 
@@ -136,12 +129,8 @@ class Place:
         return Outlook(
             self.site,
             period,
-            self._record(now).scenarios(said, now=now, count=SCENARIOS, random=random),
+            self.memory.record(now).scenarios(said, now=now, count=SCENARIOS, random=random),
             np.array(baseline.power_w, dtype=np.float64),
             np.array(window),
             other_cases_w(self.connection.premises, period, now=now, days=self.asking.history_days),
         )
-
-    def _record(self, now: datetime) -> Record:
-        stays = past(self.site, self.pattern, now, days=self.asking.history_days, seed=self.seed)
-        return Record.of(stays, zone=self.pattern.timezone)

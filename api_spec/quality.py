@@ -24,7 +24,7 @@ class ServiceAttributes(Message):
     accuracy : delivered over ordered energy; above 1 where more was delivered. precision : standard deviation of
     delivered minus ordered power over the mean ordered power. activation_s : from the start of the order to the first
     response beyond a tenth of it. ramp_up_w_per_s, ramp_down_w_per_s : mean speed between a tenth and nine tenths of
-    the order, into it and out of it.
+    the order, into it and out of it; it ends when nothing is ordered any more.
     """
 
     accuracy: Annotated[Real, Field(ge=-1000, le=1000)] | None = None
@@ -41,8 +41,9 @@ def attributes_of(
 
     ordered_w, change_w : ordered and metered change against the baseline in steps of `step_s` seconds, (step,) [W],
     consumption positive; None where nothing was metered. Accuracy and precision are over all steps with an order. Times
-    are of the first order, until another amount is ordered: a speed is 80 % of the order over the steps from RESPONSE
-    to FULL, both included. timed : whether the steps are fine enough to say something of times.
+    are of the first order, until another amount is ordered, and of the first end of an order: a speed is 80 % of what
+    was ordered there over the steps from RESPONSE to FULL, both included. timed : whether the steps are fine enough to
+    say something of times.
     """
     inside = [
         (abs(order), change if order > 0 else -change)
@@ -58,17 +59,19 @@ def attributes_of(
     first = next(at for at, order in enumerate(ordered_w) if order)
     other = _first(ordered_w[first:], lambda order: order != ordered_w[first])
     end = len(ordered_w) if other is None else first + other
-    share = [None if change is None else change / ordered_w[first] for change in change_w]
-    after = share[end:] if end < len(ordered_w) and ordered_w[end] == 0 else []
-    size, into = abs(ordered_w[first]), share[first:end]
+    into = _shares(change_w[first:end], ordered_w[first])
     begun, full = _first(into, lambda part: part > RESPONSE), _first(into, lambda part: part >= FULL)
+    over = _first(ordered_w[first:], lambda order: order == 0)
+    ended = len(ordered_w) if over is None else first + over
+    again = _first(ordered_w[ended:], lambda order: order != 0)
+    after = _shares(change_w[ended : len(ordered_w) if again is None else ended + again], ordered_w[ended - 1])
     left, gone = _first(after, lambda part: part < FULL), _first(after, lambda part: part <= RESPONSE)
     return ServiceAttributes(
         accuracy=round(min(1000.0, max(-1000.0, fsum(change for _, change in inside) / total)), 6),
         precision=round(spread / (total / len(inside)), 6),
         activation_s=begun * step_s if timed and begun is not None else None,
-        ramp_up_w_per_s=_speed(size, begun, full, step_s) if timed else None,
-        ramp_down_w_per_s=_speed(size, left, gone, step_s) if timed else None,
+        ramp_up_w_per_s=_speed(ordered_w[first], begun, full, step_s) if timed else None,
+        ramp_down_w_per_s=_speed(ordered_w[ended - 1], left, gone, step_s) if timed else None,
     )
 
 
@@ -113,11 +116,16 @@ class Reliability(Message):
     deliveries: Count
 
 
-def _speed(size_w: float, begun: int | None, done: int | None, step_s: float) -> float | None:
+def _shares(change_w: Sequence[float | None], order_w: float) -> list[float | None]:
+    """What was metered as parts of an order."""
+    return [None if change is None else change / order_w for change in change_w]
+
+
+def _speed(order_w: float, begun: int | None, done: int | None, step_s: float) -> float | None:
     """Speed of a ramp from one step to another, both included [W/s]."""
     if begun is None or done is None:
         return None
-    return round((FULL - RESPONSE) * size_w / ((done - begun + 1) * step_s), 3)
+    return round((FULL - RESPONSE) * abs(order_w) / ((done - begun + 1) * step_s), 3)
 
 
 def _first(values: Sequence[float | None], holds: Callable[[float], bool]) -> int | None:

@@ -40,8 +40,8 @@ class CloudAggregator:
     ) -> None:
         """Just started: what an earlier life granted is unknown, so nothing is granted for one hold time.
 
-        other_rise_a : by how much the other load may rise on a phase within one hold time [A]; absent, to site.other_a
-        at any moment, and then its meter makes no room.
+        other_rise_a : by how much the other load may rise on a phase before a grant is over, see OtherLoad [A]; absent,
+        to site.other_a at any moment, and then its meter makes no room.
         """
         self._site, self._timing, self._started_s = site, timing or Timing(), started_s
         self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)

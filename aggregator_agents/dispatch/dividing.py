@@ -94,20 +94,25 @@ class Room:
         self.left_a = [left_a + more_a for left_a, more_a in zip(self.left_a, amps, strict=True)]
 
 
-def divide(demands: Iterable[Demand], room: Room) -> dict[str, int]:
+def divide(demands: Iterable[Demand], room: Room, *, most_a: Mapping[str, int] | None = None) -> dict[str, int]:
     """Amps per phase for every plug that asks: 0, or whole amps from its minimum to its maximum.
 
-    Equal vehicles end up within one amp of each other wherever nothing but shared room limits them; what is left over
-    goes to the more urgent, of equals in the order of ids.
+    most_a : of plugs that are to have less than their maximum. Equal vehicles end up within one amp of each other
+    wherever nothing but shared room limits them; what is left over goes to the more urgent, of equals in the order of
+    ids.
     """
+    most_a = most_a or {}
     order = sorted(demands, key=_rank)
-    amps = {each.plug: each.min_a if _fits(each, room) else 0 for each in order}
-    raise_lowest(amps, order, room)
+    amps = {each.plug: each.min_a if _fits(each, room, most_a) else 0 for each in order}
+    raise_lowest(amps, order, room, most_a=most_a)
     return amps
 
 
-def raise_lowest(amps: dict[str, int], demands: Iterable[Demand], room: Room) -> None:
+def raise_lowest(
+    amps: dict[str, int], demands: Iterable[Demand], room: Room, *, most_a: Mapping[str, int] | None = None
+) -> None:
     """One amp at a time to the plug with the fewest amps by weight, among those that charge, while there is room."""
+    most_a = most_a or {}
     raising = [
         (_level(amps[each.plug], each.weight), rank, each) for rank, each in enumerate(demands) if amps[each.plug] > 0
     ]
@@ -115,7 +120,7 @@ def raise_lowest(amps: dict[str, int], demands: Iterable[Demand], room: Room) ->
     while raising:
         _, rank, lowest = raising[0]
         now_a = amps[lowest.plug]
-        if now_a < lowest.max_a and room.take(lowest, 1):
+        if now_a < min(lowest.max_a, most_a.get(lowest.plug, now_a + 1)) and room.take(lowest, 1):
             amps[lowest.plug] = now_a + 1
             heapreplace(raising, (_level(now_a + 1, lowest.weight), rank, lowest))
         else:
@@ -157,8 +162,9 @@ def _rank(demand: Demand) -> tuple[bool, float, float, str]:
     return not demand.kept, -urgency, -demand.waited_s, demand.plug
 
 
-def _fits(demand: Demand, room: Room) -> bool:
-    return demand.min_a <= demand.max_a and room.take(demand, demand.min_a)
+def _fits(demand: Demand, room: Room, most_a: Mapping[str, int]) -> bool:
+    least_a = demand.min_a
+    return least_a <= min(demand.max_a, most_a.get(demand.plug, least_a)) and room.take(demand, least_a)
 
 
 def _level(amps: int, weight: float) -> float:

@@ -25,7 +25,8 @@ class Timing:
 
     act_every_s : how often a charger reads its plugs and signals. ask_every_s, ttl_s : of leases. drift : by how much a
     clock may run fast or slow, a share. lag_s : within which a vehicle follows its pilot (IEC 61851-1). guard_s : for
-    everything else: a charger that acts late, a ramp.
+    everything else: a charger that acts late, a ramp. on_s : a vehicle that was begun is not stopped for another within
+    this time; off_s : one that was stopped is not begun again within this time. Missing amps stop it at once.
     """
 
     act_every_s: float = 1.0
@@ -34,6 +35,8 @@ class Timing:
     drift: float = 0.01
     lag_s: float = 5.0
     guard_s: float = 3.0
+    on_s: float = 900.0
+    off_s: float = 600.0
 
     @property
     def hold_s(self) -> float:

@@ -12,14 +12,15 @@ class OtherLoad:
     """The load beside the chargers, per phase [A].
 
     worst_a : what it draws at most, which counts wherever its meter cannot be believed. rise_a : by how much it may
-    rise within one hold time, which no lease can take back faster. stale_s, frozen_s : a reading does not count longer
-    than this, nor one that has not changed in any digit for so long.
+    rise before the cloud can take back what it granted: one hold time, and as long as a meter that has stopped goes
+    unnoticed. stale_s, frozen_s : a reading does not count longer than this, nor one that has not changed in any digit
+    for so long.
     """
 
     worst_a: int
     rise_a: int
     stale_s: float = 10.0
-    frozen_s: float = 120.0
+    frozen_s: float = 30.0
     _read_a: PhaseAmps | None = None
     _read_s: float = 0.0
     _changed_s: float = 0.0

@@ -1,7 +1,7 @@
 """How the cloud divides a site's fuse between its chargers: by plan, then by what plugs ask for. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from aggregator_agents.dispatch.dividing import ALL_PHASES, Demand, Room, divide, raise_lowest
 from aggregator_agents.dispatch.lease import PlugDemand, PlugShare, WholeAmps
@@ -47,7 +47,7 @@ def share_out(
     planned = [each for each in demands if plan.target_a.get(each.plug, 0) >= MIN_A]
     unplanned = [each for each in demands if each.plug not in plan.target_a]
     room = _room(site, plan, len(list(silent)), room_a)
-    amps = divide((replace(each, max_a=min(each.max_a, plan.target_a[each.plug])) for each in planned), room)
+    amps = divide(planned, room, most_a=plan.target_a)
     withheld_a = room.withhold_beyond(_planned_a(present, plan))
     raise_lowest(amps, planned, room)
     room.give_back(withheld_a)

@@ -5,7 +5,7 @@ It never needs the market: without a word from the cloud its plugs take turns on
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -68,8 +68,12 @@ class VirtualAggregator:
         for plug, reading in seen.items():
             self._watches[plug].read(reading, now_s)
         limit_a, discharge_a = self._limits(now_s)
-        wanted = self._signals(limit_a, discharge_a, now_s)
-        over = self._over(limit_a, discharge_a)
+        held_a = {plug: each.held_a() for plug, each in self._watches.items()}
+        fed_a = {plug: each.fed_a() for plug, each in self._watches.items()}
+        wanted = self._charging(held_a, limit_a, now_s)
+        for plug, feed_a in self._feeding(fed_a, discharge_a).items():
+            wanted[plug] -= feed_a
+        over = _exceeds(held_a.values(), limit_a) or _exceeds(fed_a.values(), discharge_a)
         cuts = [
             Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
         ]
@@ -127,53 +131,43 @@ class VirtualAggregator:
         most_a = self.charger.max_a
         return min(amps[0], most_a), min(amps[1], most_a), min(amps[2], most_a)
 
-    def _signals(self, limit_a: WholeAmps, discharge_a: WholeAmps, now_s: float) -> dict[str, int]:
-        """What every plug is to be signalled, now that others may not have followed yet."""
-        watches = self._watches
-        shares = {each.plug: each for each in self._lease.plugs} if self._lease is not None else {}
-        feeding = self._to_feed(shares, discharge_a)
-        charging = self._to_charge(shares, limit_a, now_s)
-        phases = {plug: each.phases for plug, each in watches.items()}
-        held_a = {plug: each.held_a() for plug, each in watches.items()}
-        charge_a = signals_within_held(charging, held_a, phases, limit_a=limit_a)
-        if not any(feeding.values()):
-            return charge_a
-        fed_a = {plug: each.fed_a() for plug, each in watches.items()}
-        feed_a = signals_within_held(feeding, fed_a, phases, limit_a=discharge_a, min_a=1)
-        return {plug: charge_a[plug] - feed_a[plug] for plug in watches}
+    def _shares(self) -> Mapping[str, PlugShare]:
+        return {} if self._lease is None else {each.plug: each for each in self._lease.plugs}
 
-    def _to_charge(self, shares: Mapping[str, PlugShare], limit_a: WholeAmps, now_s: float) -> dict[str, int]:
-        """By plan where there is one, and what that leaves to whoever can use it."""
-        demands = [demand for each in self._watches.values() if (demand := each.demand(now_s)) is not None]
-        room = Room(limit_a, {self.charger.id: limit_a})
-        weighed = [replace(each, weight=shares[each.plug].weight) for each in demands if each.plug in shares]
-        free = [each for each in demands if each.plug not in shares]
-        amps = divide((replace(each, max_a=min(each.max_a, shares[each.plug].target_a)) for each in weighed), room)
-        amps |= divide(free, room)
-        raise_lowest(amps, [*weighed, *free], room)
-        return {plug: amps.get(plug, 0) for plug in self._watches}
+    def _charging(self, held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float) -> dict[str, int]:
+        """By plan where there is one, and what that leaves to whoever can use it; now, before others have followed."""
+        room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
+        target_a, planned, free = {}, [], []
+        for plug, share in self._shares().items():
+            target_a[plug] = share.target_a
+            if plug in self._watches and (demand := self._watches[plug].demand(now_s, weight=share.weight)):
+                planned.append(demand)
+        for plug, watch in self._watches.items():
+            if plug not in target_a and (demand := watch.demand(now_s)):
+                free.append(demand)
+        if planned:
+            amps |= divide(planned, room, most_a=target_a)
+        if free:
+            amps |= divide(free, room)
+        if planned:
+            raise_lowest(amps, [*planned, *free], room)
+        return signals_within_held(amps, held_a, self._phases(), limit_a=limit_a)
 
-    def _to_feed(self, shares: Mapping[str, PlugShare], discharge_a: WholeAmps) -> dict[str, int]:
+    def _feeding(self, fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
-        left, feeding = list(discharge_a), dict.fromkeys(self._watches, 0)
-        for plug, share in sorted(shares.items()):
-            watch = self._watches.get(plug)
-            if watch is None or share.target_a >= 0:
-                continue
-            phases = watch.phases
-            feeding[plug] = min(-share.target_a, watch.may_feed_a(), *(left[phase] for phase in phases))
-            for phase in phases:
-                left[phase] -= feeding[plug]
-        return feeding
+        asked = {plug: -each.target_a for plug, each in self._shares().items() if each.target_a < 0}
+        if not asked:
+            return {}
+        left, target_a = list(discharge_a), dict.fromkeys(self._watches, 0)
+        for plug in sorted(asked.keys() & self._watches.keys()):
+            watch = self._watches[plug]
+            target_a[plug] = min(asked[plug], watch.may_feed_a(), *(left[phase] for phase in watch.phases))
+            for phase in watch.phases:
+                left[phase] -= target_a[plug]
+        return signals_within_held(target_a, fed_a, self._phases(), limit_a=discharge_a, min_a=1)
 
-    def _over(self, limit_a: WholeAmps, discharge_a: WholeAmps) -> bool:
-        """Whether plugs may be drawing, or feeding back, more than the charger may now."""
-        held = [each.held_a() for each in self._watches.values()]
-        fed = [each.fed_a() for each in self._watches.values()]
-        return any(
-            sum(each[phase] for each in held) > limit_a[phase] or sum(each[phase] for each in fed) > discharge_a[phase]
-            for phase in ALL_PHASES
-        )
+    def _phases(self) -> dict[str, tuple[int, ...]]:
+        return {plug: each.phases for plug, each in self._watches.items()}
 
     def _is_due(self, plug: str, wanted_a: int, now_s: float, *, over: bool) -> bool:
         watch = self._watches[plug]
@@ -194,3 +188,9 @@ class VirtualAggregator:
         ):
             return inf
         return max(self._expires_s, now_s + 2 * self._timing.act_every_s)
+
+
+def _exceeds(amps: Iterable[WholeAmps], limit_a: WholeAmps) -> bool:
+    """Whether they add up to more on some phase."""
+    totals = [sum(phase) for phase in zip(*amps, strict=True)]
+    return any(total > most for total, most in zip(totals, limit_a, strict=True))

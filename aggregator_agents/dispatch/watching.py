@@ -15,10 +15,6 @@ from aggregator_agents.dispatch.lease import PlugDemand, Timing, WholeAmps
 from aggregator_agents.fleet import MIN_A, PHASE_V, PhaseAmps, Plug
 from api_spec.period import Instant
 
-ON_S: Final = 900.0
-"""A vehicle that was begun is not stopped for another within this time; only where amps are missing."""
-OFF_S: Final = 600.0
-"""One that was stopped is not begun again within this time."""
 _METER_A: Final = 0.1
 """Of a measurement that exceeds the signal by no more than this, the signal is believed."""
 _MOST_A: Final = 250.0
@@ -48,7 +44,8 @@ class PlugWatch:
 
     said : the last that a driver said, and in which session. commanded_a : signalled last, None before the first
     command of this aggregator, at `changed_s`; the charger holds it until `held_until_s`. tripped : the contactor was
-    opened because the vehicle drew too much.
+    opened because the vehicle drew too much. phases : of the site, that the vehicle draws on; all three until they are
+    learned.
     """
 
     def __init__(self, plug: Plug, terminals: tuple[int, int, int], timing: Timing, now_s: float) -> None:
@@ -60,6 +57,8 @@ class PlugWatch:
         self.commanded_a: int | None = None
         self.changed_s = self.held_until_s = -inf
         self.tripped = False
+        self.phases: tuple[int, ...] = ALL_PHASES
+        self._measured_a: PhaseAmps | None = None
         self._ceiling_a, self._fed_ceiling_a, self._lowered_s = plug.max_a, plug.max_a, now_s
         self._on_s: float | None = None
         self._off_s: float | None = None
@@ -75,14 +74,11 @@ class PlugWatch:
         elif reading.wants and not before.wants:
             self.learner.try_again()
         self.reading = reading
-        if not _plausible(reading.current_a):
-            return
-        self._confirm(reading, now_s)
-        self._guard(reading, now_s)
-        if reading.session is not None and not self.tripped:
-            self.learner.observe(reading.signal_a, reading.current_a, now_s, wants=reading.wants)
-            if self.learner.resting and self._off_s is not None and now_s >= self._off_s + OFF_S:
-                self.learner.try_again()
+        self._measured_a = self._measure(reading)
+        if self._measured_a is not None:
+            self._confirm(reading, now_s)
+            self._guard(reading, now_s)
+            self._learn(reading, now_s)
 
     def commanded(self, limit_a: int, now_s: float, *, until_s: float) -> None:
         """What is signalled from now on, until when the charger holds it by itself."""
@@ -110,18 +106,10 @@ class PlugWatch:
     @property
     def current_a(self) -> PhaseAmps:
         """Measured, on the phases of the site; where it cannot be measured, what is signalled."""
-        if self.reading is None or not _plausible(self.reading.current_a):
-            amps = float(self.signal_a)
-            return tuple(amps if phase in self.phases else 0.0 for phase in ALL_PHASES)  # type: ignore[return-value]
-        at = dict(zip(self._terminals, self.reading.current_a, strict=True))
-        return at[0], at[1], at[2]
-
-    @property
-    def phases(self) -> tuple[int, ...]:
-        """Of the site, that the vehicle draws on; all three until they are learned."""
-        return (
-            ALL_PHASES if self.learner.phases is None else tuple(self._terminals[each] for each in self.learner.phases)
-        )
+        if self._measured_a is not None:
+            return self._measured_a
+        amps = float(self.signal_a)
+        return tuple(amps if phase in self.phases else 0.0 for phase in ALL_PHASES)  # type: ignore[return-value]
 
     def held_a(self) -> WholeAmps:
         """What nobody else may have yet, per phase, charging: what it may be drawing still."""
@@ -131,12 +119,12 @@ class PlugWatch:
         """The same of discharging."""
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
-    def demand(self, now_s: float) -> Demand | None:
+    def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:
         """What the vehicle wants; None for nothing, or while it is too early to begin again."""
-        if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + OFF_S):
+        if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + self._timing.off_s):
             return None
         on = self._on_s is not None
-        early = self._on_s is not None and now_s < self._on_s + ON_S
+        early = self._on_s is not None and now_s < self._on_s + self._timing.on_s
         stopped_s = self._begun_s if self._off_s is None else self._off_s
         return Demand(
             plug=self.plug.id,
@@ -144,6 +132,7 @@ class PlugWatch:
             phases=self.phases,
             min_a=self.learner.min_a,
             max_a=self.learner.usable_a,
+            weight=weight,
             urgency=self._urgency(now_s),
             charging=early,
             kept=early,
@@ -188,7 +177,7 @@ class PlugWatch:
         facts = reading.vehicle or VehicleFacts()
         most_a = min(self.plug.max_a, facts.max_a or self.plug.max_a)
         self.learner = Learner(least_a=max(MIN_A, facts.min_a or MIN_A), most_a=most_a)
-        self.tripped = reading.open
+        self.tripped, self.phases = reading.open, ALL_PHASES
         self._on_s, self._off_s, self._over_s, self._begun_s = None, None, None, now_s
 
     def _confirm(self, reading: PlugReading, now_s: float) -> None:
@@ -219,14 +208,39 @@ class PlugWatch:
         return read_a, read_a if self.commanded_a is None else self.commanded_a
 
     def _held(self, signal_a: int, ceiling_a: int, way: int) -> WholeAmps:
-        if self.reading is not None and self.reading.open and _plausible(self.reading.current_a):
-            signal_a = 0
-        most_a, phases = max(signal_a, ceiling_a), self.phases
-        first, second, third = (
-            max(most_a if phase in phases else 0, ceil(way * amps - _METER_A))
-            for phase, amps in enumerate(self.current_a)
+        measured_a = self._measured_a
+        if measured_a is None:
+            return self._on_phases(max(signal_a, ceiling_a), (0.0, 0.0, 0.0), 1)
+        cut = self.reading is not None and self.reading.open
+        most_a = ceiling_a if cut else max(signal_a, ceiling_a)
+        return self._on_phases(most_a, measured_a, way)
+
+    def _on_phases(self, most_a: int, measured_a: PhaseAmps, way: int) -> WholeAmps:
+        """At most `most_a` on the phases that are used, and what is measured on any."""
+        phases, meter_a = self.phases, _METER_A
+        first, second, third = measured_a
+        return (
+            max(most_a if 0 in phases else 0, ceil(way * first - meter_a)),
+            max(most_a if 1 in phases else 0, ceil(way * second - meter_a)),
+            max(most_a if 2 in phases else 0, ceil(way * third - meter_a)),
         )
-        return first, second, third
+
+    def _measure(self, reading: PlugReading) -> PhaseAmps | None:
+        """What is drawn on the phases of the site; None where that cannot be."""
+        current_a = reading.current_a
+        if not all(abs(each) <= _MOST_A for each in current_a):  # which NaN is not
+            return None
+        terminals = self._terminals
+        return current_a[terminals.index(0)], current_a[terminals.index(1)], current_a[terminals.index(2)]
+
+    def _learn(self, reading: PlugReading, now_s: float) -> None:
+        learner = self.learner
+        if reading.session is not None and not self.tripped:
+            learner.observe(reading.signal_a, reading.current_a, now_s, wants=reading.wants)
+            if learner.resting and self._off_s is not None and now_s >= self._off_s + self._timing.off_s:
+                learner.try_again()
+        learned = learner.phases
+        self.phases = ALL_PHASES if learned is None else tuple([self._terminals[each] for each in learned])
 
     def _connected(self) -> bool:
         reading = self.reading
@@ -257,10 +271,6 @@ class PlugWatch:
         hours = (self._heard.departs_s - now_s) / 3600
         deliverable_wh = self.learner.most_a * PHASE_V * len(self.phases) * hours
         return self._heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
-
-
-def _plausible(current_a: PhaseAmps) -> bool:
-    return all(isfinite(each) and abs(each) <= _MOST_A for each in current_a)
 
 
 def _counted(energy_wh: float) -> float:

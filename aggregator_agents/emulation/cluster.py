@@ -76,16 +76,20 @@ class EmulatedCluster:
         clock_drift: float = 0.0,
         other_rise_a: int | None = None,
         sleeps: bool = True,
+        cloud: type[CloudAggregator] = CloudAggregator,
+        agent: type[VirtualAggregator] = VirtualAggregator,
     ) -> None:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time.
+        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time. cloud,
+        agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
         self._timing, self._behaviour = timing, behaviour or Behaviour()
         self._rise_a, self._sleeps = other_rise_a, sleeps
+        self._build_cloud, self._build_agent = cloud, agent
         self._said: dict[str, Session] = {}
         self._plan = SitePlan()
         random = random or Random(0)
@@ -105,14 +109,21 @@ class EmulatedCluster:
         for charger in self.boxes:
             self.start_charger(charger, after_s=random.uniform(0, timing.act_every_s))
 
-    def expect(self, sessions: Iterable[Session], *, announced: Mapping[str, Session] | None = None) -> None:
+    def expect(
+        self,
+        sessions: Iterable[Session],
+        *,
+        announced: Mapping[str, Session] | None = None,
+        behaviours: Mapping[str, Behaviour] | None = None,
+    ) -> None:
         """Let these vehicles come as well; one that is known comes once.
 
-        announced : by session, what its driver says at the charger, where that is not the truth.
+        announced : by session, what its driver says at the charger, where that is not the truth. behaviours : by
+        session, of vehicles that do not follow like the others.
         """
-        coming = tuple(sessions)
+        coming, own = tuple(sessions), behaviours or {}
         self._said |= {each.id: each for each in coming if each.id not in self._said} | dict(announced or {})
-        self.plant.expect(Visit(each, self._behaviour) for each in coming)
+        self.plant.expect(Visit(each, own.get(each.id, self._behaviour)) for each in coming)
 
     def follow(self, plan: SitePlan) -> None:
         """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
@@ -171,7 +182,7 @@ class EmulatedCluster:
         """The cloud aggregator starts, with the plan, and without a memory."""
         started_s = self.cloud_clock.reads_s(self.plant.now_s)
         site, rise_a = self.plant.site, self._rise_a
-        self.cloud = CloudAggregator(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
+        self.cloud = self._build_cloud(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
         self.cloud.follow(self._plan)
 
     def kill_cloud(self) -> None:
@@ -190,7 +201,7 @@ class EmulatedCluster:
         box = self.boxes[charger]
         box.life, box.told, box.stopped, box.asleep = box.life + 1, (), False, False
         box.inbox.clear()
-        box.agent = VirtualAggregator(
+        box.agent = self._build_agent(
             box.hardware.charger,
             floor_a=self.plant.site.floor_a,
             boot_id=f"{charger} {box.life}",

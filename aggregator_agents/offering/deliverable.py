@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
+from aggregator_agents.fleet import FloatArray, Site
 from aggregator_agents.offering.record import Scenarios
 from api_spec.period import MarketPeriod
 
@@ -97,33 +97,37 @@ class Outlook:
 
 @dataclass(frozen=True, eq=False)
 class _Supply:
-    """Limits of a site. at : (session, charger) 1 where it is plugged in. most_w : (charger,)."""
+    """Limits of a site. at : for each phase, (session, charger) amps of a watt that a session draws there [A/W].
 
-    at: FloatArray
-    most_w: FloatArray
-    floor_w: float
-    spare_w: float
+    Phases that the same vehicles use are in it once. most_a : (charger,).
+    """
+
+    at: tuple[FloatArray, ...]
+    most_a: FloatArray
+    floor_a: int
+    spare_a: int
 
     @classmethod
     def of(cls, site: Site, scenarios: Scenarios) -> Self:
-        own = [site.charger_of(each.plug).id for each in scenarios.sessions]
-        at = np.array([[float(id == each.id) for each in site.chargers] for id in own])
-        return cls(
-            at.reshape(len(own), len(site.chargers)),
-            np.array([each.max_a * WATTS_PER_AMP for each in site.chargers]),
-            site.floor_a * WATTS_PER_AMP,
-            site.spare_a * WATTS_PER_AMP,
-        )
+        at = np.zeros((3, len(scenarios.sessions), len(site.chargers)))
+        place = {each.id: c for c, each in enumerate(site.chargers)}
+        for i, each in enumerate(scenarios.sessions):
+            charger = site.charger_of(each.plug)
+            at[charger.phases_of(each.vehicle), i, place[charger.id]] = 1 / each.vehicle.watts_per_amp
+        most_a = np.array([each.max_a for each in site.chargers], dtype=np.float64)
+        return cls(tuple(np.unique(at, axis=0)), most_a, site.floor_a, site.spare_a)
 
     def fit(self, wish_w: FloatArray) -> FloatArray:
-        """(scenario, session) the same part of all wishes at a charger, so that its limit and the fuse hold."""
-        wished_w = wish_w @ self.at
-        held_w = np.minimum(wished_w, self.most_w)
-        above_w = np.maximum(held_w - self.floor_w, 0.0)
-        part = np.minimum(1.0, self.spare_w / np.maximum(above_w.sum(axis=1, keepdims=True), 1e-9))
-        held_w = held_w - above_w * (1.0 - part)
-        fitting: FloatArray = wish_w * ((held_w / np.maximum(wished_w, 1e-9)) @ self.at.T)
-        return fitting
+        """(scenario, session) the same part of all wishes at a charger, on each phase, so that it and the fuse hold."""
+        for at in self.at:
+            wished_a = wish_w @ at
+            held_a = np.minimum(wished_a, self.most_a)
+            above_a = np.maximum(held_a - self.floor_a, 0.0)
+            part = np.minimum(1.0, self.spare_a / np.maximum(above_a.sum(axis=1, keepdims=True), 1e-9))
+            held_a = held_a - above_a * (1.0 - part)
+            missing = 1.0 - held_a / np.maximum(wished_a, 1e-9)
+            wish_w = wish_w * (1.0 - np.where(wished_a > 0, missing, 0.0) @ (at > 0).T)
+        return wish_w
 
 
 def _below(ceiling_w: FloatArray, must_w: FloatArray, can_w: FloatArray) -> FloatArray:

@@ -1,6 +1,6 @@
 """A ladder of blocks: growing reductions with their payback, of which clearing accepts at most one. Pure.
 
-Rung k is the reduction q_k of the offer curve with its payback, each period cut down to what can be delivered with the
+Rung k is the k-th reduction of the offer curve with its payback, each period cut down to what can be delivered with the
 chance of Asking.level:
 
     a_kt = sign(P_kt - B_t) x min(|P_kt - B_t|, Q_1-level of what is delivered in t when a_k is ordered)
@@ -24,7 +24,7 @@ from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.curve import Reduction, curve
 from aggregator_agents.offering.deliverable import Drawn, Outlook
-from aggregator_agents.planning import Plan, Valuation
+from aggregator_agents.planning import Plan, Problem, Valuation
 from api_spec.flexibility import BlockTerms
 
 SCENARIOS: Final = 200
@@ -44,28 +44,22 @@ class Market:
 
 
 def ladder(
-    planned: Plan,
-    outlook: Outlook,
-    value: Valuation,
-    *,
-    asking: Asking,
-    market: Market,
-    tariff_eur_per_mwh: FloatArray | None = None,
+    asked: Problem, planned: Plan, outlook: Outlook, *, asking: Asking, market: Market
 ) -> tuple[BlockTerms, ...]:
     """Blocks from the smallest reduction to the deepest, dearer and dearer; empty where nothing is reliable enough.
 
-    planned : the plan of sessions as their drivers' record expects them; the scenarios of `outlook` are of the same
-    sessions as they were announced, which decides what a vehicle must have.
+    planned : the plan for what is `asked`, for sessions as their drivers' record expects them. The scenarios of
+    `outlook` are of the same sessions as they were announced, which decides what a vehicle must have.
     """
     made: list[BlockTerms] = []
     least_w = max((each.vehicle.min_a * each.vehicle.watts_per_amp for each in planned.sessions), default=0.0)
     price = Decimal(0)
-    for reduction in curve(planned, outlook, value, steps=asking.steps, tariff_eur_per_mwh=tariff_eur_per_mwh):
+    for reduction in curve(asked, planned, outlook.window, steps=asking.steps):
         order_w, outcome = _deliverable(outlook, reduction, asking.level)
         reduced_w = -float(order_w.min())
         if reduced_w <= 0 or reduced_w < least_w:
             continue
-        cost = _eur_per_mwh(outlook, reduction, order_w, outcome, value, market)
+        cost = _eur_per_mwh(outlook, reduction, order_w, outcome, asked.value, market)
         price = max(price, Decimal(f"{cost:.2f}") + asking.floor_eur_per_mwh)
         if price > market.price_cap_eur_per_mwh:
             break

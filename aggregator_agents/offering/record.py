@@ -10,11 +10,12 @@ stays is equally likely to happen again:
     departs = announced departure + (real - announced departure of the past stay)
     energy  = asked for x (taken / asked for of the past stay)
 
-A vehicle that is there already, for a while, can only stay as those did that stayed at least that long. Drivers are
-drawn independently, so sums over vehicles have the spread of sums, and not the sum of spreads.
+A vehicle that is there already, for a while, can only stay as those did that stayed at least that long, and one that
+has taken something takes no less. Drivers are drawn independently, so sums over vehicles have the spread of sums, and
+not the sum of spreads.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -74,19 +75,25 @@ class Record:
             departs_h[:, at], energy_wh[:, at] = stays_h[drawn], taken_wh[drawn]
         return Scenarios(tuple(sessions), departs_h, energy_wh)
 
-    def expected(self, sessions: Iterable[Session], *, now: datetime) -> Iterator[Session]:
-        """The sessions as they are to be expected: the mean energy, and the median departure."""
-        for session in sessions:
-            stays_h, taken_wh = self._outcomes(session, now)
-            departs = session.arrives + float(np.median(stays_h)) * _HOUR
-            yield replace(session, departs=departs, energy_wh=float(taken_wh.mean()))
+    def expected(
+        self, sessions: Iterable[Session], *, now: datetime, taken_wh: Mapping[str, float] | None = None
+    ) -> Iterator[Session]:
+        """The sessions as they are to be expected: the mean energy, and the median departure.
 
-    def _outcomes(self, session: Session, now: datetime) -> tuple[FloatArray, FloatArray]:
+        taken_wh : by id of the session, what it has taken by now [Wh]; absent = nothing is known of it.
+        """
+        known_wh = taken_wh or {}
+        for session in sessions:
+            stays_h, energy_wh = self._outcomes(session, now, known_wh.get(session.id, 0.0))
+            departs = session.arrives + float(np.median(stays_h)) * _HOUR
+            yield replace(session, departs=departs, energy_wh=float(energy_wh.mean()))
+
+    def _outcomes(self, session: Session, now: datetime, taken_wh: float = 0.0) -> tuple[FloatArray, FloatArray]:
         """(outcome,) real stay [h] and energy taken [Wh] of the nearest past stays, equally likely."""
         said_h, since_h = (session.departs - session.arrives) / _HOUR, (now - session.arrives) / _HOUR
-        there = self.stayed_h >= since_h
+        there = (self.stayed_h >= since_h) & (self.taken * session.energy_wh >= taken_wh)
         if not there.any():
-            return np.array([max(said_h, since_h)]), np.array([session.energy_wh])
+            return np.array([max(said_h, since_h)]), np.array([max(session.energy_wh, taken_wh)])
         own = np.array(_features(session, self.zone))
         scale = np.maximum(self.features.std(axis=0), 1e-9)
         apart = (((self.features[there] - own) / scale) ** 2).sum(axis=1)
