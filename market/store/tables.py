@@ -482,7 +482,7 @@ class CriticalWindowRow(_Table, table=True):
 
 
 class BillRow(_Table, table=True):
-    """A bill; it never changes."""
+    """The first version of a bill; it never changes."""
 
     __tablename__ = "bill"
     __table_args__ = _STRICT
@@ -491,6 +491,32 @@ class BillRow(_Table, table=True):
     tariff: str = Field(sa_type=Text, foreign_key="tariff.id", index=True)
     participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
+
+
+class BillCorrectionRow(_Table, table=True):
+    """A later version of a bill."""
+
+    __tablename__ = "bill_correction"
+    __table_args__ = _STRICT
+    bill: str = Field(sa_type=Text, primary_key=True, foreign_key="bill.id")
+    version: int = Field(primary_key=True)
+    document: str = Field(sa_type=Text)
+
+
+class BillTransferRow(_Table, table=True):
+    """An immutable entry of a bill's ledger."""
+
+    __tablename__ = "bill_transfer"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    bill: str = Field(sa_type=Text, foreign_key="bill.id", index=True)
+    version: int
+    debit: str = Field(sa_type=Text)
+    credit: str = Field(sa_type=Text)
+    amount_eur: Decimal = Field(sa_type=Euro)
+    memo: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=UtcTime)
 
 
 class OutboxRow(_Table, table=True):

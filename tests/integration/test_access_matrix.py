@@ -84,8 +84,9 @@ class Calls:
     def seen(self, name: str, kinds: tuple[str, ...], answer: httpx.Response) -> tuple[int, str, list[tuple[str, str]]]:
         """All of an answer but for its date, with the ids of the path left out."""
         text, left_out = answer.text, ("date", "content-length")
-        for parameter, kind in zip(self.parameters, kinds, strict=True):
-            text = text.replace(self._id(name, parameter, kind), "*")
+        ids = [self._id(name, parameter, kind) for parameter, kind in zip(self.parameters, kinds, strict=True)]
+        for each in sorted(ids, key=len, reverse=True):  # of those that do not exist, one may be the end of another
+            text = text.replace(each, "*")
         return answer.status_code, text, [each for each in answer.headers.items() if each[0] not in left_out]
 
     def _id(self, name: str, parameter: str, kind: str) -> str:
@@ -95,7 +96,7 @@ class Calls:
 
     def _stranger(self, name: str, parameter: str) -> str:
         role = self._world.parties[name].role
-        if parameter == "auction" and role != "dso":
+        if parameter in ("auction", "tariff") and role != "dso":
             return "other grid"
         return "elsewhere" if role == "operator" else OTHER[name]
 
