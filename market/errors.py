@@ -283,6 +283,17 @@ class ObligationsOpen(FlexmarketError):
         self.auction, self.unfinished = auction, unfinished
 
 
+class DeliveriesUnsettled(FlexmarketError):
+    """Availability that is scaled by past deliveries cannot be settled before these are."""
+
+    def __init__(self, auction: str, unsettled: tuple[str, ...]) -> None:
+        """Name their auctions."""
+        super().__init__(
+            f"availability of auction {auction} is scaled by deliveries of {', '.join(unsettled)}, not settled"
+        )
+        self.auction, self.unsettled = auction, unsettled
+
+
 class NotPublished(FlexmarketError):
     """The auction has no published result (yet)."""
 

@@ -39,6 +39,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
     errors.NoSuchStep: (ProblemType.WRONG_STATE, 409),
     errors.ObligationsOpen: (ProblemType.WRONG_STATE, 409),
+    errors.DeliveriesUnsettled: (ProblemType.WRONG_STATE, 409),
     errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
     errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
