@@ -170,6 +170,27 @@ class NoSuchDatabase(FlexmarketError):
         self.kind = kind
 
 
+class KeyFileUnusable(FlexmarketError):
+    """The file of keys that secrets are sealed with is not there, or is none."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        """Name the file, and never what is in it."""
+        super().__init__(f"key file {file}: {reason}; `flexmarket doctor` looks at it")
+        self.file, self.reason = file, reason
+
+
+class SecretsUnreadable(FlexmarketError):
+    """Secrets in the database are sealed with a key that is not in the key file."""
+
+    def __init__(self, file: str) -> None:
+        """Say what helps."""
+        super().__init__(
+            f"no key in {file} opens the secrets in the database: bring back the file that belongs to it, "
+            "or replace what is lost: flexmarket keys reseal --lost"
+        )
+        self.file = file
+
+
 class SecondWorker(FlexmarketError):
     """Another process serves this SQLite file already."""
 

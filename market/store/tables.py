@@ -53,7 +53,8 @@ class ClientRow(_Table, table=True):
 class SigningKeyRow(_Table, table=True):
     """A key that access tokens are signed with; the one of the highest number signs.
 
-    The number is the primary key so that, of two workers that make the next key at once, one fails.
+    The number is the primary key so that, of two workers that make the next key at once, one fails. The
+    private_jwk stands sealed.
     """
 
     __tablename__ = "signing_key"
@@ -538,7 +539,7 @@ class OutboxRow(_Table, table=True):
 class WebhookRow(_Table, table=True):
     """Where an organisation is told of events; `lease` says which sender is busy with it, and until when at most.
 
-    The secrets are kept as they are: a signature cannot be made with a hash.
+    The secrets can be read again, sealed (`market.store.vault`): a signature cannot be made with a hash.
     """
 
     __tablename__ = "webhook"
@@ -616,7 +617,7 @@ class AuditHeadRow(_Table, table=True):
 
 
 class AuditKeyRow(_Table, table=True):
-    """The key pair that heads are signed with."""
+    """The key pair that heads are signed with. private : sealed; empty where it was lost."""
 
     __tablename__ = "audit_key"
     __table_args__ = _STRICT
