@@ -144,7 +144,11 @@ class SiteControl:
     def _plan(self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime) -> Plan:
         grid = Grid.ahead(now)
         expected = self._amended(coming(self.expected, here=(each.id for each in here), now=now))
-        known = {each.session: AtPlug(each.signal_a, each.phases) for each in demands if each.session is not None}
+        known = {
+            each.session: AtPlug(each.signal_a, each.session_wh, each.phases)
+            for each in demands
+            if each.session is not None
+        }
         corridor = None
         if self.order is not None and self.order.delivery.start < grid.end and now < self.order.delivery.end:
             drawn_wh = self._drawn_wh(meter, now)

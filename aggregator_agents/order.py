@@ -33,7 +33,7 @@ class Order:
 
     @classmethod
     def of(cls, auction: Auction, baseline: BusPower, awards: Iterable[Award]) -> "Order":
-        """The order of one bus; not delivering costs what it would have earned and the penalty, or what a promise is."""
+        """The order of one bus; not delivering costs what it had earned and the penalty, or what a promise is."""
         awarded = np.zeros(auction.delivery.count)
         earns = np.zeros_like(awarded)
         for each in awards:

@@ -4,10 +4,10 @@ Every scheduler gets the same: who is plugged in, until when, how much is still 
 answers with whole amps. Vehicles follow exactly until they are full.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 
