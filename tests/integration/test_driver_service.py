@@ -114,6 +114,10 @@ async def test_a_wish_reaches_the_plan_within_a_cycle_and_the_vehicle_soon_after
             return answer
 
         assert (await stay())["plan"] is not None, "without a wish the plan is made as usual"
+        assert service.planner is not None
+        view, card = service.planner.look(f"lot-1-{less + 1}"), service.stations["lot-1"].token(f"lot-1-{less + 1}")
+        assert view is not None and view.stay is not None and card is not None
+        assert view.stay.driver == Codes.read(tmp_path / "drivers.key").pseudonym(card)
         wish = {
             "departs": (datetime.now(UTC) + timedelta(minutes=30)).isoformat(),
             "energy_wh": 5_300,
