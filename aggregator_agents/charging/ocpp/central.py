@@ -27,6 +27,7 @@ class Listening:
     """Where stations connect, and what is borne of them.
 
     most_bytes : of one message. ping_s, pong_within_s : a connection is dead when a ping is not answered in time.
+    handshake_within_s : long enough for the passwords of all stations, which come back at once after a restart.
     """
 
     host: str = "127.0.0.1"
@@ -35,7 +36,7 @@ class Listening:
     most_bytes: int = 65_536
     ping_s: float = 20.0
     pong_within_s: float = 10.0
-    handshake_within_s: float = 10.0
+    handshake_within_s: float = 30.0
 
 
 class CentralSystem:

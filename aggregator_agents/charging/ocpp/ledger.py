@@ -81,6 +81,7 @@ class PlugRecord:
     it may. cut : ordered off until it is unplugged; cuts : how often that was asked. token : of the driver, where told.
     """
 
+    number: int
     id: str
     fallback_a: int
     transaction: str | None = None
@@ -211,7 +212,7 @@ class Ledger:
     def __init__(self, plugs: tuple[str, ...], floor_a: int) -> None:
         """Before anything is known. floor_a : that the station falls back to, per phase."""
         fallback_a = floor_a if len(plugs) == 1 else min(floor_a, MIN_A)
-        self.plugs = {number: PlugRecord(id, fallback_a) for number, id in enumerate(plugs, 1)}
+        self.plugs = {number: PlugRecord(number, id, fallback_a) for number, id in enumerate(plugs, 1)}
         self.clock = Clock()
 
     def note(self, event: Event, *, now_s: float, now: datetime) -> None:

@@ -86,12 +86,15 @@ class StationTable(Message):
 class TimingTable(Message):
     """Of leases and answers. sample_s : between two meter samples. silent_after_s : of none in a transaction.
 
-    ttl_s, ask_every_s : see Timing; chargers with an aggregator of their own have to count with the same.
+    ttl_s, ask_every_s, lag_s, guard_s : see Timing; chargers with an aggregator of their own have to count with the
+    same. A lag below 5 s is for vehicles that are known to follow sooner than IEC 61851-1 demands.
     """
 
-    ttl_s: Annotated[Positive, Field(ge=10, le=600)] = TTL_S
+    ttl_s: Annotated[Positive, Field(ge=2, le=600)] = TTL_S
     ask_every_s: Annotated[Positive, Field(le=60)] = ASK_EVERY_S
     act_every_s: Annotated[Positive, Field(le=5)] = 1.0
+    lag_s: Annotated[Positive, Field(ge=0.5, le=60)] = Timing.lag_s
+    guard_s: Annotated[Positive, Field(ge=1, le=60)] = Timing.guard_s
     call_timeout_s: Annotated[Positive, Field(le=60)] = 10.0
     sample_s: Annotated[int, Field(strict=True, ge=1, le=60)] = 5
     silent_after_s: Annotated[Positive, Field(le=300)] = 20.0
@@ -99,7 +102,13 @@ class TimingTable(Message):
     @property
     def leases(self) -> Timing:
         """The same for the aggregators."""
-        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s)
+        return Timing(
+            act_every_s=self.act_every_s,
+            ask_every_s=self.ask_every_s,
+            ttl_s=self.ttl_s,
+            lag_s=self.lag_s,
+            guard_s=self.guard_s,
+        )
 
 
 class ServiceFile(Message):
