@@ -143,7 +143,8 @@ class VirtualAggregator:
         target_a, planned, free = {}, [], []
         for plug, share in self._shares().items():
             target_a[plug] = share.target_a
-            if plug in self._watches and (demand := self._watches[plug].demand(now_s, weight=share.weight)):
+            watch = self._watches.get(plug)
+            if watch and (demand := watch.demand(now_s, weight=share.weight, planned=share.target_a > 0)):
                 planned.append(demand)
         for plug, watch in self._watches.items():
             if plug not in target_a and (demand := watch.demand(now_s)):

@@ -125,9 +125,13 @@ class PlugWatch:
             return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
-    def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:
-        """What the vehicle wants; None for nothing, or while it is too early to begin again."""
-        if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + self._timing.off_s):
+    def demand(self, now_s: float, *, weight: float = 1.0, planned: bool = False) -> Demand | None:
+        """What the vehicle wants; None for nothing, or while it is too early to begin again.
+
+        planned : the cloud wants it to charge now; its plan has counted what beginning again costs.
+        """
+        rests = self._off_s is not None and now_s < self._off_s + self._timing.off_s
+        if not self._may_charge() or (rests and not planned):
             return None
         on = self._on_s is not None
         early = self._on_s is not None and now_s < self._on_s + self._timing.on_s
@@ -174,6 +178,7 @@ class PlugWatch:
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
             departs=self._heard.departs or facts.departs,
+            stored_wh=facts.stored_wh,
             urgency=self._heard.urgency,
             tripped=self.tripped,
         )

@@ -20,7 +20,8 @@ from aggregator_agents.charging.ocpp.central import CentralSystem, Listening
 from aggregator_agents.charging.ocpp.credentials import Doorkeeper, hashed
 from aggregator_agents.charging.ocpp.dialect import Desk
 from aggregator_agents.charging.ocpp.link import Refused, Unanswered
-from aggregator_agents.charging.ocpp.station import NotHeld, Station, StationTerms
+from aggregator_agents.charging.ocpp.station import Station, StationTerms
+from aggregator_agents.charging.ocpp.telling import NotHeld
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest
 from aggregator_agents.fleet import Charger, Plug
 from tests.ocpp_certificates import Authority
@@ -49,7 +50,12 @@ class Seconds:
 
 @asynccontextmanager
 async def central(
-    *, hosted: bool = True, profile: Any = 1, tls: ssl.SSLContext | None = None, timeout_s: float = 5.0
+    *,
+    hosted: bool = True,
+    profile: Any = 1,
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = 5.0,
+    ping_s: float = 20.0,
 ) -> AsyncIterator[tuple[Station, str, Seconds]]:
     seconds = Seconds()
     desk = Desk(tokens=lambda token: token != "stranger")
@@ -57,7 +63,8 @@ async def central(
     station = Station(Charger("lot-1", PLUGS, 32), terms, desk, granted, seconds=seconds)
     other = Station(Charger("lot-2", (Plug("lot-2-1", "lot-2"),)), terms, desk)
     system = CentralSystem({"CP-1": station, "CP-2": other}, Doorkeeper(HASHES))
-    async with system.listen(Listening(port=0, profile=profile, most_bytes=20_000), tls) as server:
+    where = Listening(port=0, profile=profile, most_bytes=20_000, ping_s=ping_s, pong_within_s=ping_s)
+    async with system.listen(where, tls) as server:
         port = server.sockets[0].getsockname()[1]
         yield station, f"{'ws' if tls is None else 'wss'}://localhost:{port}/ocpp", seconds
 
@@ -155,6 +162,17 @@ async def test_a_second_connection_replaces_the_first() -> None:
 
             assert station.version == "2.0.1"
             assert (await second.boot()).status == "Accepted"
+
+
+async def test_a_connection_that_answers_no_pings_is_dead() -> None:
+    async with central(ping_s=0.1) as (station, url, _), peer(f"{url}/CP-1", "1.6") as point:
+        await point.boot()
+        await ready(station)
+        point._connection.transport.pause_reading()
+        await until(lambda: station.version is None)
+
+        with pytest.raises(HardwareSilent, match="not connected"):
+            await station.read()
 
 
 async def test_tls_with_a_password(tmp_path: Any) -> None:
@@ -417,6 +435,22 @@ async def test_profiles_are_renewed_before_they_end_and_all_end_together() -> No
         assert limits == [20, 8, 12]
         ends = [_end(each) for each in renewed]
         assert max(ends) - min(ends) < timedelta(milliseconds=100)
+
+
+async def test_what_was_not_answered_is_told_again_in_the_next_second() -> None:
+    async with charging("2.0.1", Behaviour(), timeout_s=0.3) as (station, point, _, seconds):
+        await station.signal("lot-1-1", 12)
+        until_s = seconds() + 60
+        seconds.ahead_s += 16
+        point.behaviour.answers = False
+        with pytest.raises(Unanswered):
+            await station.hold((20, 20, 20), until_s=until_s)
+        point.behaviour.answers = True
+        point.memory.asked.clear()
+        await station.hold((20, 20, 20), until_s=until_s)
+
+        purposes = [told["profile"]["charging_profile_purpose"] for _, told in point.memory.asked]
+        assert purposes == ["ChargingStationMaxProfile", "TxProfile"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -6,12 +6,11 @@ It believes meters, not answers: what was accepted is only what was said. What i
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
-from types import MappingProxyType
 from typing import Any, Final
 
 from aggregator_agents.charging.hardware import HardwareSilent, PlugReading
@@ -21,33 +20,15 @@ from aggregator_agents.charging.ocpp.dialect2 import Dialect2
 from aggregator_agents.charging.ocpp.dialect16 import Dialect16
 from aggregator_agents.charging.ocpp.events import Began, Booted, Event, Over
 from aggregator_agents.charging.ocpp.frames import BadFrame, Call, Payload, Version
-from aggregator_agents.charging.ocpp.ledger import Ledger, Observation, PlugRecord
+from aggregator_agents.charging.ocpp.ledger import Ledger, Observation
 from aggregator_agents.charging.ocpp.link import Link, Refused, Socket, Unanswered
-from aggregator_agents.charging.ocpp.loading import abilities_of, load_fallback, load_meters, load_profile, tell_again
-from aggregator_agents.charging.ocpp.profiles import (
-    DYNAMIC_SHARE,
-    LEAD_S,
-    Abilities,
-    Setpoint,
-    lead_s,
-    lease_profile,
-    setpoint_profile,
-    transaction_id,
-    update,
-)
-from aggregator_agents.dispatch.lease import TTL_S
+from aggregator_agents.charging.ocpp.loading import abilities_of, load_fallback, load_meters, tell_again
+from aggregator_agents.charging.ocpp.telling import Telling, WholeAmps
 from aggregator_agents.fleet import Charger
 
 LOG: Final = logging.getLogger(__name__)
 _TOLD_WITHIN_S: Final = 0.5
 DIALECTS: Final[dict[Version, Dialect]] = {"1.6": Dialect16(), "2.0.1": Dialect2("2.0.1"), "2.1": Dialect2("2.1")}
-NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
-
-WholeAmps = tuple[int, int, int]
-
-
-class NotHeld(HardwareSilent):
-    """More was to be signalled than the station holds a lease for."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +70,6 @@ class Station:
         self._ledger = Ledger(tuple(plug.id for plug in charger.plugs), terms.floor_a)
         self._number = {plug.id: number for number, plug in enumerate(charger.plugs, 1)}
         self._link: Link | None = None
-        self._dialect = DIALECTS["1.6"]
-        self._able = Abilities()
         self._prepared: Version | None = None
         self._ready = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
@@ -98,11 +77,9 @@ class Station:
         # The plug of which the station was asked to tell the transaction, and whether it did.
         self._asked_for: int | None = None
         self._placing = asyncio.Event()
-        # What the station may draw at its terminals until when, and until when it has been told so.
-        self._held_a = self._floor_a
-        self._held_until_s = inf
-        self._told_a: WholeAmps | None = None
-        self._told_until_s = 0.0
+        self._telling = Telling(
+            charger, terms.floor_a, self._ledger, self._ask, dialect=DIALECTS["1.6"], seconds=seconds, clock=clock
+        )
 
     @property
     def version(self) -> Version | None:
@@ -112,7 +89,8 @@ class Station:
     async def serve(self, socket: Socket, version: Version) -> None:
         """Speak with the station until the connection is closed; an older connection is given up for it."""
         link = Link(self.charger.id, socket, version, self._answer, timeout_s=self.terms.call_timeout_s)
-        before, self._link, self._dialect = self._link, link, DIALECTS[version]
+        before, self._link = self._link, link
+        self._telling.dialect = DIALECTS[version]
         LOG.info("%s: connected with OCPP %s", self.charger.id, version)
         if before is not None:
             self._spawn(before.close("replaced by another connection"))
@@ -127,7 +105,7 @@ class Station:
             if self._link is link:
                 self._link = None
                 self._ready.clear()
-                self._told_a, self._told_until_s = None, 0.0
+                self._telling.forget()
 
     async def close(self) -> None:
         """End the connection, and whatever is still going on."""
@@ -161,41 +139,27 @@ class Station:
         now_s = self._seconds()
         return tuple(plug.observation(now_s) for plug in self._ledger.plugs.values())
 
+    def token(self, plug: str) -> str | None:
+        """The driver's token in the transaction at a plug; None without one, or where it was not told."""
+        return self._ledger.plugs[self._number[plug]].token
+
     async def hold(self, limit_a: WholeAmps, *, until_s: float) -> None:
         """What the whole station may draw on each phase of the site, until when on the monotonic clock.
 
         Without a lease that is the floor, for ever (infinity). To be called every second: it renews what the station
         has been told before that ends. Raises HardwareSilent.
         """
-        first, second, third = self.charger.terminals
-        self._held_a, self._held_until_s = (limit_a[first], limit_a[second], limit_a[third]), until_s
+        self._telling.grant(limit_a, until_s=until_s)
         self._must_be_ready()
-        now_s = self._seconds()
-        could_s = min(until_s, now_s + TTL_S)
-        late = self._told_until_s - now_s < self._fresh_s and could_s > self._told_until_s + LEAD_S
-        if late or self._held_a != self._told_a:
-            await self._renew(now_s)
+        await self._telling.keep()
 
     async def signal(self, plug: str, limit_a: int, *, holds_s: float = inf) -> None:
         """See ChargerHardware. Before OCPP 2.1 nothing can be discharged: such a signal pauses.
 
         What holds for ever, within the floor, is renewed by `hold` as the rest is: all plugs fall back together.
         """
-        number = self._number[plug]
-        record = self._ledger.plugs[number]
-        limit_a = min(limit_a, self.charger.plugs[number - 1].max_a)
-        if self._dialect.version != "2.1":
-            limit_a = max(0, limit_a)
         self._must_be_ready()
-        if record.transaction is None:
-            return
-        now_s = self._seconds()
-        if limit_a > max(self._allowed_a(now_s)):
-            raise NotHeld(f"{self.charger.id} has no lease for {limit_a} A")
-        if self._told_until_s < now_s + min(holds_s - LEAD_S, self._fresh_s):
-            await self._renew(now_s, {plug: limit_a})
-        elif not record.is_told(limit_a, self._told_until_s - lead_s(self._told_until_s - now_s)):
-            await self._set(record, limit_a, most_s=holds_s)
+        await self._telling.signal(self._number[plug], limit_a, holds_s=holds_s)
 
     async def open_contactor(self, plug: str) -> None:
         """See ChargerHardware: the transaction is stopped; asked again, the plug is taken out of service as well."""
@@ -211,87 +175,24 @@ class Station:
             raise Refused(f"{self.charger.id} does not cut {plug} off")
 
     @property
-    def _fresh_s(self) -> float:
-        """What is left at least of the station's profiles before they are renewed."""
-        return TTL_S * (DYNAMIC_SHARE if self._able.dynamic else 1 / 2)
-
-    @property
-    def _floor_a(self) -> WholeAmps:
-        return self.terms.floor_a, self.terms.floor_a, self.terms.floor_a
-
-    def _allowed_a(self, now_s: float) -> WholeAmps:
-        return self._held_a if now_s < self._held_until_s else self._floor_a
+    def _dialect(self) -> Dialect:
+        return self._telling.dialect
 
     def _must_be_ready(self) -> None:
         if self._link is None or not self._ready.is_set():
             raise HardwareSilent(f"{self.charger.id} is not connected, or not prepared yet")
-
-    async def _renew(self, now_s: float, changed: Mapping[str, int] = NOTHING) -> None:
-        """Tell the station anew what it may draw and every setpoint that still holds, all until the same moment.
-
-        Setpoints in ascending order: see turns_profile. changed : other setpoints than before, by plug.
-        """
-        allowed_a, ends_s = self._allowed_a(now_s), self._held_until_s
-        leased = now_s < ends_s < inf
-        self._told_until_s = min(ends_s, now_s + TTL_S) if leased else now_s + TTL_S
-        if leased:
-            left_s = self._told_until_s - now_s
-            payload = lease_profile(self._dialect.version, allowed_a, left_s, self._able, now=self._station_now())
-            if payload is not None and not await load_profile(self._ask, self._dialect, payload):
-                LOG.info("%s: the limit of the whole station is not taken", self.charger.id)
-        self._told_a = self._held_a
-        plugs = self._ledger.plugs.values()
-        setpoints = {each.id: each.repeated_a for each in plugs if each.asked_a is not None and now_s < each.until_s}
-        setpoints |= changed
-        failure: HardwareSilent | None = None
-        for plug in sorted(plugs, key=lambda each: setpoints.get(each.id, 0)):
-            if plug.id in setpoints:
-                try:
-                    await self._set(plug, min(setpoints[plug.id], max(allowed_a)))
-                except HardwareSilent as refusal:
-                    failure = failure or refusal
-        if failure is not None:
-            if isinstance(failure, Unanswered):
-                self._told_a = None
-            raise failure
-
-    async def _set(self, plug: PlugRecord, limit_a: int, *, most_s: float = inf) -> None:
-        transaction, now_s = plug.transaction, self._seconds()
-        if transaction is None:
-            return
-        left_s = min(self._told_until_s - now_s, most_s)
-        setpoint = Setpoint(self._number[plug.id], transaction, limit_a, left_s)
-        payload = setpoint_profile(self._dialect.version, setpoint, self._able, now=self._station_now())
-        if payload is None:
-            raise NotHeld(f"{self.charger.id} has no lease for {plug.id}")
-        until_s = now_s + left_s - lead_s(left_s)
-        try:
-            done = await load_profile(self._ask, self._dialect, payload)
-        except Refused:
-            plug.ask(limit_a, "refused", now_s, until_s)
-            raise
-        except Unanswered:
-            plug.ask(limit_a, "silent", now_s, until_s)
-            raise
-        plug.ask(limit_a, "accepted" if done else "refused", now_s, until_s)
-        if not done:
-            raise Refused(f"{self.charger.id} rejects the profile of {plug.id}")
 
     async def _ask(self, request: Request) -> Payload:
         if self._link is None:
             raise HardwareSilent(f"{self.charger.id} is not connected")
         return await self._link.call(request)
 
-    def _station_now(self) -> datetime:
-        """Now, by the station's clock."""
-        return self._clock() - timedelta(seconds=self._ledger.clock.behind_s)
-
     async def _answer(self, call: Call) -> Payload:
         now, now_s = self._clock(), self._seconds()
         if call.action == "DataTransfer":
             return await carried(self.charger.id, call.payload, self._leases, version=self._dialect.version)
         if call.action == "PullDynamicScheduleUpdate":
-            return self._update_of(call.payload["chargingProfileId"], now_s)
+            return self._telling.update_of(call.payload["chargingProfileId"])
         answer = self._dialect.answer(self.charger.id, call, self._desk, now=now)
         if answer is None:
             raise BadFrame("NotSupported", "this action is not supported")
@@ -343,34 +244,26 @@ class Station:
     async def _back_in_service(self, number: int) -> None:
         await self._ask(self._dialect.availability(number, operative=True))
 
-    def _update_of(self, profile: int, now_s: float) -> Payload:
-        """A dynamic profile's numbers, as long as the lease outlasts the duration that they begin anew."""
-        left_s = self._told_until_s - now_s
-        for number, plug in self._ledger.plugs.items():
-            if profile == transaction_id(number) and plug.transaction and now_s < plug.until_s:
-                if left_s < TTL_S * DYNAMIC_SHARE:
-                    break
-                setpoint = Setpoint(number, plug.transaction, plug.repeated_a, left_s)
-                return {"status": "Accepted", "scheduleUpdate": update(setpoint, self._able)}
-        return {"status": "Rejected"}
-
     async def _find_transactions(self, *, waits_s: float) -> None:
         """Ask for every plug in turn: from OCPP 2.0.1 on only the first event of a transaction has to name its plug."""
-        for number, plug in self._ledger.plugs.items():
-            self._asked_for = number
-            self._placing.clear()
-            told = await tell_again(self._ask, self._dialect, number)
-            if told and plug.transaction is None and self._dialect.version != "1.6":
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(waits_s):
-                        await self._placing.wait()
-        self._asked_for = None
+        try:
+            for number, plug in self._ledger.plugs.items():
+                self._asked_for = number
+                self._placing.clear()
+                told = await tell_again(self._ask, self._dialect, number)
+                if told and plug.transaction is None and self._dialect.version != "1.6":
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(waits_s):
+                            await self._placing.wait()
+        finally:
+            self._asked_for = None
 
     def _prepare(self, *, after_s: float, booted: bool) -> None:
         if self._preparing is not None:
             self._preparing.cancel()
         self._ready.clear()
-        self._prepared, self._told_a, self._told_until_s = None, None, 0.0
+        self._prepared = None
+        self._telling.forget()
         self._preparing = self._spawn(self._load(after_s, booted=booted))
 
     async def _load(self, after_s: float, *, booted: bool) -> None:
@@ -384,19 +277,17 @@ class Station:
 
     async def _load_once(self, *, booted: bool) -> None:
         dialect, terms = self._dialect, self.terms
-        self._able = await abilities_of(self._ask, dialect)
+        able = self._telling.able = await abilities_of(self._ask, dialect)
         await load_meters(self._ask, dialect, self._desk)
         if terms.hosted:
             plugs = len(self.charger.plugs)
-            self.fallback_loaded = await load_fallback(
-                self._ask, dialect, self._able, plugs=plugs, floor_a=terms.floor_a
-            )
+            self.fallback_loaded = await load_fallback(self._ask, dialect, able, plugs=plugs, floor_a=terms.floor_a)
             if not self.fallback_loaded:
                 LOG.error("%s takes no fallback: without us it may draw all that it can", self.charger.id)
         await self._find_transactions(waits_s=0.0 if booted else _TOLD_WITHIN_S)
         self._prepared = dialect.version
         self._ready.set()
-        LOG.info("%s: prepared, %s", self.charger.id, self._able)
+        LOG.info("%s: prepared, %s", self.charger.id, able)
 
     def _spawn(self, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(_logged(self.charger.id, step))

@@ -10,6 +10,12 @@
     [stations.lot-1]
     password_hash = "$argon2id$v=19$..."    # printed by `flex-aggregator station-password`
     virtual_aggregator = "hosted"           # "own" for a charger that asks for leases by itself
+    [planning]                              # without it plugs share what there is
+    usual = { stay = "PT8H", energy_kwh = 20 }
+    [drivers]                               # the page at the plugs, see docs/drivers.md; plans, too
+    public_url = "https://plugs.example.org"
+    key = "drivers.key"
+    book = "wishes.db"
 
 A station's identity, in its credential and in the path of its connection, is the id of its charger.
 """
@@ -22,7 +28,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
+from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
+from aggregator_agents.drivers.settings import DriversTable
 from aggregator_agents.site_file import NamedSite
 from api_spec.defects import Place, defects_of, refuse, unknown
 from api_spec.units import Message, Positive
@@ -111,6 +119,8 @@ class ServiceFile(Message):
     stations: Annotated[dict[str, StationTable], Field(min_length=1)]
     tokens: frozenset[str] | None = None
     timing: TimingTable = TimingTable()
+    planning: PlanningTable | None = None
+    drivers: DriversTable | None = None
 
     @model_validator(mode="after")
     def _of_the_site(self) -> Self:

@@ -1,0 +1,177 @@
+"""What a station is told that it may draw, and told anew before it ends: itself by a lease, its plugs by setpoints."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from math import inf
+from types import MappingProxyType
+from typing import Final
+
+from aggregator_agents.charging.hardware import HardwareSilent
+from aggregator_agents.charging.ocpp.dialect import Dialect
+from aggregator_agents.charging.ocpp.frames import Payload
+from aggregator_agents.charging.ocpp.ledger import Ledger, PlugRecord
+from aggregator_agents.charging.ocpp.link import Refused, Unanswered
+from aggregator_agents.charging.ocpp.loading import Ask, load_profile
+from aggregator_agents.charging.ocpp.profiles import (
+    DYNAMIC_SHARE,
+    LEAD_S,
+    Abilities,
+    Setpoint,
+    lead_s,
+    lease_profile,
+    setpoint_profile,
+    transaction_id,
+    update,
+)
+from aggregator_agents.dispatch.lease import TTL_S
+from aggregator_agents.fleet import Charger
+
+LOG: Final = logging.getLogger(__name__)
+WholeAmps = tuple[int, int, int]
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class NotHeld(HardwareSilent):
+    """More was to be signalled than the station holds a lease for."""
+
+
+class Telling:
+    """One station's lease and setpoints. dialect, able : of its present connection.
+
+    Everything that it is told ends at one moment, `TTL_S` from now at most, and with the lease.
+    """
+
+    def __init__(
+        self,
+        charger: Charger,
+        floor_a: int,
+        ledger: Ledger,
+        ask: Ask,
+        *,
+        dialect: Dialect,
+        seconds: Callable[[], float],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Nothing has been told. ask : the station; raises HardwareSilent where it is not connected."""
+        self.dialect, self.able = dialect, Abilities()
+        self._charger, self._ledger, self._ask = charger, ledger, ask
+        self._seconds, self._clock = seconds, clock
+        self._floor_a: WholeAmps = (floor_a, floor_a, floor_a)
+        # What it may draw at its terminals, until when; and what it has been told of that.
+        self._held_a, self._held_until_s = self._floor_a, inf
+        self._told_a: WholeAmps | None = None
+        self._told_until_s = 0.0
+
+    def forget(self) -> None:
+        """What the station has been told may be lost."""
+        self._told_a, self._told_until_s = None, 0.0
+
+    def grant(self, limit_a: WholeAmps, *, until_s: float) -> None:
+        """What the station may draw on each phase of the site, until when; it is not told yet."""
+        first, second, third = self._charger.terminals
+        self._held_a, self._held_until_s = (limit_a[first], limit_a[second], limit_a[third]), until_s
+
+    async def keep(self) -> None:
+        """Tell the station what has changed, and what would end soon. Raises HardwareSilent."""
+        now_s = self._seconds()
+        could_s = min(self._held_until_s, now_s + TTL_S)
+        late = self._told_until_s - now_s < self._fresh_s and could_s > self._told_until_s + LEAD_S
+        if late or self._held_a != self._told_a:
+            await self._renew(now_s)
+
+    async def signal(self, plug: int, limit_a: int, *, holds_s: float) -> None:
+        """A setpoint for the transaction at a plug. Raises HardwareSilent."""
+        record = self._ledger.plugs[plug]
+        limit_a = min(limit_a, self._charger.plugs[plug - 1].max_a)
+        if self.dialect.version != "2.1":
+            limit_a = max(0, limit_a)
+        if record.transaction is None:
+            return
+        now_s = self._seconds()
+        if limit_a > max(self._allowed_a(now_s)):
+            raise NotHeld(f"{self._charger.id} has no lease for {limit_a} A")
+        if self._told_until_s < now_s + min(holds_s - LEAD_S, self._fresh_s):
+            await self._renew(now_s, {record.id: limit_a})
+        elif not record.is_told(limit_a, self._told_until_s - lead_s(self._told_until_s - now_s)):
+            await self._set(record, limit_a, most_s=holds_s)
+
+    def update_of(self, profile: int) -> Payload:
+        """PullDynamicScheduleUpdate: numbers as long as the lease outlasts the duration that they begin anew."""
+        now_s = self._seconds()
+        left_s = self._told_until_s - now_s
+        for number, plug in self._ledger.plugs.items():
+            if profile == transaction_id(number) and plug.transaction and now_s < plug.until_s:
+                if left_s < TTL_S * DYNAMIC_SHARE:
+                    break
+                setpoint = Setpoint(number, plug.transaction, plug.repeated_a, left_s)
+                return {"status": "Accepted", "scheduleUpdate": update(setpoint, self.able)}
+        return {"status": "Rejected"}
+
+    @property
+    def _fresh_s(self) -> float:
+        """What is left at least of the station's profiles before they are renewed."""
+        return TTL_S * (DYNAMIC_SHARE if self.able.dynamic else 1 / 2)
+
+    def _allowed_a(self, now_s: float) -> WholeAmps:
+        return self._held_a if now_s < self._held_until_s else self._floor_a
+
+    async def _renew(self, now_s: float, changed: Mapping[str, int] = _NOTHING) -> None:
+        """Tell the lease and every setpoint that still holds, all until the same moment.
+
+        Setpoints in ascending order: see turns_profile. changed : other setpoints than before, by plug.
+        """
+        # Told again in the next second unless it is answered.
+        self._told_a = None
+        leased = now_s < self._held_until_s < inf
+        self._told_until_s = min(self._held_until_s, now_s + TTL_S) if leased else now_s + TTL_S
+        if leased:
+            await self._tell_lease(self._told_until_s - now_s)
+        plugs = [each for each in self._ledger.plugs.values() if each.asked_a is not None and now_s < each.until_s]
+        setpoints = {each.id: each.repeated_a for each in plugs} | dict(changed)
+        told = [each for each in self._ledger.plugs.values() if each.id in setpoints]
+        failures: list[HardwareSilent] = []
+        for plug in sorted(told, key=lambda each: setpoints[each.id]):
+            try:
+                await self._set(plug, min(setpoints[plug.id], max(self._allowed_a(now_s))))
+            except HardwareSilent as failure:
+                failures.append(failure)
+        if all(isinstance(each, Refused) for each in failures):
+            self._told_a = self._held_a
+        for first in failures:
+            raise first
+
+    async def _tell_lease(self, left_s: float) -> None:
+        """A station that takes no limit of its own keeps to those of its plugs."""
+        payload = lease_profile(self.dialect.version, self._held_a, left_s, self.able, now=self._station_now())
+        try:
+            if payload is None or await load_profile(self._ask, self.dialect, payload):
+                return
+        except Refused as refusal:
+            LOG.info("%s", refusal)
+        LOG.info("%s: the limit of the whole station is not taken", self._charger.id)
+
+    async def _set(self, plug: PlugRecord, limit_a: int, *, most_s: float = inf) -> None:
+        transaction, now_s = plug.transaction, self._seconds()
+        if transaction is None:
+            return
+        left_s = min(self._told_until_s - now_s, most_s)
+        setpoint = Setpoint(plug.number, transaction, limit_a, left_s)
+        payload = setpoint_profile(self.dialect.version, setpoint, self.able, now=self._station_now())
+        if payload is None:
+            raise NotHeld(f"{self._charger.id} has no lease for {plug.id}")
+        until_s = now_s + left_s - lead_s(left_s)
+        try:
+            if not await load_profile(self._ask, self.dialect, payload):
+                raise Refused(f"{self._charger.id} rejects the profile of {plug.id}")
+        except Refused:
+            plug.ask(limit_a, "refused", now_s, until_s)
+            raise
+        except Unanswered:
+            plug.ask(limit_a, "silent", now_s, until_s)
+            raise
+        plug.ask(limit_a, "accepted", now_s, until_s)
+
+    def _station_now(self) -> datetime:
+        """Now, by the station's clock."""
+        return self._clock() - timedelta(seconds=self._ledger.clock.behind_s)
