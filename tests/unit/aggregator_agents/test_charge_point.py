@@ -357,8 +357,7 @@ def test_variables_are_read_and_set_by_name_or_refused_with_a_reason() -> None:
         *("Accepted", "Rejected", "Accepted", "Rejected", "Rejected"),
         *("UnknownVariable", "UnknownComponent", "NotSupportedAttributeType"),
     ]
-    assert (variables.sample_s, variables.measurands) == (7, {"Current.Import", "SoC"})
-    [read] = get_variables(variables, {"getVariableData": [asked("SmartChargingCtrlr", "Enabled")]})[
-        "getVariableResult"
-    ]
-    assert read["attributeValue"] == "true"
+    assert variables.sample_s == 7
+    assert variables.measurands == frozenset({"Current.Import", "SoC"})
+    read = get_variables(variables, {"getVariableData": [asked("SmartChargingCtrlr", "Enabled")]})
+    assert read["getVariableResult"][0]["attributeValue"] == "true"
