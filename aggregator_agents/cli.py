@@ -11,6 +11,7 @@ from rich.console import Console
 from aggregator_agents.agent import AggregatorConfig, EvAggregator
 from aggregator_agents.charging.chargepoint.command import chargers
 from aggregator_agents.charging.serving.command import serve, station_password
+from aggregator_agents.drivers.command import driver_key, plug_codes
 from aggregator_agents.preview import expected, tables
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
@@ -24,6 +25,8 @@ ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML fil
 
 app.command()(chargers)
 app.command()(serve)
+app.command()(driver_key)
+app.command()(plug_codes)
 app.command()(station_password)
 
 

@@ -104,14 +104,16 @@ class SiteControl:
         return self._weights
 
     def decide(self, demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime) -> dict[str, int]:
-        """Amps per phase for every plug, negative to feed back; 0 where no vehicle wants anything.
+        """Amps per phase for every plug with a vehicle, negative to feed back; 0 where it wants nothing.
+
+        Plugs without one are left out: who comes before the next decision gets what is left meanwhile.
 
         demands : what chargers reported last. meter : of all plugs together.
         """
         self._note(tuple(demands), now)
         here = self._amended(present(demands, announced=self.expected, since=self._since, now=now, habit=self._habit))
         self._weights = {each.plug: each.priority for each in here}
-        targets = {each.plug: 0 for each in demands}
+        targets = {each.plug: 0 for each in demands if each.session is not None}
         if not here:
             self._standing = None
             return targets
@@ -142,7 +144,11 @@ class SiteControl:
     def _plan(self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime) -> Plan:
         grid = Grid.ahead(now)
         expected = self._amended(coming(self.expected, here=(each.id for each in here), now=now))
-        known = {each.session: AtPlug(each.signal_a, each.phases) for each in demands if each.session is not None}
+        known = {
+            each.session: AtPlug(each.signal_a, each.session_wh, each.phases)
+            for each in demands
+            if each.session is not None
+        }
         corridor = None
         if self.order is not None and self.order.delivery.start < grid.end and now < self.order.delivery.end:
             drawn_wh = self._drawn_wh(meter, now)

@@ -16,6 +16,8 @@ from api_spec.period import MarketPeriod
 
 _REBOUND_EUR_PER_MWH: Final = 50.0
 """Keeps the site below its baseline where nothing was sold: what was moved away must not come back as a new peak."""
+_PROMISED_EUR_PER_MWH: Final = 1000.0
+"""What was sold is delivered, also where breaking a promise would cost less: only drivers' energy comes before it."""
 _DUTY_EUR_PER_MWH: Final = 10_000.0
 """A called right is a duty, by law or by contract, whatever it pays: it comes before what drivers would like."""
 
@@ -31,7 +33,7 @@ class Order:
 
     @classmethod
     def of(cls, auction: Auction, baseline: BusPower, awards: Iterable[Award]) -> "Order":
-        """The order of one bus; not delivering costs what it would have earned, and the penalty."""
+        """The order of one bus; not delivering costs what it had earned and the penalty, or what a promise is."""
         awarded = np.zeros(auction.delivery.count)
         earns = np.zeros_like(awarded)
         for each in awards:
@@ -39,7 +41,7 @@ class Order:
             earns = np.maximum(earns, [float(price) for price in each.price_eur_per_mwh])
             if each.contract is not None:
                 earns = np.where(np.array(each.power_w) != 0, _DUTY_EUR_PER_MWH, earns)
-        missed = earns + float(auction.product.penalty_eur_per_mwh)
+        missed = np.maximum(earns + float(auction.product.penalty_eur_per_mwh), _PROMISED_EUR_PER_MWH)
         target = np.array(baseline.power_w, dtype=np.float64) + awarded
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, _REBOUND_EUR_PER_MWH))
 

@@ -29,6 +29,7 @@ from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
 from api_spec.grid import Network
 from api_spec.ids import (
     AuctionId,
+    BillId,
     BusId,
     ContractId,
     Identifier,
@@ -65,7 +66,16 @@ from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
-from api_spec.tariffs import AnnouncedWindow, Bill, BillTerms, CriticalWindow, Tariff, TariffPrices, TariffTerms
+from api_spec.tariffs import (
+    AnnouncedWindow,
+    Bill,
+    BillTerms,
+    BillTransfer,
+    CriticalWindow,
+    Tariff,
+    TariffPrices,
+    TariffTerms,
+)
 from api_spec.transport import (
     ATTEMPTS,
     FIRST_WAIT_S,
@@ -519,8 +529,25 @@ class MarketClient(Transport):
         return await self._post(f"/v1/tariffs/{tariff}/bills", terms, Bill, key=key)
 
     async def bills(self, tariff: TariffId) -> tuple[Bill, ...]:
-        """Bills under a tariff: the caller's own; all for its DSO and operators."""
+        """Bills under a tariff in their newest versions: the caller's own; all for its DSO and operators."""
         return tuple([each async for each in self._pages(f"/v1/tariffs/{tariff}/bills", Bill)])
+
+    async def bill(self, tariff: TariffId, bill: BillId) -> Bill:
+        """A bill in its newest version."""
+        return await self._get(f"/v1/tariffs/{tariff}/bills/{bill}", Bill)
+
+    async def bill_versions(self, tariff: TariffId, bill: BillId) -> tuple[Bill, ...]:
+        """All versions of a bill, the oldest first."""
+        return tuple([each async for each in self._pages(f"/v1/tariffs/{tariff}/bills/{bill}/versions", Bill)])
+
+    async def correct_bill(self, tariff: TariffId, bill: BillId, *, key: str | None = None) -> Bill:
+        """DSO: take in readings that came after a final bill; the newest version of it."""
+        return await self._post(f"/v1/tariffs/{tariff}/bills/{bill}/corrections", None, Bill, key=key)
+
+    async def bill_transfers(self, tariff: TariffId, bill: BillId) -> tuple[BillTransfer, ...]:
+        """The ledger of a bill."""
+        listed = self._pages(f"/v1/tariffs/{tariff}/bills/{bill}/transfers", BillTransfer)
+        return tuple([each async for each in listed])
 
     # events
 

@@ -61,7 +61,9 @@ class Product(Message):
     penalty_eur_per_mwh : paid back per MWh that was ordered and not delivered (UFTP settlement rule).
     availability_penalty_eur_per_mwh : of a reservation, per MWh that was not offered. activation_cap_eur_per_mwh : of a
     reservation, the most that may be asked where reserved power is offered for activation; absent = no other cap than
-    that of the activation auction.
+    that of the activation auction. availability_by_delivery : of a reservation, whether a period's availability is paid
+    times the share of ordered energy that the participant delivered at the same place in the local calendar month
+    before, with delivery_threshold and full_payment_from for that share; where nothing was ordered, all is paid.
     missing_readings : "wait" = settlement waits; "undelivered" or "baseline" = what a period without a reading counts
     as once `readings_due` after delivery has passed: nothing delivered with the penalty, or nothing and no penalty.
     corrections_until : after delivery; until then readings and disputes are taken that correct what was settled.
@@ -90,6 +92,7 @@ class Product(Message):
     penalty_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)]
     availability_penalty_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] = Decimal(0)
     activation_cap_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] | None = None
+    availability_by_delivery: bool = False
     missing_readings: MissingReadings = "wait"
     readings_due: Duration = timedelta(days=5)
     corrections_until: Duration = timedelta(days=31)
@@ -111,6 +114,8 @@ class Product(Message):
             found.append(
                 (("activation_cap_eur_per_mwh",), "is for reservations: what may be asked when they are called")
             )
+        if self.availability_by_delivery and self.stage != "reservation":
+            found.append((("availability_by_delivery",), "is for reservations: what earns by standing ready"))
         if self.trading == "continuous" and self.stage == "reservation":
             found.append((("trading",), "reservations are sold in auctions, once"))
         refuse("Product", found)

@@ -9,7 +9,7 @@ from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
 from api_spec.ids import AuctionId, BusId, NetworkId, OfferId, OrganisationId
 from api_spec.period import Instant, MarketPeriod
-from api_spec.units import Count, EurPerMwh, Message, Money, Watts
+from api_spec.units import Count, EurPerMwh, Fraction, Message, Money, Watts
 
 
 class Reservation(Message):
@@ -65,6 +65,7 @@ class AvailabilityLine(Message):
     reserved_w : promised. requested_w : the part of it that some activation auction asked to be offered; 0 where none
     was held. offered_w : the least that was offered of it in any of them. available_w : what counts as available: what
     was offered where it was asked for, all that was promised elsewhere. ordered_w : the most that was called.
+    payment_factor : by the month before's delivery, where the product scales by it; it multiplies the payment.
     payment_eur for what was available, penalty_eur for what was not; net_eur = payment_eur - penalty_eur.
     """
 
@@ -80,6 +81,7 @@ class AvailabilityLine(Message):
     ordered_w: Watts
     price_eur_per_mwh: EurPerMwh
     penalty_eur_per_mwh: EurPerMwh
+    payment_factor: Fraction = 1.0
     payment_eur: Money
     penalty_eur: Money
     net_eur: Money

@@ -4,7 +4,8 @@ Components charge consumption only: what is fed in is neither charged nor credit
 time at which it starts.
 """
 
-from typing import Annotated, Literal, Self, TypeAlias
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,7 @@ from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.units import Count, EurPerKw, EurPerMwh, Message, Money, NonNegative, Watts
 
 _Rate: TypeAlias = Annotated[EurPerKw, Field(ge=0)]
+_NOTHING: Final = Decimal(0)
 
 
 class Component(Message):
@@ -186,9 +188,15 @@ class BillLine(Message):
 
 
 class Bill(BillTerms):
-    """A bill; its total is the sum of its lines. missing_minutes : of metering, in a provisional bill."""
+    """A bill; its total is the sum of its lines. missing_minutes : of metering, in a provisional bill.
+
+    A version never changes: a correction is the next one under the same id. The participant pays total_eur, whose lines
+    are rounded one by one; the DSO receives the exact sum rounded once, and rounding_eur of the total is held on the
+    account `rounding:<bill>`. Provisional bills move no money and are not corrected.
+    """
 
     id: BillId
+    version: Annotated[Count, Field(ge=1)] = 1
     tariff: TariffId
     dso: OrganisationId
     billed_at: Instant
@@ -196,3 +204,21 @@ class Bill(BillTerms):
     missing_minutes: Count
     lines: tuple[BillLine, ...]
     total_eur: Money
+    rounding_eur: Money = _NOTHING
+
+
+class BillTransfer(Message):
+    """An immutable entry of a bill's ledger: amount_eur, never negative, moves from debit to credit.
+
+    The first version is posted as it is, a correction as the difference. Accounts: `participant:<id>`, `dso:<id>`,
+    `rounding:<bill>`.
+    """
+
+    id: Identifier
+    bill: BillId
+    version: Annotated[Count, Field(ge=1)]
+    debit: Identifier
+    credit: Identifier
+    amount_eur: Annotated[Money, Field(ge=0)]
+    memo: Literal["bill", "correction"]
+    at: Instant

@@ -28,9 +28,11 @@ from bench.measuring import Options, Row, progress
 from tests.acn import lot
 from tests.acn.days import DAY, MARKET, Day, Delivery, delivered, workdays
 
-LEVELS: Final = (0.01, 0.5, 0.8, 0.9, 0.95)
-WINDOWS: Final = ((8, 10), (10, 12), (12, 14))
-REPLANNED: Final = (0.9, (10, 12))
+NONE: Final = 0.01
+USUAL: Final = 0.9
+LEVELS: Final = {(8, 10): (NONE, USUAL), (10, 12): (NONE, 0.5, 0.8, USUAL, 0.95), (12, 14): (NONE, USUAL)}
+"""By the hours that are asked for."""
+REPLANNED: Final = (USUAL, (10, 12))
 """A plan for every quarter-hour of every day takes its time."""
 OFFICE: Final = Pattern(
     arrives_h=7.55, arrives_std_h=1.29, departs_h=15.89, departs_std_h=2.07, energy_kwh=30.2, energy_std_kwh=23.1
@@ -41,10 +43,10 @@ SOME_WH: Final = 500.0
 
 
 def run(options: Options) -> Iterator[Row]:
-    number = 10 if options.quick else 80
+    number = 10 if options.quick else 40
     for name, days in (("real", workdays(number)), ("generated", generated(number))):
-        for window in WINDOWS:
-            for level in LEVELS:
+        for window, levels in LEVELS.items():
+            for level in levels:
                 progress(f"offers: {name} drivers, {window[0]} to {window[1]} o'clock, level {level}")
                 yield row(name, days, window, level)
 

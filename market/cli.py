@@ -21,8 +21,10 @@ from market.errors import (
     BadSettings,
     BadZonesFile,
     ClearingError,
+    KeyFileUnusable,
     NoSuchDatabase,
     ReaderUnavailable,
+    SecretsUnreadable,
 )
 from market.network.readers import read_network
 from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stderr, stop
@@ -197,7 +199,7 @@ def create_operator(name: Annotated[str, typer.Argument(help="Name of the organi
     running.create_operator(name)
 
 
-keys = typer.Typer(no_args_is_help=True, help="The keys that access tokens are signed with.")
+keys = typer.Typer(no_args_is_help=True, help="The keys that access tokens are signed and secrets are sealed with.")
 app.add_typer(keys, name="keys")
 
 
@@ -211,6 +213,20 @@ def rotate_keys(
     from market import running
 
     running.rotate_signing_key(at_once=at_once)
+
+
+@keys.command("reseal")
+def reseal_secrets(
+    new_key: Annotated[bool, typer.Option("--new-key", help="Put a new key first into the key file before.")] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="Replace secrets that no key opens any more.")] = False,
+) -> None:
+    """Seal the secrets in the database with the first key of the key file (FLEXMARKET_KEY_FILE).
+
+    Exit status: 0 sealed, 1 not.
+    """
+    from market import running
+
+    running.reseal_secrets(new_key=new_key, lost=lost)
 
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: every change of the market's database, chained.")
@@ -258,7 +274,7 @@ def main() -> None:
     """Entry point of the console script. Settings and a database that cannot be used end it with a sentence."""
     try:
         app()
-    except (BadSettings, NoSuchDatabase) as failure:
+    except (BadSettings, KeyFileUnusable, NoSuchDatabase, SecretsUnreadable) as failure:
         stderr.print(str(failure))
         sys.exit(BAD_INPUT)
     except Exception as failure:

@@ -170,6 +170,27 @@ class NoSuchDatabase(FlexmarketError):
         self.kind = kind
 
 
+class KeyFileUnusable(FlexmarketError):
+    """The file of keys that secrets are sealed with is not there, or is none."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        """Name the file, and never what is in it."""
+        super().__init__(f"key file {file}: {reason}; `flexmarket doctor` looks at it")
+        self.file, self.reason = file, reason
+
+
+class SecretsUnreadable(FlexmarketError):
+    """Secrets in the database are sealed with a key that is not in the key file."""
+
+    def __init__(self, file: str) -> None:
+        """Say what helps."""
+        super().__init__(
+            f"no key in {file} opens the secrets in the database: bring back the file that belongs to it, "
+            "or replace what is lost: flexmarket keys reseal --lost"
+        )
+        self.file = file
+
+
 class SecondWorker(FlexmarketError):
     """Another process serves this SQLite file already."""
 
@@ -281,6 +302,17 @@ class ObligationsOpen(FlexmarketError):
         """Name those auctions."""
         super().__init__(f"reservations of auction {auction} are still called on in {', '.join(unfinished)}")
         self.auction, self.unfinished = auction, unfinished
+
+
+class DeliveriesUnsettled(FlexmarketError):
+    """Availability that is scaled by past deliveries cannot be settled before these are."""
+
+    def __init__(self, auction: str, unsettled: tuple[str, ...]) -> None:
+        """Name their auctions."""
+        super().__init__(
+            f"availability of auction {auction} is scaled by deliveries of {', '.join(unsettled)}, not settled"
+        )
+        self.auction, self.unsettled = auction, unsettled
 
 
 class NotPublished(FlexmarketError):

@@ -28,9 +28,11 @@ from market.errors import (
     ClusterUnavailable,
     DatabaseOutOfReach,
     FlexmarketError,
+    KeyFileUnusable,
     NoSuchDatabase,
     NotFound,
     SecondWorker,
+    SecretsUnreadable,
 )
 from market.figures.run_folder import REPORT
 from market.logs import configure as configure_logs
@@ -46,12 +48,13 @@ from market.store import migrate, open_engine
 from market.store.database_clock import DatabaseClock
 from market.store.evidence import has_log
 from market.store.sole_worker import sole_worker
+from market.store.vault import vault_of
 from market.terminal import BAD_INPUT, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
 from market.workflow.identity import bootstrap_operator, has_operator
-from market.workflow.keys import rotate_keys
+from market.workflow.keys import reseal, rotate_keys
 
 
 def serve() -> None:
@@ -97,13 +100,20 @@ def _opened(settings: Settings) -> Iterator[tuple[Engine, Clearing]]:
     """The migrated database and how to clear, for this process; a sentence on stderr where one of them is not there."""
     configure_logs(settings.log_format, settings.log_level)
     try:
-        engine = open_engine(settings.database_url)
+        engine = _engine(settings)
         with sole_worker(engine), clearing_by(settings.cluster, limit=settings.clearing_limit) as clear:
             migrate(engine)
             yield engine, clear
             leave_what_is_in_hand()
             engine.dispose()
-    except (ClusterUnavailable, DatabaseOutOfReach, NoSuchDatabase, SecondWorker) as failure:
+    except (
+        ClusterUnavailable,
+        DatabaseOutOfReach,
+        KeyFileUnusable,
+        NoSuchDatabase,
+        SecondWorker,
+        SecretsUnreadable,
+    ) as failure:
         raise stop(str(failure), status=1) from failure
     log.info("stopped")
 
@@ -168,7 +178,7 @@ def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
 
 def create_operator(name: str) -> None:
     """Register the first operator and print its credentials."""
-    engine = open_engine(read_settings().database_url)
+    engine = _engine(read_settings())
     migrate(engine)
     try:
         credentials = bootstrap_operator(name, engine=engine, clock=SystemClock())
@@ -181,7 +191,7 @@ def create_operator(name: str) -> None:
 def rotate_signing_key(*, at_once: bool) -> None:
     """Make the key that signs access tokens from now on, and say what becomes of the others."""
     settings = read_settings()
-    engine = open_engine(settings.database_url)
+    engine = _engine(settings)
     migrate(engine)
     key = rotate_keys(now=SystemClock().now(), token_ttl=settings.token_ttl, engine=engine, at_once=at_once)
     fate = "are refused within a minute" if at_once else f"stay valid for up to {settings.token_ttl}"
@@ -220,9 +230,34 @@ def erase_row(table: str, key: str) -> None:
         raise stop(str(failure), status=1) from failure
 
 
+def reseal_secrets(*, new_key: bool, lost: bool) -> None:
+    """Seal the secrets in the database with the first key of the key file, and say how many were sealed otherwise."""
+    engine = _engine(read_settings())
+    vault = vault_of(engine)
+    try:
+        if new_key:
+            console.print(
+                f"key file {vault.file}: {vault.add_key()} keys, a new one first", highlight=False, soft_wrap=True
+            )
+        replaced, sealed = reseal(engine=engine, lost=lost)
+    except (KeyFileUnusable, SecretsUnreadable) as failure:
+        raise stop(str(failure), status=1) from failure
+    finally:
+        engine.dispose()
+    if lost:
+        console.print(f"{replaced} secrets that no key opens were replaced", highlight=False, soft_wrap=True)
+    console.print(
+        f"{sealed} secrets were sealed anew with the first key of {vault.file}", highlight=False, soft_wrap=True
+    )
+
+
+def _engine(settings: Settings) -> Engine:
+    return open_engine(settings.database_url, key_file=settings.key_file)
+
+
 def _engine_with_log() -> Engine:
     """The market's database as it is: what is to be verified is not migrated before."""
-    engine = open_engine(read_settings().database_url)
+    engine = _engine(read_settings())
     if not has_log(engine):
         shown = engine.url.render_as_string(hide_password=True)
         raise stop(f"{shown}: no market with an audit log; FLEXMARKET_DATABASE_URL chooses another", status=BAD_INPUT)

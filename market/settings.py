@@ -18,9 +18,11 @@ class Settings(BaseSettings):
     """What an installation decides.
 
     database_url : sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME, which several workers can share.
-    max_body_bytes : larger bodies are refused unread. body_within : how long a client may take to
-    send one. token_ttl : life of an access token. public_url : how clients
-    reach this market, and its name in tokens; absent = as it was asked. local_zone : whose clock the pages show.
+    key_file : of the keys that secrets in the database are sealed with; absent = FILE.key beside a SQLite database, and
+    on PostgreSQL they stand in clear.
+    max_body_bytes : larger bodies are refused unread. body_within : how long a client may take to send one. token_ttl :
+    life of an access token. public_url : how clients reach this market, and its name in tokens; absent = as it was
+    asked. local_zone : whose clock the pages show.
     clearing_limit : a clearing that takes longer is stopped, and its auction fails; absent = clearing runs in the
     market's own process and is not watched. cluster : scheduler of a Dask cluster that clears instead, such as
     tcp://10.0.0.1:8786. clearings_at_once : of this process. most_at_once, most_waiting : requests that are worked on,
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLEXMARKET_", frozen=True)
 
     database_url: str = "sqlite:///flexmarket.db"
+    key_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     runs_dir: Path = Path("runs")

@@ -102,7 +102,7 @@ OTHER: Final = {
     "homes": "parking",
     "parking": "homes",
 }
-"""Of every caller, the organisation of the same role whose ids are foreign to it. An auction is foreign to an
+"""Of every caller, the organisation of the same role whose ids are foreign to it. An auction or tariff is foreign to an
 aggregator where it has nothing, which is the other DSO's; to an operator, what is an aggregator's."""
 
 DSO: Final[tuple[Role, ...]] = ("dso",)
@@ -182,6 +182,7 @@ _ANY: Final[Mapping[Role, int]] = MappingProxyType({"operator": 200})
 
 _NETWORK: Final = "/v1/networks/{network}"
 _AUCTION: Final = "/v1/auctions/{auction}"
+_BILL: Final = "/v1/tariffs/{tariff}/bills/{bill}"
 _PAID: Final[Mapping[Role, int]] = MappingProxyType({"aggregator": 200, "operator": 200})
 
 TABLE: Final[Mapping[str, Row | Public]] = {
@@ -319,6 +320,10 @@ TABLE: Final[Mapping[str, Row | Public]] = {
     "GET /v1/tariffs/{tariff}/critical-windows": Row("read_market", ANYONE, foreign=200),
     "POST /v1/tariffs/{tariff}/bills": Row("write_market", DSO, own=201, body=_bill),
     "GET /v1/tariffs/{tariff}/bills": Row("read_accounts", ANYONE, foreign=200),
+    f"GET {_BILL}": Row("read_accounts", ANYONE, foreign=_ANY),
+    f"GET {_BILL}/versions": Row("read_accounts", ANYONE, foreign=_ANY),
+    f"GET {_BILL}/transfers": Row("read_accounts", ANYONE, foreign=_ANY),
+    f"POST {_BILL}/corrections": Row("write_market", DSO, own=201),
     # events
     "POST /v1/webhooks": Row("manage_clients", ANYONE, own=201, body=_same(_WEBHOOK)),
     "GET /v1/webhooks": Row("manage_clients", ANYONE),

@@ -131,9 +131,10 @@ async def after_settlement(clients: Clients, owns: Owns, auctions: tuple[str, st
         opened = await client.open_dispute(auction, terms)
         _keep(owns, (name, dso), "dispute", opened.id)
         await clients[dso].pay_availability(owns[name]["contract"], Span(start=start + HOUR, end=start + 2 * HOUR))
-        use = {"participant": me, "bus": "far", "contracted_power_w": 9_000, "provisional": True}
-        bill = BillTerms.model_validate({**use, "start": start, "end": start + 2 * HOUR})
-        await clients[dso].make_bill(owns[dso]["tariff"], bill)
+        use = {"participant": me, "bus": "far", "contracted_power_w": 9_000}
+        terms_of_bill = BillTerms.model_validate({**use, "start": start, "end": start + 2 * HOUR})
+        bill = await clients[dso].make_bill(owns[dso]["tariff"], terms_of_bill)
+        _keep(owns, (name, dso), "bill", bill.id)
 
 
 async def at_last(clients: Clients, owns: Owns) -> None:

@@ -19,7 +19,7 @@ from api_spec.period import MarketPeriod
 from api_spec.prequalification import PrequalificationTerms
 from api_spec.product import Product
 from api_spec.resource import ReferenceLoad, ResourceTerms, pseudonym
-from api_spec.tariffs import TariffTerms
+from api_spec.tariffs import BillTerms, TariffTerms
 from api_spec.webhooks import WebhookTerms
 from tests.contracted import bilateral
 from tests.running_market import RunningMarket
@@ -70,6 +70,10 @@ async def everything(market: RunningMarket) -> AsyncIterator[Everything]:
         )
         dispute = await own.open_dispute(street.auction, claim)
         ids = {**settled, "dispute": dispute.id, **await _standing(street, operator)}
+        used = BillTerms(
+            start=DELIVERY.start, end=DELIVERY.end, participant=(await own.me()).id, bus="far", contracted_power_w=0
+        )
+        ids["bill"] = (await dso.make_bill(ids["tariff"], used)).id
         delivery = {"webhook": webhooks[0].id, "delivery": await _delivery(own, webhooks[0].id)}
         resources = [await own.register_resource(_resource(number)) for number in range(2)]
         applied = await own.apply_for(resources[0].id, PrequalificationTerms(product="evening"))

@@ -42,6 +42,8 @@ DAY: Final = timedelta(days=1)
 NOW: Final = NOON + 2 * DAY
 SETTINGS: Final = Settings(token_ttl=timedelta(days=30), clearing_limit=None, webhooks_allow_private=True)
 DATABASE: Final = "market.db"
+KEYS: Final = f"{DATABASE}.key"
+"""What its secrets are sealed with, beside it."""
 DELIVERED: Final = NOON + DAY + timedelta(hours=4)
 Phase: TypeAlias = Literal["open", "delivered", "settled"]
 

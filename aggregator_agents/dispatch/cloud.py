@@ -45,9 +45,7 @@ class CloudAggregator:
         """
         self._site, self._timing, self._started_s = site, timing or Timing(), started_s
         self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)
-        chargers, hold_s = [each.id for each in site.chargers], self._timing.hold_s
-        self._drawn = GrantBook(chargers, floor_a=site.floor_a, hold_s=hold_s)
-        self._fed = GrantBook(chargers, floor_a=0, hold_s=hold_s)
+        self._drawn, self._fed = self._book(floor_a=site.floor_a), self._book(floor_a=0)
         self._plan = SitePlan()
         self._plugs = {each.id: {plug.id for plug in each.plugs} for each in site.chargers}
         self._heard: dict[str, Heard] = {}
@@ -91,7 +89,7 @@ class CloudAggregator:
         drawn_a, fed_a = measured_a(request)
         self._drawn.write(charger, _whole(drawn_a), now_s)
         self._fed.write(charger, _whole(fed_a), now_s)
-        if now_s < self._started_s + self._timing.hold_s:
+        if self._is_silent(now_s):
             return None
         lease = self._lease(request, now_s)
         self._answered[charger] = lease
@@ -102,6 +100,13 @@ class CloudAggregator:
         left_a = self._site.fuse_a - self._site.margin_a
         first, second, third = (max(0, left_a - each) for each in self._other.reserved_a(now_s))
         return first, second, third
+
+    def _is_silent(self, now_s: float) -> bool:
+        """What an earlier life granted may still be drawn."""
+        return now_s < self._started_s + self._timing.hold_s
+
+    def _book(self, *, floor_a: int) -> GrantBook:
+        return GrantBook([each.id for each in self._site.chargers], floor_a=floor_a, hold_s=self._timing.hold_s)
 
     def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
         charger, division = request.charger, self._divided(now_s)
@@ -130,7 +135,7 @@ class CloudAggregator:
 
     def _divided(self, now_s: float) -> Division:
         """The present division of the fuse, made anew when something that it depends on has changed."""
-        basis = (self.room_a(now_s), self._silent(now_s))
+        basis = (self.room_a(now_s), self._unheard(now_s))
         if self._division is None or self._basis != basis:
             room_a, silent = self._basis = basis
             plugs = [each for heard in self._heard.values() for each in heard.request.plugs]
@@ -138,7 +143,7 @@ class CloudAggregator:
             self._division = share_out(self._site, self._plan, there, silent, room_a)
         return self._division
 
-    def _silent(self, now_s: float) -> frozenset[str]:
+    def _unheard(self, now_s: float) -> frozenset[str]:
         """Chargers that were not heard of within one hold time."""
         since_s = now_s - self._timing.hold_s
         gone = []

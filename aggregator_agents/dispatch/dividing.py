@@ -130,6 +130,7 @@ def raise_lowest(
 def signals_within_held(
     target_a: Mapping[str, int],
     held_a: Mapping[str, WholeAmps],
+    signal_a: Mapping[str, int],
     phases: Mapping[str, tuple[int, ...]],
     *,
     limit_a: WholeAmps,
@@ -138,18 +139,23 @@ def signals_within_held(
     """Amps that may be signalled now: decreases at once, increases only into what no plug holds (I3, I5).
 
     target_a : what each plug is to have when all have followed. held_a : what it may be drawing still on L1, L2, L3,
-    whatever it is told. phases : that it uses. Returns 0 or at least `min_a`, never more than the target. On every
-    phase the sum of max(signalled, held) stays within `limit_a`, or is what is held already.
+    whatever it is told. signal_a : the least that its pilot may be at. phases : that it uses. Returns 0 or at least
+    `min_a`, never more than the target. On every phase the sum of max(signalled, held) stays within `limit_a`; where
+    what is held exceeds it already, no pilot that uses the phase rises.
     """
     held_f = [sum(each[phase] for each in held_a.values()) for phase in ALL_PHASES]
     amps = {}
     for plug, wanted_a in target_a.items():
-        own = min(held_a[plug][phase] for phase in phases[plug])
-        amps[plug] = least_a if (least_a := min(wanted_a, own)) >= min_a else 0
+        # What a plug holds is a guess on the safe side: where too much is held, its pilot may in truth be lower.
+        over = any(held_f[phase] > limit_a[phase] for phase in phases[plug])
+        own_a = min(held_a[plug][phase] for phase in phases[plug])
+        own_a = min(own_a, signal_a[plug]) if over else own_a
+        amps[plug] = least_a if (least_a := min(wanted_a, own_a)) >= min_a else 0
     for plug in sorted(plug for plug, wanted_a in target_a.items() if wanted_a > amps[plug]):
         own_f = held_a[plug]
-        reach_a = min(own_f[phase] + max(0, limit_a[phase] - held_f[phase]) for phase in phases[plug])
-        granted_a = min(target_a[plug], reach_a)
+        if any(held_f[phase] > limit_a[phase] for phase in phases[plug]):
+            continue
+        granted_a = min(target_a[plug], *(own_f[phase] + limit_a[phase] - held_f[phase] for phase in phases[plug]))
         if granted_a >= min_a and granted_a > amps[plug]:
             amps[plug] = granted_a
             for phase in phases[plug]:

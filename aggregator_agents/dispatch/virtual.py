@@ -73,11 +73,14 @@ class VirtualAggregator:
         wanted = self._charging(held_a, limit_a, now_s)
         for plug, feed_a in self._feeding(fed_a, discharge_a).items():
             wanted[plug] -= feed_a
-        over = _exceeds(held_a.values(), limit_a) or _exceeds(fed_a.values(), discharge_a)
         cuts = [
             Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
         ]
-        due = [plug for plug in seen if self._is_due(plug, wanted[plug], now_s, over=over)]
+        news = [plug for plug in seen if self._is_news(plug, wanted[plug], now_s)]
+        if not news:
+            return tuple(cuts)
+        over = _exceeds(held_a.values(), limit_a) or _exceeds(fed_a.values(), discharge_a)
+        due = [plug for plug in news if self._is_due(plug, wanted[plug], now_s, over=over)]
         due.sort(key=lambda plug: abs(wanted[plug]) > abs(self._watches[plug].signal_a))
         until_s = self._held_until_s(due, wanted, now_s)
         for plug in due:
@@ -140,7 +143,8 @@ class VirtualAggregator:
         target_a, planned, free = {}, [], []
         for plug, share in self._shares().items():
             target_a[plug] = share.target_a
-            if plug in self._watches and (demand := self._watches[plug].demand(now_s, weight=share.weight)):
+            watch = self._watches.get(plug)
+            if watch and (demand := watch.demand(now_s, weight=share.weight, planned=share.target_a > 0)):
                 planned.append(demand)
         for plug, watch in self._watches.items():
             if plug not in target_a and (demand := watch.demand(now_s)):
@@ -151,7 +155,8 @@ class VirtualAggregator:
             amps |= divide(free, room)
         if planned:
             raise_lowest(amps, [*planned, *free], room)
-        return signals_within_held(amps, held_a, self._phases(), limit_a=limit_a)
+        signal_a = {plug: each.least_signal_a() for plug, each in self._watches.items()}
+        return signals_within_held(amps, held_a, signal_a, self._phases(), limit_a=limit_a)
 
     def _feeding(self, fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
@@ -164,20 +169,24 @@ class VirtualAggregator:
             target_a[plug] = min(asked[plug], watch.may_feed_a(), *(left[phase] for phase in watch.phases))
             for phase in watch.phases:
                 left[phase] -= target_a[plug]
-        return signals_within_held(target_a, fed_a, self._phases(), limit_a=discharge_a, min_a=1)
+        signal_a = {plug: each.least_signal_a(-1) for plug, each in self._watches.items()}
+        return signals_within_held(target_a, fed_a, signal_a, self._phases(), limit_a=discharge_a, min_a=1)
 
     def _phases(self) -> dict[str, tuple[int, ...]]:
         return {plug: each.phases for plug, each in self._watches.items()}
 
-    def _is_due(self, plug: str, wanted_a: int, now_s: float, *, over: bool) -> bool:
+    def _is_news(self, plug: str, wanted_a: int, now_s: float) -> bool:
+        """Whether it is signalled something else, or will fall back soon although the lease goes on."""
         watch = self._watches[plug]
-        reading = watch.reading
-        assert reading is not None, "only plugs that were read are signalled"
-        if wanted_a == watch.commanded_a == reading.signal_a:
-            half_s = self._timing.ttl_s / 2
-            return wanted_a != 0 and watch.held_until_s < min(self._expires_s, now_s + half_s)
-        lowers = abs(wanted_a) < abs(watch.signal_a)
-        return (over and lowers) or reading.session is None or now_s >= watch.changed_s + _APART_S
+        if watch.reading is None or wanted_a != watch.commanded_a or wanted_a != watch.reading.signal_a:
+            return True
+        return wanted_a != 0 and watch.held_until_s < min(self._expires_s, now_s + self._timing.ttl_s / 2)
+
+    def _is_due(self, plug: str, wanted_a: int, now_s: float, *, over: bool) -> bool:
+        """Whether the pilot may be changed already: where amps are missing it is lowered at once."""
+        watch = self._watches[plug]
+        gone = watch.reading is None or watch.reading.session is None
+        return gone or now_s >= watch.changed_s + _APART_S or (over and abs(wanted_a) < abs(watch.signal_a))
 
     def _held_until_s(self, due: Iterable[str], wanted: Mapping[str, int], now_s: float) -> float:
         """Signals within the floor hold until others come, more than that no longer than the lease."""

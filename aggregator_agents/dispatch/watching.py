@@ -103,6 +103,10 @@ class PlugWatch:
         told_a = self.commanded_a if self.commanded_a is not None else read_a
         return max(read_a, told_a, key=abs)
 
+    def least_signal_a(self, way: int = 1) -> int:
+        """The least that the pilot may be at, as it was read or commanded; `way` is -1 for discharging."""
+        return max(0, min(way * each for each in self._signals()))
+
     @property
     def current_a(self) -> PhaseAmps:
         """Measured, on the phases of the site; where it cannot be measured, what is signalled."""
@@ -117,11 +121,17 @@ class PlugWatch:
 
     def fed_a(self) -> WholeAmps:
         """The same of discharging."""
+        if self._fed_ceiling_a == 0 and self._measured_a is not None and min(*self._measured_a, *self._signals()) >= 0:
+            return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
-    def demand(self, now_s: float, *, weight: float = 1.0) -> Demand | None:
-        """What the vehicle wants; None for nothing, or while it is too early to begin again."""
-        if not self._may_charge() or (self._off_s is not None and now_s < self._off_s + self._timing.off_s):
+    def demand(self, now_s: float, *, weight: float = 1.0, planned: bool = False) -> Demand | None:
+        """What the vehicle wants; None for nothing, or while it is too early to begin again.
+
+        planned : the cloud wants it to charge now; its plan has counted what beginning again costs.
+        """
+        rests = self._off_s is not None and now_s < self._off_s + self._timing.off_s
+        if not self._may_charge() or (rests and not planned):
             return None
         on = self._on_s is not None
         early = self._on_s is not None and now_s < self._on_s + self._timing.on_s
@@ -168,6 +178,7 @@ class PlugWatch:
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
             departs=self._heard.departs or facts.departs,
+            stored_wh=facts.stored_wh,
             urgency=self._heard.urgency,
             tripped=self.tripped,
         )

@@ -24,7 +24,7 @@ from aggregator_agents.emulation.plant import DriverOutcome, EmulatedPlant, Visi
 from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.fleet import FloatArray, PhaseAmps, Session, Site
 
-MARKET_TIMING: Final = Timing(act_every_s=15.0, ask_every_s=15.0, ttl_s=60.0)
+MARKET_TIMING: Final = Timing(act_every_s=30.0, ask_every_s=30.0, ttl_s=120.0)
 """For whole days of many sites, where no message is lost and seconds do not matter."""
 
 
@@ -82,8 +82,8 @@ class EmulatedCluster:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time. cloud,
-        agent : what is built at every start.
+        CloudAggregator. sleeps : chargers without a vehicle that wants something do nothing, which changes nothing and
+        saves time. cloud, agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
@@ -250,13 +250,13 @@ class EmulatedCluster:
         idle = False
         if not box.stopped:
             readings = self._act(box, box.agent, clock_s)
-            if clock_s >= box.ask_s:
+            if not 0 < box.ask_s - clock_s <= self._timing.ask_every_s:
                 box.ask_s = clock_s + self._timing.ask_every_s
                 before = box.told
                 self._ask(box, box.agent.request(clock_s))
                 if box.told != before:
                     self._act(box, box.agent, clock_s)
-                idle = bool(readings) and all(each.session is None and each.signal_a == 0 for each in readings)
+                idle = bool(readings) and not any(_matters(each) for each in readings)
         if idle and self._sleeps:
             box.asleep = True
             return
@@ -317,3 +317,10 @@ class EmulatedCluster:
             box.inbox.append(lease)
         elif box.agent.accept(lease, box.clock.reads_s(self.plant.now_s)):
             box.told = lease.limit_a, lease.discharge_a, lease.plugs
+
+
+def _matters(reading: PlugReading) -> bool:
+    """Whether a plug may still draw or feed back anything before another vehicle comes."""
+    told = reading.vehicle
+    feeds_back = told is not None and bool(told.discharge_a)
+    return reading.signal_a != 0 or (reading.session is not None and (reading.wants or feeds_back))

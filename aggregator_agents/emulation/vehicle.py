@@ -1,6 +1,12 @@
-"""How a vehicle follows its control pilot: late, at a finite ramp, with a bias, and never below its own minimum."""
+"""How a vehicle follows its control pilot: late, at a finite ramp, with a bias, and never below its own minimum.
+
+Of a power P at the plug the battery gets eta P - P0: the constant loss P0 makes low power inefficient, eta - P0 / P.
+Near the end the battery takes less: of the vehicle's maximum a share that falls linearly from a charge s on to what is
+left of it at full, in steps of a hundredth of the battery, so that current is piecewise linear in time.
+"""
 
 from dataclasses import dataclass, field
+from math import floor, inf
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -9,6 +15,9 @@ from aggregator_agents.fleet import MIN_A, Vehicle
 from api_spec.units import Message, NonNegative, Positive, Real
 
 _FULL_WH: Final = 1e-6
+_BANDS: Final = 100
+_HAIR: Final = 1e-6
+"""Of a band: rounding does not leave a vehicle below the next one for ever."""
 _STEADY_A: Final = 1e-9
 
 
@@ -18,6 +27,8 @@ class Behaviour(Message):
     lag_s : from a new signal to the first change of current. ramp_up_w_per_s, ramp_down_w_per_s : how fast power then
     changes. charging_bias_w, discharging_bias_w : of drawn power, at full signal, in proportion below it; less is
     negative, so a discharging bias of +740 W feeds back less than asked. accuracy : what is drawn of what may be.
+    standby_w : P0, lost in the vehicle while it charges or discharges. tapers_from, tapers_to : s, a share of the
+    battery, and the share of the maximum that is left when it is full; they count where the battery is known.
     A lag of more than 7 s or an accuracy of more than 1.1 is a vehicle that breaks the rules, and is cut off for it.
     """
 
@@ -27,6 +38,9 @@ class Behaviour(Message):
     charging_bias_w: Annotated[Real, Field(le=0)] = -440.0
     discharging_bias_w: Annotated[Real, Field(ge=0)] = 740.0
     accuracy: Annotated[Positive, Field(le=2)] = 1.0
+    standby_w: NonNegative = 0.0
+    tapers_from: Annotated[NonNegative, Field(lt=1)] = 0.8
+    tapers_to: Annotated[Positive, Field(le=1)] = 1.0
 
 
 EXACT: Final = Behaviour(
@@ -74,7 +88,7 @@ class EmulatedVehicle:
             return min(0.0, bias_a - feed_a)
         if signal_a < max(MIN_A, own.min_a) or not self.wants:
             return 0.0
-        draw_a = min(signal_a, own.max_a) * way.accuracy
+        draw_a = min(signal_a, own.max_a * self._taper()) * way.accuracy
         bias_a = way.charging_bias_w / own.watts_per_amp * draw_a / own.max_a
         return max(0.0, draw_a + bias_a)
 
@@ -140,21 +154,49 @@ class EmulatedVehicle:
         self.current_a = goal_a
         power_w = goal_a * self.vehicle.watts_per_amp
         if power_w > 0:
-            left_s = min(left_s, self.wanted_wh / power_w * 3600)
+            left_s = min(left_s, self.wanted_wh / power_w * 3600, self._band_s(power_w))
         elif power_w < 0:
-            left_s = min(left_s, self.stored_wh * self.vehicle.efficiency / -power_w * 3600)
+            left_s = min(left_s, self.stored_wh / self._taken_w(power_w) * 3600)
         self._charge(goal_a, left_s)
         self.at_s = until_s if power_w == 0 else self.at_s + left_s
 
+    def _stored_w(self, power_w: float) -> float:
+        """Of a power at the plug, what reaches the battery."""
+        return max(0.0, power_w * self.vehicle.efficiency - self.behaviour.standby_w) if power_w > 0 else 0.0
+
+    def _taken_w(self, power_w: float) -> float:
+        """Of a negative power at the plug, what the battery gives."""
+        return -power_w / self.vehicle.efficiency + self.behaviour.standby_w
+
+    def _taper(self) -> float:
+        """What the battery takes at its present charge, as a share of the vehicle's maximum."""
+        begins, battery_wh = self.behaviour.tapers_from, self.vehicle.battery_wh
+        if battery_wh is None or self.behaviour.tapers_to == 1.0:
+            return 1.0
+        full = min(1.0, self._band(battery_wh) / _BANDS)
+        return 1.0 - (1.0 - self.behaviour.tapers_to) * max(0.0, full - begins) / (1.0 - begins)
+
+    def _band(self, battery_wh: float) -> int:
+        return floor(self.stored_wh / battery_wh * _BANDS + _HAIR)
+
+    def _band_s(self, power_w: float) -> float:
+        """How long charging at this power stays in one hundredth of the battery."""
+        stored_w, battery_wh = self._stored_w(power_w), self.vehicle.battery_wh
+        if battery_wh is None or self.behaviour.tapers_to == 1.0 or stored_w == 0:
+            return inf
+        edge_wh = (self._band(battery_wh) + 1) / _BANDS * battery_wh
+        return (edge_wh - self.stored_wh) / stored_w * 3600
+
     def _charge(self, current_a: float, seconds: float) -> None:
-        energy_wh = current_a * self.vehicle.watts_per_amp * seconds / 3600
+        power_w = current_a * self.vehicle.watts_per_amp
+        energy_wh = power_w * seconds / 3600
         if energy_wh >= 0:
             self.charged_wh += energy_wh
             self.wanted_wh = self._kept(self.wanted_wh - energy_wh)
-            self.stored_wh += energy_wh * self.vehicle.efficiency
+            self.stored_wh += self._stored_w(power_w) * seconds / 3600
         else:
             self.discharged_wh -= energy_wh
-            taken_wh = -energy_wh / self.vehicle.efficiency
+            taken_wh = self._taken_w(power_w) * seconds / 3600
             self.stored_wh = self._kept(self.stored_wh - taken_wh)
             self.wanted_wh += taken_wh / self.vehicle.efficiency
 

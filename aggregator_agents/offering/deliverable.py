@@ -1,18 +1,23 @@
 """What a site could really do of an order, in many scenarios of its drivers at once. Pure.
 
-In every period vehicles first get what they must have now, to have by their announced departure what their drivers
-asked for; the rest is given out evenly, up to the ordered power and what fuse and chargers allow. Nobody knows before
-that a driver leaves early, or that a vehicle is full. Where nobody asks for anything, the site is not held back.
+Drivers come first. In every period each vehicle has what it must have now to get by its announced departure what its
+driver asked for, and those at a charger, and all behind the fuse, together at least
+
+    max over departures d of (energy that is expected to be taken by those who leave by d - usable x (d - t)) / h
+
+which would not fit through it any more later. The rest is given out evenly, up to the ordered power and what fuse
+and chargers allow. Nobody knows before that a driver leaves early, or that a vehicle is full. Where nobody asks for
+anything, the site is not held back.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray, Site
 from aggregator_agents.offering.record import Scenarios
+from aggregator_agents.offering.supply import Later, Supply
 from api_spec.period import MarketPeriod
 
 BoolArray = np.typing.NDArray[np.bool_]
@@ -71,6 +76,9 @@ class Outlook:
     def _drawn(self, ceiling_w: FloatArray) -> Drawn:
         """ceiling_w : (scenario or 1, period) of the vehicles together [W]."""
         period, sessions = self.period, self.scenarios.sessions
+        if not sessions:
+            nothing = np.zeros((len(self.scenarios.energy_wh), period.count))
+            return Drawn(nothing + self._other_w, nothing.sum(axis=1))
         most_w = np.array([each.max_w for each in sessions])
         begins = np.array([(each.arrives - period.start) / period.resolution for each in sessions])
         said_ends = np.array([(each.departs - period.start) / period.resolution for each in sessions])
@@ -80,54 +88,27 @@ class Outlook:
         left_wh = np.maximum(self.scenarios.energy_wh - before_wh, 0.0)
         asked_wh = np.array([each.energy_wh for each in sessions])
         owed_wh = np.maximum(asked_wh - before_wh, 0.0) * np.ones_like(left_wh)
-        supply = _Supply.of(self.site, self.scenarios)
+        supply = Supply.of(self.site, self.scenarios)
+        later_on = Later.of(self.site, self.scenarios, period)
+        still_wh = np.maximum(self.scenarios.expected_wh - before_wh, 0.0) * np.ones_like(left_wh)
         power_w = np.zeros((len(left_wh), period.count))
         for t in range(period.count):
             share = np.clip(np.minimum(ends, t + 1) - np.maximum(begins, t), 0.0, 1.0)
-            can_w = supply.fit(np.minimum(most_w * share, left_wh / period.hours))
-            later_wh = np.maximum(said_ends - np.maximum(begins, t + 1), 0.0) * period.hours * most_w
-            must_w = np.clip((owed_wh - later_wh) / period.hours, 0.0, can_w)
-            taken_w = _below(ceiling_w[:, t, None], must_w, can_w)
+            if not share.any():
+                continue
+            taken_w = supply.fit(np.minimum(most_w * share, left_wh / period.hours))
+            if np.isfinite(ceiling_w[:, t]).any():
+                later_wh = np.maximum(said_ends - np.maximum(begins, t + 1), 0.0) * period.hours * most_w
+                must_w = np.clip((owed_wh - later_wh) / period.hours, 0.0, taken_w)
+                wanted_wh = np.where((share > 0) & (left_wh > 0), still_wh, 0.0)
+                within_w = np.maximum(ceiling_w[:, t], later_on.least_w(wanted_wh, t))
+                taken_w = _below(within_w[:, None], must_w, taken_w)
             power_w[:, t] = taken_w.sum(axis=1)
             left_wh -= taken_w * period.hours
+            still_wh = np.maximum(still_wh - taken_w * period.hours, 0.0)
             owed_wh = np.maximum(owed_wh - taken_w * period.hours, 0.0)
         owing = (begins < period.count) & (ends >= said_ends)
         return Drawn(power_w + self._other_w, np.where(owing, left_wh, 0.0).sum(axis=1))
-
-
-@dataclass(frozen=True, eq=False)
-class _Supply:
-    """Limits of a site. at : for each phase, (session, charger) amps of a watt that a session draws there [A/W].
-
-    Phases that the same vehicles use are in it once. most_a : (charger,).
-    """
-
-    at: tuple[FloatArray, ...]
-    most_a: FloatArray
-    floor_a: int
-    spare_a: int
-
-    @classmethod
-    def of(cls, site: Site, scenarios: Scenarios) -> Self:
-        at = np.zeros((3, len(scenarios.sessions), len(site.chargers)))
-        place = {each.id: c for c, each in enumerate(site.chargers)}
-        for i, each in enumerate(scenarios.sessions):
-            charger = site.charger_of(each.plug)
-            at[charger.phases_of(each.vehicle), i, place[charger.id]] = 1 / each.vehicle.watts_per_amp
-        most_a = np.array([each.max_a for each in site.chargers], dtype=np.float64)
-        return cls(tuple(np.unique(at, axis=0)), most_a, site.floor_a, site.spare_a)
-
-    def fit(self, wish_w: FloatArray) -> FloatArray:
-        """(scenario, session) the same part of all wishes at a charger, on each phase, so that it and the fuse hold."""
-        for at in self.at:
-            wished_a = wish_w @ at
-            held_a = np.minimum(wished_a, self.most_a)
-            above_a = np.maximum(held_a - self.floor_a, 0.0)
-            part = np.minimum(1.0, self.spare_a / np.maximum(above_a.sum(axis=1, keepdims=True), 1e-9))
-            held_a = held_a - above_a * (1.0 - part)
-            missing = 1.0 - held_a / np.maximum(wished_a, 1e-9)
-            wish_w = wish_w * (1.0 - np.where(wished_a > 0, missing, 0.0) @ (at > 0).T)
-        return wish_w
 
 
 def _below(ceiling_w: FloatArray, must_w: FloatArray, can_w: FloatArray) -> FloatArray:

@@ -33,11 +33,16 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Scenarios:
-    """What may happen to announced sessions: departs_h after arrival [h] and energy_wh [Wh], (scenario, session)."""
+    """What may happen to announced sessions: departs_h after arrival [h] and energy_wh [Wh], (scenario, session).
+
+    expected_h, expected_wh : (session,) median and mean of what was seen before, not only of what was drawn.
+    """
 
     sessions: tuple[Session, ...]
     departs_h: FloatArray
     energy_wh: FloatArray
+    expected_h: FloatArray
+    expected_wh: FloatArray
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,13 @@ class Record:
     ) -> Scenarios:
         """What may happen to the sessions, drawn `count` times; what was announced where nothing is known."""
         departs_h, energy_wh = np.zeros((count, len(sessions))), np.zeros((count, len(sessions)))
+        expected_h, expected_wh = np.zeros(len(sessions)), np.zeros(len(sessions))
         for at, session in enumerate(sessions):
             stays_h, taken_wh = self._outcomes(session, now)
             drawn = random.integers(len(stays_h), size=count)
             departs_h[:, at], energy_wh[:, at] = stays_h[drawn], taken_wh[drawn]
-        return Scenarios(tuple(sessions), departs_h, energy_wh)
+            expected_h[at], expected_wh[at] = np.median(stays_h), taken_wh.mean()
+        return Scenarios(tuple(sessions), departs_h, energy_wh, expected_h, expected_wh)
 
     def expected(
         self, sessions: Iterable[Session], *, now: datetime, taken_wh: Mapping[str, float] | None = None

@@ -46,77 +46,72 @@ class Room:
         return True
 
 
-def share_out(
-    room: Room,
-    order: Sequence[int],
-    *,
-    least_a: Sequence[int],
-    most_a: Sequence[int],
-    watts_per_amp: Sequence[float],
-    budget_w: float,
-) -> dict[int, int]:
-    """Whole amps by session: 0, or least_a to most_a; together no more than `room` and `budget_w` have.
+class Division:
+    """Whole amps given to the vehicles of one step, 0 or from least_a, within a room and a budget of power."""
 
-    order : who is admitted first. Then all are raised, the lowest first, until nothing is left.
-    """
-    amps = dict.fromkeys(order, 0)
-    rising = list[int]()
-    for i in order:
-        need_w = least_a[i] * watts_per_amp[i]
-        if least_a[i] <= most_a[i] and need_w <= budget_w and room.take(i, least_a[i]):
-            amps[i] = least_a[i]
-            budget_w -= need_w
-            rising.append(i)
-    level_a = min((amps[i] for i in rising), default=0)
-    while rising:
-        still = list[int]()
-        for i in rising:
-            if amps[i] == level_a:
-                if level_a >= most_a[i] or watts_per_amp[i] > budget_w or not room.take(i, 1):
-                    continue
-                amps[i] += 1
-                budget_w -= watts_per_amp[i]
-            still.append(i)
-        rising, level_a = still, level_a + 1
-    return amps
+    def __init__(self, problem: Problem, step: int, *, budget_w: float) -> None:
+        """With nothing given out."""
+        self.amps = dict[int, int]()
+        self._room = Room(problem, step)
+        self._least_a = problem.min_a.astype(np.int64).tolist()
+        self._watts = problem.watts_per_amp.tolist()
+        self._budget_w = budget_w + _WHOLE
+
+    def reserve(self, i: int, amps: float) -> None:
+        """Keep room for a vehicle whose amps are not decided here."""
+        self._room.take(i, amps)
+
+    def admit(self, order: Sequence[int]) -> None:
+        """Those first who come first: each its minimum, where that fits."""
+        for i in order:
+            self._give(i, self._least_a[i])
+
+    def raise_lowest(self, most_a: Sequence[int]) -> None:
+        """One amp at a time to the lowest of those that are on, until each has the most or nothing is left."""
+        rising = [i for i, given_a in self.amps.items() if given_a < most_a[i]]
+        level_a = min((self.amps[i] for i in rising), default=0)
+        while rising:
+            rising = [i for i in rising if self.amps[i] > level_a or (level_a < most_a[i] and self._give(i, 1))]
+            level_a += 1
+
+    def raise_once(self, order: Sequence[int], most_a: Sequence[int]) -> None:
+        """One more amp to each of those that are on and below the most, while there is any."""
+        for i in order:
+            if 0 < self.amps.get(i, 0) < most_a[i]:
+                self._give(i, 1)
+
+    def _give(self, i: int, more_a: int) -> bool:
+        power_w = more_a * self._watts[i]
+        if power_w > self._budget_w or not self._room.take(i, more_a):
+            return False
+        self.amps[i] = self.amps.get(i, 0) + more_a
+        self._budget_w -= power_w
+        return True
 
 
 def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(session,) whole amps of the first step near what is wished, charging and fed back, for who is plugged in.
 
     wished_a, fed_a : (session,) such as a linear programme's [A]. Who is wished the most in terms of its minimum is
-    admitted first; then down to whole amps, and what that leaves goes to the largest remainders. Together never more
-    power than wished, so that what was sold is kept; what is fed back is rounded down.
+    admitted first; then down to whole amps; what that leaves goes to the largest remainders, and to the lowest.
+    Together never more power than wished, so that what was sold is kept; what is fed back is rounded down.
     """
     here = problem.present & (wished_a > _WHOLE) & (wished_a >= fed_a)
-    urgent = urgency(problem, problem.wanted_wh, 0)
-    on = problem.signal_a > 0
+    urgent, on = urgency(problem, problem.wanted_wh, 0), problem.signal_a > 0
     order = sorted(
         np.flatnonzero(here).tolist(), key=lambda i: (-wished_a[i] / problem.min_a[i], not on[i], -urgent[i], i)
     )
-    room = Room(problem, 0)
+    division = Division(problem, 0, budget_w=float(wished_a[here] @ problem.watts_per_amp[here]))
     for i in np.flatnonzero(~problem.present & (wished_a > 0)).tolist():
-        room.take(i, float(wished_a[i]))
-    fits_a = np.floor(problem.takes_wh / np.maximum(problem.amp_wh[:, 0], _WHOLE) + _WHOLE)
-    limit_a = np.minimum(problem.max_a, fits_a)
-    most_a = np.minimum(np.maximum(np.floor(wished_a + _WHOLE), problem.min_a), limit_a)
-    watts = problem.watts_per_amp.tolist()
-    budget_w = float(wished_a[here] @ problem.watts_per_amp[here]) + _WHOLE
-    amps = share_out(
-        room,
-        order,
-        least_a=problem.min_a.astype(np.int64).tolist(),
-        most_a=most_a.astype(np.int64).tolist(),
-        watts_per_amp=watts,
-        budget_w=budget_w,
-    )
-    budget_w -= sum(given_a * watts[i] for i, given_a in amps.items())
-    for i in sorted(amps, key=lambda i: (amps[i] - wished_a[i], i)):
-        if 0 < amps[i] < min(wished_a[i], limit_a[i]) and watts[i] <= budget_w and room.take(i, 1):
-            amps[i] += 1
-            budget_w -= watts[i]
+        division.reserve(i, float(wished_a[i]))
+    most_a = _most_a(problem, problem.takes_wh, 0)
+    division.admit([i for i in order if problem.min_a[i] <= most_a[i]])
+    division.raise_lowest(np.minimum(np.floor(wished_a + _WHOLE), most_a).tolist())
+    by_remainder = sorted(order, key=lambda i: (division.amps.get(i, 0) - wished_a[i], i))
+    division.raise_once(by_remainder, np.minimum(np.ceil(wished_a - _WHOLE), most_a).tolist())
+    division.raise_lowest(most_a.tolist())
     charging_a = np.where(problem.present, 0.0, wished_a)
-    for i, given_a in amps.items():
+    for i, given_a in division.amps.items():
         charging_a[i] = given_a
     feeding_a = np.where(problem.present, np.floor(fed_a + _WHOLE), fed_a)
     least_fed_a = np.array([min(each.vehicle.min_a, each.vehicle.discharge_a) for each in problem.sessions])
@@ -124,35 +119,35 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
     return charging_a, np.where(idle, 0.0, feeding_a)
 
 
+def until_full(problem: Problem, charging_a: FloatArray) -> FloatArray:
+    """(session, step) the same currents, but what only charges stops when it has what its driver wants."""
+    reached_wh = np.minimum(np.cumsum(charging_a * problem.amp_wh, axis=1), problem.wanted_wh[:, None])
+    until_a = np.diff(reached_wh, axis=1, prepend=0.0) / np.maximum(problem.amp_wh, _WHOLE)
+    until_a[:, 0] = charging_a[:, 0]
+    return np.where(problem.feeds_back[:, None], charging_a, until_a)
+
+
 def filled(problem: Problem) -> FloatArray:
     """(session, step) charging current of a plan without a solver: step by step the most urgent first, whole amps.
 
-    Keeps every limit and the ceiling of what was sold, as long as the driver's energy lasts; feeds nothing back.
+    Keeps every limit and the ceiling of what was sold; feeds nothing back. The last amps of a vehicle that is full
+    before a later step ends count as their mean over the step.
     """
     left_wh = problem.wanted_wh.copy()
     plan_a = np.zeros(problem.share.shape)
     ceiling_w = np.full(problem.grid.count, np.inf)
     if problem.corridor is not None:
         ceiling_w = problem.corridor.ceiling_w - problem.other_w
-    watts = problem.watts_per_amp.tolist()
     for step in range(problem.grid.count):
         urgent = urgency(problem, left_wh, step)
-        asking = np.flatnonzero((problem.amp_wh[:, step] > 0) & (left_wh > _WHOLE))
-        order = sorted(asking.tolist(), key=lambda i: (-urgent[i], i))
+        asking = np.flatnonzero((problem.amp_wh[:, step] > 0) & (left_wh > _WHOLE) & (problem.min_a <= problem.max_a))
+        division = Division(problem, step, budget_w=float(ceiling_w[step]))
+        division.admit(sorted(asking.tolist(), key=lambda i: (-urgent[i], i)))
+        division.raise_lowest(_most_a(problem, left_wh, step).tolist())
         fits_a = left_wh / np.maximum(problem.amp_wh[:, step], _WHOLE)
-        least_a = problem.min_a.astype(np.int64)
-        most_a = np.minimum(problem.max_a, np.maximum(np.ceil(fits_a), least_a)).astype(np.int64)
-        amps = share_out(
-            Room(problem, step),
-            order,
-            least_a=least_a.tolist(),
-            most_a=most_a.tolist(),
-            watts_per_amp=watts,
-            budget_w=float(ceiling_w[step]),
-        )
-        for i, given_a in amps.items():
-            plan_a[i, step] = given_a if step == 0 else min(given_a, fits_a[i])
-            left_wh[i] -= min(left_wh[i], given_a * problem.amp_wh[i, step])
+        for i, given_a in division.amps.items():
+            plan_a[i, step] = given_a if problem.present[i] and step == 0 else min(given_a, fits_a[i])
+            left_wh[i] = max(0.0, left_wh[i] - given_a * problem.amp_wh[i, step])
     return plan_a
 
 
@@ -162,3 +157,10 @@ def urgency(problem: Problem, left_wh: FloatArray, step: int) -> FloatArray:
     priority = np.array([each.priority for each in problem.sessions])
     found: FloatArray = priority * left_wh / np.maximum(possible_wh, _WHOLE)
     return found
+
+
+def _most_a(problem: Problem, left_wh: FloatArray, step: int) -> FloatArray:
+    """(session,) whole amps that a vehicle can take for a whole step [A]."""
+    fits_a = np.floor(left_wh / np.maximum(problem.amp_wh[:, step], _WHOLE) + _WHOLE)
+    most: FloatArray = np.minimum(problem.max_a, fits_a)
+    return most

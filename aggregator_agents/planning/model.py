@@ -1,10 +1,10 @@
 """The model of a plan: one function per family of equations.
 
     minimise    sum_it (buy_t + waiting_it) k_it x_it - sum_it (buy_t - wear) k_it y_it + sum_t (buy_t - sell_t) e_t h_t
-                + sum_ig c_g s_ig + sum_t missed_t u_t h_t + sum_k peak_k m_k + kappa sum_i |z_i - on_i|
+                + sum_ig c_g s_ig + sum_t missed_t u_t h_t + sum_k peak_k m_k + kappa sum_i on (1 - z_i)
     energy i    sum_t k_it x_it + sum_g s_ig = wanted_i                                           that only charges
     battery it  b_it = b_i,t-1 + eta k_it x_it - k_it y_it / eta,  floor_i <= b_it <= capacity_i  that feeds back, too
-                b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig)
+                b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig); less than stored where its driver wants less
     phase ft    sum_i a_if x_it <= fuse - margin - other_ft
     contact ft  sum_c w_cft <= fuse - margin - other_ft - chargers x safe
     charger cft sum_i in c a_if x_it <= min(charger, safe + w_cft)
@@ -164,25 +164,19 @@ class PlanModel:
         self.y_at[self.j, self.v] = self.y
 
     def _add_shortfall(self) -> None:
-        """S: what a driver does not get, in parts of rising price; a driver of twice the priority counts twice."""
-        problem = self.problem
-        share, price = problem.value.shortfall_steps()
-        priority = np.array([each.priority for each in problem.sessions])
-        wanted = _K * problem.wanted_wh
-        parts = (len(problem.sessions), len(share))
-        high, cost = np.outer(wanted, share), np.outer(priority, price)
-        self.s = self.program.columns(
-            "s", (self._who[:, None] + np.arange(len(share))).ravel(), cost=cost.ravel(), high=high.ravel()
-        ).reshape(parts)
+        """S: what a driver does not get, in parts of rising price; see Problem.missing_eur_per_mwh."""
+        high, cost = _K * self.problem.missing_wh, self.problem.missing_eur_per_mwh
+        key = self._who[:, None] + np.arange(high.shape[1])
+        self.s = self.program.columns("s", key.ravel(), cost=cost.ravel(), high=high.ravel()).reshape(high.shape)
 
     def _add_energy(self) -> None:
         """Sum_t k x + sum_g s = wanted, for vehicles that only charge."""
         problem = self.problem
         only = ~problem.feeds_back
-        number = np.cumsum(only) - 1
+        number, parts = np.cumsum(only) - 1, self.s[0].size
         mine = only[self.i]
         charged: Term = (number[self.i[mine]], self.x[mine], self.kwh[self.i, self.t][mine])
-        missing: Term = (np.repeat(number[only], self.s.shape[1]), self.s[only].ravel(), 1.0)
+        missing: Term = (np.repeat(number[only], parts), self.s[only].ravel(), 1.0)
         wanted = _K * problem.wanted_wh[only]
         self.program.rows("energy", self._who[only], charged, missing, low=wanted, high=wanted)
 
@@ -215,8 +209,8 @@ class PlanModel:
                     "below", self._key(i, steps), cost=_BELOW_FLOOR_EUR_PER_MWH_HOUR * hours, high=floor - least
                 )
                 program.rows("floor", self._key(i, steps), after, (row, below, 1.0), low=min(floor, full))
-            wanted = stored + efficiency * _K * problem.wanted_wh[i]
-            enough: Term = (np.zeros(self.s.shape[1], dtype=np.int64), self.s[i], efficiency)
+            wanted = _K * problem.target_wh[i]
+            enough: Term = (np.zeros_like(self.s[i]), self.s[i], efficiency)
             if count:
                 program.rows("enough", self._who[[i]], (np.zeros(1, dtype=np.int64), own[-1:], 1.0), enough, low=wanted)
             else:
@@ -237,11 +231,11 @@ class PlanModel:
         above_a = np.maximum(most_a - safe_a, 0.0)
         spare_a = problem.room_a - safe_a * len(problem.site.chargers)
         patterns, room_of, spare_of = _distinct(branches.phases, problem.room_a, spare_a)
-        wished_a = patterns.T.astype(np.float64) @ above_a
-        scarce = wished_a > np.maximum(spare_of, 0.0) + 1e-9
+        counts = patterns.T.astype(np.float64)
+        scarce = counts @ above_a > np.maximum(spare_of, 0.0)
         if safe_a > 0:
             self._add_contact(branches, patterns, scarce, spare_of, above_a, safe_a)
-            self._add_phases(branches, patterns, scarce & (spare_of < 0), room_of)
+            self._add_phases(branches, patterns, (counts @ most_a > room_of) & (spare_of < 0), room_of)
             counted = (patterns.astype(np.int64) @ scarce.astype(np.int64) > 0) & (above_a > 0)
         else:
             self._add_phases(branches, patterns, scarce, room_of)
@@ -381,12 +375,12 @@ class PlanModel:
             )
 
     def _add_signals(self) -> None:
-        """The first step: 0, or whole amps from I_min to I_max; never charging and feeding back; kappa |z - on|."""
+        """The first step: 0, or whole amps from I_min to I_max; never both ways; kappa (1 - z) for who is on."""
         problem, program = self.problem, self.program
         self.z_of = np.flatnonzero(problem.present & (self.at[:, 0] >= 0))
         kappa = 1e3 * problem.value.switching_eur
         on = problem.signal_a[self.z_of] > 0
-        self.z = program.columns("z", self._who[self.z_of], cost=np.where(on, -kappa, kappa), high=1.0)
+        self.z = program.columns("z", self._who[self.z_of], cost=np.where(on, -kappa, 0.0), high=1.0)
         row, x = np.arange(len(self.z_of)), self.at[self.z_of, 0]
         program.rows("least", self._who[self.z_of], (row, x, 1.0), (row, self.z, -problem.min_a[self.z_of]), low=0.0)
         program.rows("most", self._who[self.z_of], (row, x, 1.0), (row, self.z, -problem.max_a[self.z_of]), high=0.0)
@@ -400,7 +394,7 @@ class PlanModel:
         back_on = problem.signal_a[self.z_of[feeding]] < 0
         self.back_of = self.z_of[feeding]
         who = self._who[self.back_of]
-        self.back = back = program.columns("back", who, cost=np.where(back_on, -kappa, kappa), high=1.0)
+        self.back = back = program.columns("back", who, cost=np.where(back_on, -kappa, 0.0), high=1.0)
         row = np.arange(len(y))
         program.rows("back least", who, (row, y, 1.0), (row, back, -least), low=0.0)
         program.rows("back most", who, (row, y, 1.0), (row, back, -most), high=0.0)

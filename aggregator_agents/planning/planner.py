@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray, Session, Site
-from aggregator_agents.planning.amps import filled, rounded
+from aggregator_agents.planning.amps import filled, rounded, until_full
 from aggregator_agents.planning.grid import Grid
 from aggregator_agents.planning.model import PlanModel
 from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
@@ -56,9 +56,9 @@ class Plan:
 class Planner:
     """Plans one site again and again."""
 
-    def __init__(self, *, within_s: float = WITHIN_S, gap: float = GAP) -> None:
+    def __init__(self, *, within_s: float = WITHIN_S, gap: float = GAP, solver: Solver | None = None) -> None:
         """within_s : what a plan may take; then the best until then, or a simpler one, has to do."""
-        self._solver = Solver()
+        self._solver = solver or Solver()
         self._within_s, self._gap = within_s, gap
 
     def plan(self, problem: Problem) -> Plan:
@@ -87,7 +87,7 @@ class Planner:
                 best = self._solver.mixed(model.program, best.values, within_s=self._within_s, gap=self._gap)
                 close = best.optimal
         except NoPlan:
-            return _plan(problem, charging_a, feeding_a, "relaxed")
+            return _plan(problem, until_full(problem, charging_a), feeding_a, "relaxed")
         return _plan(problem, *model.currents(best.values), "optimal" if close else "relaxed")
 
 
@@ -140,11 +140,9 @@ def _cost_eur(
     charged = float((problem.energy_eur_per_mwh * problem.amp_wh * charging_a).sum())
     fed = float(((value.wear_eur_per_mwh - prices.buy_eur_per_mwh) * fed_wh).sum())
     exported = float((margin * exported_w) @ hours)
-    share, price = value.shortfall_steps()
-    priority = np.array([each.priority for each in problem.sessions])
-    width = np.outer(problem.wanted_wh, share)
-    parts = np.clip(shortfall_wh[:, None] - (np.cumsum(width, axis=1) - width), 0.0, width)
-    missing = float(priority @ parts @ price)
+    width_wh = problem.missing_wh
+    parts_wh = np.clip(shortfall_wh[:, None] - (np.cumsum(width_wh, axis=1) - width_wh), 0.0, width_wh)
+    missing = float((problem.missing_eur_per_mwh * parts_wh).sum())
     cost = _PER_MWH * (charged + fed + exported + missing)
     for peak in problem.peaks:
         high = max(peak.so_far_w, float(at_connection_w[peak.counts].max(initial=-np.inf)))

@@ -15,8 +15,10 @@ from api_spec.tariffs import TariffPrices
 from api_spec.units import Fraction, Message, NonNegative, Positive, Real
 
 BoolArray = np.typing.NDArray[np.bool_]
-_PARTS: Final = 4
-"""Into how many the energy that a driver wants is divided, where missing more of it costs more."""
+_RISING: Final = np.array([1.0, 1.0, 1.5, 4.0])
+"""What missing a quarter of the wanted energy costs, and the next one, in terms of the first: the fairness knob."""
+_NEARLY: Final = 0.1
+"""Who misses less than this part of what was wanted counts as one who misses so much."""
 
 How = Literal["optimal", "relaxed", "water-fill"]
 """How a plan came about: proven within the gap asked for; rounded from the linear programme, or the best that was found
@@ -28,9 +30,9 @@ class Valuation(Message):
 
     price_eur_per_mwh : of energy at any time. waiting_eur_per_mwh_hour : what an MWh loses in worth for every hour
     after arrival. shortfall_eur_per_mwh : compensation for energy that a driver asked for and did not get. fairness :
-    0 where every missing MWh counts the same, whoever misses it; 1 where the last quarter that a driver misses counts
-    seven times the first. wear_eur_per_mwh : of a battery, per MWh that it feeds back. switching_eur : what it costs
-    to begin or stop charging now, compared with what is on.
+    0 where every missing MWh counts the same, whoever misses it; 1 where every driver counts the same; see
+    Problem.missing_eur_per_mwh. wear_eur_per_mwh : of a battery, per MWh that it feeds back. switching_eur : what it
+    costs to stop a vehicle that is on and not done; starting one costs as much later, so it does not count.
     """
 
     price_eur_per_mwh: Real = 0.0
@@ -38,14 +40,7 @@ class Valuation(Message):
     shortfall_eur_per_mwh: NonNegative = 2000.0
     fairness: Fraction = 0.0
     wear_eur_per_mwh: NonNegative = 60.0
-    switching_eur: Annotated[NonNegative, Field(le=100)] = 0.005
-
-    def shortfall_steps(self) -> tuple[FloatArray, FloatArray]:
-        """(part,) share of the wanted energy, and what missing it costs [EUR/MWh], rising: c_1 <= ... <= c_G."""
-        if self.fairness == 0:
-            return np.ones(1), np.full(1, self.shortfall_eur_per_mwh)
-        slope = (2 * np.arange(_PARTS) + 1 - _PARTS) / _PARTS
-        return np.full(_PARTS, 1 / _PARTS), self.shortfall_eur_per_mwh * (1 + self.fairness * slope)
+    switching_eur: Annotated[NonNegative, Field(le=100)] = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +98,12 @@ class Peak:
 class AtPlug:
     """What is known of a vehicle that is plugged in.
 
-    signal_a : signalled now, per phase [A]; negative discharges. phases : of the site that it was seen to draw on; None
-    while that is unknown, which counts on all three.
+    signal_a : signalled now, per phase [A]; negative discharges. charged_wh : what its session got already [Wh].
+    phases : of the site that it was seen to draw on; None while that is unknown, which counts on all three.
     """
 
     signal_a: int = 0
+    charged_wh: float = 0.0
     phases: tuple[int, ...] | None = None
 
 
@@ -229,6 +225,15 @@ class Problem:
         return np.maximum(full, [each.stored_wh for each in self.sessions])
 
     @cached_property
+    def target_wh(self) -> FloatArray:
+        """(session,) what is to be stored at departure [Wh]; a negative energy_wh is what its driver can spare."""
+        stored_wh = np.array([each.stored_wh for each in self.sessions])
+        efficiency = np.array([each.vehicle.efficiency for each in self.sessions])
+        spared_wh = np.minimum([each.energy_wh for each in self.sessions], 0.0)
+        target: FloatArray = np.maximum(stored_wh + efficiency * self.wanted_wh + spared_wh, 0.0)
+        return target
+
+    @cached_property
     def takes_wh(self) -> FloatArray:
         """(session,) the most that it takes at the plug before it feeds anything back [Wh]."""
         stored = np.array([each.stored_wh for each in self.sessions])
@@ -245,6 +250,37 @@ class Problem:
         energy: FloatArray = self.watts_per_amp[:, None] * self.share * self.grid.length_h
         energy[:, 0] = np.where(self.present, np.minimum(energy[:, 0], self.takes_wh / self.min_a), energy[:, 0])
         return energy
+
+    @cached_property
+    def asked_wh(self) -> FloatArray:
+        """(session,) wanted before it got anything [Wh]."""
+        charged = [self.at_plug.get(each.id, AtPlug()).charged_wh for each in self.sessions]
+        return self.wanted_wh + np.maximum(charged, 0.0)
+
+    @cached_property
+    def missing_wh(self) -> FloatArray:
+        """(session, part) width of the parts of what was asked for [Wh]; the part that is missed first comes first."""
+        parts = 1 if self.value.fairness == 0 else len(_RISING)
+        return np.repeat(self.asked_wh[:, None] / parts, parts, axis=1)
+
+    @cached_property
+    def missing_eur_per_mwh(self) -> FloatArray:
+        """(session, part) what missing each part costs, rising from part to part: c_1 <= ... <= c_G.
+
+        priority x shortfall x (mean size / size)^fairness x (1 + fairness (rising - 1)), where the size of a demand is
+        the geometric mean of what was asked for and what is still wanted: the smaller and the nearer to its end it is,
+        the sooner it is finished; and nobody is left with next to nothing before others miss half.
+        """
+        fairness = self.value.fairness
+        priority = np.array([each.priority for each in self.sessions]) * self.value.shortfall_eur_per_mwh
+        if fairness == 0:
+            return priority[:, None]
+        size_wh = np.sqrt(self.asked_wh * np.maximum(self.wanted_wh, _NEARLY * self.asked_wh))
+        some = size_wh > 0
+        relative = (
+            np.where(some, size_wh[some].mean() / np.where(some, size_wh, 1.0), 1.0) if some.any() else some + 1.0
+        )
+        return np.outer(priority * relative**fairness, 1 + fairness * (_RISING - 1))
 
     @cached_property
     def energy_eur_per_mwh(self) -> FloatArray:

@@ -39,6 +39,7 @@ TABLE: Final[dict[type[Exception], tuple[ProblemType, int]]] = {
     errors.WrongState: (ProblemType.WRONG_STATE, 409),
     errors.NoSuchStep: (ProblemType.WRONG_STATE, 409),
     errors.ObligationsOpen: (ProblemType.WRONG_STATE, 409),
+    errors.DeliveriesUnsettled: (ProblemType.WRONG_STATE, 409),
     errors.NotAdmitted: (ProblemType.NOT_ADMITTED, 422),
     errors.BaselineMissing: (ProblemType.BASELINE_MISSING, 409),
     errors.NotPublished: (ProblemType.NOT_PUBLISHED, 409),
@@ -68,6 +69,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(DataError, _of_value)
+    for unopened in (errors.KeyFileUnusable, errors.SecretsUnreadable):
+        app.add_exception_handler(unopened, _of_secrets)
     for each in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(each, _of_database)
 
@@ -116,6 +119,12 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     kind = _HTTP.get(error.status_code, ProblemType.INVALID_INPUT)
     detail = _DETAILS.get(error.status_code, str(error.detail))
     return answer(Problem.of(kind, error.status_code, detail), dict(error.headers or {}))
+
+
+async def _of_secrets(request: Request, error: Exception) -> JSONResponse:
+    """Which file is missing, and where, is for the log alone."""
+    log.error("secrets", reason=str(error))
+    return answer(Problem.of(ProblemType.UNAVAILABLE, 503, "the market cannot open its secrets; tell its operator"))
 
 
 async def _of_value(request: Request, error: Exception) -> JSONResponse:

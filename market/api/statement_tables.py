@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from api_spec.settlement import DsoStatement, SettlementLine, Statement
+from api_spec.tariffs import Bill, BillLine
 
 Cell: TypeAlias = str | int | float | Decimal | datetime
 AMOUNTS: Final = ("payment_eur", "uplift_eur", "penalty_eur", "adjustment_eur")
@@ -36,6 +37,15 @@ def dso_table(statement: DsoStatement) -> str:
     sums = [getattr(statement, name) for name in AMOUNTS]
     rows.append([*whole, f"dso:{statement.dso}", *sums, rounding, statement.net_eur])
     return _table(("auction", "version", "rules", "account", *AMOUNTS, "rounding_eur", "net_eur"), rows)
+
+
+def bill_table(bill: Bill) -> str:
+    """A bill: one row for each component and month or window."""
+    whole = ("id", "version", "tariff", "participant", "bus")
+    own = [getattr(bill, name) for name in whole]
+    columns = tuple(BillLine.model_fields)
+    rows = [[*own, *(getattr(line, name) for name in columns)] for line in bill.lines]
+    return _table(("bill", *whole[1:], *columns), rows)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

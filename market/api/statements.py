@@ -1,15 +1,16 @@
-"""Statements in the shape that a reader asks for (Accept): JSON for programs, CSV for tables, a page for people."""
+"""Statements and bills in the shape that a reader asks for (Accept): JSON, CSV for tables, a page for people."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import Depends, Request, Response
 
-from api_spec.auction import Auction
 from api_spec.problem import ProblemType
 from api_spec.settlement import DsoStatement, Statement
+from api_spec.tariffs import Bill
 from market.api.intake import BadBody
 from market.api.pages.rendering import document
-from market.api.statement_tables import dso_table, statement_table
+from market.api.statement_tables import bill_table, dso_table, statement_table
 from market.api.world import World
 
 Shape: TypeAlias = Literal["application/json", "text/csv", "text/html"]
@@ -20,25 +21,32 @@ shapes: Final[dict[int | str, dict[str, Any]]] = {
 """How the contract says that an answer has other shapes than JSON."""
 
 
-def shaped(statement: Statement | DsoStatement, auction: Auction, shape: Shape, world: World) -> Response:
-    """A statement as an answer. Each shape has an entity tag of its own."""
-    answer = _answer(statement, auction, shape, world)
+_NAMES: Final = {Statement: "statement", DsoStatement: "dso-statement", Bill: "bill"}
+"""Of files and templates."""
+_TABLES: Final[dict[type, Callable[[Any], str]]] = {
+    Statement: statement_table,
+    DsoStatement: dso_table,
+    Bill: bill_table,
+}
+
+
+def shaped(statement: Statement | DsoStatement | Bill, shape: Shape, world: World, **about: Any) -> Response:
+    """A statement or bill as an answer; `about` : what its page shows beside it. Each shape has a tag of its own."""
+    answer = _answer(statement, shape, world, about)
     suffix = "" if shape == "application/json" else f"-{shape.removeprefix('text/')}"
     answer.headers["ETag"] = f'"{statement.version}{suffix}"'
     answer.headers["Vary"] = "Accept"
     return answer
 
 
-def _answer(statement: Statement | DsoStatement, auction: Auction, shape: Shape, world: World) -> Response:
-    of_dso = isinstance(statement, DsoStatement)
+def _answer(statement: Statement | DsoStatement | Bill, shape: Shape, world: World, about: dict[str, Any]) -> Response:
+    name = _NAMES[type(statement)]
     if shape == "application/json":
         return Response(statement.model_dump_json(), media_type=shape)
     if shape == "text/html":
-        template = "dso_statement.html" if of_dso else "statement.html"
-        return document(template, world, statement=statement, auction=auction)
-    table = dso_table(statement) if isinstance(statement, DsoStatement) else statement_table(statement)
-    name = "dso-statement.csv" if of_dso else "statement.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return document(f"{name.replace('-', '_')}.html", world, statement=statement, **about)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "X-Content-Type-Options": "nosniff"}
+    table = _TABLES[type(statement)](statement)
     return Response(table, media_type="text/csv; charset=utf-8; header=present", headers=headers)
 
 

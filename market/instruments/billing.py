@@ -5,7 +5,7 @@ meet at a month's border add up, to the last ten-thousandth, to the bill of the 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +31,14 @@ from market.instruments.pricing import NodalPrice, energy_price
 
 Priced: TypeAlias = tuple[str, Fraction, Fraction]
 """What it is, how much [MWh], and what it costs exactly [EUR]."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A line of a bill. exact_eur : what its rounded amount stands for."""
+
+    line: BillLine
+    exact_eur: Fraction
 
 
 @dataclass(frozen=True)
@@ -66,17 +74,22 @@ def span_defects(tariff: TariffTerms, span: Span, announced: Sequence[AnnouncedW
     return tuple(found)
 
 
-def bill_lines(tariff: TariffTerms, use: Use) -> tuple[BillLine, ...]:
-    """The lines of a bill, component by component, each month by month."""
-    return tuple(line for component in tariff.components for line in _lines(component, tariff, use))
+def charges(tariff: TariffTerms, use: Use) -> tuple[Charge, ...]:
+    """What a bill is made of, component by component, each month by month."""
+    return tuple(each for component in tariff.components for each in _charges(component, tariff, use))
 
 
-def total_eur(lines: Sequence[BillLine]) -> Decimal:
-    """Sum of a bill's lines."""
-    return sum((each.amount_eur for each in lines), in_money(Fraction(0)))
+def total_eur(charged: Iterable[Charge]) -> Decimal:
+    """What the participant pays: the sum of a bill's lines."""
+    return sum((each.line.amount_eur for each in charged), in_money(Fraction(0)))
 
 
-def _lines(component: AnyComponent, tariff: TariffTerms, use: Use) -> Iterator[BillLine]:
+def received_eur(charged: Iterable[Charge]) -> Decimal:
+    """What the DSO receives: the exact sum, rounded once."""
+    return in_money(sum((each.exact_eur for each in charged), Fraction(0)))
+
+
+def _charges(component: AnyComponent, tariff: TariffTerms, use: Use) -> Iterator[Charge]:
     if isinstance(component, CriticalComponent):
         yield from _critical(component, use)
         return
@@ -96,7 +109,7 @@ def _energy(
     month: Span,
     series: Sequence[Metered],
     nodal: NodalPrice,
-) -> Iterator[BillLine]:
+) -> Iterator[Charge]:
     """Sum of consumption x price, one line for each price of an energy component, or part of a nodal one."""
     energy: dict[str, Fraction] = defaultdict(Fraction)
     cost: dict[str, Fraction] = defaultdict(Fraction)
@@ -109,7 +122,7 @@ def _energy(
         energy[detail] += mwh
         cost[detail] += eur
     for detail in sorted(energy):
-        yield _line(component.name, detail, month, energy[detail], "MWh", cost[detail])
+        yield _charge(component.name, detail, month, energy[detail], "MWh", cost[detail])
 
 
 def _banded(component: EnergyComponent, tariff: TariffTerms, reading: Metered) -> Iterator[Priced]:
@@ -131,7 +144,7 @@ def _nodal(component: DlmpComponent, reading: Metered, nodal: NodalPrice) -> Ite
         yield "nodal prices", energy, energy * Fraction(price)
 
 
-def _capacity(component: CapacityComponent, tariff: TariffTerms, month: Span, series: Sequence[Metered]) -> BillLine:
+def _capacity(component: CapacityComponent, tariff: TariffTerms, month: Span, series: Sequence[Metered]) -> Charge:
     """Price x mean of the greatest interval means of a month [kW]."""
     means = [
         (mean, start)
@@ -148,34 +161,34 @@ def _capacity(component: CapacityComponent, tariff: TariffTerms, month: Span, se
     peak_kw = sum(highest, Fraction(0)) / max(1, len(highest)) / 1000
     price = component.price_eur_per_kw_month
     detail = f"peak, {price.normalize():f} EUR/kW and month"
-    return _line(component.name, detail, month, peak_kw, "kW", peak_kw * Fraction(price))
+    return _charge(component.name, detail, month, peak_kw, "kW", peak_kw * Fraction(price))
 
 
 def _connection(
     component: ConnectionComponent, tariff: TariffTerms, month: Span, contracted_w: int
-) -> Iterator[BillLine]:
+) -> Iterator[Charge]:
     """Contracted kW x part of the year x price, and part of the month x standing charge."""
     kw_years = Fraction(contracted_w, 1000) * years(month, tariff.zone)
     price, standing = Fraction(component.price_eur_per_kw_year), Fraction(component.standing_eur_per_month)
     of_month = part(month.start, month.end, month_of(month.start, tariff.zone))
     if price:
-        yield _line(component.name, "contracted power", month, kw_years, "kW year", kw_years * price)
+        yield _charge(component.name, "contracted power", month, kw_years, "kW year", kw_years * price)
     if standing:
-        yield _line(component.name, "standing charge", month, of_month, "month", of_month * standing)
+        yield _charge(component.name, "standing charge", month, of_month, "month", of_month * standing)
 
 
-def _critical(component: CriticalComponent, use: Use) -> Iterator[BillLine]:
+def _critical(component: CriticalComponent, use: Use) -> Iterator[Charge]:
     """Price x highest interval mean of each critical window [kW]."""
     for window in use.announced:
         if use.span.start <= window.start and window.end <= use.span.end:
             means = interval_means_w(use.series, window, component.interval)
             peak_kw = max(means.values(), default=Fraction(0)) / 1000
             cost = peak_kw * Fraction(component.price_eur_per_kw)
-            yield _line(component.name, "critical window", window, peak_kw, "kW", cost)
+            yield _charge(component.name, "critical window", window, peak_kw, "kW", cost)
 
 
-def _line(name: str, detail: str, span: Span, quantity: Fraction, unit: str, cost: Fraction) -> BillLine:
-    return BillLine.model_validate(
+def _charge(name: str, detail: str, span: Span, quantity: Fraction, unit: str, cost: Fraction) -> Charge:
+    line = BillLine.model_validate(
         {
             "component": name,
             "detail": detail,
@@ -186,3 +199,4 @@ def _line(name: str, detail: str, span: Span, quantity: Fraction, unit: str, cos
             "amount_eur": in_money(cost),
         }
     )
+    return Charge(line, cost)

@@ -10,7 +10,9 @@ from api_spec.auction import Auction
 from api_spec.reservation import AvailabilityLine, AvailabilityStatement, Obligation, ObligationPeriod, Reservation
 from api_spec.settlement import Transfer
 from market.exact import in_money
+from market.ledger.lines import SHOWN_PLACES
 from market.ledger.orders import mwh_per_w
+from market.ledger.past_delivery import Record, availability_factor
 from market.ledger.transfers import transfer_to
 
 
@@ -19,6 +21,7 @@ def availability_statements(
     reservations: Iterable[Reservation],
     obligations: Iterable[Obligation],
     *,
+    record: Record | None = None,
     settled_at: datetime,
     version: int = 1,
 ) -> tuple[AvailabilityStatement, ...]:
@@ -26,8 +29,9 @@ def availability_statements(
 
     A period of a reservation counts as available as far as its power was offered in every activation auction that
     reached into it; where none was held, all of it was. What is available earns the price, what is not pays the
-    product's availability penalty: A = min(offered), net = price x A x h - penalty x (R - A) x h, R reserved [MW].
-    The parts are named as in UFTP 3, ContractSettlement.
+    product's availability penalty: A = min(offered), net = f x price x A x h - penalty x (R - A) x h, R reserved [MW].
+    record : what f is by, where the product scales by delivery (`past_delivery.py`); absent = 1. The parts are named as
+    in UFTP 3, ContractSettlement.
     """
     asked: dict[tuple[str, datetime], list[ObligationPeriod]] = defaultdict(list)
     for obligation in obligations:
@@ -37,7 +41,8 @@ def availability_statements(
     for each in sorted(reservations, key=lambda each: each.offer):
         for number, start in enumerate(each.delivery.starts()):
             if each.power_w[number]:
-                lines[each.participant].append(_line(auction, each, number, start, asked[each.offer, start]))
+                factor = _factor(auction, each, start, record)
+                lines[each.participant].append(_line(auction, each, number, start, asked[each.offer, start], factor))
     return tuple(
         _statement(auction, participant, tuple(own), settled_at=settled_at, version=version)
         for participant, own in sorted(lines.items())
@@ -62,15 +67,26 @@ def availability_transfers(
     )
 
 
+def _factor(auction: Auction, reservation: Reservation, start: datetime, record: Record | None) -> Fraction:
+    if record is None:
+        return Fraction(1)
+    return availability_factor(record.before((reservation.participant, reservation.bus), start), auction.product)
+
+
 def _line(
-    auction: Auction, reservation: Reservation, number: int, start: datetime, asked: list[ObligationPeriod]
+    auction: Auction,
+    reservation: Reservation,
+    number: int,
+    start: datetime,
+    asked: list[ObligationPeriod],
+    factor: Fraction,
 ) -> AvailabilityLine:
     power_w, price = reservation.power_w[number], reservation.price_eur_per_mwh[number]
     reserved = abs(power_w)
     offered = min((each.offered_w for each in asked), default=0)
     available = offered if asked else reserved
     to_mwh = mwh_per_w(reservation.delivery)
-    payment = in_money(Fraction(price) * available * to_mwh)
+    payment = in_money(factor * Fraction(price) * available * to_mwh)
     penalty_price = auction.product.availability_penalty_eur_per_mwh
     penalty = in_money(Fraction(penalty_price) * (reserved - available) * to_mwh)
     return AvailabilityLine(
@@ -86,6 +102,7 @@ def _line(
         ordered_w=max((each.ordered_w for each in asked), default=0),
         price_eur_per_mwh=price,
         penalty_eur_per_mwh=penalty_price,
+        payment_factor=round(float(factor), SHOWN_PLACES),
         payment_eur=payment,
         penalty_eur=penalty,
         net_eur=payment - penalty,

@@ -24,7 +24,8 @@ LineKey: TypeAlias = tuple[Participant, str, datetime]
 
 _PRICE: Final = Decimal(1).scaleb(-PRICE_PLACES)
 NOTHING: Final = in_money(Fraction(0))
-_SHOWN_PLACES: Final = 6
+SHOWN_PLACES: Final = 6
+"""Decimals of a factor on a statement; what is paid is worked out with all of them."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _line(
         deficiency_w=delivery.deficiency_w,
         price_eur_per_mwh=Decimal(round(price * 10**PRICE_PLACES)) * _PRICE,
         penalty_eur_per_mwh=penalty_price,
-        payment_factor=round(float(factor), _SHOWN_PLACES),
+        payment_factor=round(float(factor), SHOWN_PLACES),
         payment_eur=rounded["payment"],
         uplift_eur=rounded["uplift"],
         penalty_eur=rounded["penalty"],

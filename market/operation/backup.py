@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from market.errors import BackupFailed, BadBackup, RestoreFailed
 from market.operation.archive import Manifest, digest, pack, read_manifest, unpack
-from market.store.copying import copying, sync
+from market.store.copying import copying
+from market.store.durably import sync
 from market.store.inspection import schema_at
 from market.store.soundness import Contents
 

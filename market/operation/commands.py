@@ -7,7 +7,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from market.errors import BackupFailed, BadBackup, DatabaseNotEmpty, RestoreFailed, ToolMissing
+from market.errors import BackupFailed, BadBackup, DatabaseNotEmpty, KeyFileUnusable, RestoreFailed, ToolMissing
 from market.logs import configure
 from market.operation.archive import Manifest
 from market.operation.backup import back_up, restore
@@ -15,7 +15,8 @@ from market.operation.doctor import examine
 from market.operation.finding import conclusion, findings_table
 from market.settings import Settings, read_settings
 from market.store import open_engine
-from market.store.inspection import schema_at
+from market.store.inspection import schema_at, secrets_of
+from market.store.vault import Vault, vault_of
 from market.terminal import BAD_INPUT, console, stop
 
 
@@ -31,6 +32,7 @@ def backup_to(file: Path) -> None:
     finally:
         engine.dispose()
     console.print(_shown(f"Backup {file}", manifest))
+    console.print(_key_file(vault_of(engine)), soft_wrap=True, highlight=False)
 
 
 def restore_from(file: Path) -> None:
@@ -50,13 +52,36 @@ def restore_from(file: Path) -> None:
     schema = schema_at(manifest.schema_revision)
     if schema.behind:
         console.print(f"`flexmarket serve` brings its schema from {schema.current} to {schema.newest} when it starts.")
+    if (closed := _unopened(engine)) is not None:
+        console.print(closed, soft_wrap=True, highlight=False)
     console.print("Gates that were to close meanwhile close, and are cleared, as soon as it serves.")
+
+
+def _key_file(vault: Vault) -> str:
+    if vault.file is None:
+        return "Secrets stand in it in clear: FLEXMARKET_KEY_FILE would seal them."
+    return f"Secrets stand in it sealed. {vault.file} opens them and is not in it: keep a copy of that file elsewhere."
+
+
+def _unopened(engine: Engine) -> str | None:
+    """What to say where the secrets of a restored database cannot be opened."""
+    try:
+        unreadable = secrets_of(engine)["unreadable"]
+    except KeyFileUnusable as failure:
+        return f"Its secrets are sealed: {failure}"
+    finally:
+        engine.dispose()
+    if unreadable:
+        return (
+            f"{unreadable} of its secrets are sealed with a key that is not in {vault_of(engine).file}: bring it back."
+        )
+    return None
 
 
 def _settled() -> tuple[Settings, Engine]:
     settings = read_settings()
     configure("console", "warning")
-    return settings, open_engine(settings.database_url)
+    return settings, open_engine(settings.database_url, key_file=settings.key_file)
 
 
 def _unreachable(engine: Engine, failure: SQLAlchemyError) -> str:

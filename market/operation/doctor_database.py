@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from market.errors import NoSuchDatabase
+from market.operation.doctor_secrets import examine_secrets
 from market.operation.finding import Finding, ok, problem, warning
 from market.settings import Settings
 from market.store import UnitOfWork, open_engine
@@ -35,7 +36,7 @@ _SLOW_COMMIT_S: Final = 0.05
 def examine_database(settings: Settings) -> Iterator[Finding]:
     """Findings of the database area; a database that is down is one of them."""
     try:
-        engine = open_engine(settings.database_url)
+        engine = open_engine(settings.database_url, key_file=settings.key_file)
     except (ArgumentError, ImportError, NoSuchDatabase) as failure:
         yield problem(_AREA, "address", _words(failure), "FLEXMARKET_DATABASE_URL: sqlite:///... or postgresql://...")
         return
@@ -131,6 +132,7 @@ def _schema(engine: Engine) -> Iterator[Finding]:
     if schema.fits:
         yield ok(_AREA, "schema", f"{schema.current}, the newest")
         yield from _operator(engine)
+        yield from examine_secrets(engine)
     elif schema.current is None:
         advice = 'flexmarket operator create "NAME" makes the tables'
         yield warning(_AREA, "schema", "none yet", advice)

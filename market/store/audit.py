@@ -14,6 +14,7 @@ from market.audit.heads import SigningKey
 from market.audit.leaves import Leaf, canonical_key
 from market.audit.tree import Node
 from market.errors import CannotBeErased, NotFound
+from market.store.sealing import LOST
 from market.store.tables import (
     AuctionRow,
     AuditHeadRow,
@@ -31,6 +32,7 @@ from market.store.tables import (
     StatementRow,
     metadata,
 )
+from market.store.vault import vault_of
 from market.store.witness import witnessed_key, witnessed_values
 
 _LEAF: Final[Table] = metadata.tables["audit_leaf"]
@@ -59,7 +61,7 @@ class AuditLog:
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
-        self._session = session
+        self._session, self._vault = session, vault_of(session.get_bind())
 
     # building
 
@@ -97,12 +99,13 @@ class AuditLog:
 
     def signing_key(self) -> SigningKey:
         """The key that heads are signed with; made the first time it is asked for, under the lock."""
-        row = self._session.exec(select(AuditKeyRow)).first()
-        if row is None:
-            key = SigningKey.new()
-            row = AuditKeyRow(public=key.public, private=key.private)
-            self._session.add(row)
-        return SigningKey(row.public, row.private)
+        # One that was lost stays on record for the heads that it signed.
+        row = self._session.exec(select(AuditKeyRow).where(col(AuditKeyRow.private) != LOST)).first()
+        if row is not None:
+            return SigningKey(row.public, self._vault.open(row.private))
+        key = SigningKey.new()
+        self._session.add(AuditKeyRow(public=key.public, private=self._vault.seal(key.private)))
+        return key
 
     def add_head(self, head: TreeHead) -> None:
         """Keep a signed head."""

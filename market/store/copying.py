@@ -14,6 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from market.errors import BackupFailed, DatabaseNotEmpty, RestoreFailed, ToolMissing
+from market.store.durably import sync
 from market.store.engine import open_engine
 from market.store.soundness import Contents, contents
 
@@ -160,15 +161,6 @@ class PostgresCopying:
             text=True,
             check=False,
         )
-
-
-def sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _contents_of_file(file: Path) -> Contents:

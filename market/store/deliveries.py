@@ -9,6 +9,9 @@ from sqlmodel import Session, col, select
 
 from api_spec.baselines import SettlementBaseline
 from api_spec.quality import DeliveryQuality
+from market.ledger.orders import Place
+from market.ledger.past_delivery import PastDelivery
+from market.ledger.quality import Energies
 from market.store.tables import QualityRow, SettlementBaselineRow
 
 
@@ -64,6 +67,20 @@ class Deliveries:
         rows = self._session.exec(query.order_by(col(QualityRow.version)))
         newest = {(row.participant, row.bus): row.document for row in rows}
         return [DeliveryQuality.model_validate_json(document) for _, document in sorted(newest.items())]
+
+    def ended(self, network: str, *, after: datetime, until: datetime) -> dict[Place, list[PastDelivery]]:
+        """Settled deliveries on a network that ended after a time and until another, by participant and bus."""
+        query = select(QualityRow).where(
+            QualityRow.network == network, QualityRow.delivered_at > after, QualityRow.delivered_at <= until
+        )
+        rows = self._session.exec(query.order_by(col(QualityRow.auction), col(QualityRow.version)))
+        newest = {(row.auction, row.participant, row.bus): row for row in rows}
+        places: dict[Place, list[PastDelivery]] = defaultdict(list)
+        for row in newest.values():
+            quality = DeliveryQuality.model_validate_json(row.document)
+            energies = Energies(quality.ordered_wh, quality.delivered_wh)
+            places[row.participant, row.bus].append(PastDelivery(row.delivered_at, energies))
+        return dict(places)
 
     def last(
         self, most: int, *, before: datetime | None, network: str | None = None, participant: str | None = None

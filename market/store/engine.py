@@ -8,6 +8,8 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
 from market.errors import NoSuchDatabase
+from market.store.sealing import seal_within
+from market.store.vault import VAULT, Vault
 
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
 _POSTGRES: Final = {
@@ -24,15 +26,19 @@ READING: Final = "flexmarket_reading"
 _MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 
-def open_engine(url: str, *, connections: int = 20) -> Engine:
+def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None) -> Engine:
     """An engine for a database URL, `sqlite:///...` or `postgresql://...`; NoSuchDatabase for any other.
 
     On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
     wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
     COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
     Errors do not quote what was being written. connections : kept open at most; who finds none free waits for one.
+    key_file : of the keys that secrets are sealed with; absent = on SQLite FILE.key beside the database, made when the
+    first secret is kept; on PostgreSQL secrets stand in clear.
     """
-    address, kept = _address(url), {"pool_size": connections, "max_overflow": 0}
+    address = _address(url)
+    options = {VAULT: _vault(address, key_file)}
+    kept: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "execution_options": options}
     if address.get_backend_name() == "postgresql":
         return create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES, **kept)
     engine = create_engine(address, hide_parameters=True, **kept)
@@ -42,11 +48,15 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version; safe to call at every start, by several workers at once."""
+    """Bring the schema to the newest version, and secrets to the first key; safe at every start, by several workers.
+
+    Raises KeyFileUnusable, SecretsUnreadable.
+    """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         command.upgrade(migrations(connection), "head")
+        seal_within(connection)
 
 
 def migrations(connection: Connection | None = None) -> Config:
@@ -64,6 +74,13 @@ def _address(url: str) -> URL:
     if address.get_backend_name() != "sqlite":
         raise NoSuchDatabase(address.get_backend_name())
     return address
+
+
+def _vault(address: URL, key_file: Path | None) -> Vault:
+    """A key file is made where there is one process to make it: others would each make their own."""
+    if address.get_backend_name() == "postgresql" or not address.database:
+        return Vault(key_file)
+    return Vault(key_file or Path(f"{address.database}.key"), makes=True)
 
 
 def _prepare(connection: Any, _: Any) -> None:

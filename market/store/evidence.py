@@ -16,8 +16,11 @@ from market.audit.heads import SigningKey
 from market.audit.leaves import Leaf, canonical_key, canonical_values
 from market.audit.tree import Node
 from market.audit.verification import KeptHead
+from market.errors import KeyFileUnusable, SecretsUnreadable
 from market.store.engine import READING
+from market.store.sealing import LOST
 from market.store.tables import metadata
+from market.store.vault import vault_of
 from market.store.witness import EXEMPT
 
 _LOT = 10_000
@@ -88,8 +91,18 @@ class Evidence:
         return rows[0]["size"] if len(rows) == 1 else None
 
     def keys(self) -> list[SigningKey]:
-        """The keys that heads are signed with."""
-        return [SigningKey(row["public"], row["private"]) for row in self._all("audit_key", ["public", "private"])]
+        """The keys that heads are signed with. private : empty where it was lost, or no key file opens it."""
+        rows = self._all("audit_key", ["public", "private"])
+        return [SigningKey(row["public"], self._opened(row["private"])) for row in rows]
+
+    def _opened(self, kept: bytes) -> bytes:
+        """A private key. Who verifies a copy of a database need not have its key file."""
+        try:
+            return vault_of(self._connection).open(kept)
+        except KeyFileUnusable:
+            return LOST
+        except SecretsUnreadable:
+            return kept  # no key of any: it is told so
 
     def _all(self, name: str, names: list[str], order: Iterable[Any] = ()) -> Iterator[dict[str, Any]]:
         columns: list[ColumnClause[Any]] = [column(each) for each in names]

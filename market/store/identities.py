@@ -10,6 +10,7 @@ from sqlmodel import Session, col, delete, select
 from api_spec.organisation import SCOPES, Client, Organisation, Scope, SigningKey
 from market.errors import NotFound
 from market.store.tables import ClientRow, OrganisationRow, SigningKeyRow
+from market.store.vault import vault_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Identities:
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
-        self._session = session
+        self._session, self._vault = session, vault_of(session.get_bind())
 
     def login(self, client: str) -> Login | None:
         """A client that is neither revoked nor of a suspended organisation, in one query; None for any other."""
@@ -97,7 +98,9 @@ class Identities:
     def signing_keys(self) -> list[KeyPair]:
         """All signing keys on record, the one that signs last."""
         rows = self._session.exec(select(SigningKeyRow).order_by(col(SigningKeyRow.number)))
-        return [KeyPair(row.kid, row.private_jwk, row.created_at, row.retires_at) for row in rows]
+        return [
+            KeyPair(row.kid, self._vault.open_text(row.private_jwk), row.created_at, row.retires_at) for row in rows
+        ]
 
     def add_key(self, key: KeyPair, *, after: str | None) -> bool:
         """Keep the key that signs from now on; False where another one came after `after` meanwhile: use that."""
@@ -105,7 +108,8 @@ class Identities:
         if (None if newest is None else newest.kid) != after:
             return False
         number = 1 if newest is None else newest.number + 1
-        row = SigningKeyRow(number=number, kid=key.kid, private_jwk=key.private_jwk, created_at=key.created_at)
+        sealed = self._vault.seal_text(key.private_jwk)
+        row = SigningKeyRow(number=number, kid=key.kid, private_jwk=sealed, created_at=key.created_at)
         try:
             with self._session.begin_nested():
                 self._session.add(row)

@@ -1,5 +1,6 @@
-"""Which version of the schema a database has, and whether this program knows it."""
+"""Which version of the schema a database has and whether this program knows it; how its secrets stand."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from alembic.migration import MigrationContext
@@ -7,6 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from market.store.engine import READING, migrations
+from market.store.sealing import Standing, standing
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ def schema_of(engine: Engine) -> Schema:
     """The schema of a database; nothing is changed in it."""
     with engine.connect().execution_options(**{READING: True}) as connection:
         return schema_at(MigrationContext.configure(connection).get_current_revision())
+
+
+def secrets_of(engine: Engine) -> Counter[Standing]:
+    """How many secrets of a database stand how. Raises KeyFileUnusable where some are sealed and there is no key."""
+    with engine.connect().execution_options(**{READING: True}) as connection:
+        return standing(connection)
 
 
 def schema_at(current: str | None) -> Schema:

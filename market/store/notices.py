@@ -17,6 +17,7 @@ from market.errors import NotFound
 from market.ids import random_id
 from market.notices.story import Notice, audiences_of
 from market.store.tables import DeliveryRow, OrganisationRow, OutboxRow, WebhookRow
+from market.store.vault import Vault, vault_of
 
 _ATTEMPTS: Final[TypeAdapter[tuple[Attempt, ...]]] = TypeAdapter(tuple[Attempt, ...])
 
@@ -51,7 +52,7 @@ class Notices:
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
-        self._session = session
+        self._session, self._vault = session, vault_of(session.get_bind())
 
     def listening(self) -> list[Listener]:
         """Webhooks that are in force. They stay until the transaction ends: who removes one waits."""
@@ -100,7 +101,7 @@ class Notices:
         for delivery, webhook, body in self._session.exec(query).all():
             webhook.lease, webhook.leased_until = random_id("lease"), until
             self._session.add(webhook)
-            claimed.append(_claimed(delivery, webhook, body, now))
+            claimed.append(_claimed(delivery, webhook, body, now, self._vault))
         self._session.flush()
         return claimed
 
@@ -171,7 +172,7 @@ def _organisation(row: OrganisationRow) -> Organisation:
     return Organisation.model_validate({"id": row.id, "name": row.name, "role": row.role})
 
 
-def _claimed(delivery: DeliveryRow, webhook: WebhookRow, body: str, now: datetime) -> Claimed:
+def _claimed(delivery: DeliveryRow, webhook: WebhookRow, body: str, now: datetime, vault: Vault) -> Claimed:
     assert webhook.lease is not None, "it was leased just now"
     secrets = [webhook.secret]
     until = webhook.previous_secret_until
@@ -183,7 +184,7 @@ def _claimed(delivery: DeliveryRow, webhook: WebhookRow, body: str, now: datetim
         event=delivery.event,
         body=body,
         url=WebhookTerms.model_validate_json(webhook.terms).url,
-        secrets=tuple(secrets),
+        secrets=tuple(map(vault.open_text, secrets)),
         failed=delivery.failed,
     )
 

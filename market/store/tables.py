@@ -53,7 +53,8 @@ class ClientRow(_Table, table=True):
 class SigningKeyRow(_Table, table=True):
     """A key that access tokens are signed with; the one of the highest number signs.
 
-    The number is the primary key so that, of two workers that make the next key at once, one fails.
+    The number is the primary key so that, of two workers that make the next key at once, one fails. The
+    private_jwk stands sealed.
     """
 
     __tablename__ = "signing_key"
@@ -482,7 +483,7 @@ class CriticalWindowRow(_Table, table=True):
 
 
 class BillRow(_Table, table=True):
-    """A bill; it never changes."""
+    """The first version of a bill; it never changes."""
 
     __tablename__ = "bill"
     __table_args__ = _STRICT
@@ -491,6 +492,32 @@ class BillRow(_Table, table=True):
     tariff: str = Field(sa_type=Text, foreign_key="tariff.id", index=True)
     participant: str = Field(sa_type=Text, index=True)
     document: str = Field(sa_type=Text)
+
+
+class BillCorrectionRow(_Table, table=True):
+    """A later version of a bill."""
+
+    __tablename__ = "bill_correction"
+    __table_args__ = _STRICT
+    bill: str = Field(sa_type=Text, primary_key=True, foreign_key="bill.id")
+    version: int = Field(primary_key=True)
+    document: str = Field(sa_type=Text)
+
+
+class BillTransferRow(_Table, table=True):
+    """An immutable entry of a bill's ledger."""
+
+    __tablename__ = "bill_transfer"
+    __table_args__ = _STRICT
+    sequence: int | None = Field(default=None, primary_key=True)
+    id: str = Field(sa_type=Text, unique=True)
+    bill: str = Field(sa_type=Text, foreign_key="bill.id", index=True)
+    version: int
+    debit: str = Field(sa_type=Text)
+    credit: str = Field(sa_type=Text)
+    amount_eur: Decimal = Field(sa_type=Euro)
+    memo: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=UtcTime)
 
 
 class OutboxRow(_Table, table=True):
@@ -512,7 +539,7 @@ class OutboxRow(_Table, table=True):
 class WebhookRow(_Table, table=True):
     """Where an organisation is told of events; `lease` says which sender is busy with it, and until when at most.
 
-    The secrets are kept as they are: a signature cannot be made with a hash.
+    The secrets can be read again, sealed (`market.store.vault`): a signature cannot be made with a hash.
     """
 
     __tablename__ = "webhook"
@@ -590,7 +617,7 @@ class AuditHeadRow(_Table, table=True):
 
 
 class AuditKeyRow(_Table, table=True):
-    """The key pair that heads are signed with."""
+    """The key pair that heads are signed with. private : sealed; empty where it was lost."""
 
     __tablename__ = "audit_key"
     __table_args__ = _STRICT

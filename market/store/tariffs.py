@@ -1,4 +1,4 @@
-"""Tariffs, their announced windows, the bills they made, and the readings and nodal prices that bills are made from."""
+"""Tariffs, their announced windows, and the readings and nodal prices that bills are made from."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,15 +10,15 @@ from api_spec.calendar import Span
 from api_spec.metering import ReadingTerms
 from api_spec.period import MarketPeriod
 from api_spec.result import Result
-from api_spec.tariffs import AnnouncedWindow, Bill, Tariff
+from api_spec.tariffs import AnnouncedWindow, Tariff
 from market.errors import NotFound
 from market.instruments.metered import Metered
 from market.instruments.pricing import NodalPrice, nodal_prices
-from market.store.tables import AuctionRow, BillRow, CriticalWindowRow, ReadingRow, ResultRow, TariffRow
+from market.store.tables import AuctionRow, CriticalWindowRow, ReadingRow, ResultRow, TariffRow
 
 
 class Tariffs:
-    """Tariffs and bills of one database transaction."""
+    """Tariffs of one database transaction."""
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
@@ -51,21 +51,6 @@ class Tariffs:
         query = select(CriticalWindowRow.document).where(CriticalWindowRow.tariff == tariff)
         windows = [AnnouncedWindow.model_validate_json(document) for document in self._session.exec(query)]
         return tuple(sorted(windows, key=lambda each: each.start))
-
-    def add_bill(self, bill: Bill) -> None:
-        """Keep a bill."""
-        document = bill.model_dump_json()
-        row = BillRow(id=bill.id, tariff=bill.tariff, participant=bill.participant, document=document)
-        self._session.add(row)
-        self._session.flush()
-
-    def bills(self, tariff: str, *, participant: str | None = None) -> list[Bill]:
-        """Bills under a tariff in the order they were made: all of them, or one participant's."""
-        query = select(BillRow.document).where(BillRow.tariff == tariff)
-        if participant is not None:
-            query = query.where(BillRow.participant == participant)
-        found = self._session.exec(query.order_by(col(BillRow.sequence)))
-        return [Bill.model_validate_json(document) for document in found]
 
     def metered(self, network: str, participant: str, bus: str, span: Span) -> Iterator[Metered]:
         """What a participant's resources drew at a bus, as reported in auctions of a network; the newest first."""

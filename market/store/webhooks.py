@@ -7,6 +7,7 @@ from sqlmodel import Session, col, delete, select
 from api_spec.webhooks import Webhook, WebhookTerms, WebhookWithSecret
 from market.errors import NotFound
 from market.store.tables import DeliveryRow, WebhookRow
+from market.store.vault import vault_of
 
 
 class Webhooks:
@@ -14,7 +15,7 @@ class Webhooks:
 
     def __init__(self, session: Session) -> None:
         """Within one transaction."""
-        self._session = session
+        self._session, self._vault = session, vault_of(session.get_bind())
 
     def add(self, webhook: Webhook, *, organisation: str, secret: str) -> None:
         """Keep a new webhook."""
@@ -24,7 +25,7 @@ class Webhooks:
                 id=webhook.id,
                 organisation=organisation,
                 terms=terms.model_dump_json(),
-                secret=secret,
+                secret=self._vault.seal_text(secret),
                 created_at=webhook.created_at,
             )
         )
@@ -42,12 +43,13 @@ class Webhooks:
     def with_secret(self, webhook: str, *, organisation: str) -> WebhookWithSecret:
         """The same, with its secret; NotFound."""
         row = self._row(webhook, organisation)
-        return WebhookWithSecret(**_webhook(row).model_dump(), secret=row.secret)
+        return WebhookWithSecret(**_webhook(row).model_dump(), secret=self._vault.open_text(row.secret))
 
     def rotate(self, webhook: str, *, organisation: str, secret: str, until: datetime) -> Webhook:
         """Put a new secret in force; the one before stays in force, too, `until` then. NotFound."""
         row = self._row(webhook, organisation, to_change=True)
-        row.previous_secret, row.previous_secret_until, row.secret = row.secret, until, secret
+        row.previous_secret, row.previous_secret_until = row.secret, until
+        row.secret = self._vault.seal_text(secret)
         self._session.add(row)
         self._session.flush()
         return _webhook(row)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from market.store.auctions import Auctions
 from market.store.audit import AuditLog
+from market.store.bills import Bills
 from market.store.catalogue import Catalogue
 from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
@@ -66,6 +67,7 @@ class UnitOfWork:
         self.reservations = Reservations(self._session)
         self.contracts = Contracts(self._session)
         self.tariffs = Tariffs(self._session)
+        self.bills = Bills(self._session)
         self.outbox = Outbox(self._session)
         self.webhooks = Webhooks(self._session)
         self.notices = Notices(self._session)

@@ -1,4 +1,7 @@
-"""The keys that sign access tokens: made on first use, replaced on request, shared by all workers of a market."""
+"""The keys that sign access tokens: made on first use, replaced on request, shared by all workers of a market.
+
+And what they and other secrets are sealed with.
+"""
 
 import json
 import secrets
@@ -10,6 +13,8 @@ from sqlalchemy import Engine
 
 from market.store import UnitOfWork, transact
 from market.store.identities import KeyPair
+from market.store.sealing import replace_lost, seal_all
+from market.workflow.webhooks import new_secret
 
 ALGORITHM: Final = "Ed25519"
 _SLACK: Final = timedelta(minutes=1)  # a worker may have read the old key just before it was replaced
@@ -40,6 +45,15 @@ def rotate_keys(*, now: datetime, token_ttl: timedelta, engine: Engine, at_once:
         return newest
 
     return transact(engine, step)
+
+
+def reseal(*, engine: Engine, lost: bool) -> tuple[int, int]:
+    """Seal all secrets with the first key of the key file. lost : replace what no key opens any more.
+
+    Returns how many were replaced, and how many sealed anew. Raises KeyFileUnusable, SecretsUnreadable.
+    """
+    replaced = replace_lost(engine, new_webhook_secret=new_secret) if lost else 0
+    return replaced, seal_all(engine)
 
 
 def _next_key(work: UnitOfWork, *, after: str | None, now: datetime) -> KeyPair:

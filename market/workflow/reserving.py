@@ -5,11 +5,13 @@ from datetime import datetime
 
 from api_spec.auction import Auction
 from api_spec.award import Award
+from api_spec.calendar import Span
 from api_spec.organisation import Organisation
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
-from market.errors import ObligationsOpen
+from market.errors import DeliveriesUnsettled, ObligationsOpen
 from market.instruments.calling import paid_by_market
 from market.ledger.availability import availability_statements, availability_transfers
+from market.ledger.past_delivery import Record, month_before
 from market.ledger.transfers import voiding_transfers
 from market.notices import story
 from market.orderbook.obligation import obligations_of, reservations_of
@@ -36,14 +38,17 @@ def check_obligations(book: Auction, *, work: UnitOfWork) -> None:
 def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auction:
     """Settle a reservation auction whose delivery is over; `book` is its settled state.
 
-    Raises ObligationsOpen while auctions that call on it are not published; nothing is written then.
+    Raises ObligationsOpen while auctions that call on it are not published, DeliveriesUnsettled while those that its
+    availability is scaled by are not settled; nothing is written then.
     """
     if calling := open_obligations(book, work=work):
         raise ObligationsOpen(book.id, calling)
+    if unsettled := unsettled_deliveries(book, work=work):
+        raise DeliveriesUnsettled(book.id, unsettled)
     reservations = work.reservations.reservations(auction=book.id)
     obligations = work.reservations.obligations(reservation=book.id)
 
-    settled = availability_statements(book, reservations, obligations, settled_at=now)
+    settled = availability_statements(book, reservations, obligations, record=_record(book, work), settled_at=now)
     voided = voiding_transfers(work.money.transfers(book.id), at=now)
     posted = availability_transfers(book, settled, at=now)
 
@@ -57,6 +62,21 @@ def settle_reservation(book: Auction, *, now: datetime, work: UnitOfWork) -> Auc
 def open_obligations(book: Auction, *, work: UnitOfWork) -> tuple[str, ...]:
     """Auctions that may still call on what a reservation auction awarded: they are not published yet."""
     return tuple(each.id for each in work.auctions.unfinished(book.network) if _calls_on(each, book))
+
+
+def unsettled_deliveries(book: Auction, *, work: UnitOfWork) -> tuple[str, ...]:
+    """Auctions that are not settled yet, whose deliveries the availability of a reservation auction is scaled by."""
+    if not book.product.availability_by_delivery:
+        return ()
+    months = _months_before(book, work.meters.calendar(book.network).zone)
+    holders = {each.participant for each in work.reservations.reservations(auction=book.id)}
+    published = [each for each in work.auctions.published_books() if each.network == book.network]
+    ordered = [each for each in published if holders & {award.participant for award in work.auctions.awards(each.id)}]
+    return tuple(
+        each.id
+        for each in (*work.auctions.unfinished(book.network), *ordered)
+        if each.product.stage == "activation" and any(_ended_in(each, month) for month in months)
+    )
 
 
 def visible_reservations(*, who: Organisation, work: UnitOfWork) -> list[Reservation]:
@@ -80,6 +100,24 @@ def visible_availability(auction: str, *, who: Organisation, work: UnitOfWork) -
     book = work.auctions.get(auction)
     found = work.reservations.statements(auction)
     return [each for each in found if who.role == "operator" or who.id in (book.dso, each.participant)]
+
+
+def _record(book: Auction, work: UnitOfWork) -> Record | None:
+    """The deliveries that the product scales availability by; None where it does not."""
+    if not book.product.availability_by_delivery:
+        return None
+    zone = work.meters.calendar(book.network).zone
+    months = _months_before(book, zone)
+    return Record(zone, work.deliveries.ended(book.network, after=months[0].start, until=months[-1].end))
+
+
+def _months_before(book: Auction, zone: str) -> tuple[Span, ...]:
+    """The local calendar months before those of a reservation's periods, in order."""
+    return tuple(dict.fromkeys(month_before(start, zone) for start in book.delivery.starts()))
+
+
+def _ended_in(activation: Auction, month: Span) -> bool:
+    return month.start < activation.delivery.end <= month.end
 
 
 def _calls_on(activation: Auction, reservation: Auction) -> bool:

@@ -27,7 +27,7 @@ from market.store import UnitOfWork, transact
 from market.workflow import telling
 from market.workflow.baselining import freeze_baselines, settlement_baselines
 from market.workflow.quality import record_quality
-from market.workflow.reserving import open_obligations, settle_reservation
+from market.workflow.reserving import open_obligations, settle_reservation, unsettled_deliveries
 
 COLLECTED_FOR: Final = timedelta(hours=1)
 """What comes late within this time after a settlement is taken in by one correction, not by one each."""
@@ -136,7 +136,7 @@ def _settled(auction: str, now: datetime, work: UnitOfWork) -> Auction:
 
 def _settleable(book: Auction, work: UnitOfWork, *, now: datetime) -> bool:
     if book.product.stage == "reservation":
-        return not open_obligations(book, work=work)
+        return not (open_obligations(book, work=work) or unsettled_deliveries(book, work=work))
     try:
         inputs, _ = _inputs(book, work, now=now)
         _called(book, inputs, work, now=now)

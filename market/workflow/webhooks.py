@@ -38,13 +38,13 @@ def create_webhook(
         raise NotAdmitted((Defect("/url", refusal),))
     webhook = Webhook(url=terms.url, types=terms.types, id=new_id("whk", organisation), created_at=now)
 
-    work.webhooks.add(webhook, organisation=organisation, secret=_new_secret())
+    work.webhooks.add(webhook, organisation=organisation, secret=new_secret())
     return webhook
 
 
 def rotate_secret(webhook: str, *, organisation: str, now: datetime, work: UnitOfWork) -> Webhook:
     """Give a webhook a new secret; deliveries are signed with the old one, too, for another day."""
-    return work.webhooks.rotate(webhook, organisation=organisation, secret=_new_secret(), until=now + OVERLAP)
+    return work.webhooks.rotate(webhook, organisation=organisation, secret=new_secret(), until=now + OVERLAP)
 
 
 def redeliver(webhook: str, delivery: str, *, organisation: str, now: datetime, work: UnitOfWork) -> Delivery:
@@ -54,5 +54,6 @@ def redeliver(webhook: str, delivery: str, *, organisation: str, now: datetime, 
     return work.notices.repeat(webhook, delivery, now=now)
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
+    """One that nobody has yet, as Standard Webhooks writes it."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()

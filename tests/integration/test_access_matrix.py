@@ -5,6 +5,7 @@ token, garbage, a token of another scope, two organisations of every role; ids: 
 that do not exist. Each route that changes something is called on a fresh copy of one database, by its own server.
 """
 
+import json
 import re
 import shutil
 import uuid
@@ -17,7 +18,7 @@ from typing import Final, get_args
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from api_spec.organisation import SCOPES, Scope
 from api_spec.problem import Problem
@@ -27,7 +28,8 @@ from market.clock import SimulatedClock, SystemClock
 from market.settings import Settings
 from market.store import open_engine
 from tests.access_table import OTHER, TABLE, Public, Row, own_id
-from tests.two_markets import DATABASE, MOST_PAID, NOW, SETTINGS, TwoMarkets, build
+from tests.belongings import OPERATORS
+from tests.two_markets import DATABASE, KEYS, LIMIT, MOST_PAID, NOW, SETTINGS, TwoMarkets, build
 
 PUBLIC: Final = ("network", "product", "tariff", "request")
 KINDS: Final = ("own", "foreign", "none")
@@ -74,7 +76,7 @@ class Calls:
         body = None if row.body is None else row.body(self._world, self._world.parties[name])
         with self._http.stream(self._method, self._path.format(**ids), json=body, headers=headers) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
-                return httpx.Response(answer.status_code)  # it never ends, so its status has to do
+                return httpx.Response(answer.status_code)  # it never ends: what is told is compared below
             answer.read()
         if answer.is_error:
             problem = Problem.model_validate_json(answer.content)
@@ -84,8 +86,9 @@ class Calls:
     def seen(self, name: str, kinds: tuple[str, ...], answer: httpx.Response) -> tuple[int, str, list[tuple[str, str]]]:
         """All of an answer but for its date, with the ids of the path left out."""
         text, left_out = answer.text, ("date", "content-length")
-        for parameter, kind in zip(self.parameters, kinds, strict=True):
-            text = text.replace(self._id(name, parameter, kind), "*")
+        ids = [self._id(name, parameter, kind) for parameter, kind in zip(self.parameters, kinds, strict=True)]
+        for each in sorted(ids, key=len, reverse=True):  # of those that do not exist, one may be the end of another
+            text = text.replace(each, "*")
         return answer.status_code, text, [each for each in answer.headers.items() if each[0] not in left_out]
 
     def _id(self, name: str, parameter: str, kind: str) -> str:
@@ -95,7 +98,7 @@ class Calls:
 
     def _stranger(self, name: str, parameter: str) -> str:
         role = self._world.parties[name].role
-        if parameter == "auction" and role != "dso":
+        if parameter in ("auction", "tariff") and role != "dso":
             return "other grid"
         return "elsewhere" if role == "operator" else OTHER[name]
 
@@ -103,7 +106,8 @@ class Calls:
 @contextmanager
 def copy_of(world: TwoMarkets, folder: Path) -> Iterator[tuple[httpx.Client, Engine]]:
     """A server of its own over a copy of the world: what one route changes, the next one does not see."""
-    shutil.copy(world.folder / DATABASE, folder / DATABASE)
+    for name in (DATABASE, KEYS):
+        shutil.copy(world.folder / name, folder / name)
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     try:
         app = create_app(SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False, send_webhooks=False)
@@ -158,6 +162,44 @@ def hold_to_the_table(world: TwoMarkets, served: tuple[httpx.Client, Engine], ro
             if kinds[place] == "foreign" and answer_seen[0] == 404 and not public:
                 same = (*kinds[:place], "none", *kinds[place + 1 :])
                 assert answer_seen == told[name, same], (name, kinds)
+
+
+def test_everybody_hears_the_events_that_are_its_own_and_of_others_only_what_is_public(
+    world: TwoMarkets, tmp_path: Path
+) -> None:
+    """All that was ever told, up to a request that everybody hears of; whose it is stands in the outbox."""
+    with copy_of(world, tmp_path) as (http, engine):
+        asked = f"/v1/auctions/{world.auctions['open'][0]}/requests"
+        token = world.token(engine, "grid", frozenset({"write_requests"}))
+        answer = http.post(asked, json=LIMIT, headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "last"})
+        assert answer.status_code == 201, answer.text
+        last = answer.json()["request"]["id"]
+        with engine.connect() as connection:
+            told = connection.execute(text("SELECT audience, document FROM outbox ORDER BY sequence")).all()
+        types: dict[str, set[str]] = {}
+        for name, party in world.parties.items():
+            heard = list(events_until(last, http, world.token(engine, name, frozenset({"read_orders"}))))
+            its_own = {"everybody", party.organisation} | ({"operators"} if party.role == "operator" else set())
+            assert heard == [document for audience, document in told if audience in its_own], name
+            assert not [each for each in secrets_from(name, world) if each in "".join(heard)], name
+            types[name] = {json.loads(each)["type"] for each in heard}
+        public = set.intersection(*types.values())
+        assert {"auction.opened", "auction.published", "auction.settled", "request.submitted"} <= public
+        assert {name for name, heard_of in types.items() if "reading.received" in heard_of} == set(OPERATORS)
+        for own in ("award.made", "statement.issued"):
+            paid = {name for name, party in world.parties.items() if party.role == "aggregator"}
+            assert {name for name, heard_of in types.items() if own in heard_of} == paid
+
+
+def events_until(request: str, http: httpx.Client, token: str) -> Iterator[str]:
+    """The documents of events from the first one on, to the one that tells of a request."""
+    headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": "start"}
+    with http.stream("GET", "/v1/events", headers=headers) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                yield line.removeprefix("data: ")
+                if request in line:
+                    return
 
 
 def test_a_proof_asks_for_the_scope_of_what_it_proves(

@@ -16,7 +16,7 @@ from aggregator_agents.agent import EvAggregator
 from aggregator_agents.cli import app
 from api_spec.auction import AuctionTerms
 from api_spec.client import MarketClient
-from api_spec.flexibility import AnyRequestTerms, BlockOffer
+from api_spec.flexibility import AnyRequestTerms, BlockOffer, CurveStep, CurveTerms
 from api_spec.organisation import OrganisationTerms
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
@@ -153,6 +153,36 @@ async def test_a_ladder_of_blocks_is_cleared_to_one_rung_and_delivered(place: Pl
     await place.operator.settle(place.auction)
     (quality,) = await place.fleet.quality(place.auction)
     assert quality.accuracy >= 0.9
+
+
+async def test_an_award_above_what_is_there_costs_a_penalty_and_never_a_fuse(place: Place) -> None:
+    """Three vehicles draw all that the fuse gives, 48 A; somebody sold 15 kW more of the first hour."""
+    sessions = {**FLEET["sites"][0]["sessions"], "energy_kwh": 60}
+    agent = EvAggregator.build(place.fleet, {**FLEET, "sites": [{**FLEET["sites"][0], "sessions": sessions}]})
+    await agent.cycle(NOON)
+    assert (await place.fleet.baseline(place.auction)).buses[0].power_w[0] == 48 * 690
+    first_hour = [15_000 if at < 4 else 0 for at in range(DELIVERY.count)]
+    more = {"kind": "power", "buses": ["far"], "power_w": first_hour, "max_price_eur_per_mwh": 500}
+    await place.dso.submit_request(place.auction, LIMIT.validate_python(more))
+    step = CurveStep(power_w=tuple(first_hour), price_eur_per_mwh=Decimal(10))
+    await place.fleet.submit_offer(place.auction, CurveTerms(kind="curve", bus="far", steps=(step,)))
+    place.market.clock.advance_to(GATE)
+    assert (await place.operator.clear(place.auction)).state == "published"
+    assert sum((await place.fleet.awards(place.auction))[0].power_w) == 4 * 15_000
+
+    for minute in range(16 * 15 + 1):
+        now = DELIVERY.start + timedelta(minutes=minute)
+        place.market.clock.advance_to(now)
+        if minute % 15 == 0:
+            await agent.cycle(now)
+        await agent.control(now)
+    seconds = MarketPeriod(start=DELIVERY.start, resolution=timedelta(seconds=1), count=4 * 3600)
+    assert agent.drawn_w(seconds)["far"].max() <= 48 * 690 + 1e-3
+    await place.operator.settle(place.auction)
+    statement = await place.fleet.statement(place.auction)
+    # 15 kWh at 100 EUR/MWh, none of which came, and what the site was below its baseline when the first vehicles began.
+    assert statement.payment_eur == 0
+    assert Decimal("1.5") <= statement.penalty_eur < Decimal("1.8")
 
 
 async def test_a_tariff_that_it_is_told_to_count_moves_its_plan(place: Place) -> None:

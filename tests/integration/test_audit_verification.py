@@ -6,14 +6,14 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Boolean, Column, Connection, Engine, Integer, create_engine, select, text
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, NullPool, create_engine, select, text
 from sqlmodel import Session
 
 from api_spec.audit import TreeHead
@@ -22,6 +22,7 @@ from market.audit.verification import Finding
 from market.errors import CannotBeErased, NotFound
 from market.store import UnitOfWork, open_engine, tables
 from market.store.columns import Euro, UtcTime
+from market.store.engine import READING
 from market.store.tables import metadata
 from market.store.witness import EXEMPT, WitnessedSession
 from market.workflow.auditing import build_log, erase_row, verify_log
@@ -36,13 +37,22 @@ LOG = ("audit_head", "audit_key", "audit_leaf", "audit_log", "audit_node")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a market with one settled auction: rows in every table, three heads, all leaves built in."""
     database = tmp_path_factory.mktemp("settled") / "market.db"
-    asyncio.run(settle_an_auction(database))
+    asyncio.run(settle_an_auction(database.parent, f"sqlite:///{database}"))
     return database
 
 
-async def settle_an_auction(database: Path) -> None:
-    with running_market(database.parent, now=NOON) as market:
-        engine = open_engine(f"sqlite:///{database}")
+@pytest.fixture(scope="module")
+def settled_on_postgresql(postgres_market_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The same on PostgreSQL; whoever tampers with it puts it back."""
+    asyncio.run(settle_an_auction(tmp_path_factory.mktemp("settled"), postgres_market_url))
+    engine = open_engine(postgres_market_url)
+    yield engine
+    engine.dispose()
+
+
+async def settle_an_auction(folder: Path, url: str) -> None:
+    with running_market(folder, now=NOON, database_url=url) as market:
+        engine = open_engine(url)
         async with open_street(market) as street:
             await street.ask()
             await street.offer()
@@ -80,9 +90,18 @@ def any_value(column: Column[Any], session: Session) -> object:
 @pytest.fixture
 def engine(settled: Path, tmp_path: Path) -> Iterator[Engine]:
     """A copy of it."""
+    shutil.copy(f"{settled}.key", tmp_path / "market.db.key")
     engine = open_engine(f"sqlite:///{shutil.copy(settled, tmp_path / 'market.db')}")
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Engine:
+    """The database of each kind."""
+    name = "engine" if request.param == "sqlite" else "settled_on_postgresql"
+    found: Engine = request.getfixturevalue(name)
+    return found
 
 
 @pytest.fixture
@@ -133,7 +152,7 @@ def deleted(intruder: Engine, table: str, row: Stored) -> Iterator[None]:
         )
 
 
-def flipped(value: Any, source: random.Random, *, nothing: str | bytes = "1") -> Any:
+def flipped(value: Any, source: random.Random, *, nothing: str | bytes | datetime = "1") -> Any:
     """The value with one bit changed, at a random place; `nothing` instead of NULL."""
     if value is None:
         return nothing
@@ -174,7 +193,7 @@ def test_a_market_that_nobody_touched_is_clean(engine: Engine) -> None:
 def test_a_flipped_bit_in_any_column_of_a_row_is_named(table: str, engine: Engine, intruder: Engine) -> None:
     source = random.Random(table)
     with intruder.connect() as connection:
-        rows = stored(connection, table)[:4]
+        rows = stored(connection, table)[:1]
     for row in rows:
         for column, value in row.items():
             with changed(intruder, table, row, column, flipped(value, source)):
@@ -208,6 +227,95 @@ def test_an_added_row_is_named(table: str, engine: Engine, intruder: Engine) -> 
         )
 
     assert found(engine) == (Finding(table, key_of(table, row), "a row without a leaf"),)
+
+
+Everything = dict[str, list[Stored]]
+
+
+@contextlib.contextmanager
+def tampering(engine: Engine) -> Iterator[Connection]:
+    """One transaction of somebody whom nothing holds back; he owns the database, on PostgreSQL too."""
+    intruder = create_engine(engine.url, poolclass=NullPool)
+    with intruder.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        yield connection
+
+
+def put_back(engine: Engine, rows: Everything) -> None:
+    with tampering(engine) as connection:
+        for table, own in rows.items():
+            connection.execute(text(f'DELETE FROM "{table}"'))
+            names = list(own[0])
+            values = ", ".join(f":{each}" for each in names)
+            columns = ", ".join(f'"{each}"' for each in names)
+            connection.execute(text(f'INSERT INTO "{table}" ({columns}) VALUES ({values})'), own)
+
+
+def all_rows(engine: Engine, names: Iterable[str]) -> Everything:
+    with engine.connect() as connection:
+        connection.execution_options(**{READING: True})
+        return {table: stored(connection, table) for table in names}
+
+
+def test_every_column_of_every_row_is_held_to_the_log(either: Engine) -> None:
+    """The first column of all rows of all tables is changed by a bit, and every row is named; then the second, ..."""
+    rows = all_rows(either, AUDITED)
+    assert sum(map(len, rows.values())) > len(AUDITED)
+    for place in range(max(len(own[0]) for own in rows.values())):
+        expected = set()
+        with tampering(either) as connection:
+            for table, own in rows.items():
+                for row, column in ((row, list(row)[place]) for row in own if place < len(row)):
+                    # The same bit of every row, so that what was unique stays so.
+                    timed = isinstance(metadata.tables[table].c[column].type, UtcTime)
+                    nothing = NOON if timed and either.dialect.name == "postgresql" else "1"
+                    value = flipped(row[column], random.Random(f"{table} {column}"), nothing=nothing)
+                    where, keys = condition(table, row)
+                    change = text(f'UPDATE "{table}" SET "{column}" = :value WHERE {where}')
+                    assert connection.execute(change, {"value": value, **keys}).rowcount == 1
+                    expected.add((table, key_of(table, row)))
+        named = {each[:2] for each in found(either)}
+        put_back(either, rows)
+        assert expected <= named, (place, expected - named)
+    assert found(either) == ()
+
+
+def test_every_deleted_row_is_named(either: Engine) -> None:
+    rows = all_rows(either, AUDITED)
+    with tampering(either) as connection:
+        for table in rows:
+            connection.execute(text(f'DELETE FROM "{table}"'))
+    findings = found(either)
+    put_back(either, rows)
+    gone = {(table, key_of(table, row)) for table, own in rows.items() for row in own}
+    assert {each[:2] for each in findings if each.what.endswith("is gone")} == gone == {each[:2] for each in findings}
+    assert found(either) == ()
+
+
+def test_what_is_changed_in_the_log_on_postgresql_is_found(settled_on_postgresql: Engine) -> None:
+    """Two rows of each of the log's tables, one column after the other, and each of them deleted."""
+    engine, source = settled_on_postgresql, random.Random(4)
+    rows = all_rows(engine, LOG)
+    for table, own in rows.items():
+        chosen = own if len(own) <= 2 else source.sample(own, 2)
+        for row in chosen:
+            where, keys = condition(table, row)
+            for column in (each for each in row if (table, each) != ("audit_log", "id")):
+                value = flipped(row[column], source, nothing=bytes(32))
+                with tampering(engine) as connection:
+                    connection.execute(
+                        text(f'UPDATE "{table}" SET "{column}" = :value WHERE {where}'), {"value": value, **keys}
+                    )
+                findings = found(engine)
+                put_back(engine, {table: own})
+                assert findings != (), (table, row, column)
+            with tampering(engine) as connection:
+                connection.execute(text(f'DELETE FROM "{table}" WHERE {where}'), keys)
+            findings = found(engine)
+            put_back(engine, {table: own})
+            assert findings != (), (table, row)
+    assert found(engine) == ()
 
 
 @pytest.mark.parametrize("table", LOG)

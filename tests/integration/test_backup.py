@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -16,11 +17,11 @@ import pytest
 from sqlalchemy import Engine
 
 from api_spec.client import MarketClient
-from api_spec.organisation import Organisation
+from api_spec.organisation import Credentials, Organisation
 from market.api.app import create_app
 from market.api.serving import serving
 from market.clock import SimulatedClock
-from market.errors import BackupFailed, BadBackup, DatabaseNotEmpty, RestoreFailed, ToolMissing
+from market.errors import BackupFailed, BadBackup, DatabaseNotEmpty, KeyFileUnusable, RestoreFailed, ToolMissing
 from market.operation.archive import read_manifest
 from market.operation.backup import back_up, restore
 from market.settings import Settings
@@ -109,10 +110,12 @@ async def test_everything_acknowledged_before_the_start_is_there_after_the_resto
                     before = set(acknowledged)
                     done = flexmarket("backup", str(tmp_path / "market.backup"), url=first, programs=programs)
                     assert done.returncode == 0, done.stderr
+                    assert ("keep a copy of that file" in done.stdout) == first.startswith("sqlite"), done.stdout
                     wait_until(lambda: len(acknowledged) >= len(before) + 8)
 
     done = flexmarket("restore", str(tmp_path / "market.backup"), url=second, programs=programs)
     assert done.returncode == 0, done.stderr
+    assert ("two.db.key: No such file" in done.stdout) == second.startswith("sqlite"), done.stdout
     manifest = read_manifest(tmp_path / "market.backup")
     with opened(second) as engine, UnitOfWork(engine) as work:
         kept = {each.offer.id for each in work.orders.offers(street.auction)}
@@ -200,8 +203,25 @@ async def test_a_settled_auction_comes_back_with_its_ledger(
         with UnitOfWork(engine) as work:
             assert work.money.transfers(street.auction) == transfers
         with serving(create_app(Settings(), clock=clock, engine=engine, watch_gates=False)) as url:
+            if engine.dialect.name == "sqlite":
+                nothing_is_signed_without_the_key_file(engine, url, operator)
+                shutil.copy(f"{first.removeprefix('sqlite:///')}.key", f"{second.removeprefix('sqlite:///')}.key")
             async with MarketClient(url, operator) as again:
                 assert (await again.auction(street.auction)).state == "settled"
+
+
+def nothing_is_signed_without_the_key_file(engine: Engine, url: str, operator: Credentials) -> None:
+    """It does not start, and where it runs already, it does not say where the file should be."""
+    with pytest.raises(KeyFileUnusable):
+        migrate(engine)
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": operator.client_id,
+        "client_secret": operator.client_secret,
+    }
+    refused = httpx.post(f"{url}/auth/token", data=form)
+    assert refused.status_code == 503
+    assert "cannot open its secrets" in refused.text and ".key" not in refused.text
 
 
 def test_a_restored_market_is_migrated_and_written_like_any_other(

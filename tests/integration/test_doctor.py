@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from api_spec.case import Case
 from market.clock import SimulatedClock
@@ -21,6 +22,7 @@ from market.operation.finding import Finding, conclusion
 from market.store import migrate, open_engine
 from market.store.examination import DatabaseFacts
 from market.workflow.identity import bootstrap_operator
+from market.workflow.keys import signing_key
 from tests.street_auction import NOON
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,41 @@ def test_a_market_that_is_set_up_has_no_problem(folder: Path) -> None:
     assert findings["settings: port"].seen == "0"
     assert findings["settings: host"].seen == "127.0.0.1  (default)"
     assert "8 kW for 0.96 EUR, as by hand" in findings["clearing: known case"].seen
+
+
+def test_secrets_that_are_sealed_with_their_key_file_are_well(folder: Path) -> None:
+    a_market(folder)
+    with_key(folder)
+    findings, keys = found(), folder / "market.db.key"
+    assert findings["secrets: in the database"].seen == f"1 sealed with the first of 1 keys in {keys}"
+    assert findings["secrets: key file"].verdict == "ok"
+
+    keys.chmod(0o640)
+    mode = found()["secrets: key file"]
+    assert (mode.verdict, mode.advice) == ("problem", f"others can read it: chmod 600 {keys}")
+
+
+def test_secrets_that_no_key_opens_are_a_problem(folder: Path) -> None:
+    a_market(folder)
+    with_key(folder)
+    keys = folder / "market.db.key"
+    kept = keys.read_bytes()
+    keys.write_bytes(Fernet.generate_key())
+    assert found()["secrets: in the database"].verdict == "problem"
+    keys.unlink()
+    missing = found()["secrets: key file"]
+    assert (missing.verdict, missing.seen) == ("problem", f"{keys}: No such file or directory")
+    keys.write_bytes(Fernet.generate_key() + b"\n" + kept)
+    loose = found()["secrets: in the database"]
+    assert (loose.verdict, loose.seen) == ("warning", "1 sealed with an older key")
+    assert loose.advice == "flexmarket keys reseal seals them with the first key"
+
+
+def with_key(folder: Path) -> None:
+    """Something is signed."""
+    engine = open_engine(f"sqlite:///{folder / 'market.db'}")
+    signing_key(now=NOON, engine=engine)
+    engine.dispose()
 
 
 def test_before_the_first_migration_it_says_what_comes_next_and_makes_nothing(folder: Path) -> None:
@@ -254,3 +291,6 @@ def test_a_postgresql_is_asked_for_all_that_durability_depends_on(
     assert findings["database: clock"].verdict == findings["database: schema"].verdict == "ok"
     assert findings["database: durable write"].seen.endswith("ms")
     assert findings["database: operator"].seen == "registered"
+    in_clear = findings["secrets: in the database"]
+    assert (in_clear.verdict, in_clear.seen) == ("warning", "none yet; they would stand in clear")
+    assert "FLEXMARKET_KEY_FILE" in in_clear.advice

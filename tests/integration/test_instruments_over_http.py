@@ -1,15 +1,20 @@
 """Contracts and tariffs over the real API: what a DSO registers, an aggregator accepts, asks for and is billed."""
 
+import csv
+import io
+import re
 from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api_spec.calendar import Span
 from api_spec.client import MarketRefused
 from api_spec.contracts import Termination
+from api_spec.metering import BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import BillTerms, CriticalWindow, Tariff, TariffTerms
 from tests.contracted import bilateral, dimming
@@ -199,3 +204,61 @@ async def test_a_period_that_is_none_is_refused(market: RunningMarket) -> None:
 
 def test_delivery_stands_at_nine_in_berlin() -> None:
     assert MarketPeriod(start=datetime(2026, 1, 15, 8, tzinfo=UTC), resolution=timedelta(hours=1), count=2) == DELIVERY
+
+
+async def test_a_final_bill_is_posted_and_corrected_by_a_late_reading(market: RunningMarket) -> None:
+    """The second hour had 6 kW and not 7: 0.1 EUR of energy, 0.12 of nodal and 2 of critical prices go back."""
+    async with open_street(market) as street:
+        tariff, (north, south) = await registered(street), street.aggregators
+        window = CriticalWindow(start=DELIVERY.start + timedelta(hours=1), end=DELIVERY.end)
+        await street.dso.announce_window(tariff.id, window)
+        await street.ask()
+        await street.offer()
+        await street.clear(market)
+        await street.settle(market)
+        me, dso = (await north.me()).id, (await street.dso.me()).id
+        asked = BillTerms(
+            start=DELIVERY.start, end=DELIVERY.end, participant=me, bus="far", contracted_power_w=0, provisional=True
+        )
+        estimate = await street.dso.make_bill(tariff.id, asked)
+        assert await north.bill_transfers(tariff.id, estimate.id) == (), "a provisional bill moves no money"
+        assert await refused(street.dso.correct_bill(tariff.id, estimate.id)) == (422, [""])
+
+        first = await street.dso.make_bill(tariff.id, asked.model_copy(update={"provisional": False}))
+        (posted,) = await north.bill_transfers(tariff.id, first.id)
+        assert (posted.debit, posted.credit) == (f"participant:{me}", f"dso:{dso}")
+        assert (posted.amount_eur, posted.memo) == (first.total_eur, "bill")
+        assert await street.dso.correct_bill(tariff.id, first.id) == first, "nothing new came"
+
+        late = ReadingTerms(start=window.start, buses=(BusPower(bus="far", power_w=(6_000,)),))
+        await north.submit_reading(street.auction, late)
+        second = await street.dso.correct_bill(tariff.id, first.id, key="once")
+        assert await street.dso.correct_bill(tariff.id, first.id, key="once") == second
+        assert (second.version, first.total_eur - second.total_eur) == (2, Decimal("2.22"))
+        assert await north.bill(tariff.id, first.id) == second
+        assert await north.bill_versions(tariff.id, first.id) == (first, second)
+        assert await north.bills(tariff.id) == (estimate, second)
+        back = (await north.bill_transfers(tariff.id, first.id))[-1]
+        assert (back.debit, back.credit, back.memo) == (posted.credit, posted.debit, "correction")
+        assert back.amount_eur == Decimal("2.22")
+        again = asked.model_copy(update={"provisional": False})
+        assert (await refused(street.dso.make_bill(tariff.id, again)))[0] == 409, "nor is it billed a second time"
+
+        for call in (
+            south.bill(tariff.id, first.id),
+            south.bill_versions(tariff.id, first.id),
+            south.bill_transfers(tariff.id, first.id),
+            north.bill("other", first.id),
+        ):
+            assert (await refused(call))[0] == 404
+        assert (await refused(north.correct_bill(tariff.id, first.id)))[0] == 403
+
+        path = f"/v1/tariffs/{tariff.id}/bills/{first.id}"
+        async with httpx.AsyncClient(base_url=market.url, headers=await north._bearer()) as http:
+            table = await http.get(path, headers={"Accept": "text/csv"})
+            page = await http.get(path, headers={"Accept": "text/html"})
+        rows = list(csv.DictReader(io.StringIO(table.text)))
+        assert sum(Decimal(row["amount_eur"]) for row in rows) == second.total_eur
+        assert {row["version"] for row in rows} == {"2"}
+        assert "Bill, version 2" in page.text and f"{second.total_eur:.4f} EUR" in page.text
+        assert not re.search(r"<script|<link[^>]+stylesheet|src=|@import|url\((?!data:)", page.text)

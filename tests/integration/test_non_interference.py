@@ -1,10 +1,11 @@
 """What one aggregator can read does not depend on what another one offers, until the result is published.
 
 The same script is played in two markets with the same seed and clock. Both aggregators took part in an auction that is
-settled. In one of the markets the rival nominates, offers, replaces, withdraws, registers resources, applies with them,
-reports readings, disputes, accepts a contract, listens, and is refused all the while. Everything that the first
-aggregator can read, by every GET of the application and in the answers to its own orders, is compared byte by byte,
-with every header but the date; and all events that it can hear until publication.
+settled. Of three others one is cleared at its gate, one fails there, since no offer meets what is asked, and one is
+traded continuously and has had a match. In one of the markets the rival nominates, offers, replaces, withdraws,
+registers resources, applies with them, reports readings, disputes, accepts a contract, listens, and is refused all the
+while. Everything that the first aggregator can read, by every GET of the application and in the answers to its own
+orders, is compared byte by byte, with every header but the date; and all events that it can hear until publication.
 
 A new route is read without being asked. A new kind of id in a path gets its values in `played`; what a route has to be
 asked beside its path stands in QUERIES; a route whose answers never end is left out by name, with the reason. What is
@@ -17,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -28,6 +30,7 @@ from sqlalchemy import Engine
 
 from api_spec.case import Case
 from api_spec.organisation import Credentials, OrganisationTerms, Role
+from api_spec.product import Product
 from api_spec.result import Result
 from market import clearing
 from market.api.app import create_app
@@ -43,13 +46,13 @@ from market.workflow.identity import register_organisation
 from market.workflow.webhooks import MOST_WEBHOOKS
 from tests.belongings import HOUR, contract, product, resource, tariff
 from tests.small_cases import Document
-from tests.two_markets import DAY, LIMIT, NOON, OFFER, SETTINGS, auction_terms, street
+from tests.two_markets import DAY, DAY_AHEAD, LIMIT, NOON, OFFER, SETTINGS, auction_terms, street
 
 Said: TypeAlias = tuple[str, int, tuple[tuple[str, bytes], ...], bytes]
 """What was asked, and all of the answer but its date."""
 Told: TypeAlias = tuple[list[Said], list[Said]]
-Played: TypeAlias = tuple[list[Said], list[Said], list[bytes]]
-"""The same, and all events until publication."""
+Played: TypeAlias = tuple[list[Said], list[Said], list[bytes], list[str]]
+"""The same, all events until publication, and why an auction failed."""
 LEFT_OUT: Final = {
     "/v1/events": "never ends: its events are compared by themselves",
     "/auctions/{auction}/events": "never ends: its events are compared by themselves",
@@ -70,6 +73,15 @@ QUERIES: Final = {
 GATE: Final = NOON + DAY / 2
 EARLIER: Final = NOON - 2 * DAY
 """When the delivery began of the auction that is settled."""
+INTRADAY: Final = Product(
+    name="intraday",
+    trading="continuous",
+    pricing="pay_as_bid",
+    price_cap_eur_per_mwh=Decimal(900),
+    penalty_eur_per_mwh=Decimal(100),
+)
+IMPOSSIBLE: Final = {"kind": "capacity", "element": "cable", "import_limit_w": 1}
+"""At any price, behind 500 kW."""
 DISPUTE: Final = {
     "version": 1,
     "lines": [{"bus": "far", "start": EARLIER.isoformat()}],
@@ -86,6 +98,7 @@ class Place:
     def __init__(self, url: str, engine: Engine, clock: SimulatedClock, gets: list[str]) -> None:
         self.engine, self.clock, self.gets = engine, clock, gets
         self.told: list[Said] = []
+        self.reasons: list[str] = []
         self._events: dict[bytes, bytes] = {}
         self._http = httpx.Client(base_url=url, timeout=30)
         self._tokens: dict[str, str] = {}
@@ -105,7 +118,25 @@ class Place:
         self.owned = {"first": self._belongings("first"), "rival": self._belongings("rival")}
         for _ in range(2):  # two heads that everybody may see
             build_log(now=NOON, engine=engine, most=150)
-        self.auction = self.do("grid", "POST", "/v1/auctions", auction_terms("north", begins=NOON + DAY)).json()["id"]
+        self.auction = self._opened()
+        self.failing = self._opened()
+        self.continuous = self._matched_once()
+
+    def _opened(self, product: Product = DAY_AHEAD) -> str:
+        terms = auction_terms("north", begins=NOON + DAY, product=product)
+        return str(self.do("grid", "POST", "/v1/auctions", terms).json()["id"])
+
+    def _matched_once(self) -> str:
+        """A continuous auction in which the first aggregator has sold 4 of 9 kW: 24 kW are drawn behind 20 kW."""
+        auction = self._opened(INTRADAY)
+        path = f"/v1/auctions/{auction}"
+        self.do("first", "PUT", f"{path}/baseline", {"buses": [{"bus": "far", "power_w": [24_000, 24_000]}]})
+        self.do("first", "POST", f"{path}/offers", OFFER)
+        self.do("grid", "POST", f"{path}/requests", LIMIT)
+        assert self.do("operator", "POST", f"{path}/match").status_code == 200
+        (award,) = self.do("first", "GET", f"{path}/awards").json()
+        assert award["power_w"] == [-4_000, -4_000]
+        return auction
 
     def _settled_before(self) -> str:
         """An auction in which both aggregators had an award each, of which not all was delivered."""
@@ -135,10 +166,16 @@ class Place:
             "resource": self.do(name, "POST", "/v1/resources", resource("north", "a")),
             "dispute": self.do(name, "POST", f"/v1/auctions/{self.earlier}/disputes", DISPUTE),
             "webhook": self.do(name, "POST", "/v1/webhooks", {"url": f"https://{name}.example/events"}),
+            "bill": self.do("grid", "POST", f"/v1/tariffs/{self.tariff}/bills", self._used(name)),
         }
         assert {each.status_code for each in made.values()} == {201}
         offers = self.do(name, "GET", f"/v1/auctions/{self.earlier}/offers").json()
         return {**{kind: each.json()["id"] for kind, each in made.items()}, "offer": offers[0]["offer"]["id"]}
+
+    def _used(self, name: str) -> Document:
+        """What is billed."""
+        span = {"start": EARLIER.isoformat(), "end": (EARLIER + 2 * HOUR).isoformat()}
+        return {"participant": self.organisations[name], "bus": "far", "contracted_power_w": 9_000, **span}
 
     def close(self) -> None:
         self._http.close()
@@ -248,6 +285,7 @@ def offer(number: int) -> Document:
 def rival(market: Place) -> Callable[[], None]:
     """Offers ever more, replaces, withdraws, and is refused; and does whatever else an aggregator can do."""
     auction, counted = f"/v1/auctions/{market.auction}", iter(range(1_000))
+    failing, continuous = f"/v1/auctions/{market.failing}", f"/v1/auctions/{market.continuous}"
     standing: list[str] = []
 
     def do(status: int, method: str, path: str, body: Document | None = None, *, match: str = "") -> Any:
@@ -265,6 +303,14 @@ def rival(market: Place) -> Callable[[], None]:
         do(200, "PUT", path, offer(500 + number), match='"1"')
         do(204, "DELETE", path, match='"2"')
         do(422, "POST", f"{auction}/offers", {**OFFER, "bus": "nowhere"})
+        do(200, "PUT", f"{failing}/baseline", {"buses": [{"bus": "far", "power_w": [9_000 + number, 9_000]}]})
+        do(201, "POST", f"{failing}/offers", offer(number))
+        # Nobody needs more consumption, so none of it is matched: it stands in the book, and nobody else may know.
+        do(200, "PUT", f"{continuous}/baseline", {"buses": [{"bus": "far", "power_w": [0, 0]}]})
+        more = {**OFFER, "steps": [{"power_w": [1_000 + number, 1_000], "price_eur_per_mwh": 100 + number}]}
+        receipt = do(201, "POST", f"{continuous}/offers", more)
+        do(201, "POST", f"{continuous}/offers", more)
+        do(204, "DELETE", f"{continuous}/offers/{receipt['offer']['id']}", match='"1"')
         found = do(201, "POST", "/v1/resources", {**resource("north", "b"), "connection": f"rival-{number:010}"})
         do(201, "POST", f"/v1/resources/{found['id']}/prequalifications", {"product": "plain_north"})
         hour = {"network": "north", "bus": "far", "resolution": "PT1H", "power_w": [number]}
@@ -288,11 +334,13 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
 
     def look() -> None:
         build_log(now=market.clock.now(), engine=market.engine)
-        both = {kind: [own[kind], theirs[kind], "none"] for kind in ("contract", "resource", "dispute", "webhook")}
+        assert market.do("operator", "POST", f"/v1/auctions/{market.continuous}/match").status_code == 200
+        kinds = ("contract", "resource", "dispute", "webhook", "bill")
+        both = {kind: [own[kind], theirs[kind], "none"] for kind in kinds}
         market.read_everything(
             {
                 **both,
-                "auction": [market.auction, market.earlier, "auc_none"],
+                "auction": [market.auction, market.failing, market.continuous, market.earlier, "auc_none"],
                 "offer": [*mine, own["offer"], theirs["offer"], *rival_offers[:2], "off_none"],
                 "organisation": list(market.organisations.values()),
                 "network": ["north", "none"],
@@ -313,6 +361,13 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
         meanwhile()
     market.own("POST", f"/v1/resources/{own['resource']}/prequalifications", {"product": "plain_north"})
     market.own("POST", f"/v1/contracts/{own['contract']}/acceptance", {"version": 1})
+    market.own(
+        "PUT", f"/v1/auctions/{market.failing}/baseline", {"buses": [{"bus": "far", "power_w": [10_000, 10_000]}]}
+    )
+    market.own("POST", f"/v1/auctions/{market.failing}/offers", offer(1))
+    load = {"bus": "far", "p_w": [500_000, 500_000], "q_var": [0, 0]}
+    market.do("grid", "PUT", f"/v1/auctions/{market.failing}/forecast", {"injections": [load]})
+    market.do("grid", "POST", f"/v1/auctions/{market.failing}/requests", IMPOSSIBLE)
     market.do("grid", "POST", f"{auction}/requests", LIMIT)
     market.do("grid", "POST", f"{auction}/requests", {**LIMIT, "import_limit_w": 19_000})
     market.clock.advance_to(NOON + timedelta(hours=1))
@@ -329,6 +384,10 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
     market.clock.advance_to(GATE)
     look()
     market.own("POST", f"{auction}/offers", offer(5))
+    failed = clear_auction(market.failing, now=GATE, engine=market.engine)
+    assert failed.state == "failed" and failed.failure is not None
+    market.reasons.append(failed.failure)
+    look()  # nothing of it is ever published, nor does the reason say to others what was offered
 
     def clear(case: Case, options: Options) -> Result:
         look()  # the gate has closed, the solver works
@@ -350,9 +409,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
         act()
         path = f"/v1/auctions/{market.auction}/offers"
         known = [each["offer"]["id"] for each in market.do("rival", "GET", path).json()]
-        beside = (*played(market, act, known), heard(market))
+        beside = (*played(market, act, known), heard(market), market.reasons)
     with place(folder / "alone") as market:
-        alone = (*played(market, lambda: None, known), heard(market))
+        alone = (*played(market, lambda: None, known), heard(market), market.reasons)
     return alone, beside
 
 
@@ -362,14 +421,14 @@ def heard(market: Place) -> list[bytes]:
 
 
 def test_nothing_that_an_aggregator_reads_before_publication_depends_on_its_rival(told: tuple[Played, Played]) -> None:
-    (alone, _, _), (beside, _, _) = told
+    (alone, _, _, _), (beside, _, _, _) = told
     assert [each[:2] for each in alone] == [each[:2] for each in beside]
     for one, other in zip(alone, beside, strict=True):
         assert one == other, one[0]
 
 
 def test_nothing_that_an_aggregator_hears_before_publication_depends_on_its_rival(told: tuple[Played, Played]) -> None:
-    (_, _, alone), (_, _, beside) = told
+    (_, _, alone, _), (_, _, beside, _) = told
     types = {line for line in alone if line.startswith(b"event: ")}
     assert {b"event: auction.opened", b"event: statement.issued", b"event: auction.published"} <= types
     assert alone == beside
@@ -377,7 +436,7 @@ def test_nothing_that_an_aggregator_hears_before_publication_depends_on_its_riva
 
 def test_the_script_reads_something_of_every_route(told: tuple[Played, Played]) -> None:
     """Of every kind of thing that the first aggregator owns it reads its own: an empty market has no secrets."""
-    (alone, _, _), _ = told
+    (alone, _, _, _), _ = told
     read = {
         re.sub(r"(_[0-9a-f]{20}|\?.*)", "", asked)
         for asked, status, _, body in alone
@@ -385,14 +444,24 @@ def test_the_script_reads_something_of_every_route(told: tuple[Played, Played]) 
     }
     wanted = """
         contracts contracts/con resources/res resources/res/prequalifications webhooks/whk/deliveries meters/readings
+        tariffs/tar/bills/bill tariffs/tar/bills/bill/versions tariffs/tar/bills/bill/transfers
         reliability auctions/auc/disputes/dis auctions/auc/statements auctions/auc/quality tariffs/tar/prices
         audit/heads audit/inclusion audit/consistency
     """
     assert {f"GET /v1/{each}" for each in wanted.split()} <= read
 
 
+def test_why_an_auction_failed_depends_on_the_rival_and_is_not_told_to_others(told: tuple[Played, Played]) -> None:
+    """What every useful offer would leave broken: whoever knew it would know what the others offered."""
+    (alone, _, _, (reason,)), (beside, _, _, (other,)) = told
+    assert reason != other
+    for each in (*alone, *beside):
+        assert reason.encode() not in each[3] and other.encode() not in each[3]
+    assert any(b'"state":"failed"' in each[3] for each in alone)
+
+
 def test_the_comparison_sees_a_rival_once_the_result_is_published(told: tuple[Played, Played]) -> None:
-    (_, alone, _), (_, beside, _) = told
+    (_, alone, _, _), (_, beside, _, _) = told
     changed = {one[0] for one, other in zip(alone, beside, strict=False) if one != other}
     assert any(each.endswith("/book") for each in changed)
     assert any(each.endswith("/result") for each in changed)

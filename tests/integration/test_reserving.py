@@ -13,7 +13,7 @@ from api_spec.auction import Auction, AuctionTerms
 from api_spec.award import AcknowledgementTerms
 from api_spec.case import Case, Injection
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
-from api_spec.metering import BaselineNomination, BusPower, Forecast
+from api_spec.metering import BaselineNomination, BusPower, Forecast, ReadingTerms
 from api_spec.organisation import Organisation
 from api_spec.period import MarketPeriod
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
@@ -25,6 +25,7 @@ from market.clearing import clear
 from market.clearing.options import Options
 from market.errors import (
     AlreadyExists,
+    DeliveriesUnsettled,
     DeliveryNotOver,
     NotAdmitted,
     NotFound,
@@ -39,7 +40,7 @@ from market.store import UnitOfWork, transact
 from market.workflow import ordering, prequalifying
 from market.workflow.acknowledging import acknowledge_award, acknowledged_awards
 from market.workflow.clearing import clear_auction
-from market.workflow.settling import settle_auction
+from market.workflow.settling import due_settlements, settle_auction, submit_reading
 from tests.street_network import STREET
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
@@ -70,10 +71,10 @@ def engine(migrated: Engine) -> Engine:
     return migrated
 
 
-def opened(engine: Engine, product: Product, gate: datetime) -> Auction:
+def opened(engine: Engine, product: Product, gate: datetime, delivery: MarketPeriod = DELIVERY) -> Auction:
     """24 kW behind 20 kW in both hours; the aggregator offers 9 kW at 10 EUR/MWh."""
     with UnitOfWork(engine) as work:
-        terms = AuctionTerms(network="street", product=product, delivery=DELIVERY, gate_closure=gate)
+        terms = AuctionTerms(network="street", product=product, delivery=delivery, gate_closure=gate)
         auction = ordering.open_auction(terms, dso="dso", now=NOON, work=work)
         load = Injection(bus="far", p_w=(14_000, 14_000), q_var=(0, 0))
         ordering.submit_forecast(auction.id, Forecast(injections=(load,)), dso="dso", now=NOON, work=work)
@@ -171,6 +172,36 @@ def test_availability_waits_for_the_end_and_for_auctions_that_call_on_it(engine:
     assert settle_auction(reserving.id, now=DELIVERY.end + timedelta(hours=1), engine=engine) == settled
     with UnitOfWork(engine) as work:
         assert work.money.transfers(reserving.id) == transfers, "settled twice is settled once"
+
+
+def test_availability_is_paid_by_what_was_delivered_the_month_before(engine: Engine) -> None:
+    """In January 6 of 8 kWh that were called are delivered: 3/4 of 0.08 EUR for 4 kW in two hours of February."""
+    product = RESERVE.model_copy(update={"availability_by_delivery": True})
+    february = MarketPeriod(start=datetime(2026, 2, 4, 12, tzinfo=UTC), resolution=timedelta(hours=1), count=2)
+    activating = opened(engine, DAY, SECOND_GATE).id
+    reserving = opened(engine, product, FIRST_GATE, february).id
+    clear_auction(reserving, now=FIRST_GATE, engine=engine)
+    with pytest.raises(DeliveriesUnsettled, match=activating):
+        settle_auction(reserving, now=february.end, engine=engine)
+    clear_auction(activating, now=SECOND_GATE, engine=engine)
+    with pytest.raises(DeliveriesUnsettled, match=activating):
+        settle_auction(reserving, now=february.end, engine=engine)
+    assert due_settlements(now=february.end, engine=engine) == []
+    with UnitOfWork(engine) as work:
+        reading = ReadingTerms(start=DELIVERY.start, buses=(BusPower(bus="far", power_w=(6_000, 8_000)),))
+        submit_reading(activating, reading, participant="agg", now=DELIVERY.end, work=work)
+        work.commit()
+    settle_auction(activating, now=DELIVERY.end, engine=engine)
+    assert due_settlements(now=february.end, engine=engine) == [reserving]
+
+    settle_auction(reserving, now=february.end, engine=engine)
+
+    with UnitOfWork(engine) as work:
+        (statement,) = work.reservations.statements(reserving)
+        ledger = balances(work.money.transfers(reserving))
+    assert [each.payment_factor for each in statement.lines] == [0.75, 0.75]
+    assert statement.net_eur == Decimal("0.06")
+    assert ledger == {"dso:dso": Decimal("-0.06"), "participant:agg": Decimal("0.06")}
 
 
 def test_a_clearing_that_is_repeated_after_a_crash_records_reservations_once(engine: Engine) -> None:

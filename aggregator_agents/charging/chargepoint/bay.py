@@ -8,14 +8,14 @@ from typing import Final
 
 from aggregator_agents.charging.chargepoint.clock import Time
 from aggregator_agents.charging.chargepoint.events import Meter, State, Transaction
-from aggregator_agents.charging.chargepoint.hardware import EmulatedPlug
+from aggregator_agents.charging.chargepoint.hardware import PILOT_EVERY_S, EmulatedPlug
 from aggregator_agents.charging.chargepoint.profiles import Profile
 from aggregator_agents.charging.chargepoint.settings import Arrival
 from aggregator_agents.charging.hardware import PlugReading, VehicleFacts
 from aggregator_agents.emulation.vehicle import EmulatedVehicle
 
+_HAIR_A: Final = 1e-6
 _DRAWS_A: Final = 1.0
-_FOLLOWS_WITHIN_S: Final = 5.0  # IEC 61851-1
 _SURE_AFTER_S: Final = 10.0
 _OVER_SHARE, _OVER_A, _OVER_FOR_S = 0.1, 0.5, 7.0
 """A vehicle that draws a tenth and half an amp above its signal for this long is cut off (charging.md, I7)."""
@@ -154,10 +154,10 @@ class Bay:
         )
 
     def held_a(self, now_s: float) -> int:
-        """What nobody else may have yet, whole amps: its signal, what it draws, and the signal it still follows."""
+        """What nobody else may have yet [A]: the signal, what is still drawn, and what its vehicle may still follow."""
         own = self.hardware
-        before_a = own.before_a if now_s - own.changed_s < _FOLLOWS_WITHIN_S else 0
-        return max(0, own.signal_a, before_a, ceil(max(own.current_a) - 1e-6))
+        before_a = own.before_a if now_s - own.changed_s < PILOT_EVERY_S else 0
+        return max(0, own.signal_a, before_a, ceil(max(own.current_a) - _HAIR_A))
 
     def learn(self, now_s: float) -> None:
         """Which terminals its vehicle draws on, once it has been drawing for a while."""

@@ -1,11 +1,12 @@
 """`flex-aggregator chargers`: emulated charge points of a TOML file, all in one process or one of them alone."""
 
 import asyncio
+import logging
 import sys
 import tomllib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -19,9 +20,12 @@ def chargers(
     config: Annotated[Path, typer.Option("--config", help="The TOML file of the charge points.")],
     only: Annotated[str | None, typer.Option(help="Run this one alone.")] = None,
     write: Annotated[str | None, typer.Option("--journal", help="Append what they draw, JSON lines; - prints.")] = None,
+    log: Annotated[Literal["debug", "info", "warning"], typer.Option(help="What to write to stderr.")] = "info",
 ) -> None:
     """Run emulated charge points with their vehicles against a central system, until interrupted."""
     settings = _read(config)
+    logging.basicConfig(level=log.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     if only is not None:
         chosen = tuple(each for each in settings.charge_points if each.id == only)
         if not chosen:

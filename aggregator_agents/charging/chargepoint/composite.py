@@ -38,9 +38,10 @@ class Moment:
 
 
 def composite(profiles: Iterable[Profile], plug: int, moment: Moment) -> Limit:
-    """The limit of a plug, or with plug 0 of the station, as if no other plug were charging."""
+    """The limit of a plug as if no other were charging; with plug 0 that of all together."""
     every = tuple(profiles)
-    return plug_limit(every, plug, moment).meet(station_limit(every, moment))
+    station = station_limit(every, moment)
+    return station if plug == STATION else plug_limit(every, plug, moment).meet(station)
 
 
 def station_limit(profiles: Iterable[Profile], moment: Moment) -> Limit:

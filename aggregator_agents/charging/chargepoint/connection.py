@@ -37,7 +37,6 @@ class Connection:
         self._settings, self._clock = settings, clock
         self._link: Link | None = None
         self._reason = "Reboot"
-        self._heartbeat_s = 0
         self._restarting = asyncio.Event()
         self._boot_again = asyncio.Event()
         self._beat = asyncio.Event()
@@ -161,17 +160,18 @@ class Connection:
         while True:
             answer = await link.call(self._dialect.boot(reason=reason))
             self._clock.set(moment(answer["currentTime"]))
-            self._heartbeat_s = answer["interval"]
+            interval_s = answer["interval"]
             if answer["status"] == "Accepted":
+                self._device.variables.heartbeat_s = interval_s or self._device.variables.heartbeat_s
                 return
-            await self._clock.sleep(answer["interval"] or self._settings.retry_s)
+            await self._clock.sleep(interval_s or self._settings.retry_s)
 
     async def _pulse(self, link: Link) -> None:
         while True:
             self._beat.clear()
-            every_s = self._heartbeat_s or self._device.variables.heartbeat_s
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._beat.wait(), self._clock.real_s(every_s))
+                pause = self._clock.real_s(self._device.variables.heartbeat_s)
+                await asyncio.wait_for(self._beat.wait(), pause)
             answer = await link.call(Request("Heartbeat", {}))
             self._clock.set(moment(answer["currentTime"]))
 

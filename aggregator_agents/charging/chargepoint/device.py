@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from math import inf
 from typing import Final, Protocol
 
@@ -61,6 +62,7 @@ class Device:
         self.offline_since_s: float | None = begun_s
         self.down = False
         self.holds_s = inf
+        self._pulled: dict[int, datetime] = {}
         self._control, self._happened, self._begun_s = control, happened, begun_s
 
     def act(self, time: Time) -> None:
@@ -273,9 +275,10 @@ class Device:
         for each in self.profiles.profiles:
             if each.kind is not Kind.DYNAMIC or not each.update_every_s or each.updated is None:
                 continue
-            if (time.now - each.updated).total_seconds() >= each.update_every_s:
-                bay = self.bays.get(each.plug, self.bays[1])
-                self._tell(What.PULLING, bay, time, profile=each.id)
+            last = max(each.updated, self._pulled.get(each.id, each.updated))
+            if (time.now - last).total_seconds() >= each.update_every_s:
+                self._pulled[each.id] = time.now
+                self._tell(What.PULLING, self.bays.get(each.plug, self.bays[1]), time, profile=each.id)
 
     def _tell(
         self,

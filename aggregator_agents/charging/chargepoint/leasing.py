@@ -91,14 +91,18 @@ class LeasedCharger:
                     command.plug, command.limit_a, holds_s=command.until_s - self._clock.time().now_s
                 )
 
+    async def ask_once(self) -> None:
+        """Ask for a lease, and take it."""
+        try:
+            lease = await self._ask(self._aggregator.request(self._clock.time().now_s))
+        except HardwareSilent as failure:
+            _log.info("%s: %s", self._aggregator.charger.id, failure)
+        else:
+            if lease is not None:
+                self._aggregator.accept(lease, self._clock.time().now_s)
+
     async def _renew(self) -> None:
         while True:
             asked_s = self._clock.time().now_s
-            try:
-                lease = await self._ask(self._aggregator.request(asked_s))
-            except HardwareSilent as failure:
-                _log.info("%s: %s", self._aggregator.charger.id, failure)
-            else:
-                if lease is not None:
-                    self._aggregator.accept(lease, self._clock.time().now_s)
+            await self.ask_once()
             await self._clock.sleep(asked_s + self._timing.ask_every_s - self._clock.time().now_s)

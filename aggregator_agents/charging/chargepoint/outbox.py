@@ -21,14 +21,16 @@ class Outbox:
     def __init__(self, dialect: Dialect, clock: Clock, offline: Callable[[], bool]) -> None:
         """Empty. offline : whether there is no connection now."""
         self._dialect, self._clock, self._offline = dialect, clock, offline
-        self._events: deque[tuple[Event, bool]] = deque(maxlen=_MOST)
+        self._events: deque[tuple[Event, bool]] = deque()
         self._more = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._events)
 
     def put(self, event: Event) -> None:
-        """Tell this when its turn comes."""
+        """Tell this when its turn comes; of too many the oldest sample is given up."""
+        if len(self._events) >= _MOST:
+            self._events.remove(next((each for each in self._events if each[0].what is What.SAMPLED), self._events[0]))
         self._events.append((event, self._offline()))
         self._more.set()
 

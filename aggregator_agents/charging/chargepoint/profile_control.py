@@ -1,6 +1,7 @@
 """Smart charging as a station does it by itself: profiles become pilot signals, within what its supply can give."""
 
-from math import inf
+from dataclasses import replace
+from math import ceil, inf
 
 from aggregator_agents.charging.chargepoint.bay import Bay
 from aggregator_agents.charging.chargepoint.clock import Time
@@ -32,13 +33,15 @@ class ProfileControl:
         supply_a = float(device.config.max_a)
         if station.charge_a == UNLIMITED.charge_a and device.config.unmanaged_a is not None:
             supply_a = min(supply_a, device.config.unmanaged_a)
-        limits = {id: plug_limit(profiles, bay.number, device.moment(bay, time)) for id, bay in bays.items()}
-        claims = {id: _claim(bay, limits[id].meet(station), time) for id, bay in bays.items()}
+        own = {id: plug_limit(profiles, bay.number, device.moment(bay, time)) for id, bay in bays.items()}
+        feeding = sum(_signal_a(bay, own[id]) < 0 for id, bay in bays.items())
+        limits = {id: limit.meet(_among(station, feeding)) for id, limit in own.items()}
+        claims = {id: _claim(bay, limits[id], time) for id, bay in bays.items()}
         self._take_turns(bays, claims, time)
         first = sorted(claims.values(), key=lambda claim: self._rank(claim.plug))
         shares = share(first, lower(station.charge_a, (supply_a, supply_a, supply_a)))
         for id, bay in bays.items():
-            wanted_a = _signal_a(bay, limits[id].meet(station))
+            wanted_a = _signal_a(bay, limits[id])
             self._signal(device, bay, wanted_a if wanted_a < 0 else shares[id], time)
 
     def _rank(self, plug: str) -> float:
@@ -65,6 +68,14 @@ class ProfileControl:
         device.hardware.signal(own.plug.id, limit_a, decided_s=now_s, now_s=now_s, holds_s=device.holds_s)
 
 
+def _among(station: Limit, feeding: int) -> Limit:
+    """What the station may feed back, divided among the plugs that do."""
+    if station.discharge_a is None or feeding <= 1:
+        return station
+    one, two, three = (amps / feeding for amps in station.discharge_a)
+    return replace(station, discharge_a=(one, two, three))
+
+
 def _signal_a(bay: Bay, limit: Limit) -> int:
     """What the plug would be signalled if it were alone."""
     if bay.transaction is None or bay.hardware.cut_off:
@@ -78,7 +89,7 @@ def _signal_a(bay: Bay, limit: Limit) -> int:
 
 def _claim(bay: Bay, limit: Limit, time: Time) -> Claim:
     facts = bay.facts()
-    min_a = max(MIN_A, (facts.min_a or 0) if facts is not None else 0)
+    min_a = max(MIN_A, ceil(limit.min_a), (facts.min_a or 0) if facts is not None else 0)
     return Claim(
         plug=bay.hardware.plug.id,
         at_most_a=max(0, _signal_a(bay, limit)),

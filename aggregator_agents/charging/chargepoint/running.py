@@ -21,7 +21,7 @@ from aggregator_agents.dispatch.virtual import VirtualAggregator
 
 Record = Callable[[float, EmulatedCharger], None]
 _HANGS_S: Final = 2.5
-"""A charge point that has not acted for so long, or for two of its cycles, hangs: its plugs stop offering current."""
+"""A charge point that has not acted for so long on the machine, or for two of its cycles, hangs: its plugs pause."""
 
 
 class ChargePoint:
@@ -41,7 +41,7 @@ class ChargePoint:
         control = ProfileControl() if settings.leases is None else Elsewhere()
         happened = self.connection.happened
         self.device = Device(config, self.hardware, control, begun_s=begun_s, happened=happened)
-        self.device.holds_s = max(_HANGS_S, 2 * settings.acts_every_s)
+        self.device.holds_s = max(_HANGS_S * settings.speed, 2 * settings.acts_every_s)
         self.connection.attach(self.device)
         self._acts_every_s = settings.acts_every_s
         self.leased = None if settings.leases is None else self._leased(settings.leases, begun_s)

@@ -1,4 +1,18 @@
-"""What a file says of emulated charge points: where they connect, their plugs, vehicles and faults."""
+"""What a file says of emulated charge points: where they connect, their plugs, vehicles and faults.
+
+url = "ws://localhost:9000/ocpp"        # of the central system
+[leases]                                # absent: they follow charging profiles
+floor_a = 7
+[[charge_points]]
+id = "lot-1"
+version = "2.1"
+security = { password = "..." }
+[[charge_points.arrivals]]
+plug = 1
+after_s = 60
+stays_s = 14400
+wants_wh = 20000
+"""
 
 import ssl
 from datetime import timedelta
@@ -125,18 +139,19 @@ class ChargePointConfig(Message):
 class LeaseTerms(Message):
     """Of chargers with a virtual aggregator. floor_a : that each may draw without a lease, per phase.
 
-    ttl_s, ask_every_s, act_every_s : see Timing; the cloud has to count with the same.
+    ttl_s, ask_every_s, act_every_s, lag_s : see Timing; the cloud has to count with the same.
     """
 
     floor_a: Count
     ttl_s: Positive = TTL_S
     ask_every_s: Positive = ASK_EVERY_S
     act_every_s: Positive = 1.0
+    lag_s: Positive = Timing.lag_s
 
     @property
     def timing(self) -> Timing:
         """The same for a virtual aggregator."""
-        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s)
+        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s, lag_s=self.lag_s)
 
 
 class ChargePointsFile(Message):

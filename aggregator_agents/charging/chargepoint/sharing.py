@@ -16,7 +16,7 @@ class Claim:
     """What a plug may have at most by its own limit [A], and what nobody else may have yet.
 
     at_most_a : 0 for one that wants nothing. min_a : what its vehicle needs at least. held_a : signalled or still
-    drawn, see `charging.station.held_a`. terminals : that its vehicle draws on; all three until that is known.
+    drawn. terminals : that its vehicle draws on; all three until that is known.
     """
 
     plug: str

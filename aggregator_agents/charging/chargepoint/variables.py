@@ -70,6 +70,10 @@ class Variables:
         """Between two heartbeats."""
         return int(self._named("HeartbeatInterval").value)
 
+    @heartbeat_s.setter
+    def heartbeat_s(self, seconds: int) -> None:
+        self._named("HeartbeatInterval").value = str(seconds)
+
     @property
     def sample_s(self) -> int:
         """Between two samples of a transaction; 0 for none."""

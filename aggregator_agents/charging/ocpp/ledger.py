@@ -78,13 +78,14 @@ class PlugRecord:
 
     believed_a : the most that the station may be signalling, until_s : when it falls back to its default by itself.
     repeated_a : what is said again when profiles are renewed. declined_s : since when the vehicle takes nothing of what
-    it may. cut : ordered off until it is unplugged; cuts : how often that was asked.
+    it may. cut : ordered off until it is unplugged; cuts : how often that was asked. token : of the driver, where told.
     """
 
     number: int
     id: str
     fallback_a: int
     transaction: str | None = None
+    token: str | None = None
     sample: Sample = NOTHING
     sampled_s: float = 0.0
     register_wh: float = 0.0
@@ -179,14 +180,14 @@ class PlugRecord:
 
     def begin(self, transaction: str, now_s: float) -> None:
         """Another transaction than before."""
-        self.transaction, self.session_wh, self.declined_s = transaction, 0.0, None
+        self.transaction, self.token, self.session_wh, self.declined_s = transaction, None, 0.0, None
         self.asked_a, self.reply, self.until_s = None, None, 0.0
         self.believed_a, self.repeated_a = 0, 0
         self.sampled_s, self.sample = now_s, replace(self.sample, charge=None, offered_a=None)
 
     def end(self) -> None:
         """No vehicle takes anything."""
-        self.transaction, self.sample = None, NOTHING
+        self.transaction, self.token, self.sample = None, None, NOTHING
         self.asked_a, self.reply, self.until_s = None, None, 0.0
         self.believed_a, self.repeated_a = 0, 0
 
@@ -251,6 +252,7 @@ class Ledger:
             plug.begin(event.transaction, now_s)
             if event.register_wh is not None:
                 plug.meter(event.register_wh, counts=False)
+        plug.token = event.token or plug.token
 
     def _over(self, event: Over) -> None:
         plug = self.plug_of(event.transaction)

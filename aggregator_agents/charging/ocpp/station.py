@@ -139,6 +139,10 @@ class Station:
         now_s = self._seconds()
         return tuple(plug.observation(now_s) for plug in self._ledger.plugs.values())
 
+    def token(self, plug: str) -> str | None:
+        """The driver's token in the transaction at a plug; None without one, or where it was not told."""
+        return self._ledger.plugs[self._number[plug]].token
+
     async def hold(self, limit_a: WholeAmps, *, until_s: float) -> None:
         """What the whole station may draw on each phase of the site, until when on the monotonic clock.
 

@@ -11,6 +11,8 @@ from aggregator_agents.charging.ocpp.credentials import new_password
 from aggregator_agents.charging.serving.logs import Format, write_logs
 from aggregator_agents.charging.serving.service import Service
 from aggregator_agents.charging.serving.settings import BadServiceFile, ServiceFile, read_service
+from aggregator_agents.drivers.book import BookUnavailable
+from aggregator_agents.drivers.codes import BadKey
 
 
 def serve(
@@ -27,6 +29,9 @@ def serve(
     write_logs(log, log_format)
     try:
         asyncio.run(_serve(settings))
+    except (BadKey, BookUnavailable) as failure:
+        typer.echo(f"{config}: /drivers: {failure}", err=True)
+        raise typer.Exit(2) from failure
     except OSError as failure:
         typer.echo(f"{config}: /listen: {failure}", err=True)
         raise typer.Exit(2) from failure

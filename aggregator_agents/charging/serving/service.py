@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
@@ -15,10 +16,18 @@ from aggregator_agents.charging.ocpp.credentials import Doorkeeper
 from aggregator_agents.charging.ocpp.dialect import Desk
 from aggregator_agents.charging.ocpp.station import Station, StationTerms
 from aggregator_agents.charging.serving.hosted import HostedAggregator
+from aggregator_agents.charging.serving.planned import PlanningTable, SitePlanner
 from aggregator_agents.charging.serving.settings import ServiceFile
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest
 from aggregator_agents.dispatch.virtual import VirtualAggregator
+from aggregator_agents.drivers.book import WishBook
+from aggregator_agents.drivers.codes import Codes
+from aggregator_agents.drivers.desk import BookDesk
+from aggregator_agents.drivers.page import create_driver_app
+from aggregator_agents.drivers.reception import Reception
+from aggregator_agents.drivers.serving import served
+from aggregator_agents.drivers.settings import DriversTable
 from aggregator_agents.fleet import Charger
 
 LOG: Final = logging.getLogger(__name__)
@@ -27,12 +36,24 @@ LOG: Final = logging.getLogger(__name__)
 class Service:
     """Everything of a file. cloud : follows the plans of whoever has some; without one, plugs share what there is.
 
-    stations : by charger.
+    stations : by charger. planner : while it runs, where the file has it plan. page_port : of the drivers' page.
     """
 
-    def __init__(self, settings: ServiceFile, *, seconds: Callable[[], float] = time.monotonic) -> None:
-        """Nothing runs before `running`. seconds : one monotonic clock for the cloud and all that is hosted."""
-        self._settings, self._seconds = settings, seconds
+    planner: SitePlanner | None = None
+    page_port: int | None = None
+
+    def __init__(
+        self,
+        settings: ServiceFile,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Nothing runs before `running`.
+
+        seconds : one monotonic clock for the cloud and all that is hosted. clock : the wall's, for plans and drivers.
+        """
+        self._settings, self._seconds, self._clock = settings, seconds, clock
         self.site = settings.site.site()
         self.cloud = CloudAggregator(self.site, started_s=seconds(), timing=settings.timing.leases)
         self._desk = Desk(tokens=settings.accepts, sample_s=settings.timing.sample_s)
@@ -56,7 +77,7 @@ class Service:
         )
         if listen.exposed:
             LOG.warning("security profile 1 on %s: passwords cross the network in the clear", listen.host)
-        async with CentralSystem(self.stations, doorkeeper).listen(where, tls) as server:
+        async with self._planning(), CentralSystem(self.stations, doorkeeper).listen(where, tls) as server:
             loops = [asyncio.create_task(each.run()) for each in self._hosted]
             LOG.info("%d stations of %s may connect at port %d", len(self.stations), self.site.bus, port_of(server))
             try:
@@ -70,6 +91,56 @@ class Service:
     async def grant(self, request: LeaseRequest) -> Lease | None:
         """The cloud's answer to a charger."""
         return self.cloud.receive(request, self._seconds())
+
+    @asynccontextmanager
+    async def _planning(self) -> AsyncIterator[None]:
+        """Plan, and serve drivers, where the file says so. Raises BadKey, BookUnavailable, OSError."""
+        settings, drivers = self._settings, self._settings.drivers
+        if drivers is None and settings.planning is None:
+            yield
+            return
+        table = settings.planning or PlanningTable()
+        async with AsyncExitStack() as running:
+            if drivers is None:
+                self.planner = SitePlanner(self.site, self.cloud, table, clock=self._clock)
+            else:
+                book = running.enter_context(WishBook.open(drivers.book, drivers.priorities))
+                self.planner = await running.enter_async_context(self._page(drivers, book, table))
+            task = asyncio.create_task(self.planner.run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _page(self, drivers: DriversTable, book: WishBook, table: PlanningTable) -> AsyncIterator[SitePlanner]:
+        """The drivers' page over a planner."""
+        codes = Codes.read(drivers.key)
+
+        def pseudonym(plug: str) -> str | None:
+            station = self.stations.get(self.site.charger_of(plug).id)
+            token = None if station is None else station.token(plug)
+            return None if token is None else codes.pseudonym(token)
+
+        planner = SitePlanner(
+            self.site, self.cloud, table, clock=self._clock, book=book, pseudonym=pseudonym, names=drivers.names
+        )
+        desk = BookDesk(book, look=planner.look, replan=planner.ask, clock=self._clock)
+        reception = Reception(
+            desk,
+            book,
+            codes,
+            drivers.zone,
+            seat_within=drivers.seat_within,
+            secure=drivers.secure,
+            clock=self._clock,
+            now_s=self._seconds,
+        )
+        page = create_driver_app(reception)
+        async with served(page, host=drivers.host, port=drivers.port, path=drivers.path) as self.page_port:
+            LOG.info("drivers find their plugs at port %d", self.page_port)
+            yield planner
 
     def _station(self, charger: Charger) -> Station:
         timing, table = self._settings.timing, self._settings.stations[charger.id]

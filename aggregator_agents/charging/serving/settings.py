@@ -10,6 +10,12 @@
     [stations.lot-1]
     password_hash = "$argon2id$v=19$..."    # printed by `flex-aggregator station-password`
     virtual_aggregator = "hosted"           # "own" for a charger that asks for leases by itself
+    [planning]                              # without it plugs share what there is
+    usual = { stay = "PT8H", energy_kwh = 20 }
+    [drivers]                               # the page at the plugs, see docs/drivers.md; plans, too
+    public_url = "https://plugs.example.org"
+    key = "drivers.key"
+    book = "wishes.db"
 
 A station's identity, in its credential and in the path of its connection, is the id of its charger.
 """
@@ -22,7 +28,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
+from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
+from aggregator_agents.drivers.settings import DriversTable
 from aggregator_agents.site_file import NamedSite
 from api_spec.defects import Place, defects_of, refuse, unknown
 from api_spec.units import Message, Positive
@@ -78,12 +86,15 @@ class StationTable(Message):
 class TimingTable(Message):
     """Of leases and answers. sample_s : between two meter samples. silent_after_s : of none in a transaction.
 
-    ttl_s, ask_every_s : see Timing; chargers with an aggregator of their own have to count with the same.
+    ttl_s, ask_every_s, lag_s, guard_s : see Timing; chargers with an aggregator of their own have to count with the
+    same. A lag below 5 s is for vehicles that are known to follow sooner than IEC 61851-1 demands.
     """
 
-    ttl_s: Annotated[Positive, Field(ge=10, le=600)] = TTL_S
+    ttl_s: Annotated[Positive, Field(ge=2, le=600)] = TTL_S
     ask_every_s: Annotated[Positive, Field(le=60)] = ASK_EVERY_S
     act_every_s: Annotated[Positive, Field(le=5)] = 1.0
+    lag_s: Annotated[Positive, Field(ge=0.5, le=60)] = Timing.lag_s
+    guard_s: Annotated[Positive, Field(ge=1, le=60)] = Timing.guard_s
     call_timeout_s: Annotated[Positive, Field(le=60)] = 10.0
     sample_s: Annotated[int, Field(strict=True, ge=1, le=60)] = 5
     silent_after_s: Annotated[Positive, Field(le=300)] = 20.0
@@ -91,7 +102,13 @@ class TimingTable(Message):
     @property
     def leases(self) -> Timing:
         """The same for the aggregators."""
-        return Timing(act_every_s=self.act_every_s, ask_every_s=self.ask_every_s, ttl_s=self.ttl_s)
+        return Timing(
+            act_every_s=self.act_every_s,
+            ask_every_s=self.ask_every_s,
+            ttl_s=self.ttl_s,
+            lag_s=self.lag_s,
+            guard_s=self.guard_s,
+        )
 
 
 class ServiceFile(Message):
@@ -102,6 +119,8 @@ class ServiceFile(Message):
     stations: Annotated[dict[str, StationTable], Field(min_length=1)]
     tokens: frozenset[str] | None = None
     timing: TimingTable = TimingTable()
+    planning: PlanningTable | None = None
+    drivers: DriversTable | None = None
 
     @model_validator(mode="after")
     def _of_the_site(self) -> Self:

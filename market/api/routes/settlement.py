@@ -30,7 +30,7 @@ def statement(auction: str, who: AggregatorPaid, world: WorldOf, shape: ShapeOf)
     """One's newest settled statement, as JSON, CSV or a page to print."""
     with world.reading() as work:
         found = disputing.own_statement(auction, participant=who.id, work=work)
-        return shaped(found, work.auctions.get(auction), shape, world)
+        return shaped(found, shape, world, auction=work.auctions.get(auction))
 
 
 @router.get("/statements")
@@ -46,7 +46,7 @@ def dso_statement(auction: str, who: DsoOrOperatorPaying, world: WorldOf, shape:
     """What the auction's DSO pays, as JSON, CSV or a page to print."""
     with world.reading() as work:
         found = disputing.dso_statement(auction, who=who, work=work)
-        return shaped(found, work.auctions.get(auction), shape, world)
+        return shaped(found, shape, world, auction=work.auctions.get(auction))
 
 
 @router.get("/dso-statements")

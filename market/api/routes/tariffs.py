@@ -2,18 +2,30 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api_spec.ids import BusId
 from api_spec.period import MarketPeriod
-from api_spec.tariffs import AnnouncedWindow, Bill, BillTerms, CriticalWindow, Tariff, TariffPrices, TariffTerms
+from api_spec.tariffs import (
+    AnnouncedWindow,
+    Bill,
+    BillTerms,
+    BillTransfer,
+    CriticalWindow,
+    Tariff,
+    TariffPrices,
+    TariffTerms,
+)
+from api_spec.units import Message
 from market.api.auth import AccountHolder, Anyone, Dso
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.statements import ShapeOf, shaped, shapes
 from market.api.world import WorldOf
+from market.workflow import billing
 from market.workflow import tariffs as steps
 
 router = APIRouter(route_class=StrictRoute)
@@ -85,16 +97,49 @@ def announced(tariff: str, who: Anyone, world: WorldOf, page: PageOf) -> list[An
 
 @router.post("/tariffs/{tariff}/bills", status_code=201)
 def bill(tariff: str, terms: BillTerms, who: Dso, world: WorldOf, key: IdempotencyKey) -> Bill:
-    """Bill a participant's consumption at a bus, for a time that is over."""
+    """Bill a participant's consumption at a bus, for a time that is over; a final bill is posted in its ledger."""
     now = world.clock.now()
     return once(
         world, who, key, f"make_bill {tariff}", terms,
-        lambda work: steps.make_bill(tariff, terms, dso=who.id, now=now, work=work, new_id=world.new_id), Bill,
+        lambda work: billing.make_bill(tariff, terms, dso=who.id, now=now, work=work, new_id=world.new_id), Bill,
     )  # fmt: skip
 
 
 @router.get("/tariffs/{tariff}/bills")
 def bills(tariff: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Bill]:
-    """Bills under a tariff: one's own; all for its DSO and operators."""
+    """Bills under a tariff in their newest versions: one's own; all for its DSO and operators."""
     with world.reading() as work:
-        return page.of(steps.visible_bills(tariff, who=who, work=work), lambda each: each.id)
+        return page.of(billing.visible_bills(tariff, who=who, work=work), lambda each: each.id)
+
+
+@router.get("/tariffs/{tariff}/bills/{bill}", response_model=Bill, responses=shapes)
+def one_bill(tariff: str, bill: str, who: AccountHolder, world: WorldOf, shape: ShapeOf) -> Response:
+    """A bill in its newest version, as JSON, CSV or a page to print."""
+    with world.reading() as work:
+        found = billing.visible_bill(tariff, bill, who=who, work=work)
+        return shaped(found, shape, world, tariff=work.tariffs.get(tariff))
+
+
+@router.get("/tariffs/{tariff}/bills/{bill}/versions")
+def bill_versions(tariff: str, bill: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[Bill]:
+    """All versions of a bill, the oldest first."""
+    with world.reading() as work:
+        found = billing.visible_versions(tariff, bill, who=who, work=work)
+        return page.of(found, lambda each: str(each.version))
+
+
+@router.post("/tariffs/{tariff}/bills/{bill}/corrections", status_code=201)
+def correct_bill(tariff: str, bill: str, who: Dso, world: WorldOf, key: IdempotencyKey) -> Bill:
+    """Take in readings that came after a final bill: its next version, and the difference in its ledger."""
+    now = world.clock.now()
+    return once(
+        world, who, key, f"correct_bill {tariff} {bill}", Message(),
+        lambda work: billing.correct_bill(tariff, bill, dso=who.id, now=now, work=work), Bill,
+    )  # fmt: skip
+
+
+@router.get("/tariffs/{tariff}/bills/{bill}/transfers")
+def bill_transfers(tariff: str, bill: str, who: AccountHolder, world: WorldOf, page: PageOf) -> list[BillTransfer]:
+    """The ledger of a bill."""
+    with world.reading() as work:
+        return page.of(billing.visible_transfers(tariff, bill, who=who, work=work), lambda each: each.id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.dispatch.lease import Timing
 from aggregator_agents.dispatch.virtual import VirtualAggregator
 from aggregator_agents.emulation.cluster import EmulatedCluster
@@ -12,7 +13,7 @@ from aggregator_agents.fleet import Session, Site, Vehicle
 from tests.unit.aggregator_agents.places import NOON
 
 RISOE = Site.of("risoe", chargers=8, plugs_per_charger=2, fuse_a=63)
-TWO = Site.of("lot", chargers=2, plugs_per_charger=1, fuse_a=26, fallback_a=6)
+TWO = Site.of("lot", chargers=2, plugs_per_charger=1, fuse_a=26, charger_a=32, fallback_a=6)
 
 
 def at_plug(
@@ -30,6 +31,7 @@ def cluster(
     weather: Weather = IDEAL,
     timing: Timing | None = None,
     other_rise_a: int | None = None,
+    cloud: type[CloudAggregator] = CloudAggregator,
     agent: type[VirtualAggregator] = VirtualAggregator,
 ) -> EmulatedCluster:
     made = EmulatedCluster(
@@ -40,6 +42,7 @@ def cluster(
         weather=weather,
         other_rise_a=other_rise_a,
         sleeps=False,
+        cloud=cloud,
         agent=agent,
     )
     made.expect(sessions)

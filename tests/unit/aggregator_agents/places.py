@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from aggregator_agents.fleet import Session, Site
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray, Session, Site
+from aggregator_agents.offering.record import Scenarios
 from api_spec.period import MarketPeriod
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -21,3 +24,8 @@ def site(*, chargers: int = 1, plugs: int = 1, fuse_a: int = 63, other_a: int = 
 def vehicle(plug: str = "lot-1-1", *, wants_wh: float = FULL_W, stays_h: float = 4, after_h: float = 0) -> Session:
     arrives = NOON + after_h * HOUR
     return Session(f"{plug} today", plug, arrives, arrives + stays_h * HOUR, wants_wh)
+
+
+def scenarios(said: tuple[Session, ...], departs_h: FloatArray, energy_wh: FloatArray) -> Scenarios:
+    """Of which the median departure and the mean energy are expected; (scenario, session)."""
+    return Scenarios(said, departs_h, energy_wh, np.median(departs_h, axis=0), energy_wh.mean(axis=0))

@@ -75,6 +75,7 @@ def test_a_transaction_overrules_the_default_and_the_station_bounds_both() -> No
     assert allowed_a(default, own, station) == 14
     assert allowed_a(default, station, plug=2) == 14, "a default of plug 1 is not of plug 2"
     assert allowed_a(profile(Purpose.EXTERNAL, 9), own, station) == 9
+    assert allowed_a(profile(Purpose.TX_DEFAULT, 7, plug=0), station, plug=0) == 14, "a default is of each plug"
     assert composite((default, own, station), 1, CHARGING) == amps(14), "and nothing is said of feeding back"
 
 

@@ -108,7 +108,7 @@ def test_nothing_is_offered_where_nothing_can_move_or_only_above_the_cap() -> No
 
 
 def test_each_time_of_asking_has_blocks_of_its_own_and_one_of_all_is_accepted() -> None:
-    """All is charged in the cheap second and fourth hour, which are asked for: blocks without one, the other, or both."""
+    """All is charged in the second and fourth hour, which are asked for: blocks without one, the other, or both."""
     problem = asked(300, 100, 300, 100, sessions=(parked(Vehicle(), wants_wh=20_000),))
     made = offered(problem, False, True, False, True)
     reduced = {tuple(power < 0 for power in each.power_w) for each in made}

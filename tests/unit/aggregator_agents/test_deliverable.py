@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site, Vehicle
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.record import Scenarios
-from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
+from tests.unit.aggregator_agents.places import FULL_W, quarters, scenarios, site, vehicle
 
 
 def outlook(
@@ -23,7 +23,7 @@ def outlook(
     other_w: FloatArray | None = None,
 ) -> Outlook:
     count = len(baseline_w)
-    may = Scenarios((session,), np.array(departs_h)[:, None], np.array(energy_wh)[:, None])
+    may = scenarios((session,), np.array(departs_h)[:, None], np.array(energy_wh)[:, None])
     inside = np.array(window or [False] * count)
     return Outlook(site(), quarters(count), may, np.array(baseline_w), inside, other_w)
 
@@ -60,6 +60,16 @@ def test_who_has_no_time_to_lose_is_not_paused() -> None:
     assert drawn.short_wh[0] == pytest.approx(0)
 
 
+def test_who_has_time_alone_has_none_where_all_want_the_same_hour() -> None:
+    """Two vehicles behind 16 A, an hour's energy and two hours each: neither can wait, the other needs its turn."""
+    place = site(chargers=2, fuse_a=16)
+    said = tuple(vehicle(each.id, stays_h=2) for each in place.plugs)
+    may = scenarios(said, np.full((1, 2), 2.0), np.full((1, 2), 11_040.0))
+    seen = Outlook(place, quarters(8), may, np.full(8, FULL_W), np.zeros(8, dtype=np.bool_))
+
+    assert seen.drawn(np.array([-FULL_W] + [0.0] * 7)).power_w[0] == pytest.approx([FULL_W] * 8)
+
+
 def test_other_load_behind_the_meter_counts_and_is_made_up_for() -> None:
     """6 kW to draw at most; the second case has 2 kW of other load where none was expected."""
     seen = outlook(
@@ -79,7 +89,7 @@ def test_vehicles_on_one_phase_share_that_phase() -> None:
     """Three chargers behind 24 A, 8 A each without contact: none is spare, so each of three on L1 has 8 A, 1.84 kW."""
     place = site(chargers=3, fuse_a=24)
     said = tuple(replace(vehicle(each.id), vehicle=Vehicle(phases=1)) for each in place.plugs)
-    may = Scenarios(said, np.full((1, 3), 4.0), np.full((1, 3), 11_040.0))
+    may = scenarios(said, np.full((1, 3), 4.0), np.full((1, 3), 11_040.0))
     seen = Outlook(place, quarters(4), may, np.zeros(4), np.zeros(4, dtype=np.bool_))
 
     assert seen.free.power_w[0] == pytest.approx([3 * 1840] * 4)
@@ -101,10 +111,10 @@ def crowds(draw: st.DrawFn) -> tuple[Site, Scenarios]:
     count = draw(st.integers(1, 3))
     departs_h = [[draw(hours) for _ in said] for _ in range(count)]
     energy_wh = [[draw(st.floats(0, 30_000)) for _ in said] for _ in range(count)]
-    return place, Scenarios(tuple(said), np.array(departs_h), np.array(energy_wh))
+    return place, scenarios(tuple(said), np.array(departs_h), np.array(energy_wh))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(crowds(), st.lists(st.floats(-20_000, 20_000), min_size=24, max_size=24))
 def test_no_scenario_draws_more_than_the_fuse_lets_or_takes_more_than_it_wants(
     crowd: tuple[Site, Scenarios], order: list[float]

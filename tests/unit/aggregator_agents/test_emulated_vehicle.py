@@ -58,3 +58,44 @@ def test_one_that_cannot_feed_back_does_nothing_when_asked() -> None:
     car.signal(-16, 0.0)
     car.advance(100.0)
     assert (car.current_a, car.stored_wh) == (0.0, 1e4)
+
+
+def test_its_own_consumption_makes_low_power_inefficient() -> None:
+    """Of 4140 W (6 A) the battery gets 0.9 x 4140 - 300 = 3426 W, 83 %; of 11 040 W (16 A) 9636 W, 87 %."""
+    behaviour = EXACT.model_copy(update={"standby_w": 300.0})
+    stored_wh = []
+    for limit_a in (6, 16):
+        car = EmulatedVehicle(Vehicle(efficiency=0.9), 1e5, behaviour=behaviour)
+        car.signal(limit_a, 0.0)
+        car.advance(3600.0)
+        stored_wh.append(car.stored_wh)
+    assert stored_wh == pytest.approx([3426, 9636])
+
+    back = EmulatedVehicle(Vehicle(efficiency=0.9, discharge_a=10), 0, stored_wh=1e5, behaviour=behaviour)
+    back.signal(-10, 0.0)
+    back.advance(3600.0)
+    assert 1e5 - back.stored_wh == pytest.approx(6900 / 0.9 + 300)
+
+
+def test_a_nearly_full_battery_takes_less() -> None:
+    """10 kWh, from 80 % on linearly down to a quarter: at 90 % it takes 62.5 % of 16 A, which are 10 A.
+
+    That share falls by 3.75 x 11.04 kW / 10 kWh = 4.14 of itself an hour: after ten minutes 0.625 e^-0.69 = 0.3135 are
+    left, at 98.3 %. In steps of a hundredth that is true within a third of a step.
+    """
+    behaviour = EXACT.model_copy(update={"tapers_to": 0.25})
+    own = Vehicle(battery_wh=10_000)
+    car = EmulatedVehicle(own, 1_000.0, stored_wh=9_000.0, behaviour=behaviour)
+    assert [car.target_a(limit_a) for limit_a in (16, 10, 6)] == pytest.approx([10, 10, 6])
+
+    car.signal(16, 0.0)
+    car.advance(600.0)
+    assert car.stored_wh == pytest.approx(9_830.7, abs=33)
+    car.advance(3600.0)
+    assert car.stored_wh == pytest.approx(10_000)
+    assert not car.wants
+
+    below = EmulatedVehicle(own, 1_000.0, stored_wh=7_000.0, behaviour=behaviour)
+    below.signal(16, 0.0)
+    below.advance(60.0)
+    assert below.current_a == 16

@@ -14,10 +14,9 @@ from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.curve import Reduction, curve
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.ladder import Market, ladder
-from aggregator_agents.offering.record import Scenarios
 from aggregator_agents.planning import Grid, Plan, Planner, Prices, Problem, Valuation
 from api_spec.flexibility import BlockTerms
-from tests.unit.aggregator_agents.places import FULL_W, quarters, site, vehicle
+from tests.unit.aggregator_agents.places import FULL_W, quarters, scenarios, site, vehicle
 
 FIRST_HALF_HOUR = [True, True, *[False] * 14]
 CHEAP = Asking(kind="blocks", steps=2, floor_eur_per_mwh=Decimal(0))
@@ -35,7 +34,7 @@ def seen(
     asked = Problem(place, Grid.of(period), inside, Valuation(), prices, whole=False)
     planned = Planner().plan(asked)
     stays_h = [(each.departs - each.arrives).total_seconds() / 3600 for each in said]
-    may = Scenarios(
+    may = scenarios(
         tuple(said),
         np.array([stays_h] * len(taken)).reshape(len(taken), len(said)),
         np.array([[part * each.energy_wh for each in said] for part in taken]).reshape(len(taken), len(said)),

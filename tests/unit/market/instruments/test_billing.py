@@ -14,7 +14,7 @@ from api_spec.calendar import QUARTER, Span, Window, midnight, month_of, months
 from api_spec.period import MarketPeriod
 from api_spec.result import PriceParts
 from api_spec.tariffs import AnnouncedWindow, BillLine, Tariff
-from market.instruments.billing import Use, bill_lines, span_defects, total_eur
+from market.instruments.billing import Charge, Use, charges, received_eur, span_defects, total_eur
 from market.instruments.metered import Metered, gaps, interval_means_w, series_of
 from market.instruments.pricing import NodalPrice, nodal_prices, tariff_prices
 
@@ -66,7 +66,7 @@ def flat(span: Span, power_w: int, step: timedelta = HOUR) -> list[Metered]:
     return [Metered(span.start + k * step, step, power_w) for k in range(int((span.end - span.start) / step))]
 
 
-def billed(
+def charged(
     own: Tariff,
     series: Sequence[Metered],
     span: Span = JANUARY,
@@ -74,8 +74,12 @@ def billed(
     contracted_w: int = 0,
     announced: Sequence[AnnouncedWindow] = (),
     nodal: NodalPrice = NO_PRICES,
-) -> tuple[BillLine, ...]:
-    return bill_lines(own, Use(span, series, contracted_w, announced, nodal))
+) -> tuple[Charge, ...]:
+    return charges(own, Use(span, series, contracted_w, announced, nodal))
+
+
+def billed(own: Tariff, series: Sequence[Metered], span: Span = JANUARY, **use: Any) -> tuple[BillLine, ...]:
+    return tuple(each.line for each in charged(own, series, span, **use))
 
 
 def told(lines: Sequence[BillLine]) -> list[tuple[str, float, str]]:
@@ -272,10 +276,10 @@ def test_bills_that_meet_at_a_months_border_add_up_exactly(powers: list[int], co
     step = timedelta(days=1)
     series = [Metered(whole.start + 7 * HOUR + k * step, HOUR, w) for k, w in enumerate(powers)]
     halves = Span(start=whole.start, end=border), Span(start=border, end=whole.end)
-    first, second = (billed(ALL, series_of(series, half), half, contracted_w=contracted_w) for half in halves)
-    together = billed(ALL, series, whole, contracted_w=contracted_w)
+    first, second = (charged(ALL, series_of(series, half), half, contracted_w=contracted_w) for half in halves)
+    together = charged(ALL, series, whole, contracted_w=contracted_w)
     assert total_eur(first) + total_eur(second) == total_eur(together)
-    assert sorted(told([*first, *second])) == sorted(told(together))
+    assert sorted(told([each.line for each in (*first, *second)])) == sorted(told([each.line for each in together]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -284,9 +288,17 @@ def test_no_bill_is_negative_and_consuming_more_never_costs_less(
     powers: list[int], contracted_w: int, more: int
 ) -> None:
     series = [Metered(JANUARY.start + k * HOUR, HOUR, w) for k, w in enumerate(powers)]
-    cost = total_eur(billed(ALL, series, contracted_w=contracted_w))
+    cost = total_eur(charged(ALL, series, contracted_w=contracted_w))
     raised = [*series[:more], Metered(series[more].start, HOUR, powers[more] + 1_000), *series[more + 1 :]]
-    assert 0 <= cost <= total_eur(billed(ALL, raised, contracted_w=contracted_w))
+    assert 0 <= cost <= total_eur(charged(ALL, raised, contracted_w=contracted_w))
+
+
+def test_the_dso_receives_the_exact_sum_rounded_once() -> None:
+    """Three components of 10 W for an hour at 4.4 EUR/MWh: 0.44e-4 EUR each, nothing in its line; 0.0001 together."""
+    day = Span(start=local(2026, 1, 14), end=local(2026, 1, 15))
+    own = tariff(*(energy(4.4, name=name) for name in ("a", "b", "c")))
+    parts = charged(own, [Metered(day.start, HOUR, 10)], day)
+    assert (total_eur(parts), received_eur(parts)) == (Decimal(0), Decimal("0.0001"))
 
 
 @given(POWERS)

@@ -4,14 +4,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api_spec.auction import Auction
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
-from api_spec.reservation import Obligation, ObligationPeriod, Reservation
+from api_spec.reservation import AvailabilityStatement, Obligation, ObligationPeriod, Reservation
 from market.ledger.availability import availability_statements, availability_transfers
+from market.ledger.past_delivery import PastDelivery, Record, availability_factor
+from market.ledger.quality import Energies
 from market.ledger.transfers import balances
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -19,7 +22,7 @@ START = datetime(2026, 1, 15, 16, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def auction(penalty: str = "25") -> Auction:
+def auction(penalty: str = "25", **product: Any) -> Auction:
     return Auction(
         id="res-1",
         dso="dso-1",
@@ -31,6 +34,7 @@ def auction(penalty: str = "25") -> Auction:
             price_cap_eur_per_mwh=Decimal(100),
             penalty_eur_per_mwh=Decimal(0),
             availability_penalty_eur_per_mwh=Decimal(penalty),
+            **product,
         ),
         delivery=MarketPeriod(start=START, resolution=HOUR, count=3),
         gate_closure=START,
@@ -103,6 +107,89 @@ def test_periods_without_a_reservation_have_no_line() -> None:
     (statement,) = availability_statements(auction(), [reservation(-5000, 0, -5000)], [], settled_at=NOW)
 
     assert [each.start for each in statement.lines] == [START, START + 2 * HOUR]
+
+
+DECEMBER = datetime(2025, 12, 10, tzinfo=UTC)
+
+
+def past(*deliveries: tuple[datetime, int, int], zone: str = "UTC") -> Record:
+    """When a delivery of the aggregator at the far end ended, what was ordered and what was delivered [Wh]."""
+    return Record(zone, {("agg", "far"): [PastDelivery(at, Energies(*wh)) for at, *wh in deliveries]})
+
+
+def scaled(record: Record, **product: Any) -> AvailabilityStatement:
+    """5 MW at 10 EUR/MW/h, of which an auction asked and 3 MW were offered in the only hour: 30 EUR, less 50."""
+    terms = auction(availability_by_delivery=True, **product)
+    mw = 10**6
+    (statement,) = availability_statements(
+        terms, [reservation(-5 * mw)], [asked(0, 5 * mw, 3 * mw)], record=record, settled_at=NOW
+    )
+    return statement
+
+
+@pytest.mark.parametrize(
+    ("product", "factor", "payment"),
+    [
+        ({}, 0.75, "22.5"),
+        ({"delivery_threshold": 0.8}, 0, "0"),
+        ({"delivery_threshold": 0.75}, 0.75, "22.5"),
+        ({"delivery_threshold": 0.5, "full_payment_from": 1.0}, 0.375, "11.25"),
+    ],
+)
+def test_availability_is_scaled_by_last_months_delivery(product: dict[str, float], factor: float, payment: str) -> None:
+    """Of 8 and 4 kWh in December, 7 and 2 were delivered: 9/12 of 30 EUR; by a scale from 50 to 100 %, half of that.
+
+    January's and November's deliveries are no part of it, nor is the penalty scaled.
+    """
+    record = past(
+        (DECEMBER, 8_000, 7_000),
+        (DECEMBER + HOUR, 4_000, 2_000),
+        (datetime(2025, 12, 1, tzinfo=UTC), 9_000, 0),
+        (datetime(2026, 1, 2, tzinfo=UTC), 9_000, 0),
+    )
+    statement = scaled(record, **product)
+    (line,) = statement.lines
+    assert (line.payment_factor, line.payment_eur, line.penalty_eur) == (factor, Decimal(payment), Decimal(50))
+    assert statement.net_eur == Decimal(payment) - 50
+
+
+def test_what_was_not_ordered_last_month_costs_nothing() -> None:
+    for record in (past(), past((DECEMBER, 0, 0)), past((datetime(2026, 1, 3, tzinfo=UTC), 8_000, 0))):
+        assert (scaled(record).lines[0].payment_factor, scaled(record).payment_eur) == (1.0, Decimal(30))
+
+
+def test_a_delivery_that_ends_at_local_midnight_belongs_to_the_month_that_ends_then() -> None:
+    """The end of December in Berlin is 23:00 UTC; an hour later is January's."""
+    midnight = datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert scaled(past((midnight, 8_000, 4_000), zone="Europe/Berlin")).payment_eur == 15
+    assert scaled(past((midnight + HOUR, 8_000, 4_000), zone="Europe/Berlin")).payment_eur == 30
+    assert scaled(past((midnight + HOUR, 8_000, 4_000), zone="UTC")).payment_eur == 15
+
+
+def test_each_period_goes_by_the_month_before_its_own() -> None:
+    """Three hours from 23:00 on the last of January: one by December (1/2), two by January (1/4)."""
+    begins = datetime(2026, 1, 31, 23, tzinfo=UTC)
+    reserved = reservation(-(10**6), -(10**6), -(10**6), delivery=MarketPeriod(start=begins, resolution=HOUR, count=3))
+    record = past((DECEMBER, 8_000, 4_000), (begins, 8_000, 2_000))
+    terms = auction(availability_by_delivery=True)
+    (statement,) = availability_statements(terms, [reserved], [], record=record, settled_at=NOW)
+    assert [each.payment_eur for each in statement.lines] == [5, Decimal("2.5"), Decimal("2.5")]
+
+
+def test_only_reservations_are_scaled() -> None:
+    with pytest.raises(ValueError, match="availability_by_delivery"):
+        Product.model_validate(
+            {"name": "day", "price_cap_eur_per_mwh": 1, "penalty_eur_per_mwh": 1, "availability_by_delivery": True}
+        )
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)).map(sorted), max_size=5), st.data())
+def test_delivering_more_never_earns_less(deliveries: list[list[int]], data: st.DataObject) -> None:
+    threshold: Any = data.draw(st.sampled_from([{}, {"delivery_threshold": 0.5, "full_payment_from": 0.9}]))
+    product = auction(availability_by_delivery=True, **threshold).product
+    known = [Energies(ordered, delivered) for delivered, ordered in deliveries]
+    more = [Energies(each.ordered_wh, data.draw(st.integers(each.delivered_wh, each.ordered_wh))) for each in known]
+    assert 0 <= availability_factor(known, product) <= availability_factor(more, product) <= 1
 
 
 powers = st.integers(1, 10**8)

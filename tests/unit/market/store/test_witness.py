@@ -28,6 +28,8 @@ WITNESSED = {
     "award",
     "baseline",
     "bill",
+    "bill_correction",
+    "bill_transfer",
     "calendar",
     "client",
     "contract",
