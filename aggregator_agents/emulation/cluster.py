@@ -4,7 +4,7 @@ Lines lose, delay and double messages, clocks drift and jump, parts die and stan
 but its own clock, its readings and what reaches it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,7 +77,7 @@ class EmulatedCluster:
         other_rise_a: int | None = None,
         sleeps: bool = True,
         cloud: type[CloudAggregator] = CloudAggregator,
-        agent: type[VirtualAggregator] = VirtualAggregator,
+        agent: Callable[..., VirtualAggregator] = VirtualAggregator,
     ) -> None:
         """Everything starts at `since`, with nobody there.
 
