@@ -82,7 +82,7 @@ class EmulatedCluster:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle do nothing, which changes nothing and saves time. cloud,
+        CloudAggregator. sleeps : chargers whose vehicles want nothing do nothing, which saves time only. cloud,
         agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
@@ -130,6 +130,9 @@ class EmulatedCluster:
         self._plan = plan
         if self.cloud is not None:
             self.cloud.follow(plan)
+        for box in self.boxes.values():
+            if box.asleep and any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs):
+                self._wake(box)
 
     def observe(self, other_a: PhaseAmps) -> None:
         """What the meter of the other load tells the cloud aggregator now."""
@@ -222,8 +225,11 @@ class EmulatedCluster:
             return
         self._hear(box, self._said[session.id])
         if box.asleep:
-            box.asleep, box.ask_s = False, -inf
-            self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
+            self._wake(box)
+
+    def _wake(self, box: Box) -> None:
+        box.asleep, box.ask_s = False, -inf
+        self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
 
     def _hear(self, box: Box, said: Session) -> None:
         assert box.agent is not None, "only the living hear"
@@ -246,7 +252,7 @@ class EmulatedCluster:
                 self._ask(box, box.agent.request(clock_s))
                 if box.told != before:
                     self._act(box, box.agent, clock_s)
-                idle = bool(readings) and all(each.session is None and each.signal_a == 0 for each in readings)
+                idle = bool(readings) and all(not each.wants and each.signal_a == 0 for each in readings)
         if idle and self._sleeps:
             box.asleep = True
             return
