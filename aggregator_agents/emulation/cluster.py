@@ -148,6 +148,11 @@ class EmulatedCluster:
         if self.cloud is not None and not self._cloud_stopped:
             self.cloud.observe(other_a, self.cloud_clock.reads_s(self.plant.now_s))
 
+    @property
+    def now(self) -> datetime:
+        """Until when time has passed."""
+        return self.plant.since + timedelta(seconds=self.plant.now_s)
+
     def advance(self, now: datetime) -> None:
         """Let time pass until `now`."""
         self.plant.run_until(self.plant.seconds(now))
@@ -237,7 +242,10 @@ class EmulatedCluster:
             self._wake(box)
 
     def _wake(self, box: Box) -> None:
+        assert box.agent is not None, "only the living sleep"
         box.asleep, box.ask_s = False, -inf
+        # Awake, it would have had a lease when the vehicle came, and not have begun on its floor.
+        self._ask(box, box.agent.request(box.clock.reads_s(self.plant.now_s)))
         self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
 
     def _hear(self, box: Box, said: Session) -> None:
