@@ -119,7 +119,7 @@ class Place:
         for _ in range(2):  # two heads that everybody may see
             build_log(now=NOON, engine=engine, most=150)
         self.auction = self._opened()
-        self.failing = self._opened()
+        self.failing = self._opened(DAY_AHEAD.model_copy(update={"name": "in vain"}))
         self.continuous = self._matched_once()
 
     def _opened(self, product: Product = DAY_AHEAD) -> str:
