@@ -1,11 +1,15 @@
 """An aggregator's side of the market: it nominates and offers before the gate, delivers and reports after it."""
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
+from aggregator_agents.meter_log import NotMetered
 from aggregator_agents.offering.connection import nominated
 from aggregator_agents.order import Order
 from aggregator_agents.place import Place
@@ -16,6 +20,8 @@ from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import TariffPrices
+
+LOG: Final = logging.getLogger(__name__)
 
 
 class Trader:
@@ -40,13 +46,15 @@ class Trader:
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
-        for auction in await self._client.auctions():
-            if auction.network != self._network:
-                continue
+        mine = [each for each in await self._client.auctions() if each.network == self._network]
+        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.delivery.start)
+        for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, now)
-            elif auction.state == "published":
-                await self._deliver(auction, now)
+        # The delivery that is on, or the next one; sites are told of those after it when it is over.
+        on = next((each for each in published if now < each.delivery.end), None)
+        for auction in published:
+            await self._deliver(auction, now, obeyed=auction is on)
 
     async def _offer(self, auction: Auction, now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""
@@ -87,17 +95,21 @@ class Trader:
             asked |= True if each.request.active is None else np.array(each.request.active)
         return tuple(asked.tolist())
 
-    async def _deliver(self, auction: Auction, now: datetime) -> None:
-        """Hand orders to the sites, and report what was metered in periods that are over."""
+    async def _deliver(self, auction: Auction, now: datetime, *, obeyed: bool) -> None:
+        """Hand orders to the sites where they are to be obeyed, and report what was metered in periods that are over."""
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
             return
+        if obeyed:
+            await self._order(auction, baseline)
+        await self._report(auction, baseline, now)
+
+    async def _order(self, auction: Auction, baseline: Baseline) -> None:
         awards, tariff = await self._client.awards(auction.id), await self._tariff(auction)
         for own in baseline.buses:
             if own.bus in self._places:
                 mine = [each for each in awards if each.bus == own.bus]
                 self._places[own.bus].control.obey(Order.of(auction, own, mine), tariff.get(own.bus))
-        await self._report(auction, baseline, now)
 
     async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:
         delivery = auction.delivery
@@ -113,11 +125,28 @@ class Trader:
             return
         unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
         own = [(each, self._places[each.bus]) for each in baseline.buses if each.bus in self._places]
+        count = _metered([place for _, place in own], unsent)
+        if count < unsent.count:
+            LOG.warning("auction %s: %d of %d periods are metered so far", auction.id, first + count, over)
+        if count == 0:
+            return
+        unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
         metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
-        measured = (place.attributes(delivery, each) for each, place in own if over == delivery.count)
+        complete = first + count == delivery.count
+        measured = (place.attributes(delivery, each) for each, place in own if complete)
         attributes = tuple(each for each in measured if each is not None)
         terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
-        await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {over}")
+        await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {first + count}")
+
+
+def _metered(places: Iterable[Place], period: MarketPeriod) -> int:
+    """Of how many periods from the first on the meters of all places have something to tell."""
+    for count in range(period.count, 0, -1):
+        with contextlib.suppress(NotMetered):
+            for place in places:
+                place.mean_w(MarketPeriod(start=period.start, resolution=period.resolution, count=count))
+            return count
+    return 0
 
 
 def _whole(power_w: FloatArray) -> tuple[int, ...]:
