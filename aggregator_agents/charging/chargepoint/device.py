@@ -1,6 +1,7 @@
 """A charge point without its wire: what it does every second, and what is asked of it. Pure; every time is told."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from math import inf
@@ -124,6 +125,8 @@ class Device:
         if bay is None or self.down:
             return None
         own = None if profile is None else profile(bay.number)
+        if own is not None:
+            self._admit(own)
         bay.remote_start = RemoteStart(token, number, time.now_s + _VEHICLE_WITHIN_S, own)
         if bay.hardware.vehicle is not None:
             self._begin_remotely(bay, bay.remote_start, time)
@@ -152,24 +155,12 @@ class Device:
 
     def install(self, profile: Profile) -> None:
         """Keep a profile. Raises ProfileRefused."""
-        if self.faults.rejects_profiles:
-            raise ProfileRefused("InternalError")
-        if profile.plug not in {STATION, *self.bays}:
-            raise ProfileRefused("UnknownEvse")
-        if profile.stack_level > MOST_LEVEL or len(profile.schedule.steps) > MOST_STEPS:
-            raise ProfileRefused("UnsupportedParam")
+        stack = self._admit(profile)
         if profile.purpose is Purpose.TX:
             running = self.bays[profile.plug].transaction
             if running is None or profile.transaction not in {None, running.id, str(running.number)}:
                 raise ProfileRefused("TxNotFound")
-            profile = replace(profile, transaction=running.id)
-        # Two of one purpose and level: the newer one holds in 1.6, the older one in 2 (K01.FR.06).
-        rivals = [each for each in self.profiles.profiles if each.place == profile.place and each.id != profile.id]
-        if rivals and self.config.version != "1.6":
-            raise ProfileRefused("DuplicateProfile")
-        stack = self.profiles.installed(profile)
-        if len(stack.profiles) > MOST_PROFILES:
-            raise ProfileRefused("TooManyProfiles")
+            stack = stack.installed(replace(profile, transaction=running.id))
         if not self.faults.ignores_profiles:
             self.profiles = stack
 
@@ -221,6 +212,23 @@ class Device:
             if plug in {STATION, bay.number}:
                 self._tell(what, bay, time, trigger=trigger)
 
+    def _admit(self, profile: Profile) -> ProfileStack:
+        """All profiles with one more, as far as it does not need its transaction. Raises ProfileRefused."""
+        if self.faults.rejects_profiles:
+            raise ProfileRefused("InternalError")
+        if profile.plug not in {STATION, *self.bays}:
+            raise ProfileRefused("UnknownEvse")
+        if profile.stack_level > MOST_LEVEL or len(profile.schedule.steps) > MOST_STEPS:
+            raise ProfileRefused("UnsupportedParam")
+        # Two of one purpose and level: the newer one holds in 1.6, the older one in 2 (K01.FR.06).
+        rivals = [each for each in self.profiles.profiles if each.place == profile.place and each.id != profile.id]
+        if rivals and self.config.version != "1.6":
+            raise ProfileRefused("DuplicateProfile")
+        stack = self.profiles.installed(profile)
+        if len(stack.profiles) > MOST_PROFILES:
+            raise ProfileRefused("TooManyProfiles")
+        return stack
+
     def _welcome(self, bay: Bay, time: Time) -> None:
         if bay.leaves(time.now_s):
             self._end(bay, "EVDisconnected", "EVDeparted", time)
@@ -238,7 +246,9 @@ class Device:
         bay.token, bay.remote_start = remote.token, None
         self._begin(bay, remote.token, remote.number, "RemoteStart", time)
         if remote.profile is not None:
-            self.install(remote.profile)
+            # It was admitted when it came; whatever has taken its place since then stays.
+            with suppress(ProfileRefused):
+                self.install(remote.profile)
 
     def _begin(self, bay: Bay, token: str, remote_start: int | None, trigger: str, time: Time) -> None:
         bay.transaction = Transaction(token, time.now, bay.hardware.register_wh, remote_start)

@@ -10,7 +10,7 @@ from aggregator_agents.charging.chargepoint.dialect import MODEL, Wire, samples
 from aggregator_agents.charging.chargepoint.events import Event, Meter, State, Transaction, What
 from aggregator_agents.charging.chargepoint.profile_words import periods_out, profile_in, purpose_in, update_in
 from aggregator_agents.charging.chargepoint.profiles import STATION, ProfileRefused, Purpose
-from aggregator_agents.charging.chargepoint.variables import Names
+from aggregator_agents.charging.chargepoint.variables import get_variables, set_variables
 from aggregator_agents.charging.hardware import VehicleFacts
 from aggregator_agents.charging.ocpp.dialect import Request
 from aggregator_agents.charging.ocpp.frames import BadFrame, Payload, Version, stamp
@@ -43,12 +43,12 @@ class Dialect2:
             "ClearChargingProfile": self._clear_charging_profile,
             "DataTransfer": lambda payload, time: {"status": "UnknownVendorId"},
             "GetCompositeSchedule": self._get_composite_schedule,
-            "GetVariables": self._get_variables,
+            "GetVariables": lambda payload, time: get_variables(device.variables, payload),
             "RequestStartTransaction": self._request_start,
             "RequestStopTransaction": self._request_stop,
             "Reset": self._reset,
             "SetChargingProfile": self._set_charging_profile,
-            "SetVariables": self._set_variables,
+            "SetVariables": lambda payload, time: set_variables(device.variables, payload),
             "TriggerMessage": self._trigger,
         }
         if version == "2.1":
@@ -252,32 +252,6 @@ class Dialect2:
             return {"status": "NotImplemented"}
         known[payload["requestedMessage"]]()
         return _ACCEPTED
-
-    def _set_variables(self, payload: Payload, time: Time) -> Payload:
-        return {"setVariableResult": [self._set_variable(each) for each in payload["setVariableData"]]}
-
-    def _set_variable(self, words: Payload) -> Payload:
-        names, status = self._find(words)
-        if names is not None and not self._device.variables.set(names, words["attributeValue"]):
-            status = "Rejected"
-        return {"component": words["component"], "variable": words["variable"], "attributeStatus": status}
-
-    def _get_variables(self, payload: Payload, time: Time) -> Payload:
-        return {"getVariableResult": [self._get_variable(each) for each in payload["getVariableData"]]}
-
-    def _get_variable(self, words: Payload) -> Payload:
-        names, status = self._find(words)
-        found = {"component": words["component"], "variable": words["variable"], "attributeStatus": status}
-        return found if names is None else found | {"attributeValue": self._device.variables.value(names)}
-
-    def _find(self, words: Payload) -> tuple[Names | None, str]:
-        component, variable = words["component"]["name"], words["variable"]["name"]
-        if words.get("attributeType", "Actual") != "Actual":
-            return None, "NotSupportedAttributeType"
-        names = self._device.variables.named(component=component, variable=variable)
-        if names is not None:
-            return names, "Accepted"
-        return None, "UnknownVariable" if self._device.variables.knows(component) else "UnknownComponent"
 
 
 def _status(event: Event) -> Payload:

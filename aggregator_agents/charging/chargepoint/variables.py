@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from aggregator_agents.charging.ocpp.frames import Payload
+
 MOST_STEPS: Final = 100
 MOST_PROFILES: Final = 40
 MOST_LEVEL: Final = 99
@@ -121,3 +123,34 @@ class Variables:
 
     def _named(self, key: str) -> _Variable:
         return next(each for names, each in self._all.items() if names.key == key)
+
+
+def get_variables(variables: Variables, payload: Payload) -> Payload:
+    """The answer to GetVariables of OCPP 2."""
+    results = []
+    for asked in payload["getVariableData"]:
+        names, result = _found(variables, asked)
+        results.append(result if names is None else result | {"attributeValue": variables.value(names)})
+    return {"getVariableResult": results}
+
+
+def set_variables(variables: Variables, payload: Payload) -> Payload:
+    """The answer to SetVariables of OCPP 2, which are set."""
+    results = []
+    for asked in payload["setVariableData"]:
+        names, result = _found(variables, asked)
+        refused = names is not None and not variables.set(names, asked["attributeValue"])
+        results.append(result | {"attributeStatus": "Rejected"} if refused else result)
+    return {"setVariableResult": results}
+
+
+def _found(variables: Variables, asked: Payload) -> tuple[Names | None, Payload]:
+    """The names of one that was asked for, and the beginning of its result."""
+    component, variable = asked["component"], asked["variable"]
+    names = variables.named(component=component["name"], variable=variable["name"])
+    status = "Accepted"
+    if asked.get("attributeType", "Actual") != "Actual":
+        names, status = None, "NotSupportedAttributeType"
+    elif names is None:
+        status = "UnknownVariable" if variables.knows(component["name"]) else "UnknownComponent"
+    return names, {"component": component, "variable": variable, "attributeStatus": status}

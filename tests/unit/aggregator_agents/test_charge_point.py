@@ -23,6 +23,7 @@ from aggregator_agents.charging.chargepoint.profiles import (
     Step,
 )
 from aggregator_agents.charging.chargepoint.settings import Arrival, ChargePointConfig, Faults
+from aggregator_agents.charging.chargepoint.variables import get_variables, set_variables
 from aggregator_agents.emulation.vehicle import EXACT, Behaviour
 from tests.unit.aggregator_agents.places import NOON
 
@@ -210,6 +211,16 @@ def test_remote_start_and_stop() -> None:
     assert bench.told(What.ENDED)[0].reason == "Remote"
 
 
+def test_a_remote_start_with_a_profile_that_is_refused_starts_nothing() -> None:
+    bench = Bench(car(token=None), plugs=1).run(5)
+    bench.device.faults = Faults(rejects_profiles=True)
+    with pytest.raises(ProfileRefused):
+        bench.device.remote_start(None, "APP", bench.time, profile=lambda plug: profile(8, plug=plug))
+
+    assert bench.run(5).signals() == [0]
+    assert bench.told(What.STARTED) == []
+
+
 def test_a_remote_start_waits_a_minute_for_a_vehicle() -> None:
     late, in_time = Bench(car(token=None, after_s=90), plugs=1), Bench(car(token=None, after_s=50), plugs=1)
     for bench in (late, in_time):
@@ -321,3 +332,32 @@ def test_what_charges_badly_below_8_amps_is_not_shared_below() -> None:
     assert bench.run(20).signals() == [7, 7]
     bench.device.install(replace(default, schedule=Schedule((Step(0, least),), NOON)))
     assert bench.run(20).signals() == [14, 0]
+
+
+def test_variables_are_read_and_set_by_name_or_refused_with_a_reason() -> None:
+    variables = Bench().device.variables
+
+    def asked(component: str, variable: str, value: str = "", kind: str = "Actual") -> dict[str, Any]:
+        names = {"component": {"name": component}, "variable": {"name": variable}, "attributeType": kind}
+        return names | ({"attributeValue": value} if value else {})
+
+    told = [
+        asked("SampledDataCtrlr", "TxUpdatedInterval", "7"),
+        asked("SampledDataCtrlr", "TxUpdatedInterval", "-7"),
+        asked("SampledDataCtrlr", "TxUpdatedMeasurands", "Current.Import,SoC"),
+        asked("SampledDataCtrlr", "TxUpdatedMeasurands", "Frequency"),
+        asked("SmartChargingCtrlr", "Entries", "9"),
+        asked("SmartChargingCtrlr", "Nothing", "9"),
+        asked("Nothing", "Entries", "9"),
+        asked("SmartChargingCtrlr", "Entries", "9", kind="MaxSet"),
+    ]
+    results = set_variables(variables, {"setVariableData": told})["setVariableResult"]
+
+    assert [each["attributeStatus"] for each in results] == [
+        *("Accepted", "Rejected", "Accepted", "Rejected", "Rejected"),
+        *("UnknownVariable", "UnknownComponent", "NotSupportedAttributeType"),
+    ]
+    assert variables.sample_s == 7
+    assert variables.measurands == frozenset({"Current.Import", "SoC"})
+    read = get_variables(variables, {"getVariableData": [asked("SmartChargingCtrlr", "Enabled")]})
+    assert read["getVariableResult"][0]["attributeValue"] == "true"

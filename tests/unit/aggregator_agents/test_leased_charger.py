@@ -106,9 +106,11 @@ async def test_what_was_decided_before_its_process_was_stopped_is_not_signalled_
 
 
 async def test_a_signal_that_was_decided_a_moment_ago_holds_that_much_shorter() -> None:
-    """Asked at 0 s, it holds until 30 s; signalled half a second later that is for 29.5 s."""
+    """Asked at 20 s, a lease of 15 A holds until 50 s; signalled half a second later that is for 29.5 s."""
     rig = Rig(13)
-    rig.aggregator.stops_s = 0.5
+    assert await rig.run(20) == 13
+    rig.aggregator.stops_s, rig.limit_a = 0.5, 15
     await rig.leased.ask_once()
     await rig.leased.act_once()
+    assert rig.hardware.signal_a == 15
     assert rig.hardware.holds_s == pytest.approx(29.5)
