@@ -71,6 +71,11 @@ class EvAggregator:
         """The table it was built of, with every default filled in."""
         return self._config
 
+    @property
+    def emulated(self) -> Mapping[str, EmulatedCluster]:
+        """Its chargers by the bus of their site, with all that only an emulator can tell."""
+        return self._emulated
+
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done on the market; twice in a row changes nothing."""
         self._meet(now)
@@ -107,8 +112,7 @@ class EvAggregator:
                 for site in table.sites():
                     self._open(table, site, now)
         for bus, cluster in self._emulated.items():
-            cluster.advance(now)
-            cluster.observe(self._places[bus].connection.other_now_a(now))
+            self._pass(cluster, self._places[bus].connection, now)
         if self._met is None or not self._met <= now < self._met + _NEWS:
             self._met = now
             coming = MarketPeriod(start=now, resolution=_AHEAD, count=1)
@@ -117,6 +121,16 @@ class EvAggregator:
                 truth = actual(said, place.pattern, seed=place.seed)
                 self._emulated[bus].expect(truth, announced={each.id: each for each in said})
                 place.control.expected = said
+
+    @staticmethod
+    def _pass(cluster: EmulatedCluster, connection: Connection, now: datetime) -> None:
+        """Let time pass at a site until `now`, while what else is behind its meter changes, and is metered there."""
+        for minute in connection.premises.minutes(cluster.now, now):
+            cluster.advance(minute)
+            other_a = connection.other_now_a(minute)
+            cluster.plant.load(other_a)
+            cluster.observe(other_a)
+        cluster.advance(now)
 
     def _open(self, table: SiteTable, site: Site, now: datetime) -> None:
         config = self._config

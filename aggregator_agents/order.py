@@ -16,6 +16,8 @@ from api_spec.period import MarketPeriod
 
 _REBOUND_EUR_PER_MWH: Final = 50.0
 """Keeps the site below its baseline where nothing was sold: what was moved away must not come back as a new peak."""
+_SPENT_EUR_PER_MWH: Final = 200.0
+"""The same before more is to be drawn than usual: what vehicles take too early will be missing then."""
 _PROMISED_EUR_PER_MWH: Final = 1000.0
 """What was sold is delivered, also where breaking a promise would cost less: only drivers' energy comes before it."""
 _DUTY_EUR_PER_MWH: Final = 10_000.0
@@ -43,7 +45,9 @@ class Order:
                 earns = np.where(np.array(each.power_w) != 0, _DUTY_EUR_PER_MWH, earns)
         missed = np.maximum(earns + float(auction.product.penalty_eur_per_mwh), _PROMISED_EUR_PER_MWH)
         target = np.array(baseline.power_w, dtype=np.float64) + awarded
-        return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, _REBOUND_EUR_PER_MWH))
+        more_to_come = np.flip(np.maximum.accumulate(np.flip(awarded))) > 0
+        usual = np.where(more_to_come, _SPENT_EUR_PER_MWH, _REBOUND_EUR_PER_MWH)
+        return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, usual))
 
     def holds(self, now: datetime) -> bool:
         """Whether `now` is within the delivery."""

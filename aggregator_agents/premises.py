@@ -14,9 +14,9 @@ VDEW's standard load profile H0 (1999). Daily shapes are synthetic: base load an
 hours of an office; the same as those of the shipped feeder `risoe`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import NormalDist
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
@@ -129,6 +129,13 @@ class Premises:
     def now_w(self, now: datetime) -> float:
         """True power of all phases together at this moment [W]."""
         return float(self.power_w(np.array([now.timestamp()])).sum())
+
+    def minutes(self, since: datetime, now: datetime) -> Iterator[datetime]:
+        """When power may have changed, from `since` to `now`; never where nothing is there."""
+        if not self.table.empty:
+            late_s = now.timestamp() % _MINUTE_S
+            count = int((now.timestamp() - late_s - since.timestamp()) // _MINUTE_S)
+            yield from (now - timedelta(seconds=late_s + _MINUTE_S * back) for back in range(count, -1, -1))
 
     def metered_w(self, period: MarketPeriod) -> FloatArray:
         """(period, 3) true mean power of every period [W]."""

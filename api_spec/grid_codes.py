@@ -1,7 +1,8 @@
 """Grid codes: what a connection keeps when the DSO uses its right to dim.
 
 Germany, section 14a EnWG: Bundesnetzagentur, determination BK6-22-300 of 27 November 2023, annex 1, clauses 2.4 (which
-devices are controllable), 4.5.1 (controlled one by one) and 4.5.2 (through an energy management system).
+devices are controllable), 4.5.1 (controlled one by one) and 4.5.2 (through an energy management system). The part of
+40 % and the simultaneity factors are what the annex presumes appropriate until another recommendation is in force.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -14,9 +15,9 @@ DeviceKind: TypeAlias = Literal["charge_point", "heat_pump", "cooling", "storage
 Control: TypeAlias = Literal["direct", "energy_management"]
 
 KEPT_W: Final = 4_200
-"""What every controllable device keeps; only what can draw more is controllable (clause 2.4.1)."""
+"""What every controllable device keeps (clause 4.5.1); only what can draw more is controllable (clause 2.4.1)."""
 LARGE_W: Final = 11_000
-"""Heat pumps and cooling above this keep a part of their rated power instead."""
+"""Heat pumps and cooling above this keep a part of their rated power instead (clauses 4.5.1 and 4.5.2)."""
 SIMULTANEITY_PERCENT: Final = {2: 80, 3: 75, 4: 70, 5: 65, 6: 60, 7: 55, 8: 50}
 """Factor by number of controllable devices (clause 4.5.2); 45 % from nine on."""
 _GROUPED: Final[tuple[DeviceKind, ...]] = ("heat_pump", "cooling")
@@ -54,7 +55,8 @@ def guaranteed_minimum_w(devices: tuple[Device, ...], control: Control) -> int:
 
         P_min = max(4.2 kW, 0.4 P_heat, 0.4 P_cooling) + (n - 1) x factor(n) x 4.2 kW
 
-    with the shares of 40 % only of groups above 11 kW. Without a controllable device there is nothing to keep: 0.
+    with the shares of 40 % only of groups above 11 kW. The annex leaves 4.2 kW out where there is such a group, whose
+    share is more than that. Without a controllable device there is nothing to keep: 0.
     """
     found = controllable_w(devices)
     kept = [_share_w(power) if kind in _GROUPED and power > LARGE_W else KEPT_W for kind, power in found]

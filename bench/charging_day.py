@@ -26,11 +26,14 @@ BASE_KWH: Final = 10.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a day went. share : (session,) delivered of wanted. switches : (session,) changes between on and off."""
+    """How a day went.
+
+    share : (session,) delivered of wanted. stops : (session,) how often it was switched off, the last time included.
+    """
 
     delivered_kwh: float
     share: FloatArray
-    switches: FloatArray
+    stops: FloatArray
 
     @property
     def met(self) -> int:
@@ -70,17 +73,15 @@ def _session(id: str, plug: str, arrives_h: float, departs_h: float, energy_wh: 
     return Session(id, plug, MORNING + first * STEP, MORNING + last * STEP, min(energy_wh, most_wh), Vehicle())
 
 
-def run(
-    site: Site, sessions: tuple[Session, ...], scheduler: Scheduler, value: Valuation, *, steps_ahead: int
-) -> Outcome:
+def run(site: Site, sessions: tuple[Session, ...], scheduler: Scheduler, value: Valuation) -> Outcome:
     """One day in closed loop."""
     left_wh = {each.id: each.energy_wh for each in sessions}
     signal_a = dict.fromkeys(left_wh, 0)
-    switches = dict.fromkeys(left_wh, 0)
+    stops = dict.fromkeys(left_wh, 0)
     for step in range(STEPS):
         now = MORNING + step * STEP
         here = [each for each in sessions if each.arrives <= now < each.departs and left_wh[each.id] > 1.0]
-        grid = Grid.ahead(now, count=steps_ahead)
+        grid = Grid.ahead(now)
         asking = tuple(replace(each, energy_wh=left_wh[each.id]) for each in here)
         known = {each.id: AtPlug(signal_a[each.id], each.energy_wh - left_wh[each.id], (0, 1, 2)) for each in here}
         prices = Prices.bought(np.full(grid.count, 100.0))
@@ -89,12 +90,12 @@ def run(
         _keeps_limits(problem, amps)
         for each in sessions:
             given_a = amps.get(each.id, 0)
-            switches[each.id] += (given_a > 0) != (signal_a[each.id] > 0)
+            stops[each.id] += signal_a[each.id] > 0 and given_a == 0
             signal_a[each.id] = given_a
             left_wh[each.id] -= min(left_wh[each.id], given_a * each.vehicle.watts_per_amp / 12)
     wanted = np.array([each.energy_wh for each in sessions])
     got = wanted - np.array([left_wh[each.id] for each in sessions])
-    return Outcome(got.sum() / 1e3, got / wanted, np.array([switches[each.id] for each in sessions], dtype=np.float64))
+    return Outcome(got.sum() / 1e3, got / wanted, np.array([stops[each.id] for each in sessions], dtype=np.float64))
 
 
 def _keeps_limits(problem: Problem, amps: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 PASSWORD: Final = "of-every-station-of-the-measurement"
@@ -23,6 +23,16 @@ async def main(port: int, version: str, stations: int) -> None:
 
 
 async def station(port: int, version: str, name: str) -> None:
+    """Connect until that succeeds, as stations do."""
+    while True:
+        try:
+            await connected(port, version, name)
+            return
+        except (OSError, TimeoutError, InvalidHandshake):
+            await asyncio.sleep(1)
+
+
+async def connected(port: int, version: str, name: str) -> None:
     """Boot, begin a transaction at each plug, and answer until the connection is closed."""
     token = b64encode(f"{name}:{PASSWORD}".encode()).decode()
     async with connect(

@@ -271,6 +271,9 @@ class PlugWatch:
         return (self.reading.vehicle if self.reading is not None else None) or VehicleFacts()
 
     def _left_wh(self, facts: VehicleFacts) -> float | None:
+        if facts.discharge_a and facts.energy_wh is not None:
+            # Its meter counts what was charged, not what was fed back since: the vehicle knows.
+            return facts.energy_wh
         if self._heard.energy_wh is not None and self.reading is not None:
             return max(0.0, self._heard.energy_wh - _counted(self.reading.session_wh))
         return facts.energy_wh

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from aggregator_agents.drivers.book import WishBook
 from aggregator_agents.drivers.wishes import MOST_WH, Reach, Stay, Wish
-from aggregator_agents.fleet import PHASE_V, Charger, Session
+from aggregator_agents.fleet import Session
 
 _NEAR_WH: Final = 50.0
 
@@ -171,9 +171,3 @@ def outlook(stay: StayView, now: datetime) -> Outlook | None:
         return None
     by_departure_wh = min(there_wh, session.energy_wh) if ready_at else there_wh
     return Outlook(ready_at, by_departure_wh, resumes_at if resumes_at != now else None)
-
-
-def most_w(charger: Charger, session: Session) -> float:
-    """The most that a vehicle can draw at its plug [W], if nobody else needs charger or fuse."""
-    plug = next(each for each in charger.plugs if each.id == session.plug)
-    return min(charger.max_a, plug.max_a, session.vehicle.max_a) * session.vehicle.phases * PHASE_V

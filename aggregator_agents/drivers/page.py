@@ -1,32 +1,26 @@
 """The driver's page, rendered on the server, and the application that holds it; works without a script."""
 
 from dataclasses import replace
-from functools import cache
 from importlib.resources import files
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, FastAPI, Form, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.exceptions import HTTPException
 
-from aggregator_agents.drivers import endpoints
+from aggregator_agents.drivers import endpoints, troubles
 from aggregator_agents.drivers.chart import chart
 from aggregator_agents.drivers.desk import PlugView, PowerPlan, StayView, outlook
 from aggregator_agents.drivers.form import Slip, Typed, days_ahead, read_form, typed_of
-from aggregator_agents.drivers.guard import HEADERS, Guarded, is_forged, problem
-from aggregator_agents.drivers.reception import Declined, Reception, ReceptionOf, Trouble
+from aggregator_agents.drivers.guard import Guarded, is_forged
+from aggregator_agents.drivers.reception import Declined, Reception, ReceptionOf, Trouble, reception_of
+from aggregator_agents.drivers.rendering import address_of, rendered, words_of
 from aggregator_agents.drivers.wishes import MoreThanItTakes, MoreThanPossible, Objection, Wish, WishRefused
-from aggregator_agents.drivers.words import FIELD, Words, language_of
-from api_spec.defects import located, reason
-from api_spec.problem import ProblemDetail, ProblemType
+from aggregator_agents.drivers.words import FIELD, Words
 
 _ASSETS: Final = {"driver.css": "text/css", "driver.js": "text/javascript"}
 _MOST_ROWS: Final = 40
 _SEAT_DAYS: Final = 8
-_POINTERS: Final = {"departs": "/departs", "energy": "/energy_wh", "priority": "/priority"}
 
 pages = APIRouter(include_in_schema=False)
 Field = Annotated[str, Form(max_length=40)]
@@ -37,18 +31,14 @@ def create_driver_app(reception: Reception) -> FastAPI:
     app = FastAPI(title="flexmarket for drivers", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     app.state.reception = reception
     app.add_middleware(Guarded)
-    app.add_exception_handler(Declined, _of_declined)
-    app.add_exception_handler(WishRefused, _of_refused)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(Exception, _of_fault)
+    troubles.install(app)
     app.include_router(endpoints.router)
     app.include_router(pages)
     return app
 
 
 @pages.get("/p/{code}")
-async def plug_page(code: str, request: Request, reception: ReceptionOf) -> HTMLResponse:
+async def plugrendered(code: str, request: Request, reception: ReceptionOf) -> HTMLResponse:
     """A plug: the stay for who has its seat, a door for anybody else."""
     view = await reception.plug(code)
     stay = reception.stay(view, request.cookies.get(_cookie(reception)))
@@ -69,13 +59,13 @@ async def take_seat(code: str, request: Request, reception: ReceptionOf, proof: 
     view = await reception.plug(code)
     _refuse_forged(request, view, proof, "", code)
     secret = await reception.take_seat(view, code)
-    answer = RedirectResponse(_address(request, code), status_code=303)
+    answer = RedirectResponse(address_of(request, code), status_code=303)
     if secret is not None:
         answer.set_cookie(
             _cookie(reception),
             secret,
             max_age=_SEAT_DAYS * 86_400,
-            path=_address(request, code),
+            path=address_of(request, code),
             secure=reception.secure,
             httponly=True,
             samesite="lax",
@@ -112,13 +102,13 @@ async def say(
         await reception.say(stay, read, code)
     except WishRefused as failure:
         return _stay(request, view, stay, code, typed, failure.objections)
-    return RedirectResponse(_address(request, code), status_code=303)
+    return RedirectResponse(address_of(request, code), status_code=303)
 
 
 @pages.get("/p/{code}/{rest:path}")
 async def elsewhere(code: str, rest: str, request: Request) -> RedirectResponse:
     """Where a form was sent to, opened again: the page that it is on."""
-    return RedirectResponse(_address(request, code), status_code=303)
+    return RedirectResponse(address_of(request, code), status_code=303)
 
 
 @pages.get("/assets/{name}")
@@ -131,17 +121,17 @@ async def asset(name: str) -> Response:
 
 
 def _door(request: Request, view: PlugView, code: str) -> HTMLResponse:
-    reception = _reception(request)
+    reception = reception_of(request)
     door = reception.door(view, reception.clock())
     proof = "" if view.stay is None else reception.codes.proof("", view.plug, view.stay.session.id)
     minutes = round(reception.seat_within.total_seconds() / 60)
-    return _page("door.html", request, view=view, code=code, door=door, proof=proof, minutes=minutes)
+    return rendered("door.html", request, view=view, code=code, door=door, proof=proof, minutes=minutes)
 
 
 def _stay(
     request: Request, view: PlugView, stay: StayView, code: str, typed: Typed, wrong: tuple[Objection | Slip, ...]
 ) -> HTMLResponse:
-    reception, now, words = _reception(request), _reception(request).clock(), _words(request)
+    reception, now, words = reception_of(request), reception_of(request).clock(), words_of(request)
     said, session = reception.said(stay), stay.session
     in_plan = stay.is_planned_with(None if said is None else said.wish)
     found = outlook(stay, now) if in_plan else None
@@ -157,7 +147,7 @@ def _stay(
             clock=words.clock_format,
         )
     secret = request.cookies.get(_cookie(reception), "")
-    return _page(
+    return rendered(
         "stay.html",
         request,
         status=422 if wrong else 200,
@@ -195,90 +185,9 @@ def _refuse_forged(request: Request, view: PlugView, proof: str, secret: str, co
     """Decline a form that this browser was not shown for this stay."""
     if view.stay is None:
         raise Declined(Trouble.EMPTY, code)
-    proven = _reception(request).codes.proves(proof, secret, view.plug, view.stay.session.id)
+    proven = reception_of(request).codes.proves(proof, secret, view.plug, view.stay.session.id)
     if is_forged(request.headers) or not proven:
         raise Declined(Trouble.FORGED, code)
-
-
-async def _of_declined(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Declined)
-    return _declined(request, error.trouble, error.code)
-
-
-def _declined(request: Request, trouble: Trouble, code: str | None = None) -> Response:
-    words = _words(request)
-    heading, how = words.say(f"problem_{trouble.key}"), words.say(f"problem_{trouble.key}_how")
-    if _for_program(request):
-        return problem(trouble.kind, trouble.status, f"{heading}. {how}")
-    return _page("problem.html", request, status=trouble.status, heading=heading, how=how, code=code)
-
-
-async def _of_refused(request: Request, error: Exception) -> Response:
-    """A wish refused to a program; the page answers for itself."""
-    assert isinstance(error, WishRefused)
-    words = _words(request)
-    details = tuple(
-        ProblemDetail(pointer=_POINTERS[FIELD[type(each)]], detail=words.sentence(each)) for each in error.objections
-    )
-    return problem(ProblemType.NOT_ADMITTED, 422, "the wish cannot be granted; nothing was changed", errors=details)
-
-
-async def _of_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    if not _for_program(request):
-        return _declined(request, Trouble.INPUT)
-    lines = ((tuple(each["loc"][1:]), reason(each)) for each in error.errors())
-    details = tuple(ProblemDetail(pointer=each.pointer, detail=each.reason) for each in located(lines, error.body))
-    return problem(ProblemType.INVALID_INPUT, 422, "the body is not valid", errors=details)
-
-
-async def _of_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return _declined(request, Trouble.NOT_FOUND)
-    if _for_program(request):
-        kind = ProblemType.METHOD_NOT_ALLOWED if error.status_code == 405 else ProblemType.MALFORMED_JSON
-        return problem(kind, error.status_code, str(error.detail))
-    return _declined(request, Trouble.INPUT)
-
-
-async def _of_fault(request: Request, error: Exception) -> Response:
-    """A fault of ours, which the server logs; answered outside of the guard."""
-    answer = _declined(request, Trouble.FAULT)
-    answer.headers.update(HEADERS)
-    return answer
-
-
-def _page(template: str, request: Request, *, status: int = 200, **shown: Any) -> HTMLResponse:
-    words, root = _words(request), request.scope.get("root_path", "")
-    text = _environment().get_template(template).render(w=words, say=words.say, root=root, **shown)
-    headers = {"Content-Language": words.language, "Vary": "Accept-Language, Cookie"}
-    return HTMLResponse(text, status, headers)
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("aggregator_agents.drivers")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _words(request: Request) -> Words:
-    reception = _reception(request)
-    return Words(language_of(request.headers.get("accept-language", "")), reception.zone, reception.clock())
-
-
-def _reception(request: Request) -> Reception:
-    reception: Reception = request.app.state.reception
-    return reception
-
-
-def _for_program(request: Request) -> bool:
-    return request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/v1/")
-
-
-def _address(request: Request, code: str) -> str:
-    """Of a plug's page, within this host."""
-    return f"{request.scope.get('root_path', '')}/p/{code}"
 
 
 def _cookie(reception: Reception) -> str:

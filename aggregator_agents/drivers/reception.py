@@ -140,10 +140,11 @@ class Reception:
             raise Declined(Trouble.UNAVAILABLE, code) from failure
 
 
-def _reception(request: Request) -> Reception:
+def reception_of(request: Request) -> Reception:
+    """Of the application that was asked."""
     reception = request.app.state.reception
     assert isinstance(reception, Reception)
     return reception
 
 
-ReceptionOf = Annotated[Reception, Depends(_reception)]
+ReceptionOf = Annotated[Reception, Depends(reception_of)]

@@ -140,4 +140,9 @@ def _facts(vehicle: EmulatedVehicle) -> VehicleFacts | None:
     able = vehicle.vehicle
     if able.discharge_a == 0:
         return None
-    return VehicleFacts(stored_wh=vehicle.stored_wh, battery_wh=able.battery_wh, discharge_a=able.discharge_a)
+    return VehicleFacts(
+        energy_wh=vehicle.wanted_wh,
+        stored_wh=vehicle.stored_wh,
+        battery_wh=able.battery_wh,
+        discharge_a=able.discharge_a,
+    )

@@ -4,7 +4,7 @@ Lines lose, delay and double messages, clocks drift and jump, parts die and stan
 but its own clock, its readings and what reaches it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,13 +77,13 @@ class EmulatedCluster:
         other_rise_a: int | None = None,
         sleeps: bool = True,
         cloud: type[CloudAggregator] = CloudAggregator,
-        agent: type[VirtualAggregator] = VirtualAggregator,
+        agent: Callable[..., VirtualAggregator] = VirtualAggregator,
     ) -> None:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers without a vehicle that wants something do nothing, which changes nothing and
-        saves time. cloud, agent : what is built at every start.
+        CloudAggregator. sleeps : chargers whose vehicles want nothing do nothing, which saves time only. cloud,
+        agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
@@ -131,8 +131,10 @@ class EmulatedCluster:
         if self.cloud is None:
             return
         self.cloud.follow(plan)
-        if changed and not self._cloud_stopped:
-            for box in self.boxes.values():
+        for box in self.boxes.values():
+            if box.asleep and any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs):
+                self._wake(box)
+            if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):
                     self.plant.at(when_s, partial(self._nudged, box, box.life))
 
@@ -145,6 +147,11 @@ class EmulatedCluster:
         """What the meter of the other load tells the cloud aggregator now."""
         if self.cloud is not None and not self._cloud_stopped:
             self.cloud.observe(other_a, self.cloud_clock.reads_s(self.plant.now_s))
+
+    @property
+    def now(self) -> datetime:
+        """Until when time has passed."""
+        return self.plant.since + timedelta(seconds=self.plant.now_s)
 
     def advance(self, now: datetime) -> None:
         """Let time pass until `now`."""
@@ -232,8 +239,14 @@ class EmulatedCluster:
             return
         self._hear(box, self._said[session.id])
         if box.asleep:
-            box.asleep, box.ask_s = False, -inf
-            self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
+            self._wake(box)
+
+    def _wake(self, box: Box) -> None:
+        assert box.agent is not None, "only the living sleep"
+        box.asleep, box.ask_s = False, -inf
+        # Awake, it would have had a lease when the vehicle came, and not have begun on its floor.
+        self._ask(box, box.agent.request(box.clock.reads_s(self.plant.now_s)))
+        self.plant.at(self.plant.now_s, partial(self._tick, box, box.life))
 
     def _hear(self, box: Box, said: Session) -> None:
         assert box.agent is not None, "only the living hear"
@@ -256,7 +269,7 @@ class EmulatedCluster:
                 self._ask(box, box.agent.request(clock_s))
                 if box.told != before:
                     self._act(box, box.agent, clock_s)
-                idle = bool(readings) and not any(_matters(each) for each in readings)
+                idle = bool(readings) and all(not each.wants and each.signal_a == 0 for each in readings)
         if idle and self._sleeps:
             box.asleep = True
             return
@@ -317,10 +330,3 @@ class EmulatedCluster:
             box.inbox.append(lease)
         elif box.agent.accept(lease, box.clock.reads_s(self.plant.now_s)):
             box.told = lease.limit_a, lease.discharge_a, lease.plugs
-
-
-def _matters(reading: PlugReading) -> bool:
-    """Whether a plug may still draw or feed back anything before another vehicle comes."""
-    told = reading.vehicle
-    feeds_back = told is not None and bool(told.discharge_a)
-    return reading.signal_a != 0 or (reading.session is not None and (reading.wants or feeds_back))

@@ -21,7 +21,11 @@ _EXACTLY_A = 1e-6
 
 @dataclass(frozen=True)
 class DriverOutcome:
-    """A finished or running session: what its driver asked for and got [Wh]."""
+    """A finished or running session: what its driver asked for and got [Wh]; what was fed back was not got.
+
+    fed_wh : fed back, at the plug. lowest_wh : the least that was left in its battery after that; infinite where it fed
+    nothing back.
+    """
 
     session: str
     plug: str
@@ -29,6 +33,8 @@ class DriverOutcome:
     departs: datetime
     asked_wh: float
     delivered_wh: float
+    fed_wh: float = 0.0
+    lowest_wh: float = inf
 
 
 @dataclass
@@ -79,7 +85,7 @@ class EmulatedPlant:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._visits: dict[str, Visit] = {}
-        self._delivered_wh: dict[str, float] = {}
+        self._ended: dict[str, DriverOutcome] = {}
         self._there: dict[str, EmulatedPlug] = {}
         self._corner_s: dict[str, float] = {}
 
@@ -122,7 +128,7 @@ class EmulatedPlant:
         if own.session != session or own.vehicle is None:
             return
         own.vehicle.advance(self.now_s)
-        self._delivered_wh[session] = own.session_wh
+        self._ended[session] = self._outcome(session, own.vehicle)
         self._change(own.unplug)
         del self._there[own.plug.id]
 
@@ -148,19 +154,19 @@ class EmulatedPlant:
 
     def outcomes(self) -> tuple[DriverOutcome, ...]:
         """Every session that has begun, in the order in which they were expected."""
-        delivered_wh = self._delivered_wh | self._delivering_wh()
-        begun = [(visit.session, delivered_wh[id]) for id, visit in self._visits.items() if id in delivered_wh]
-        return tuple(
-            DriverOutcome(each.id, each.plug, each.arrives, each.departs, each.energy_wh, wh) for each, wh in begun
-        )
-
-    def _delivering_wh(self) -> dict[str, float]:
-        found = {}
+        begun = dict(self._ended)
         for own in self._there.values():
             if own.vehicle is not None and own.session is not None:
                 own.vehicle.advance(self.now_s)
-                found[own.session] = own.session_wh
-        return found
+                begun[own.session] = self._outcome(own.session, own.vehicle)
+        return tuple(begun[id] for id in self._visits if id in begun)
+
+    def _outcome(self, session: str, vehicle: EmulatedVehicle) -> DriverOutcome:
+        own = self._visits[session].session
+        got_wh = own.energy_wh - vehicle.wanted_wh
+        return DriverOutcome(
+            own.id, own.plug, own.arrives, own.departs, own.energy_wh, got_wh, vehicle.discharged_wh, vehicle.lowest_wh
+        )
 
     def _arrive(self, visit: Visit) -> None:
         session = visit.session

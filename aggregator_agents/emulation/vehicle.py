@@ -53,8 +53,10 @@ EXACT: Final = Behaviour(
 class EmulatedVehicle:
     """One vehicle at a plug. Amps are per used phase, charging positive; seconds are of any monotonic clock.
 
-    wanted_wh : still to be charged at the plug; stored_wh : in the battery, for one that feeds back. at_s : until when
-    it has been advanced. Current is piecewise linear in time, so energy is exact.
+    wanted_wh : still to be charged at the plug; stored_wh : in the battery, for one that feeds back. Such a one takes
+    more than its driver wants when it is offered, until its battery is full: surplus_wh, the first to be fed back.
+    lowest_wh : in the battery after feeding back. at_s : until when it has been advanced. Current is piecewise linear
+    in time, so energy is exact.
     """
 
     vehicle: Vehicle
@@ -65,6 +67,8 @@ class EmulatedVehicle:
     current_a: float = 0.0
     charged_wh: float = 0.0
     discharged_wh: float = 0.0
+    surplus_wh: float = 0.0
+    lowest_wh: float = inf
     _signals: list[tuple[float, int]] = field(default_factory=list)
     _obeyed_a: int = 0
 
@@ -75,7 +79,15 @@ class EmulatedVehicle:
     @property
     def wants(self) -> bool:
         """Whether it takes current when offered."""
-        return self.wanted_wh > _FULL_WH
+        return self.takes_wh > _FULL_WH
+
+    @property
+    def takes_wh(self) -> float:
+        """What it can still take at the plug."""
+        battery_wh = self.vehicle.battery_wh
+        if self.vehicle.discharge_a == 0 or battery_wh is None:
+            return self.wanted_wh
+        return self._kept((battery_wh - self.stored_wh) / self.vehicle.efficiency)
 
     def target_a(self, signal_a: int) -> float:
         """What it draws in the end at a signal [A]."""
@@ -130,7 +142,7 @@ class EmulatedVehicle:
             rate_w = self.behaviour.ramp_up_w_per_s if goal_a > self.current_a else rate_w
             ends_s = self.at_s + abs(goal_a * self.vehicle.watts_per_amp - power_w) / rate_w
         elif power_w > 0:
-            ends_s = self.at_s + self.wanted_wh / power_w * 3600
+            ends_s = self.at_s + self.takes_wh / power_w * 3600
         elif power_w < 0:
             ends_s = self.at_s + self.stored_wh * self.vehicle.efficiency / -power_w * 3600
         else:
@@ -154,7 +166,7 @@ class EmulatedVehicle:
         self.current_a = goal_a
         power_w = goal_a * self.vehicle.watts_per_amp
         if power_w > 0:
-            left_s = min(left_s, self.wanted_wh / power_w * 3600, self._band_s(power_w))
+            left_s = min(left_s, self.takes_wh / power_w * 3600, self._band_s(power_w))
         elif power_w < 0:
             left_s = min(left_s, self.stored_wh / self._taken_w(power_w) * 3600)
         self._charge(goal_a, left_s)
@@ -192,13 +204,18 @@ class EmulatedVehicle:
         energy_wh = power_w * seconds / 3600
         if energy_wh >= 0:
             self.charged_wh += energy_wh
+            if self.vehicle.discharge_a > 0:
+                self.surplus_wh += max(0.0, energy_wh - self.wanted_wh)
             self.wanted_wh = self._kept(self.wanted_wh - energy_wh)
             self.stored_wh += self._stored_w(power_w) * seconds / 3600
         else:
             self.discharged_wh -= energy_wh
             taken_wh = self._taken_w(power_w) * seconds / 3600
             self.stored_wh = self._kept(self.stored_wh - taken_wh)
-            self.wanted_wh += taken_wh / self.vehicle.efficiency
+            self.lowest_wh = min(self.lowest_wh, self.stored_wh)
+            missing_wh = taken_wh / self.vehicle.efficiency - self.surplus_wh
+            self.surplus_wh = max(0.0, -missing_wh)
+            self.wanted_wh += max(0.0, missing_wh)
 
     @staticmethod
     def _kept(energy_wh: float) -> float:

@@ -19,30 +19,33 @@ class Room:
         """With nothing given out."""
         site = problem.site
         self._safe_a = float(site.floor_a)
-        self._left_a = np.maximum(problem.room_a[:, step], 0.0).tolist()
+        # A solver's amps may be a trifle more than whole ones.
+        self._left_a: list[float] = (np.maximum(problem.room_a[:, step], 0.0) + _WHOLE).tolist()
         spare_a = problem.room_a[:, step] - self._safe_a * len(site.chargers)
-        self._spare_a: list[float] = np.maximum(spare_a, 0.0).tolist()
+        self._spare_a: list[float] = (np.maximum(spare_a, 0.0) + _WHOLE).tolist()
         number = {charger.id: c for c, charger in enumerate(site.chargers)}
-        self._limit_a = [float(each.max_a) for each in site.chargers]
+        self._limit_a = [each.max_a + _WHOLE for each in site.chargers]
         self._drawn_a = [[0.0, 0.0, 0.0] for _ in site.chargers]
         self._charger = [number[site.charger_of(each.plug).id] for each in problem.sessions]
-        self._phases = [tuple(np.flatnonzero(own).tolist()) for own in problem.uses]
+        self._phases = [tuple(f for f in range(3) if own[f]) for own in problem.uses.tolist()]
 
     def take(self, i: int, more_a: float) -> bool:
         """Give session i so much more on each of its phases, if every limit allows it."""
-        c, phases, safe_a = self._charger[i], self._phases[i], self._safe_a
-        drawn_a, limit_a, left_a, spare_a = self._drawn_a[c], self._limit_a[c], self._left_a, self._spare_a
+        phases, drawn_a = self._phases[i], self._drawn_a[self._charger[i]]
+        left_a, spare_a, safe_a = self._left_a, self._spare_a, self._safe_a
+        most_a = self._limit_a[self._charger[i]] - more_a
         for f in phases:
-            before_a = drawn_a[f]
-            after_a = before_a + more_a
-            above_a = max(after_a, safe_a) - max(before_a, safe_a)
-            if after_a > limit_a + _WHOLE or more_a > left_a[f] + _WHOLE or above_a > spare_a[f] + _WHOLE:
+            own_a = drawn_a[f]
+            above_a = own_a + more_a - (own_a if own_a > safe_a else safe_a)
+            if own_a > most_a or more_a > left_a[f] or above_a > spare_a[f]:
                 return False
         for f in phases:
-            before_a = drawn_a[f]
-            spare_a[f] -= max(before_a + more_a, safe_a) - max(before_a, safe_a)
+            own_a = drawn_a[f]
+            above_a = own_a + more_a - (own_a if own_a > safe_a else safe_a)
+            if above_a > 0:
+                spare_a[f] -= above_a
             left_a[f] -= more_a
-            drawn_a[f] = before_a + more_a
+            drawn_a[f] = own_a + more_a
         return True
 
 

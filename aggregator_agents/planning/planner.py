@@ -1,7 +1,7 @@
 """From a problem to a plan: solved where that is possible in time, shared out otherwise; never without an answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -12,7 +12,7 @@ from aggregator_agents.planning.amps import filled, rounded, until_full
 from aggregator_agents.planning.grid import Grid
 from aggregator_agents.planning.model import PlanModel
 from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
-from aggregator_agents.planning.solver import NoPlan, Solver
+from aggregator_agents.planning.solver import NoPlan, Solution, Solver
 from api_spec.period import MarketPeriod
 
 _PER_MWH: Final = 1e-6
@@ -73,22 +73,31 @@ class Planner:
 
     def _solved(self, problem: Problem, model: PlanModel) -> Plan:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
+        until_s = self._solver.used_s + self._within_s
         relaxed = self._solver.linear(model.program, within_s=self._within_s)
         charging_a, feeding_a = model.currents(relaxed.values)
         if not problem.present.any():
             return _plan(problem, charging_a, feeding_a, "optimal")
         charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
+        first = model.first(charging_a[:, 0], feeding_a[:, 0])
         try:
-            first = model.first(charging_a[:, 0], feeding_a[:, 0])
-            best = self._solver.fixed(*first, within_s=self._within_s)
-            missing = best.objective - relaxed.objective
-            close = missing <= self._gap * abs(relaxed.objective)
-            if not close:
-                best = self._solver.mixed(model.program, best.values, within_s=self._within_s, gap=self._gap)
-                close = best.optimal
+            nearby = self._solver.fixed(*first, within_s=until_s - self._solver.used_s)
         except NoPlan:
             return _plan(problem, until_full(problem, charging_a), feeding_a, "relaxed")
-        return _plan(problem, *model.currents(best.values), "optimal" if close else "relaxed")
+        best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
+        return _plan(problem, *model.currents(best.values), "optimal" if best.optimal else "relaxed")
+
+    def _searched(self, model: PlanModel, known: Solution, *, possible: float, within_s: float) -> Solution:
+        """The known solution where nothing can be much better than it, else the best that is found beside it in time.
+
+        possible : an objective that none is better than.
+        """
+        if known.objective - possible <= self._gap * abs(possible):
+            return known
+        try:
+            return self._solver.mixed(model.program, known.values, within_s=within_s, gap=self._gap)
+        except NoPlan:
+            return replace(known, optimal=False)
 
 
 def plan(
@@ -119,8 +128,7 @@ def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: 
     hours = problem.grid.length_h
     fed_wh = problem.watts_per_amp[:, None] * problem.share * hours * feeding_a
     power_w = np.round((problem.amp_wh * charging_a - fed_wh) / hours, _PLACES)
-    net_wh = power_w @ hours
-    shortfall_wh = np.clip(np.round(problem.wanted_wh - net_wh, _PLACES), 0.0, problem.wanted_wh)
+    shortfall_wh = _shortfall_wh(problem, (problem.amp_wh * charging_a).sum(axis=1), fed_wh.sum(axis=1))
     at_connection_w = power_w.sum(axis=0) + problem.other_w
     missed_w = np.zeros(problem.grid.count)
     if problem.corridor is not None:
@@ -128,6 +136,17 @@ def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: 
         missed_w = np.maximum(missed_w, problem.corridor.floor_w - at_connection_w)
     cost_eur = _cost_eur(problem, charging_a, fed_wh, shortfall_wh, at_connection_w)
     return Plan(problem.sessions, problem.grid, charging_a - feeding_a, power_w, shortfall_wh, missed_w, cost_eur, how)
+
+
+def _shortfall_wh(problem: Problem, charged_wh: FloatArray, fed_wh: FloatArray) -> FloatArray:
+    """(session,) what drivers miss at the plug [Wh]; of a vehicle that feeds back, what its battery misses."""
+    efficiency = np.array([each.vehicle.efficiency for each in problem.sessions])
+    stored_wh = np.array([each.stored_wh for each in problem.sessions])
+    battery_wh = stored_wh + efficiency * charged_wh - fed_wh / efficiency
+    missing_wh = np.where(
+        problem.feeds_back, (problem.target_wh - battery_wh) / efficiency, problem.wanted_wh - charged_wh
+    )
+    return np.clip(np.round(missing_wh, _PLACES), 0.0, problem.asked_wh)
 
 
 def _cost_eur(

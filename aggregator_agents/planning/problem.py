@@ -15,7 +15,7 @@ from api_spec.tariffs import TariffPrices
 from api_spec.units import Fraction, Message, NonNegative, Positive, Real
 
 BoolArray = np.typing.NDArray[np.bool_]
-_RISING: Final = np.array([1.0, 1.0, 1.5, 4.0])
+_RISING: Final = np.array([1.0, 1.0, 1.75, 5.0])
 """What missing a quarter of the wanted energy costs, and the next one, in terms of the first: the fairness knob."""
 _NEARLY: Final = 0.1
 """Who misses less than this part of what was wanted counts as one who misses so much."""

@@ -60,6 +60,12 @@ class Solver:
         self._columns: _Statuses | None = None
         self._rows: _Statuses | None = None
 
+    @property
+    def used_s(self) -> float:
+        """What it has taken until now, by its own clock."""
+        used: float = self._highs.getRunTime()
+        return used
+
     def linear(self, program: Program, *, within_s: float) -> Solution:
         """The optimum of a programme without its whole numbers. Raises NoPlan without one in time."""
         self._pass(program, whole=False)
@@ -106,7 +112,7 @@ class Solver:
 
     def _run(self, within_s: float) -> Solution:
         # HiGHS counts run time over the life of the instance.
-        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + within_s)
+        self._highs.setOptionValue("time_limit", self.used_s + max(within_s, 0.0))
         self._highs.run()
         status = self._highs.getModelStatus()
         info = self._highs.getInfo()

@@ -78,7 +78,7 @@ def _address(url: str) -> URL:
 
 def _vault(address: URL, key_file: Path | None) -> Vault:
     """A key file is made where there is one process to make it: others would each make their own."""
-    if address.get_backend_name() == "postgresql" or not address.database:
+    if address.get_backend_name() == "postgresql" or address.database in (None, "", ":memory:"):
         return Vault(key_file)
     return Vault(key_file or Path(f"{address.database}.key"), makes=True)
 

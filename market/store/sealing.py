@@ -59,7 +59,8 @@ def seal_all(engine: Engine) -> int:
 
 def seal_within(connection: Connection) -> int:
     """The same in a transaction."""
-    vault, secrets = vault_of(connection), list(_all(connection, to_change=True))
+    vault = vault_of(connection)
+    secrets = list(_all(connection, to_change=vault.file is not None))
     if vault.file is None and not any(is_sealed(each.kept) for each in secrets):
         return 0
     due = [each for each in secrets if _standing(each.kept, vault) != "sealed"]

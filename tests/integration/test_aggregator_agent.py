@@ -123,7 +123,7 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     assert quality.by_aggregator.accuracy == pytest.approx(quality.by_market.accuracy, rel=1e-3), "both meters agree"
     assert quality.accuracy > 0.8
     for each in agent.driver_report():
-        assert each.delivered_wh == pytest.approx(each.asked_wh, abs=2), each
+        assert each.delivered_wh == pytest.approx(each.asked_wh, abs=10), each
 
 
 async def test_a_ladder_of_blocks_is_cleared_to_one_rung_and_delivered(place: Place) -> None:

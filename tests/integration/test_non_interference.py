@@ -119,7 +119,7 @@ class Place:
         for _ in range(2):  # two heads that everybody may see
             build_log(now=NOON, engine=engine, most=150)
         self.auction = self._opened()
-        self.failing = self._opened()
+        self.failing = self._opened(DAY_AHEAD.model_copy(update={"name": "in vain"}))
         self.continuous = self._matched_once()
 
     def _opened(self, product: Product = DAY_AHEAD) -> str:
@@ -332,7 +332,8 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
     own, theirs = market.owned["first"], market.owned["rival"]
     mine: list[str] = []
 
-    def look() -> None:
+    def look(*others: str) -> None:
+        """Read everything, of `others` beside the auction that is cleared, too; each costs some hundred requests."""
         build_log(now=market.clock.now(), engine=market.engine)
         assert market.do("operator", "POST", f"/v1/auctions/{market.continuous}/match").status_code == 200
         kinds = ("contract", "resource", "dispute", "webhook", "bill")
@@ -340,7 +341,7 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
         market.read_everything(
             {
                 **both,
-                "auction": [market.auction, market.failing, market.continuous, market.earlier, "auc_none"],
+                "auction": [market.auction, *others, market.earlier, "auc_none"],
                 "offer": [*mine, own["offer"], theirs["offer"], *rival_offers[:2], "off_none"],
                 "organisation": list(market.organisations.values()),
                 "network": ["north", "none"],
@@ -379,15 +380,16 @@ def played(market: Place, meanwhile: Callable[[], None], rival_offers: list[str]
     for each in rival_offers[:2]:
         market.own("DELETE", f"{auction}/offers/{each}", match='"1"')
     market.own("POST", f"{auction}/offers", {**OFFER, "bus": "nowhere"})
-    look()
+    look(market.continuous)
     meanwhile()
+    look(market.failing, market.continuous)
     market.clock.advance_to(GATE)
     look()
     market.own("POST", f"{auction}/offers", offer(5))
     failed = clear_auction(market.failing, now=GATE, engine=market.engine)
     assert failed.state == "failed" and failed.failure is not None
     market.reasons.append(failed.failure)
-    look()  # nothing of it is ever published, nor does the reason say to others what was offered
+    look(market.failing)  # nothing of it is ever published, nor does the reason say to others what was offered
 
     def clear(case: Case, options: Options) -> Result:
         look()  # the gate has closed, the solver works

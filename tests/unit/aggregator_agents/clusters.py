@@ -31,6 +31,7 @@ def cluster(
     weather: Weather = IDEAL,
     timing: Timing | None = None,
     other_rise_a: int | None = None,
+    sleeps: bool = False,
     cloud: type[CloudAggregator] = CloudAggregator,
     agent: type[VirtualAggregator] = VirtualAggregator,
 ) -> EmulatedCluster:
@@ -41,7 +42,7 @@ def cluster(
         behaviour=behaviour,
         weather=weather,
         other_rise_a=other_rise_a,
-        sleeps=False,
+        sleeps=sleeps,
         cloud=cloud,
         agent=agent,
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aggregator_agents.drivers.book import PriorityRule, WishBook
 from aggregator_agents.drivers.codes import Codes
-from aggregator_agents.drivers.desk import BookDesk, PlugView, PowerPlan, StayView, most_w
+from aggregator_agents.drivers.desk import BookDesk, PlugView, PowerPlan, StayView
 from aggregator_agents.drivers.reception import Reception
 from aggregator_agents.drivers.wishes import Stay, sessions_with_wishes
 from aggregator_agents.fleet import Session, Site
@@ -68,7 +68,7 @@ class Parking:
     def _stay(self, session: Session) -> StayView:
         return StayView(
             session,
-            most_w=most_w(self.place.charger_of(session.plug), session),
+            most_w=session.max_w,
             drawn_w=self.drawn_w,
             delivered_wh=self.delivered_wh,
             plan=self._plans.get(session.plug),

@@ -99,3 +99,16 @@ def test_a_nearly_full_battery_takes_less() -> None:
     below.signal(16, 0.0)
     below.advance(60.0)
     assert below.current_a == 16
+
+
+def test_what_was_charged_beyond_the_wish_is_the_first_to_be_fed_back() -> None:
+    """10 A on three phases are 6.9 kW. Half an hour wanted, an hour charged; of an hour fed back half is surplus."""
+    able = Vehicle(discharge_a=10, battery_wh=50_000)
+    vehicle = EmulatedVehicle(able, wanted_wh=3450, stored_wh=20_000, behaviour=EXACT)
+    vehicle.signal(10, 0)
+    vehicle.advance(3600)
+    assert (vehicle.wanted_wh, vehicle.surplus_wh, vehicle.stored_wh) == pytest.approx((0, 3450, 26_900))
+    assert vehicle.wants, "its battery is not full"
+    vehicle.signal(-10, 3600)
+    vehicle.advance(7200)
+    assert (vehicle.wanted_wh, vehicle.surplus_wh, vehicle.lowest_wh) == pytest.approx((3450, 0, 20_000))

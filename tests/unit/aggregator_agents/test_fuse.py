@@ -1,7 +1,6 @@
 """The fuse on trial (I1): everything happens that can, and no phase carries more than the fuse at any instant.
 
-`python -m bench fuse` tries ten thousand of these quarter-hours; here are a few of them, and what they find when a rule
-is taken away.
+`python -m bench fuse` tries ten thousand of these scenes; here are some, and what is found when a rule is taken away.
 """
 
 from collections.abc import Iterable
@@ -24,14 +23,14 @@ AT_ONCE = Behaviour(lag_s=0.0, ramp_up_w_per_s=1e12, ramp_down_w_per_s=1e12, cha
 LATE = AT_ONCE.model_copy(update={"lag_s": 5.0})
 
 
-@pytest.mark.parametrize("first", range(0, 100, 25))
+@pytest.mark.parametrize("first", range(0, 160, 40))
 def test_the_fuse_holds_whatever_happens(first: int) -> None:
-    verdicts = [try_fuse(seed) for seed in range(first, first + 25)]
+    verdicts = [try_fuse(seed, minutes=5) for seed in range(first, first + 40)]
     assert [each for each in verdicts if not each.holds] == []
     assert sum(each.delivered_wh for each in verdicts) > 10_000, "and vehicles are charged"
 
 
-def test_the_same_seed_is_the_same_quarter_hour() -> None:
+def test_the_same_seed_is_the_same_scene() -> None:
     assert try_fuse(7, minutes=5) == try_fuse(7, minutes=5)
 
 
@@ -92,8 +91,13 @@ def test_a_charger_that_keeps_what_it_was_given_overloads_the_fuse() -> None:
     assert peak_a([VirtualAggregator, StubbornCharger]) == [26, 40]
 
 
+def test_a_charger_that_fell_back_while_its_aggregator_stood_still_overloads_nothing() -> None:
+    """Found by the trial: what is only thought to flow at one plug was given to it, while another drew for real."""
+    assert try_fuse(185).holds
+
+
 def test_the_trial_finds_a_cloud_that_frees_too_early() -> None:
-    """Only some quarter-hours show it: here is one of them."""
+    """Only some scenes show it: here is one of them."""
     broken = (try_fuse(seed, cloud=ForgetfulCloud) for seed in range(100))
     assert not next(each for each in broken if not each.holds).holds
 

@@ -47,6 +47,19 @@ class Told:
         self.note(Changed(1, state, NOON + timedelta(seconds=at_s)), at_s)
 
 
+def test_the_token_of_a_driver_is_known_as_long_as_his_transaction() -> None:
+    """It is told once; the end of the second transaction is never heard."""
+    told = Told()
+    told.note(Began(1, "t", token="04A1"))
+    told.note(Began(1, "t"))
+    assert told.first.token == "04A1"
+    told.note(Over("t"))
+    assert told.first.token is None
+    told.note(Began(1, "u", token="04B2"))
+    told.note(Began(1, "v"))
+    assert told.first.token is None
+
+
 def test_a_register_that_starts_anew_loses_nothing() -> None:
     """1000, 1500, reset to 20, 120: 500 and 100 Wh."""
     told = Told()

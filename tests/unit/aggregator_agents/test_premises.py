@@ -192,3 +192,15 @@ def test_nothing_behind_the_meter_draws_nothing() -> None:
 def test_shares_of_phases_must_add_up() -> None:
     with pytest.raises(ValidationError, match=r"must add up to 1, not 0\.9"):
         PvArray(peak_kw=1, phases=(0.3, 0.3, 0.3))
+
+
+def test_power_may_change_at_every_whole_minute() -> None:
+    def at(second: int) -> datetime:
+        return SOLSTICE + timedelta(seconds=second)
+
+    house = Premises(HOUSE, "house")
+    assert list(house.minutes(at(0), at(150))) == [at(0), at(60), at(120)]
+    assert list(house.minutes(at(90), at(150))) == [at(120)]
+    assert list(house.minutes(at(120), at(120))) == [at(120)]
+    assert list(house.minutes(at(125), at(150))) == []
+    assert list(Premises(PremisesTable(), "lot").minutes(at(0), at(150))) == []

@@ -1,8 +1,16 @@
 """BNetzA BK6-22-300: what a connection keeps, by hand."""
 
+from fractions import Fraction
+from typing import Final
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api_spec.grid_codes import Device, controllable_w, guaranteed_minimum_w
+
+FACTORS: Final = ("0.8", "0.75", "0.7", "0.65", "0.6", "0.55", "0.5", "0.45")
+"""The annex's table, for 2, 3, ... and at least 9 devices."""
 
 
 def device(kind: str, rated_w: int, count: int = 1) -> Device:
@@ -53,3 +61,29 @@ def test_all_heat_pumps_of_a_connection_are_one_device_and_cooling_is_another() 
     assert controllable_w((pumps, cooling)) == (("heat_pump", 12_000), ("cooling", 20_000))
     assert guaranteed_minimum_w((pumps, cooling), "energy_management") == 11_360
     assert guaranteed_minimum_w((pumps, cooling), "direct") == 12_800
+
+
+powers = st.integers(1, 40_000)
+
+
+@given(st.lists(powers, max_size=4), st.lists(powers, max_size=4), st.lists(powers, max_size=12))
+def test_the_minimum_is_the_annexs_formula(pumps: list[int], cooling: list[int], others: list[int]) -> None:
+    """Clause 4.5.2 as it is printed, with the sums of all heat pumps and of all cooling that are controllable.
+
+    With heat pumps or cooling above 11 kW  Max(0.4 x P_WP; 0.4 x P_Klima) + (n - 1) x GZF x 4.2 kW, else
+    4.2 kW + (n - 1) x GZF x 4.2 kW; ours is in whole watts, and never less by one.
+    """
+    groups = [power if power > 4_200 else 0 for power in (sum(pumps), sum(cooling))]
+    number = sum(map(bool, groups)) + sum(power > 4_200 for power in others)
+    devices = tuple(
+        device(kind, power)
+        for kind, own in (("heat_pump", pumps), ("cooling", cooling), ("charge_point", others))
+        for power in own
+    )
+    kept = guaranteed_minimum_w(devices, "energy_management")
+    if number == 0:
+        assert kept == 0
+        return
+    first = Fraction(2, 5) * max(groups) if max(groups) > 11_000 else Fraction(4_200)
+    factor = Fraction(FACTORS[min(number, 9) - 2]) if number > 1 else Fraction(0)
+    assert 0 <= kept - (first + (number - 1) * factor * 4_200) < 1
