@@ -123,7 +123,8 @@ class EmulatedCharger:
         """
         self.charger, self.at_s, self._floor_a = charger, start_s, floor_a
         self.plugs = {plug.id: EmulatedPlug(plug, start_s) for plug in charger.plugs}
-        self._record, self._record_every_s, self._record_s = record, record_every_s, start_s
+        self._record, self._record_every_s = record, record_every_s
+        self._record_s = inf if record is None else start_s
 
     @property
     def current_a(self) -> PhaseAmps:
@@ -151,10 +152,9 @@ class EmulatedCharger:
             for plug in self.plugs.values():
                 plug.advance(self.at_s)
             self._fall_back()
-            if self.at_s >= self._record_s:
+            if self._record is not None and self.at_s >= self._record_s:
                 self._record_s += self._record_every_s
-                if self._record is not None:
-                    self._record(self.at_s, self)
+                self._record(self.at_s, self)
 
     def _fall_back(self) -> None:
         """Plugs whose signals have ended have what the others leave of the floor, and no more than they had."""
