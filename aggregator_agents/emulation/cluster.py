@@ -132,7 +132,8 @@ class EmulatedCluster:
             return
         self.cloud.follow(plan)
         for box in self.boxes.values():
-            if box.asleep and any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs):
+            feeds = any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs)
+            if box.asleep and box.agent is not None and feeds:
                 self._wake(box)
             if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):
