@@ -11,8 +11,9 @@ from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.planning.amps import filled, rounded, until_full
 from aggregator_agents.planning.grid import Grid
 from aggregator_agents.planning.model import build_model
-from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
+from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.solver import NoPlan, Solution, Solver
+from aggregator_agents.planning.terms import Corridor, How, Prices, Valuation
 from aggregator_agents.planning.vehicles import Vehicles
 from api_spec.period import MarketPeriod
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
-from aggregator_agents.planning.problem import BoolArray, Problem
+from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.program import IntArray, Term
+from aggregator_agents.planning.terms import BoolArray
 from aggregator_agents.planning.vehicles import Vehicles
 
 

@@ -7,8 +7,9 @@ from zlib import crc32
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
-from aggregator_agents.planning.problem import BoolArray, Problem
+from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.program import IntArray, Program, Term
+from aggregator_agents.planning.terms import BoolArray
 
 _K: Final = 1e-3
 _BELOW_FLOOR_EUR_PER_MWH_HOUR: Final = 2000.0
