@@ -1,7 +1,8 @@
 """The model of a plan: one function per family of equations.
 
-    minimise    sum_it (buy_t + waiting_it) k_it x_it - sum_it (buy_t - wear) k_it y_it + sum_t (buy_t - sell_t) e_t h_t
-                + sum_ig c_g s_ig + sum_t missed_t u_t h_t + sum_k peak_k m_k + kappa sum_i on (1 - z_i)
+    minimise    sum_it (buy_t + waiting_it + hurry_it) k_it x_it - sum_it (buy_t - wear) k_it y_it
+                + sum_t (buy_t - sell_t) e_t h_t + sum_ig c_g s_ig + sum_t missed_t u_t h_t + sum_k peak_k m_k
+                + kappa sum_i on (1 - z_i)
     energy i    sum_t k_it x_it + sum_g s_ig = wanted_i                                           that only charges
     battery it  b_it = b_i,t-1 + eta k_it x_it - k_it y_it / eta,  floor_i <= b_it <= capacity_i  that feeds back, too
                 b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig); less than stored where its driver wants less

@@ -75,7 +75,7 @@ class Vehicles:
         problem = self.problem
         self.i, self.t = np.nonzero(self.open)
         self.at = np.full(self.open.shape, -1)
-        cost = (problem.energy_eur_per_mwh * self.kwh)[self.i, self.t]
+        cost = ((problem.energy_eur_per_mwh + problem.hurry_eur_per_mwh) * self.kwh)[self.i, self.t]
         can = np.where(self.kwh[self.i, self.t] > 0, problem.max_a[self.i], 0.0)
         self.at[self.i, self.t] = self.x = self.program.columns("x", self._key(self.i, self.t), cost=cost, high=can)
 
