@@ -96,7 +96,7 @@ class Trader:
         return tuple(asked.tolist())
 
     async def _deliver(self, auction: Auction, now: datetime, *, obeyed: bool) -> None:
-        """Hand orders to the sites where they are to be obeyed, and report what was metered in periods that are over."""
+        """Hand orders to sites where they are to be obeyed, and report what was metered in periods that are over."""
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
             return
