@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-import numpy as np
 from pydantic import Field
 
 from aggregator_agents.connection import Connection
@@ -15,18 +14,14 @@ from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.fleet import FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
-from aggregator_agents.offering.connection import nominated
-from aggregator_agents.order import Order
 from aggregator_agents.place import Place
-from aggregator_agents.planning import Planner, Valuation
+from aggregator_agents.planning import Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
-from api_spec.auction import Auction
-from api_spec.client import MarketClient, or_none
+from aggregator_agents.trading import Trader
+from api_spec.client import MarketClient
 from api_spec.ids import TariffId
-from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import Duration, MarketPeriod
-from api_spec.tariffs import TariffPrices
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
@@ -56,8 +51,15 @@ class EvAggregator:
 
     def __init__(self, client: MarketClient, config: AggregatorConfig) -> None:
         """Act for the aggregator whose credentials `client` carries, with emulated chargers."""
-        self._client, self._config = client, config
+        self._config = config
         self._places: dict[str, Place] = {}
+        self._trader = Trader(
+            client,
+            config.network,
+            self._places,
+            offers_before_gate=config.offers_before_gate,
+            tariff=config.tariff,
+        )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._met: datetime | None = None
 
@@ -79,13 +81,7 @@ class EvAggregator:
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done on the market; twice in a row changes nothing."""
         self._meet(now)
-        for auction in await self._client.auctions():
-            if auction.network != self._config.network:
-                continue
-            if auction.state == "open" and now < auction.gate_closure:
-                await self._offer(auction, now)
-            elif auction.state == "published":
-                await self._deliver(auction, now)
+        await self._trader.cycle(now)
 
     async def control(self, now: datetime) -> None:
         """Setpoints to every plug."""
@@ -141,78 +137,3 @@ class EvAggregator:
         likely = memory.likely if config.asking.kind == "blocks" else None
         control = SiteControl(connection, likely=likely)
         self._places[site.bus] = Place(connection, table.sessions, config.seed, memory, config.asking, cluster, control)
-
-    async def _offer(self, auction: Auction, now: datetime) -> None:
-        """Nominate a baseline once, and offer once the DSO's requests are known."""
-        tariff = await self._tariff(auction)
-        baseline = await or_none(self._client.baseline(auction.id))
-        if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
-        if now < auction.gate_closure - self._config.offers_before_gate:
-            return
-        window = await self._asked_for(auction)
-        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
-        for own in baseline.buses:
-            place = self._places.get(own.bus)
-            if place is None or own.bus in standing or not any(window):
-                continue
-            terms = place.offers(auction, baseline, window=window, prices=tariff.get(own.bus), now=now)
-            for at, each in enumerate(terms):
-                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
-
-    async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
-        """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
-        tariff = self._config.tariff
-        if tariff is None:
-            return {}
-        return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
-
-    def _nomination(
-        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
-    ) -> BaselineNomination:
-        """Of connection points: the plan, and what else is expected behind each meter."""
-        asked = (place.asked(period, tariff.get(bus), issued=now) for bus, place in sorted(self._places.items()))
-        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
-
-    async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
-        """The periods in which some request holds."""
-        asked = np.zeros(auction.delivery.count, dtype=np.bool_)
-        for each in await self._client.requests(auction.id):
-            asked |= True if each.request.active is None else np.array(each.request.active)
-        return tuple(asked.tolist())
-
-    async def _deliver(self, auction: Auction, now: datetime) -> None:
-        """Hand orders to the sites, and report what was metered in periods that are over."""
-        baseline = await or_none(self._client.baseline(auction.id))
-        if baseline is None:
-            return
-        awards, tariff = await self._client.awards(auction.id), await self._tariff(auction)
-        for own in baseline.buses:
-            if own.bus in self._places:
-                mine = [each for each in awards if each.bus == own.bus]
-                self._places[own.bus].control.obey(Order.of(auction, own, mine), tariff.get(own.bus))
-        await self._report(auction, baseline, now)
-
-    async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:
-        delivery = auction.delivery
-        over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
-        if over == 0:
-            return
-        sent = [
-            (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
-            for each in await self._client.readings(auction.id)
-        ]
-        first = max(sent, default=0)
-        if first >= over:
-            return
-        unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
-        own = [(each, self._places[each.bus]) for each in baseline.buses if each.bus in self._places]
-        metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
-        measured = (place.attributes(delivery, each) for each, place in own if over == delivery.count)
-        attributes = tuple(each for each in measured if each is not None)
-        terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
-        await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {over}")
-
-
-def _whole(power_w: FloatArray) -> tuple[int, ...]:
-    return tuple(round(each) for each in power_w.tolist())

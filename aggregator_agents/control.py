@@ -81,6 +81,7 @@ class SiteControl:
         self._habit, self._amended, self._likely = habit or Habit(), amended, likely
         self._planner = planner or Planner(within_s=_PLAN_WITHIN_S)
         self.order: Order | None = None
+        self._told: tuple[Order | None, TariffPrices | None] = None, None
         self.expected: tuple[Session, ...] = ()
         self.log: list[PlugMinute] = []
         self._standing: _Standing | None = None
@@ -94,10 +95,8 @@ class SiteControl:
         return self._standing.plan if self._standing is not None else None
 
     def obey(self, order: Order | None, tariff: TariffPrices | None = None) -> None:
-        """What was sold, and the network's tariff; the same again changes nothing."""
-        if order is None or not order.same_as(self.order):
-            self.order, self._standing = order, None
-        self.connection = self.connection.with_tariff(tariff)
+        """What was sold, and the network's tariff, from the next decision on; the same again changes nothing."""
+        self._told = order, tariff
 
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""
@@ -110,6 +109,7 @@ class SiteControl:
 
         demands : what chargers reported last. meter : of all plugs together.
         """
+        self._take()
         self._note(tuple(demands), now)
         here = self._amended(present(demands, announced=self.expected, since=self._since, now=now, habit=self._habit))
         self._weights = {each.plug: each.priority for each in here}
@@ -123,6 +123,14 @@ class SiteControl:
         if self.order is not None and self.order.awarded_at(now) != 0:
             targets |= self._tracked(here, demands, targets, standing, meter, now)
         return targets
+
+    def _take(self) -> None:
+        """What was told from outside, which may have been from another thread."""
+        order, tariff = self._told
+        if order is not self.order and (order is None or not order.same_as(self.order)):
+            self._standing = None
+        self.order = order
+        self.connection = self.connection.with_tariff(tariff)
 
     def _planned(
         self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime

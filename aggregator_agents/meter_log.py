@@ -53,9 +53,9 @@ class MeterLog:
         """Erase what is older."""
         self._database.execute("DELETE FROM register WHERE at_s < ?", (before.timestamp(),))
 
-    def meter(self, name: str) -> "LoggedMeter":
-        """One of the meters."""
-        return LoggedMeter(self, name)
+    def meter(self, *names: str) -> "LoggedMeter":
+        """One of the meters, or several together."""
+        return LoggedMeter(self, names)
 
     def registers(self, meter: str, start: datetime, end: datetime) -> tuple[FloatArray, FloatArray]:
         """Instants [s since the epoch] and registers [Wh] from the last before `start` to the first after `end`."""
@@ -72,11 +72,15 @@ class MeterLog:
 
 
 class LoggedMeter:
-    """One meter of a log; a SiteMeter. Between two readings power counts as constant."""
+    """Meters of a log together; a SiteMeter. Between two readings power counts as constant.
 
-    def __init__(self, log: MeterLog, name: str) -> None:
+    A meter that began to count within an interval counts from then on, and one that was never read counts nothing; but
+    where one has fallen silent, nobody knows.
+    """
+
+    def __init__(self, log: MeterLog, names: tuple[str, ...]) -> None:
         """Reads `log` every time."""
-        self._log, self._name = log, name
+        self._log, self._names = log, names
 
     def metered_wh(self, start: datetime, end: datetime) -> float:
         """As SiteMeter."""
@@ -89,8 +93,16 @@ class LoggedMeter:
         return mean
 
     def _at(self, edges_s: list[float], start: datetime, end: datetime) -> FloatArray:
-        instants, registers = self._log.registers(self._name, start, end)
-        if len(instants) == 0 or instants[0] > edges_s[0] or instants[-1] < edges_s[-1]:
-            raise NotMetered(f"{self._name} from {start} to {end}")
-        found: FloatArray = np.interp(edges_s, instants, registers)
+        total, known = np.zeros(len(edges_s)), False
+        for name in self._names:
+            instants, registers = self._log.registers(name, start, end)
+            if len(instants) == 0:
+                continue
+            if instants[-1] < edges_s[-1]:
+                raise NotMetered(f"{name} from {start} to {end}")
+            known = True
+            total += np.interp(edges_s, instants, registers)
+        if not known:
+            raise NotMetered(f"{', '.join(self._names)} from {start} to {end}")
+        found: FloatArray = total
         return found

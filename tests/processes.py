@@ -37,7 +37,7 @@ class Yard:
     def start(self, name: str) -> None:
         """The cloud, or a charger."""
         if name == "cloud":
-            what = ["serve", "--config", str(self.folder / "cloud.toml"), "--log", "info"]
+            what = ["serve", "--config", str(self.folder / "cloud.toml"), "--log", "warning"]
         else:
             what = ["chargers", "--config", str(self.folder / "chargers.toml"), "--only", name]
             what += ["--journal", str(self.folder / f"{name}.jsonl")]

@@ -51,7 +51,10 @@ class HardwareSilent(Exception):
 
 
 class ChargerHardware(Protocol):
-    """One charger."""
+    """One charger. A signal is for the session that it was given to: the next vehicle begins at 0, until commanded.
+
+    Otherwise a vehicle that comes unseen draws at once what another was signalled, perhaps on other phases.
+    """
 
     async def read(self) -> tuple[PlugReading, ...]:
         """Every plug now. Raises HardwareSilent."""

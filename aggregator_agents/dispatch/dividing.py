@@ -114,15 +114,17 @@ def raise_lowest(
     """One amp at a time to the plug with the fewest amps by weight, among those that charge, while there is room."""
     most_a = most_a or {}
     raising = [
-        (_level(amps[each.plug], each.weight), rank, each) for rank, each in enumerate(demands) if amps[each.plug] > 0
+        (_level(amps[each.plug], each.weight), rank, each, min(each.max_a, most_a.get(each.plug, each.max_a)))
+        for rank, each in enumerate(demands)
+        if amps[each.plug] > 0
     ]
     heapify(raising)
     while raising:
-        _, rank, lowest = raising[0]
+        _, rank, lowest, highest_a = raising[0]
         now_a = amps[lowest.plug]
-        if now_a < min(lowest.max_a, most_a.get(lowest.plug, now_a + 1)) and room.take(lowest, 1):
+        if now_a < highest_a and room.take(lowest, 1):
             amps[lowest.plug] = now_a + 1
-            heapreplace(raising, (_level(now_a + 1, lowest.weight), rank, lowest))
+            heapreplace(raising, (_level(now_a + 1, lowest.weight), rank, lowest, highest_a))
         else:
             heappop(raising)
 

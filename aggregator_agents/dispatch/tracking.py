@@ -11,6 +11,8 @@ from typing import Final
 
 _ROUNDING_WH: Final = 1.0
 _A_MINUTE_H: Final = 1 / 60
+_SPARE_A: Final = 2
+_LEAST_URGENCY: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ def period_power(wishes: Iterable[Wish], *, energy_wh: float, hours_left: float)
 def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
     """Whole amps for every plug: 0, or from its minimum to its maximum; together at most `power_w` [W].
 
-    Admitted are first those that must charge now, then those that charge already, then those that the plan would begin
-    with, the most urgent before others; then all get what they must have, and what is left goes to the lowest: equal
-    vehicles get the same, within an amp. Who is none of these comes last. Ties go by plug.
+    As many as possible charge, so that nobody is full before the others and the site stays able to draw much: admitted
+    are first those that must charge now, then those that charge already, then those that the plan would begin with, the
+    most urgent before others. Then all get what they must have, and what is left goes to the lowest for its urgency:
+    equal vehicles get the same, within an amp. Ties go by plug. Beside others a vehicle begins only with some amps to
+    spare, or it would stop again at once.
     """
     order = sorted(
         wishes,
@@ -73,9 +77,9 @@ def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
     amps = {each.plug: 0 for each in order}
     left_w = power_w + 1e-6
 
-    def give(wish: Wish, more_a: int) -> bool:
+    def give(wish: Wish, more_a: int, *, spare_a: int = 0) -> bool:
         nonlocal left_w
-        if more_a * wish.watts_per_amp > left_w or amps[wish.plug] + more_a > wish.max_a:
+        if (more_a + spare_a) * wish.watts_per_amp > left_w or amps[wish.plug] + more_a > wish.max_a:
             return False
         amps[wish.plug] += more_a
         left_w -= more_a * wish.watts_per_amp
@@ -83,14 +87,21 @@ def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
 
     def raise_all(raising: list[Wish], *, to_must: bool) -> None:
         while raising:
-            lowest = min(raising, key=lambda each: (amps[each.plug], each.plug))
+            lowest = min(raising, key=lambda each: (_level(amps[each.plug], each), each.plug))
             reached = to_must and amps[lowest.plug] >= lowest.must_a
             if reached or not give(lowest, 1):
                 raising.remove(lowest)
 
-    first = [each for each in order if (each.planned or each.charging or each.must_a > 0) and give(each, each.min_a)]
-    raise_all(first[:], to_must=True)
-    raise_all(first[:], to_must=False)
-    others = [each for each in order if amps[each.plug] == 0 and give(each, each.min_a)]
-    raise_all(first + others, to_must=False)
+    admitted: list[Wish] = []
+    for each in order:
+        spare_a = _SPARE_A if admitted and not each.charging and each.must_a <= 0 else 0
+        if give(each, each.min_a, spare_a=spare_a):
+            admitted.append(each)
+    raise_all(admitted[:], to_must=True)
+    raise_all(admitted[:], to_must=False)
     return amps
+
+
+def _level(given_a: int, wish: Wish) -> float:
+    """What it would have with one more amp, for its urgency; steps of it are coarse, so that equals stay equal."""
+    return (given_a + 1) / max(_LEAST_URGENCY, round(wish.urgency, 1))

@@ -12,6 +12,7 @@ from aggregator_agents.charging.hardware import PlugReading, VehicleFacts
 from aggregator_agents.dispatch.dividing import ALL_PHASES, Demand
 from aggregator_agents.dispatch.learning import Learner
 from aggregator_agents.dispatch.lease import PlugDemand, Timing, WholeAmps
+from aggregator_agents.dispatch.overdraw import Overdraw
 from aggregator_agents.fleet import MIN_A, PHASE_V, PhaseAmps, Plug
 from api_spec.period import Instant
 
@@ -19,9 +20,6 @@ _METER_A: Final = 0.1
 """Of a measurement that exceeds the signal by no more than this, the signal is believed."""
 _MOST_A: Final = 250.0
 """No plug draws more (IEC 62196-2): a greater figure is a defect of the meter."""
-_TOLERATED_SHARE: Final = 0.1
-_TOLERATED_A: Final = 0.5
-_TOLERATED_S: Final = 7.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,7 @@ class PlugWatch:
         self._on_s: float | None = None
         self._off_s: float | None = None
         self._begun_s = now_s
-        self._over_s: float | None = None
-        self._least_over_a = inf
+        self._overdraw = Overdraw()
 
     def read(self, reading: PlugReading, now_s: float) -> None:
         """A new measurement."""
@@ -189,7 +186,7 @@ class PlugWatch:
         most_a = min(self.plug.max_a, facts.max_a or self.plug.max_a)
         self.learner = Learner(least_a=max(MIN_A, facts.min_a or MIN_A), most_a=most_a)
         self.tripped, self.phases = reading.open, ALL_PHASES
-        self._on_s, self._off_s, self._over_s, self._begun_s = None, None, None, now_s
+        self._on_s, self._off_s, self._overdraw, self._begun_s = None, None, Overdraw(), now_s
 
     def _confirm(self, reading: PlugReading, now_s: float) -> None:
         """What a lower signal freed counts as free once it is measured, and no earlier than vehicles have to follow."""
@@ -200,18 +197,9 @@ class PlugWatch:
             self._fed_ceiling_a = max(0, ceil(fed_a - _METER_A))
 
     def _guard(self, reading: PlugReading, now_s: float) -> None:
-        """I7. The clock starts again as long as the current falls: the vehicle obeys, at its ramp."""
-        signals = self._signals()
-        over_a = max(
-            max(reading.current_a) - _tolerated(max(0, min(signals))),
-            -min(reading.current_a) - _tolerated(max(0, min(-each for each in signals))),
-        )
-        if reading.session is None or over_a <= 0:
-            self._over_s, self._least_over_a = None, inf
-        elif self._over_s is None or over_a < self._least_over_a - _TOLERATED_A:
-            self._over_s, self._least_over_a = now_s, over_a
-        elif now_s >= self._over_s + _TOLERATED_S:
-            self.tripped = True
+        least_a, least_fed_a = self.least_signal_a(), self.least_signal_a(-1)
+        lasts = self._overdraw.observe(reading.current_a, charge_a=least_a, feed_a=least_fed_a, now_s=now_s)
+        self.tripped = self.tripped or (lasts and reading.session is not None)
 
     def _signals(self) -> tuple[int, int]:
         """What was read, and what was commanded."""
@@ -289,7 +277,3 @@ class PlugWatch:
 
 def _counted(energy_wh: float) -> float:
     return energy_wh if isfinite(energy_wh) and energy_wh > 0 else 0.0
-
-
-def _tolerated(signal_a: int) -> float:
-    return signal_a * (1 + _TOLERATED_SHARE) + _TOLERATED_A

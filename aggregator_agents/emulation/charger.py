@@ -42,15 +42,16 @@ class EmulatedPlug:
         return self._register_wh + self.session_wh
 
     def plug_in(self, session: str, vehicle: EmulatedVehicle, now_s: float) -> None:
-        """A vehicle comes; it sees the pilot as it is."""
+        """A vehicle comes, to a pilot at 0 until it is commanded."""
         self.session, self.vehicle, self.open = session, vehicle, False
         vehicle.at_s = now_s
         vehicle.signal(self.signal_a, now_s)
 
     def unplug(self) -> None:
-        """It leaves, and its current is gone."""
+        """It leaves, its current is gone, and what was signalled to it is nothing to the next."""
         self._register_wh += self.session_wh
         self.session, self.vehicle, self.open = None, None, False
+        self.signal_a, self.held_until_s = 0, inf
 
     def signal(self, limit_a: int, now_s: float) -> None:
         """Change the pilot."""

@@ -19,6 +19,7 @@ from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.dispatch.virtual import VirtualAggregator
 from aggregator_agents.dispatch.watching import Said
 from aggregator_agents.emulation.charger import EmulatedCharger
+from aggregator_agents.emulation.clock import Clock
 from aggregator_agents.emulation.link import IDEAL, Link, Weather
 from aggregator_agents.emulation.plant import DriverOutcome, EmulatedPlant, Visit
 from aggregator_agents.emulation.vehicle import Behaviour
@@ -26,22 +27,6 @@ from aggregator_agents.fleet import FloatArray, PhaseAmps, Session, Site
 
 MARKET_TIMING: Final = Timing(act_every_s=30.0, ask_every_s=30.0, ttl_s=120.0)
 """For whole days of many sites, where no message is lost and seconds do not matter."""
-
-
-@dataclass
-class Clock:
-    """What an aggregator sees of time: seconds of its own, which may run fast or slow and begin anywhere."""
-
-    offset_s: float = 0.0
-    rate: float = 1.0
-
-    def reads_s(self, true_s: float) -> float:
-        """What it shows at a moment."""
-        return self.offset_s + self.rate * true_s
-
-    def true_s(self, reading_s: float) -> float:
-        """The moment at which it shows this, as it goes now."""
-        return (reading_s - self.offset_s) / self.rate
 
 
 @dataclass
@@ -132,7 +117,8 @@ class EmulatedCluster:
             return
         self.cloud.follow(plan)
         for box in self.boxes.values():
-            if box.asleep and any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs):
+            feeds = any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs)
+            if box.asleep and box.agent is not None and feeds:
                 self._wake(box)
             if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):

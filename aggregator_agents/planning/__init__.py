@@ -6,12 +6,12 @@ a market's periods.
 
 from aggregator_agents.planning.grid import Grid
 from aggregator_agents.planning.planner import Plan, Planner, plan
-from aggregator_agents.planning.problem import (
+from aggregator_agents.planning.problem import Problem
+from aggregator_agents.planning.terms import (
     AtPlug,
     Corridor,
     Peak,
     Prices,
-    Problem,
     Valuation,
     tariff_on,
     waited_h,

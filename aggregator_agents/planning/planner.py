@@ -10,9 +10,11 @@ import numpy as np
 from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.planning.amps import filled, rounded, until_full
 from aggregator_agents.planning.grid import Grid
-from aggregator_agents.planning.model import PlanModel
-from aggregator_agents.planning.problem import Corridor, How, Prices, Problem, Valuation
+from aggregator_agents.planning.model import build_model
+from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.solver import NoPlan, Solution, Solver
+from aggregator_agents.planning.terms import Corridor, How, Prices, Valuation
+from aggregator_agents.planning.vehicles import Vehicles
 from api_spec.period import MarketPeriod
 
 _PER_MWH: Final = 1e-6
@@ -66,12 +68,12 @@ class Planner:
         if not problem.sessions:
             return _plan(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
         try:
-            return self._solved(problem, PlanModel(problem))
+            return self._solved(problem, build_model(problem))
         except NoPlan:
             amps = filled(problem)
             return _plan(problem, amps, np.zeros_like(amps), "water-fill")
 
-    def _solved(self, problem: Problem, model: PlanModel) -> Plan:
+    def _solved(self, problem: Problem, model: Vehicles) -> Plan:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
         until_s = self._solver.used_s + self._within_s
         relaxed = self._solver.linear(model.program, within_s=self._within_s)
@@ -87,7 +89,7 @@ class Planner:
         best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
         return _plan(problem, *model.currents(best.values), "optimal" if best.optimal else "relaxed")
 
-    def _searched(self, model: PlanModel, known: Solution, *, possible: float, within_s: float) -> Solution:
+    def _searched(self, model: Vehicles, known: Solution, *, possible: float, within_s: float) -> Solution:
         """The known solution where nothing can be much better than it, else the best that is found beside it in time.
 
         possible : an objective that none is better than.

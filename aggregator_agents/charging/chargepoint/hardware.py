@@ -34,7 +34,7 @@ class EmulatedPlug:
         self.changed_s = start_s - PILOT_EVERY_S
         self.closed = self.cut_off = False
         self.register_wh = self.exported_wh = 0.0
-        self._open_s = self._until_s = inf
+        self._open_s = self.until_s = inf
         self._seen_wh = (0.0, 0.0)
 
     @property
@@ -66,13 +66,13 @@ class EmulatedPlug:
         self.vehicle = self.facts = None
         self.signal_a = self.before_a = 0
         self.closed = self.cut_off = False
-        self._open_s = self._until_s = inf
+        self._open_s = self.until_s = inf
 
     def signal(self, limit_a: int, now_s: float, *, until_s: float = inf) -> None:
-        """A current on the pilot until `until_s`; 0 opens the contactor once the vehicle had time to stop."""
+        """A current on the pilot, meant until `until_s`; 0 opens the contactor once the vehicle had time to stop."""
         if limit_a != 0 and (self.cut_off or self.vehicle is None):
             return
-        self._until_s = until_s if limit_a != 0 else inf
+        self.until_s = until_s if limit_a != 0 else inf
         if limit_a == self.signal_a:
             return
         self.before_a, self.signal_a, self.changed_s = self.signal_a, limit_a, now_s
@@ -88,13 +88,6 @@ class EmulatedPlug:
 
     def advance(self, now_s: float) -> None:
         """Let time pass until `now_s`."""
-        if self._until_s <= now_s:
-            ends_s, self._until_s = self._until_s, inf
-            self._run(ends_s)
-            self.signal(0, ends_s)
-        self._run(now_s)
-
-    def _run(self, now_s: float) -> None:
         if self.vehicle is None:
             return
         if self._open_s <= now_s:
@@ -120,13 +113,18 @@ class EmulatedCharger:
         charger: Charger,
         *,
         start_s: float,
+        floor_a: int = 0,
         record: Callable[[float, "EmulatedCharger"], None] | None = None,
         record_every_s: float = 0.25,
     ) -> None:
-        """Idle. record : is told the time and this charger, as it was then, every `record_every_s`."""
-        self.charger, self.at_s = charger, start_s
+        """Idle. floor_a : that its plugs share when their signals have ended, per phase.
+
+        record : is told the time and this charger, as it was then, every `record_every_s`.
+        """
+        self.charger, self.at_s, self._floor_a = charger, start_s, floor_a
         self.plugs = {plug.id: EmulatedPlug(plug, start_s) for plug in charger.plugs}
-        self._record, self._record_every_s, self._record_s = record, record_every_s, start_s
+        self._record, self._record_every_s = record, record_every_s
+        self._record_s = inf if record is None else start_s
 
     @property
     def current_a(self) -> PhaseAmps:
@@ -147,12 +145,21 @@ class EmulatedCharger:
             own.signal(limit_a, now_s, until_s=decided_s + holds_s)
 
     def advance(self, now_s: float) -> None:
-        """Let time pass until `now_s`, from one recorded instant to the next."""
+        """Let time pass until `now_s`, from one end of a signal or recorded instant to the next."""
         while self.at_s < now_s:
-            self.at_s = max(self.at_s, min(now_s, self._record_s))
+            ends_s = min(plug.until_s for plug in self.plugs.values())
+            self.at_s = max(self.at_s, min(now_s, self._record_s, ends_s))
             for plug in self.plugs.values():
                 plug.advance(self.at_s)
-            if self.at_s >= self._record_s:
+            self._fall_back()
+            if self._record is not None and self.at_s >= self._record_s:
                 self._record_s += self._record_every_s
-                if self._record is not None:
-                    self._record(self.at_s, self)
+                self._record(self.at_s, self)
+
+    def _fall_back(self) -> None:
+        """Plugs whose signals have ended have what the others leave of the floor, and no more than they had."""
+        for plug in self.plugs.values():
+            if plug.until_s <= self.at_s:
+                beside_a = sum(abs(each.signal_a) for each in self.plugs.values() if each is not plug)
+                left_a = min(max(0, plug.signal_a), self._floor_a - beside_a)
+                plug.signal(left_a if left_a >= MIN_A else 0, self.at_s)

@@ -40,7 +40,7 @@ class EmulatedHardware:
         return tuple(bay.reading() for bay in self._bays.values())
 
     async def signal(self, plug: str, limit_a: int, *, holds_s: float = inf) -> None:
-        """As ChargerHardware; what falls back pauses."""
+        """As ChargerHardware."""
         now_s = self._clock.time().now_s
         self._device.hardware.signal(plug, limit_a, decided_s=now_s, now_s=now_s, holds_s=holds_s)
 

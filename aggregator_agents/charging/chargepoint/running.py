@@ -36,7 +36,11 @@ class ChargePoint:
         begun_s = self.clock.time().now_s
         self.connection = Connection(settings, self.clock)
         self.hardware = EmulatedCharger(
-            config.charger, start_s=begun_s, record=record, record_every_s=settings.records_every_s
+            config.charger,
+            start_s=begun_s,
+            floor_a=0 if settings.leases is None else settings.leases.floor_a,
+            record=record,
+            record_every_s=settings.records_every_s,
         )
         control = ProfileControl() if settings.leases is None else Elsewhere()
         happened = self.connection.happened

@@ -12,11 +12,10 @@ import ssl
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from pydantic import Field
 
 from api_spec.units import Message
 
@@ -43,16 +42,6 @@ class TlsFiles(Message):
             context.load_verify_locations(self.authority)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
-
-
-class StationCredential(Message):
-    """How a station proves who it is.
-
-    password_hash : argon2, of `flex-aggregator station-password`; absent for one with a certificate.
-    """
-
-    identity: Annotated[str, Field(pattern=r"^[A-Za-z0-9*\-_=:+|@.]{1,48}$")]
-    password_hash: str | None = None
 
 
 def new_password() -> tuple[str, str]:

@@ -31,6 +31,7 @@ from api_spec.units import Message
 LOG: Final = logging.getLogger(__name__)
 _DECIDE_S: Final = 1.0
 _METERED_FOR: Final = timedelta(hours=2)
+_KEPT_FOR: Final = timedelta(days=60)
 _GOOD_FOR: Final = 3 * PLAN_EVERY
 """So long what was decided last is followed when nothing new can be."""
 _SOON: Final = timedelta(minutes=15)
@@ -61,10 +62,16 @@ class SitePlanner:
         book: WishBook | None = None,
         pseudonym: Callable[[str], str | None] = lambda plug: None,
         names: Mapping[str, str] | None = None,
+        meters: Path | None = None,
     ) -> None:
-        """Nothing is decided before `run`. pseudonym : of the card at a plug. names : of plugs, for people."""
+        """Nothing is decided before `run`.
+
+        pseudonym : of the card at a plug. names : of plugs, for people.
+        meters : file in which their registers are kept; without one, in memory for a while.
+        """
         self._site, self._cloud, self._habit = site, cloud, table.usual.habit
         self._clock, self._book, self._pseudonym, self._names = clock, book, pseudonym, names or {}
+        self._meter_file = meters
         connection = Connection(site, table.value, Premises(PremisesTable(), site.bus))
         self.control = SiteControl(connection, habit=self._habit, amended=self._prioritised)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
@@ -147,9 +154,11 @@ class SitePlanner:
 
     def _decided(self, said: Sequence[PlugDemand], now: datetime) -> dict[str, int]:
         """In the planner's thread: amps for every plug."""
-        self._meters.record(self._site.bus, now, sum(each.register_wh for each in said))
-        self._meters.forget(now - _METERED_FOR)
-        targets = self.control.decide(said, self._meters.meter(self._site.bus), now)
+        for each in said:
+            self._meters.record(each.plug, now, each.register_wh)
+        self._meters.forget(now - (_METERED_FOR if self._meter_file is None else _KEPT_FOR))
+        meter = self._meters.meter(*(each.id for each in self._site.plugs))
+        targets = self.control.decide(said, meter, now)
         self.control.log.clear()
         return targets
 
@@ -159,8 +168,8 @@ class SitePlanner:
 
     @cached_property
     def _meters(self) -> MeterLog:
-        """In memory, and of the planner's thread: chargers count anew when the service starts."""
-        return MeterLog(Path(":memory:"))
+        """Of the planner's thread."""
+        return MeterLog(self._meter_file or Path(":memory:"))
 
     def _prioritised(self, sessions: Sequence[Session]) -> Sequence[Session]:
         return [replace(each, priority=self._priorities.get(each.id, each.priority)) for each in sessions]

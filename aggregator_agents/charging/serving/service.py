@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from aggregator_agents.charging.ocpp.credentials import Doorkeeper
 from aggregator_agents.charging.ocpp.dialect import Desk
 from aggregator_agents.charging.ocpp.station import Station, StationTerms
 from aggregator_agents.charging.serving.hosted import HostedAggregator
+from aggregator_agents.charging.serving.market import trade
 from aggregator_agents.charging.serving.planned import PlanningTable, SitePlanner
 from aggregator_agents.charging.serving.settings import ServiceFile
 from aggregator_agents.dispatch.cloud import CloudAggregator
@@ -96,22 +98,30 @@ class Service:
     async def _planning(self) -> AsyncIterator[None]:
         """Plan, and serve drivers, where the file says so. Raises BadKey, BookUnavailable, OSError."""
         settings, drivers = self._settings, self._settings.drivers
-        if drivers is None and settings.planning is None:
+        if drivers is None and settings.planning is None and settings.market is None:
             yield
             return
         table = settings.planning or PlanningTable()
         async with AsyncExitStack() as running:
             if drivers is None:
-                self.planner = SitePlanner(self.site, self.cloud, table, clock=self._clock)
+                self.planner = SitePlanner(self.site, self.cloud, table, clock=self._clock, meters=self._meters)
             else:
                 book = running.enter_context(WishBook.open(drivers.book, drivers.priorities))
                 self.planner = await running.enter_async_context(self._page(drivers, book, table))
-            task = asyncio.create_task(self.planner.run())
+            tasks = [asyncio.create_task(self.planner.run())]
+            if settings.market is not None:
+                trading = trade(settings.market, self.site, self.cloud, self.planner, clock=self._clock)
+                tasks.append(asyncio.create_task(trading))
             try:
                 yield
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def _meters(self) -> Path | None:
+        return None if self._settings.market is None else self._settings.market.meters
 
     @asynccontextmanager
     async def _page(self, drivers: DriversTable, book: WishBook, table: PlanningTable) -> AsyncIterator[SitePlanner]:
@@ -124,7 +134,14 @@ class Service:
             return None if token is None else codes.pseudonym(token)
 
         planner = SitePlanner(
-            self.site, self.cloud, table, clock=self._clock, book=book, pseudonym=pseudonym, names=drivers.names
+            self.site,
+            self.cloud,
+            table,
+            clock=self._clock,
+            book=book,
+            pseudonym=pseudonym,
+            names=drivers.names,
+            meters=self._meters,
         )
         desk = BookDesk(book, look=planner.look, replan=planner.ask, clock=self._clock)
         reception = Reception(

@@ -16,6 +16,12 @@
     public_url = "https://plugs.example.org"
     key = "drivers.key"
     book = "wishes.db"
+    [market]                                # take part in a flexibility market with this site; plans, too
+    url = "https://market.example.org"
+    credentials = "fleet.json"              # as the operator handed them out
+    network = "risoe"
+    meters = "meters.db"
+    sessions = { arrives_h = 8, departs_h = 16.5, energy_kwh = 14 }     # who is expected
 
 A station's identity, in its credential and in the path of its connection, is the id of its charger.
 """
@@ -28,6 +34,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
+from aggregator_agents.charging.serving.market_table import MarketTable
 from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
 from aggregator_agents.drivers.settings import DriversTable
@@ -121,6 +128,7 @@ class ServiceFile(Message):
     timing: TimingTable = TimingTable()
     planning: PlanningTable | None = None
     drivers: DriversTable | None = None
+    market: MarketTable | None = None
 
     @model_validator(mode="after")
     def _of_the_site(self) -> Self:

@@ -68,7 +68,8 @@ class Reference:
             for t in self._steps(i):
                 kwh = of.amp_wh[i, t] / 1e3
                 out = of.watts_per_amp[i] * of.share[i, t] * of.grid.length_h[t] / 1e3
-                x = self.var("x", i, t, cost=of.energy_eur_per_mwh[i, t] * kwh, high=float(of.max_a[i]) if kwh else 0.0)
+                price = of.energy_eur_per_mwh[i, t] + of.hurry_eur_per_mwh[i, t]
+                x = self.var("x", i, t, cost=float(price) * kwh, high=float(of.max_a[i]) if kwh else 0.0)
                 energy[x] = kwh
                 if not vehicle.discharge_a:
                     continue

@@ -120,3 +120,21 @@ def test_without_an_end_a_signal_holds() -> None:
     own.signal("a", 7, decided_s=0, now_s=0, holds_s=inf)
     own.advance(1e5)
     assert own.current_a == (7, 7, 7)
+
+
+def test_plugs_whose_signals_end_share_the_floor() -> None:
+    """16 and 6 A, both until 10 s, and a floor of 13 A: one falls back to 7 A beside the other's 6 A, which stay."""
+    plugs = (Plug("a", "c"), Plug("b", "c"))
+    own = EmulatedCharger(Charger("c", plugs, 32), start_s=0.0, floor_a=13)
+    for plug, limit_a in (("a", 16), ("b", 6)):
+        own.plugs[plug].plug_in(EmulatedVehicle(Vehicle(), 1e6, behaviour=EXACT), None, 0.0)
+        own.signal(plug, limit_a, decided_s=0, now_s=0, holds_s=10)
+    own.advance(60)
+
+    assert [plug.signal_a for plug in own.plugs.values()] == [7, 6]
+    own.signal("a", 16, decided_s=60, now_s=60, holds_s=10)
+    own.signal("b", 10, decided_s=60, now_s=60, holds_s=20)
+    own.advance(75)
+    assert [plug.signal_a for plug in own.plugs.values()] == [0, 10], "less than 6 A would be left"
+    own.advance(85)
+    assert [plug.signal_a for plug in own.plugs.values()] == [0, 10]

@@ -206,14 +206,25 @@ def test_unplugged_during_a_reduction_its_amps_are_free_once_that_is_seen() -> N
     assert made.plant.fuse.peak_a <= 16
 
 
-def test_a_departure_during_a_reduction_of_the_site_gives_no_rebound() -> None:
-    """The site is capped at 12 A; one of two leaves early: the other has its planned 6 A, and then the whole cap."""
-    made = cluster(TWO, [at_plug("lot-1-1", to_s=600), at_plug("lot-2-1")])
+def test_a_departure_two_hours_early_during_an_award_gives_no_rebound() -> None:
+    """The site sold all but 12 A; one of two leaves early: the other takes what was his, and no more than was sold."""
+    early = at_plug("lot-1-1", to_s=600)
+    made = cluster(TWO)
+    made.expect([early, at_plug("lot-2-1")], announced={early.id: at_plug("lot-1-1", to_s=600 + 7200)})
     made.follow(SitePlan(cap_a=12))
     run(made, 599)
     assert drawn(made) == [6.0, 6.0]
     run(made, 900)
     assert drawn(made) == [0.0, 12.0]
+
+
+def test_an_award_above_what_is_there_never_reaches_the_fuse() -> None:
+    """Sixteen times 16 A are 256 A: whoever sold them pays the penalty, and 63 A flow."""
+    made = cluster(RISOE, [at_plug(each.id) for each in RISOE.plugs], behaviour=LATE)
+    made.follow(SitePlan({each.id: 16 for each in RISOE.plugs}))
+    run(made, 3 * MINUTE)
+    assert sum(drawn(made)) == 63
+    assert made.plant.fuse.peak_a == 63
 
 
 def test_v2g_asked_of_a_vehicle_that_cannot_changes_nothing() -> None:

@@ -96,6 +96,11 @@ def test_a_charger_that_fell_back_while_its_aggregator_stood_still_overloads_not
     assert try_fuse(185).holds
 
 
+def test_a_vehicle_on_three_phases_after_one_on_two_is_not_signalled_what_the_other_was() -> None:
+    """Found by the trial: it came half a second later, and drew 6 A on a phase on which nothing had been leased."""
+    assert try_fuse(1348).holds
+
+
 def test_the_trial_finds_a_cloud_that_frees_too_early() -> None:
     """Only some scenes show it: here is one of them."""
     broken = (try_fuse(seed, cloud=ForgetfulCloud) for seed in range(100))

@@ -45,10 +45,27 @@ def test_what_was_not_metered_is_said(log: MeterLog) -> None:
         log.meter("elsewhere").metered_wh(NOON, NOON)
 
 
+def test_several_meters_add_up_and_one_that_begins_later_counts_from_then_on(log: MeterLog) -> None:
+    """The second begins at half past, at a register of 7 kWh that it has from before."""
+    log.record("a", NOON, 0.0)
+    log.record("a", NOON + HOUR, 1_000.0)
+    log.record("b", NOON + HOUR / 2, 7_000.0)
+    log.record("b", NOON + HOUR, 7_500.0)
+
+    assert log.meter("a", "b", "never there").mean_w(NOON, HOUR / 2, 2).tolist() == pytest.approx([1000, 2000])
+
+
+def test_where_one_of_several_has_fallen_silent_nobody_knows(log: MeterLog) -> None:
+    log.record("a", NOON, 0.0)
+    log.record("a", NOON + HOUR, 1_000.0)
+    log.record("b", NOON, 0.0)
+    with pytest.raises(NotMetered, match="b from"):
+        log.meter("a", "b").metered_wh(NOON, NOON + HOUR)
+
+
 def test_what_is_old_is_erased(log: MeterLog) -> None:
     for hour in range(4):
         log.record("lot", NOON + hour * HOUR, 100.0 * hour)
     log.forget(NOON + 2 * HOUR)
     assert log.meter("lot").metered_wh(NOON + 2 * HOUR, NOON + 3 * HOUR) == pytest.approx(100)
-    with pytest.raises(NotMetered):
-        log.meter("lot").metered_wh(NOON + HOUR, NOON + 3 * HOUR)
+    assert log.meter("lot").metered_wh(NOON + HOUR, NOON + 3 * HOUR) == pytest.approx(100), "the rest is forgotten"

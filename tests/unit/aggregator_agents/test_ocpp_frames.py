@@ -165,3 +165,14 @@ def test_passwords_in_the_clear_are_known_to_be(tmp_path: Path) -> None:
     for host, exposed in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True), ("charge.example", True)):
         file.write_text(GOOD.replace("profile = 1", f'profile = 1\nhost = "{host}"'), encoding="utf-8")
         assert read_service(file).listen.exposed == exposed
+
+
+def test_the_file_on_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "chargers.md").read_text(encoding="utf-8")
+    file = tmp_path / "service.toml"
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    service = read_service(file)
+
+    assert service.listen.profile == 2
+    assert [each.virtual_aggregator for each in service.stations.values()] == ["hosted", "own"]
+    assert service.accepts("04a1b2c3d4") and not service.accepts("04A1B2C3")

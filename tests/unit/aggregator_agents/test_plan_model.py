@@ -96,8 +96,9 @@ def peaks(draw: st.DrawFn) -> Peak:
 
 
 def objective_eur(problem: Problem, plan: Plan) -> float:
-    """What a plan costs with what was missed and stopped."""
-    cost = plan.cost_eur
+    """What a plan costs with what was missed, put off and stopped."""
+    charging_a = np.maximum(plan.amps, 0.0)
+    cost = plan.cost_eur + float((problem.hurry_eur_per_mwh * problem.amp_wh * charging_a).sum()) / 1e6
     if problem.corridor is not None:
         cost += float((problem.corridor.missed_eur_per_mwh * plan.missed_w) @ problem.grid.length_h) / 1e6
     now_a, was_a = plan.amps[:, 0], problem.signal_a

@@ -39,13 +39,25 @@ def test_the_last_watt_hours_are_charged_at_the_minimum() -> None:
     assert period_power([nearly], energy_wh=7, hours_left=0.25) == 6 * 690
 
 
-def test_who_is_planned_comes_first_and_equal_vehicles_get_the_same() -> None:
-    """Of 12 kW the planned ones get 8 A each (11.04 kW) and 1 A is over; with 16 kW the third gets its 6 A."""
+def test_equal_vehicles_get_the_same_and_as_many_charge_as_can() -> None:
+    """Of 20 A all three get 6 or 7; with 17 the two that are planned share them, 8 and 9; with 5 A nobody can."""
     wishes = [wish("a"), wish("b", planned=True), wish("c", planned=True)]
-    assert tracked(wishes, power_w=12_000) == {"a": 0, "b": 9, "c": 8}
-    assert tracked(wishes, power_w=4139) == {"a": 0, "b": 0, "c": 0}
-    assert tracked(wishes, power_w=4140) == {"a": 0, "b": 6, "c": 0}
-    assert tracked(wishes, power_w=26_220) == {"a": 6, "b": 16, "c": 16}
+    assert tracked(wishes, power_w=20 * 690) == {"a": 7, "b": 7, "c": 6}
+    assert tracked(wishes, power_w=17 * 690) == {"a": 0, "b": 9, "c": 8}
+    assert tracked(wishes, power_w=6 * 690) == {"a": 0, "b": 6, "c": 0}
+    assert tracked(wishes, power_w=6 * 690 - 1) == {"a": 0, "b": 0, "c": 0}
+
+
+def test_beside_others_a_vehicle_begins_with_two_amps_to_spare_and_goes_on_without() -> None:
+    wishes = [wish("a", charging=True), wish("b")]
+    assert tracked(wishes, power_w=13 * 690) == {"a": 13, "b": 0}
+    assert tracked(wishes, power_w=14 * 690) == {"a": 7, "b": 7}
+    assert tracked([wish("a", charging=True), wish("b", charging=True)], power_w=12 * 690) == {"a": 6, "b": 6}
+
+
+def test_who_wants_more_for_its_time_gets_more() -> None:
+    """21 A: the one that is twice as urgent gets twice as much."""
+    assert tracked([wish("a", urgency=0.3), wish("b", urgency=0.6)], power_w=21 * 690) == {"a": 7, "b": 14}
 
 
 def test_who_must_have_more_gets_it_before_others_are_raised() -> None:
@@ -89,6 +101,6 @@ def test_the_power_is_used_up_to_the_amp_and_never_exceeded(wanted: list[Wish], 
     assert left_w >= -1e-3
     for each in wanted:
         assert amps[each.plug] == 0 or each.min_a <= amps[each.plug] <= each.max_a
-        more_a = 1 if amps[each.plug] else each.min_a
+        more_a = 1 if amps[each.plug] else each.min_a + 2
         full = amps[each.plug] == each.max_a
         assert full or left_w < more_a * each.watts_per_amp, "another amp would have fitted"

@@ -1,0 +1,70 @@
+"""A running site on a market: what it offers is what its chargers can do, what it sold is what they then do."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Final
+
+from aggregator_agents.charging.serving.market_table import MarketTable
+from aggregator_agents.charging.serving.planned import SitePlanner
+from aggregator_agents.dispatch.cloud import CloudAggregator
+from aggregator_agents.dispatch.lease import PlugDemand
+from aggregator_agents.dispatch.sharing import SitePlan
+from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.memory import Memory
+from aggregator_agents.meter_log import LoggedMeter, MeterLog
+from aggregator_agents.place import Place
+from aggregator_agents.trading import Trader
+from api_spec.client import MarketClient, MarketError
+
+LOG: Final = logging.getLogger(__name__)
+
+
+class LiveCluster:
+    """Chargers that are really there, as those who trade see them; a Cluster. Who decides is the planner."""
+
+    def __init__(self, site: Site, cloud: CloudAggregator, log: MeterLog) -> None:
+        """Log : in which the planner writes the registers of all plugs."""
+        self._cloud = cloud
+        self._meter: LoggedMeter = log.meter(*(each.id for each in site.plugs))
+
+    def demands(self) -> tuple[PlugDemand, ...]:
+        """As Cluster."""
+        return tuple(plug for heard in self._cloud.heard.values() for plug in heard.request.plugs)
+
+    def follow(self, plan: SitePlan) -> None:
+        """As Cluster."""
+        self._cloud.follow(plan)
+
+    def metered_wh(self, start: datetime, end: datetime) -> float:
+        """As Cluster."""
+        return self._meter.metered_wh(start, end)
+
+    def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
+        """As Cluster."""
+        return self._meter.mean_w(start, step, count)
+
+
+async def trade(
+    table: MarketTable, site: Site, cloud: CloudAggregator, planner: SitePlanner, *, clock: Callable[[], datetime]
+) -> None:
+    """Take part until cancelled. While the market is away chargers go on with what was sold. Raises BadAgentFile."""
+    credentials = table.read_credentials()
+    with closing(MeterLog(table.meters)) as log:
+        memory = Memory(site, table.sessions, seed=0, days=table.asking.history_days)
+        cluster, control = LiveCluster(site, cloud, log), planner.control
+        place = Place(control.connection, table.sessions, 0, memory, table.asking, cluster, control)
+        async with MarketClient(table.url, credentials) as client:
+            places = {site.bus: place}
+            before, tariff = table.offers_before_gate, table.tariff
+            trader = Trader(client, table.network, places, offers_before_gate=before, tariff=tariff)
+            while True:
+                try:
+                    await trader.cycle(clock())
+                except MarketError as failure:
+                    LOG.warning(
+                        "the market does not answer as it should, asked again in %g s: %s", table.every_s, failure
+                    )
+                await asyncio.sleep(table.every_s)

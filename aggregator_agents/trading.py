@@ -1,0 +1,153 @@
+"""An aggregator's side of the market: it nominates and offers before the gate, delivers and reports after it."""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from aggregator_agents.fleet import FloatArray
+from aggregator_agents.meter_log import NotMetered
+from aggregator_agents.offering.connection import nominated
+from aggregator_agents.order import Order
+from aggregator_agents.place import Place
+from aggregator_agents.planning import Planner
+from api_spec.auction import Auction
+from api_spec.client import MarketClient, or_none
+from api_spec.ids import TariffId
+from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
+from api_spec.period import MarketPeriod
+from api_spec.tariffs import TariffPrices
+
+LOG: Final = logging.getLogger(__name__)
+
+
+class Trader:
+    """Trades for some places. It remembers nothing: every cycle reads the market again."""
+
+    def __init__(
+        self,
+        client: MarketClient,
+        network: str,
+        places: Mapping[str, Place],
+        *,
+        offers_before_gate: timedelta,
+        tariff: TariffId | None = None,
+    ) -> None:
+        """For the aggregator whose credentials `client` carries, in auctions of one network.
+
+        places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : whose energy
+        prices count in the plans.
+        """
+        self._client, self._network, self._places = client, network, places
+        self._offers_before_gate, self._tariff_id = offers_before_gate, tariff
+
+    async def cycle(self, now: datetime) -> None:
+        """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
+        mine = [each for each in await self._client.auctions() if each.network == self._network]
+        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.delivery.start)
+        for auction in mine:
+            if auction.state == "open" and now < auction.gate_closure:
+                await self._offer(auction, now)
+        # The delivery that is on, or the next one; sites are told of those after it when it is over.
+        on = next((each for each in published if now < each.delivery.end), None)
+        for auction in published:
+            await self._deliver(auction, now, obeyed=auction is on)
+
+    async def _offer(self, auction: Auction, now: datetime) -> None:
+        """Nominate a baseline once, and offer once the DSO's requests are known."""
+        tariff = await self._tariff(auction)
+        baseline = await or_none(self._client.baseline(auction.id))
+        if baseline is None:
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
+        if now < auction.gate_closure - self._offers_before_gate:
+            return
+        window = await self._asked_for(auction)
+        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
+        for own in baseline.buses:
+            place = self._places.get(own.bus)
+            if place is None or own.bus in standing or not any(window):
+                continue
+            terms = place.offers(auction, baseline, window=window, prices=tariff.get(own.bus), now=now)
+            for at, each in enumerate(terms):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
+
+    async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
+        """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
+        tariff = self._tariff_id
+        if tariff is None:
+            return {}
+        return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
+
+    def _nomination(
+        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
+    ) -> BaselineNomination:
+        """Of connection points: the plan, and what else is expected behind each meter."""
+        asked = (place.asked(period, tariff.get(bus), issued=now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
+
+    async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
+        """The periods in which some request holds."""
+        asked = np.zeros(auction.delivery.count, dtype=np.bool_)
+        for each in await self._client.requests(auction.id):
+            asked |= True if each.request.active is None else np.array(each.request.active)
+        return tuple(asked.tolist())
+
+    async def _deliver(self, auction: Auction, now: datetime, *, obeyed: bool) -> None:
+        """Hand orders to sites where they are to be obeyed, and report what was metered in periods that are over."""
+        baseline = await or_none(self._client.baseline(auction.id))
+        if baseline is None:
+            return
+        if obeyed:
+            await self._order(auction, baseline)
+        await self._report(auction, baseline, now)
+
+    async def _order(self, auction: Auction, baseline: Baseline) -> None:
+        awards, tariff = await self._client.awards(auction.id), await self._tariff(auction)
+        for own in baseline.buses:
+            if own.bus in self._places:
+                mine = [each for each in awards if each.bus == own.bus]
+                self._places[own.bus].control.obey(Order.of(auction, own, mine), tariff.get(own.bus))
+
+    async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:
+        delivery = auction.delivery
+        over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
+        if over == 0:
+            return
+        sent = [
+            (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
+            for each in await self._client.readings(auction.id)
+        ]
+        first = max(sent, default=0)
+        if first >= over:
+            return
+        unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
+        own = [(each, self._places[each.bus]) for each in baseline.buses if each.bus in self._places]
+        count = _metered([place for _, place in own], unsent)
+        if count < unsent.count:
+            LOG.warning("auction %s: %d of %d periods are metered so far", auction.id, first + count, over)
+        if count == 0:
+            return
+        unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
+        metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
+        complete = first + count == delivery.count
+        measured = (place.attributes(delivery, each) for each, place in own if complete)
+        attributes = tuple(each for each in measured if each is not None)
+        terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
+        await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {first + count}")
+
+
+def _metered(places: Iterable[Place], period: MarketPeriod) -> int:
+    """Of how many periods from the first on the meters of all places have something to tell."""
+    for count in range(period.count, 0, -1):
+        with contextlib.suppress(NotMetered):
+            for place in places:
+                place.mean_w(MarketPeriod(start=period.start, resolution=period.resolution, count=count))
+            return count
+    return 0
+
+
+def _whole(power_w: FloatArray) -> tuple[int, ...]:
+    return tuple(round(each) for each in power_w.tolist())
