@@ -20,6 +20,9 @@ WATTS_PER_AMP: Final = 3 * PHASE_V
 MIN_A: Final = 6
 """The lowest current that the control pilot can signal (IEC 61851-1); 1 to 5 A do not exist."""
 
+LEAST_FED_A: Final = 1
+"""The lowest current that a vehicle feeds back: it is agreed on over ISO 15118, not signalled by the control pilot."""
+
 FloatArray = npt.NDArray[np.float64]
 PhaseAmps = tuple[float, float, float]
 """Current on L1, L2, L3 of the site [A]."""

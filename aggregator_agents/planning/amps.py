@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.fleet import FloatArray
+from aggregator_agents.fleet import LEAST_FED_A, FloatArray
 from aggregator_agents.planning.problem import Problem
 
 _WHOLE: Final = 1e-6
@@ -117,8 +117,7 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
     for i, given_a in division.amps.items():
         charging_a[i] = given_a
     feeding_a = np.where(problem.present, np.floor(fed_a + _WHOLE), fed_a)
-    least_fed_a = np.array([min(each.vehicle.min_a, each.vehicle.discharge_a) for each in problem.sessions])
-    idle = problem.present & ((feeding_a < least_fed_a) | (charging_a > 0))
+    idle = problem.present & ((feeding_a < LEAST_FED_A) | (charging_a > 0))
     return charging_a, np.where(idle, 0.0, feeding_a)
 
 

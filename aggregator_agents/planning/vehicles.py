@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from aggregator_agents.fleet import FloatArray
+from aggregator_agents.fleet import LEAST_FED_A, FloatArray
 from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.program import IntArray, Program, Term
 from aggregator_agents.planning.terms import BoolArray
@@ -165,7 +165,7 @@ class Vehicles:
         y = self.y_at[self.z_of[feeding], 0]
         vehicles = [problem.sessions[i].vehicle for i in self.z_of[feeding].tolist()]
         most = np.array([min(each.discharge_a, 1000) for each in vehicles], dtype=np.float64)
-        least = np.array([min(each.min_a, each.discharge_a) for each in vehicles], dtype=np.float64)
+        least = np.full(len(vehicles), float(LEAST_FED_A))
         back_on = problem.signal_a[self.z_of[feeding]] < 0
         self.back_of = self.z_of[feeding]
         who = self.who[self.back_of]

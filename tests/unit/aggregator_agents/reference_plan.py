@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_array
 
+from aggregator_agents.fleet import LEAST_FED_A
 from aggregator_agents.planning import Problem
 
 KEY = tuple[object, ...]
@@ -97,7 +98,7 @@ class Reference:
         ways = [("x", of.signal_a[i] > 0, of.min_a[i], of.max_a[i])]
         discharge_a = of.sessions[i].vehicle.discharge_a
         if discharge_a:
-            ways.append(("y", of.signal_a[i] < 0, min(of.min_a[i], discharge_a), discharge_a))
+            ways.append(("y", of.signal_a[i] < 0, LEAST_FED_A, discharge_a))
         used = {}
         for way, on, least, most in ways:
             z = self.var("z", way, i, cost=-kappa if on else 0.0, high=1.0, whole=True)
