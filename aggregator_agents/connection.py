@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from aggregator_agents.fleet import PHASE_V, FloatArray, PhaseAmps, Session, Site
-from aggregator_agents.planning import Grid, Prices, Problem, Valuation
+from aggregator_agents.planning import Grid, Peak, Prices, Problem, Valuation
 from aggregator_agents.premises import Premises
 from aggregator_agents.retail import RetailPrices
 from api_spec.period import MarketPeriod
@@ -57,11 +57,24 @@ class Connection:
         first, second, third = (self.premises.power_w(np.array([now.timestamp()]))[0] / PHASE_V).tolist()
         return first, second, third
 
-    def asked(self, sessions: Sequence[Session], period: MarketPeriod, *, issued: datetime) -> Problem:
-        """What a plan of a market's periods is asked for, before anything is sold; amps need not be whole."""
+    def asked(
+        self, sessions: Sequence[Session], period: MarketPeriod, *, issued: datetime, peaks: Sequence[Peak] = ()
+    ) -> Problem:
+        """What a plan of a market's periods is asked for, before anything is sold; amps need not be whole.
+
+        peaks : what a higher one costs, on the market's periods.
+        """
         grid = Grid.of(period)
-        other_a = self.other_a(grid, issued=issued)
-        return Problem(self.site, grid, tuple(sessions), self.value, self.prices(grid), other_a=other_a, whole=False)
+        return Problem(
+            self.site,
+            grid,
+            tuple(sessions),
+            self.value,
+            self.prices(grid),
+            other_a=self.other_a(grid, issued=issued),
+            peaks=tuple(peaks),
+            whole=False,
+        )
 
     def with_tariff(self, tariff: TariffPrices | None) -> "Connection":
         """The same under a tariff."""

@@ -17,6 +17,7 @@ from aggregator_agents.dispatch.tracking import Wish, period_power, tracked
 from aggregator_agents.fleet import PHASE_V, Session
 from aggregator_agents.meter_log import NotMetered, SiteMeter
 from aggregator_agents.order import Order
+from aggregator_agents.peaks import PeakWatch
 from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Problem
 from aggregator_agents.presence import FULL_WH, Habit, coming, present
 from api_spec.period import MarketPeriod
@@ -80,6 +81,7 @@ class SiteControl:
         self.connection = connection
         self._habit, self._amended, self._likely = habit or Habit(), amended, likely
         self._planner = planner or Planner(within_s=_PLAN_WITHIN_S)
+        self.peaks = PeakWatch()
         self.order: Order | None = None
         self._told: tuple[Order | None, TariffPrices | None] = None, None
         self.expected: tuple[Session, ...] = ()
@@ -110,6 +112,7 @@ class SiteControl:
         demands : what chargers reported last. meter : of all plugs together.
         """
         self._take()
+        self.peaks.note(self.connection, meter, now)
         self._note(tuple(demands), now)
         here = self._amended(present(demands, announced=self.expected, since=self._since, now=now, habit=self._habit))
         self._weights = {each.plug: each.priority for each in here}
@@ -170,6 +173,7 @@ class SiteControl:
                 self.connection.prices(grid),
                 other_a=self.connection.other_a(grid, issued=now),
                 corridor=corridor,
+                peaks=self.peaks.peaks(self.connection.tariff, grid, self.connection.value),
                 at_plug=known,
             )
         )

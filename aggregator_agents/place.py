@@ -18,7 +18,7 @@ from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
-from aggregator_agents.planning import Planner, Problem, tariff_on
+from aggregator_agents.planning import Grid, Planner, Problem, tariff_on
 from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
 from api_spec.flexibility import AnyOfferTerms
@@ -57,7 +57,8 @@ class Place:
     def asked(self, period: MarketPeriod, prices: TariffPrices | None, *, issued: datetime) -> Problem:
         """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
         sessions = self._sessions(period, issued)
-        return self.connection.with_tariff(prices).asked(sessions, period, issued=issued)
+        peaks = self.control.peaks.peaks(prices, Grid.of(period), self.connection.value)
+        return self.connection.with_tariff(prices).asked(sessions, period, issued=issued, peaks=peaks)
 
     def offers(
         self,
