@@ -21,6 +21,8 @@ _PER_MWH: Final = 1e-6
 GAP: Final = 1e-3
 """Between a plan's cost and what may be possible, relative."""
 WITHIN_S: Final = 10.0
+_SEARCHED: Final = 200
+"""First signals up to which better whole amps are searched for; more take longer than they are worth."""
 _PLACES: Final = 6
 """Of watts: no solver is more exact, and a watt below a whole amp would be an amp less."""
 
@@ -96,6 +98,8 @@ class Planner:
         """
         if known.objective - possible <= self._gap * abs(possible):
             return known
+        if len(model.z) > _SEARCHED:
+            return replace(known, optimal=False)
         try:
             return self._solver.mixed(model.program, known.values, within_s=within_s, gap=self._gap)
         except NoPlan:
