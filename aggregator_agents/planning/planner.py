@@ -79,7 +79,7 @@ class Planner:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
         until_s = self._solver.used_s + self._within_s
         relaxed = self._solver.linear(model.program, within_s=self._within_s)
-        charging_a, feeding_a = model.currents(relaxed.values)
+        charging_a, feeding_a = model.currents(relaxed.values, whole=False)
         if not problem.present.any():
             return _plan(problem, charging_a, feeding_a, "optimal")
         charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
@@ -89,7 +89,7 @@ class Planner:
         except NoPlan:
             return _plan(problem, until_full(problem, charging_a), feeding_a, "relaxed")
         best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
-        return _plan(problem, *model.currents(best.values), "optimal" if best.optimal else "relaxed")
+        return _plan(problem, *model.currents(best.values, whole=True), "optimal" if best.optimal else "relaxed")
 
     def _searched(self, model: Vehicles, known: Solution, *, possible: float, within_s: float) -> Solution:
         """The known solution where nothing can be much better than it, else the best that is found beside it in time.
