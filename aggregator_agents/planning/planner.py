@@ -21,6 +21,8 @@ _PER_MWH: Final = 1e-6
 GAP: Final = 1e-3
 """Between a plan's cost and what may be possible, relative."""
 WITHIN_S: Final = 10.0
+_SEARCHED: Final = 200
+"""First signals up to which better whole amps are searched for; more take longer than they are worth."""
 _PLACES: Final = 6
 """Of watts: no solver is more exact, and a watt below a whole amp would be an amp less."""
 
@@ -77,7 +79,7 @@ class Planner:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
         until_s = self._solver.used_s + self._within_s
         relaxed = self._solver.linear(model.program, within_s=self._within_s)
-        charging_a, feeding_a = model.currents(relaxed.values)
+        charging_a, feeding_a = model.currents(relaxed.values, whole=False)
         if not problem.present.any():
             return _plan(problem, charging_a, feeding_a, "optimal")
         charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
@@ -87,7 +89,7 @@ class Planner:
         except NoPlan:
             return _plan(problem, until_full(problem, charging_a), feeding_a, "relaxed")
         best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
-        return _plan(problem, *model.currents(best.values), "optimal" if best.optimal else "relaxed")
+        return _plan(problem, *model.currents(best.values, whole=True), "optimal" if best.optimal else "relaxed")
 
     def _searched(self, model: Vehicles, known: Solution, *, possible: float, within_s: float) -> Solution:
         """The known solution where nothing can be much better than it, else the best that is found beside it in time.
@@ -96,6 +98,8 @@ class Planner:
         """
         if known.objective - possible <= self._gap * abs(possible):
             return known
+        if len(model.z) > _SEARCHED:
+            return replace(known, optimal=False)
         try:
             return self._solver.mixed(model.program, known.values, within_s=within_s, gap=self._gap)
         except NoPlan:

@@ -13,6 +13,8 @@ from aggregator_agents.planning.terms import AtPlug, BoolArray, Corridor, Peak, 
 
 _RISING: Final = np.array([1.0, 1.0, 1.75, 5.0])
 """What missing a quarter of the wanted energy costs, and the next one, in terms of the first: the fairness knob."""
+_NOTHING_WH: Final = 0.01
+"""Who wants less is full: rounding leaves crumbs."""
 _NEARLY: Final = 0.1
 """Who misses less than this part of what was wanted counts as one who misses so much."""
 
@@ -87,7 +89,7 @@ class Problem:
     @cached_property
     def wanted_wh(self) -> FloatArray:
         """(session,) [Wh]."""
-        return np.array([max(0.0, each.energy_wh) for each in self.sessions])
+        return np.array([each.energy_wh if each.energy_wh > _NOTHING_WH else 0.0 for each in self.sessions])
 
     @cached_property
     def room_a(self) -> FloatArray:

@@ -38,12 +38,12 @@ class Vehicles:
         self._add_batteries()
         self._add_signals()
 
-    def currents(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(session, step) charging and discharging current [A] of a solution; whole where they are to be."""
+    def currents(self, values: FloatArray, *, whole: bool) -> tuple[FloatArray, FloatArray]:
+        """(session, step) charging and discharging current [A] of a solution; whole : those that are to be."""
         charging_a, feeding_a = np.zeros(self.at.shape), np.zeros(self.at.shape)
         charging_a[self.i, self.t] = np.maximum(values[self.x], 0.0)
         feeding_a[self.j, self.v] = np.maximum(values[self.y], 0.0)
-        here = self.problem.present
+        here = self.problem.present & whole
         charging_a[here, 0] = np.rint(charging_a[here, 0])
         feeding_a[here, 0] = np.rint(feeding_a[here, 0])
         return charging_a, feeding_a
