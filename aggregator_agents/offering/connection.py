@@ -21,7 +21,7 @@ import numpy as np
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.planning import Corridor, Peak, Plan, Planner, Problem
-from aggregator_agents.planning.problem import BoolArray
+from aggregator_agents.planning.terms import BoolArray
 from api_spec.flexibility import BlockTerms
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod

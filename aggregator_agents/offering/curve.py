@@ -15,7 +15,7 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.planning import Corridor, Plan, Planner, Problem
-from aggregator_agents.planning.problem import BoolArray
+from aggregator_agents.planning.terms import BoolArray
 from api_spec.period import MarketPeriod
 
 _AT_ANY_PRICE: Final = 1e6
