@@ -49,12 +49,20 @@ class _Statuses:
         return [_STATUS[each] for each in found.tolist()]
 
 
+class _Silent(highspy.Highs):
+    """A HiGHS that does not greet: version 1.16 does, while it is made, before options can be set."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - highspy calls it so
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 class Solver:
     """One HiGHS, and the basis of the last optimum."""
 
     def __init__(self) -> None:
         """With one thread and a fixed seed: the same programmes have the same answers."""
-        self._highs = highspy.Highs()  # type: ignore[no-untyped-call]
+        self._highs = _Silent()  # type: ignore[no-untyped-call]
         for name, option in _OPTIONS.items():
             self._highs.setOptionValue(name, option)
         self._columns: _Statuses | None = None

@@ -153,16 +153,16 @@ class Notices:
 
     def repeat(self, webhook: str, delivery: str, *, now: datetime) -> Delivery:
         """Queue a delivery again, from now on and as often as the first time; NotFound."""
-        row = self._row(webhook, delivery)
+        row = self._row(webhook, delivery, to_change=True)
         row.state, row.due_at, row.failed = "pending", now, 0
         self._session.add(row)
         self._session.flush()
         (document,) = self._session.exec(select(OutboxRow.document).where(OutboxRow.id == row.event))
         return _delivery(row, document)
 
-    def _row(self, webhook: str, delivery: str) -> DeliveryRow:
+    def _row(self, webhook: str, delivery: str, *, to_change: bool = False) -> DeliveryRow:
         query = select(DeliveryRow).where(DeliveryRow.webhook == webhook, DeliveryRow.id == delivery)
-        row = self._session.exec(query.with_for_update()).one_or_none()
+        row = self._session.exec(query.with_for_update() if to_change else query).one_or_none()
         if row is None:
             raise NotFound("delivery", delivery)
         return row

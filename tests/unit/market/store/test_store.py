@@ -22,7 +22,9 @@ from api_spec.organisation import SCOPES, Organisation
 from api_spec.period import MarketPeriod
 from api_spec.product import Product
 from api_spec.settlement import Transfer
+from api_spec.webhooks import Webhook
 from market.errors import AlreadyExists, NoSuchDatabase, NotFound
+from market.notices import story
 from market.orderbook.states import moved
 from market.store import UnitOfWork, migrate, open_engine, transact
 from market.store.engine import migrations
@@ -292,6 +294,22 @@ def test_who_only_reads_waits_for_no_writer_and_cannot_write(engine: Engine) -> 
         with UnitOfWork(engine, reading=True) as work, pytest.raises(DBAPIError, match="read-only transaction"):
             work.orders.add_offer(receipt(1, -1000))
             work.commit()
+
+
+def test_deliveries_are_read_page_by_page_by_who_only_reads(engine: Engine) -> None:
+    """PostgreSQL locks no row for a reader."""
+    with UnitOfWork(engine) as work:
+        webhook = Webhook(url="https://grid.example/", id="whk", created_at=NOW)
+        work.webhooks.add(webhook, organisation="dso-1", secret="whsec_any")
+        work.commit()
+    with UnitOfWork(engine) as work:
+        work.outbox.add([*story.opened("auc-1", now=NOW), *story.closed("auc-1", now=NOW)])
+        work.commit()
+    with UnitOfWork(engine, reading=True) as work:
+        (first,) = work.notices.page("whk", after=None, limit=1)
+        (second,) = work.notices.page("whk", after=first.id, limit=1)
+        assert work.notices.page("whk", after=second.id, limit=1) == []
+    assert [each.type for each in (first, second)] == ["auction.opened", "auction.closed"]
 
 
 def move_schema(engine: Engine, way: Callable[[Config, str], None], version: str) -> None:
