@@ -10,18 +10,18 @@
 Some ship with flexmarket, in `sites/`; they are read by their name alone.
 """
 
-import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from aggregator_agents.dispatch.lease import Id
 from aggregator_agents.fleet import MIN_A, Charger, Plug, Rotation, Site
-from api_spec.defects import Place, defects_of, duplicates, refuse, unknown
+from api_spec.defects import Place, duplicates, refuse, unknown
 from api_spec.ids import BusId
+from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Count, Message
 
 _SHIPPED: Final = "sites"
@@ -117,18 +117,11 @@ def read_site(name: str) -> SiteFile:
     return _read(files("aggregator_agents") / _SHIPPED / file, file)
 
 
-def _read(file: Traversable, name: str) -> SiteFile:
-    document: dict[str, Any] = {}
+def _read(file: Path | Traversable, name: str) -> SiteFile:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        return SiteFile.model_validate(document)
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BadSiteFile(f"{name}: cannot be read ({failure})") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise BadSiteFile(f"{name}: {failure}") from failure
-    except ValidationError as failure:
-        found = ((each.pointer[1:].replace("/", "."), each.reason) for each in defects_of(failure, document))
-        raise BadSiteFile("\n".join(f"{name}: {key}: {reason}" for key, reason in found)) from failure
+        return read_toml(file, SiteFile, name=name)
+    except BadFile as failure:
+        raise BadSiteFile(str(failure)) from failure
 
 
 def _known(given: Any) -> Any:

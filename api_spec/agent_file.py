@@ -1,13 +1,12 @@
 """The TOML file that a live agent is started with: where its market is, and its own table."""
 
-import tomllib
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from api_spec.defects import defects_of
 from api_spec.organisation import Credentials
+from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 
 C = TypeVar("C", bound=Message)
@@ -40,14 +39,7 @@ class AgentFile(Message, Generic[C]):
 
 def read_agent_file(path: Path, table: type[C]) -> AgentFile[C]:
     """The file at `path` with `table` as its [agent]; BadAgentFile says what is wrong at which key."""
-    document: dict[str, Any] = {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return AgentFile[table].model_validate(document)  # type: ignore[valid-type]
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BadAgentFile(f"{path}: cannot be read ({failure})") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise BadAgentFile(f"{path}: {failure}") from failure
-    except ValidationError as failure:
-        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
-        raise BadAgentFile("\n".join(lines)) from failure
+        return read_toml(path, AgentFile[table])  # type: ignore[valid-type]
+    except BadFile as failure:
+        raise BadAgentFile(str(failure)) from failure

@@ -1,15 +1,15 @@
 """A scenario: what is simulated, as a TOML file."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from api_spec.defects import defects_of, refuse
+from api_spec.defects import refuse
 from api_spec.period import Instant, MarketPeriod
 from api_spec.product import Product
+from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
 
@@ -92,18 +92,6 @@ class Scenario(Message):
 def read_scenario(path: Path) -> Scenario:
     """The scenario in a TOML file; BadScenario says what is wrong at which key."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BadScenario(f"{path}: cannot be read ({failure})") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise BadScenario(f"{path}: {failure}") from failure
-    try:
-        return Scenario.model_validate(document)
-    except ValidationError as failure:
-        defects = defects_of(failure, document)
-        raise BadScenario("\n".join(f"{path}:{_key(each.pointer)}: {each.reason}" for each in defects)) from failure
-
-
-def _key(pointer: str) -> str:
-    """A JSON pointer as TOML writes a key: agents.lot.role."""
-    return ".".join(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+        return read_toml(path, Scenario)
+    except BadFile as failure:
+        raise BadScenario(str(failure)) from failure

@@ -282,7 +282,7 @@ def test_a_bad_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["check", "--config", str(file), "--day", "2026-01-15"])
 
     assert said.exit_code == 2
-    assert "/agent/sites/0/fuse_a" in said.stderr
+    assert "agent.sites.0.fuse_a" in said.stderr
 
 
 def test_it_goes_on_while_the_market_is_away(tmp_path: Path) -> None:

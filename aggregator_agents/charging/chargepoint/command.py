@@ -3,17 +3,15 @@
 import asyncio
 import logging
 import sys
-import tomllib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 
 from aggregator_agents.charging.chargepoint.running import Record, journal, run_all
 from aggregator_agents.charging.chargepoint.settings import ChargePointsFile
-from api_spec.defects import defects_of
+from api_spec.toml_file import BadFile, read_toml
 
 
 def chargers(
@@ -44,17 +42,10 @@ def _journal(write: str | None, files: ExitStack) -> Record | None:
 
 
 def _read(path: Path) -> ChargePointsFile:
-    document: dict[str, Any] = {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return ChargePointsFile.model_validate(document)
-    except (OSError, UnicodeDecodeError) as failure:
-        raise _stop(f"{path}: cannot be read ({failure})") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise _stop(f"{path}: {failure}") from failure
-    except ValidationError as failure:
-        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
-        raise _stop("\n".join(lines)) from failure
+        return read_toml(path, ChargePointsFile)
+    except BadFile as failure:
+        raise _stop(str(failure)) from failure
 
 
 def _stop(sentence: str) -> typer.Exit:

@@ -27,11 +27,10 @@ A station's identity, in its credential and in the path of its connection, is th
 """
 
 import ipaddress
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
 from aggregator_agents.charging.serving.market_table import MarketTable
@@ -39,7 +38,8 @@ from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
 from aggregator_agents.drivers.settings import DriversTable
 from aggregator_agents.site_file import NamedSite
-from api_spec.defects import Place, defects_of, refuse, unknown
+from api_spec.defects import Place, refuse, unknown
+from api_spec.toml_file import read_toml
 from api_spec.units import Message, Positive
 
 _HASH: Final = r"^\$argon2id\$.+$"
@@ -154,16 +154,7 @@ class ServiceFile(Message):
 
 def read_service(path: Path) -> ServiceFile:
     """The file at `path`; BadServiceFile says what is wrong at which key."""
-    document: dict[str, Any] = {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return ServiceFile.model_validate(document)
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BadServiceFile(f"{path}: cannot be read ({failure})") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise BadServiceFile(f"{path}: {failure}") from failure
+        return read_toml(path, ServiceFile)
     except ValueError as failure:
-        if not isinstance(failure, ValidationError):
-            raise BadServiceFile(f"{path}: {failure}") from failure
-        lines = [f"{path}: {each.pointer}: {each.reason}" for each in defects_of(failure, document)]
-        raise BadServiceFile("\n".join(lines)) from failure
+        raise BadServiceFile(str(failure)) from failure

@@ -35,14 +35,14 @@ def test_every_defect_is_told_at_its_key(tmp_path: Path) -> None:
     lines = refused("--config", str(file)).splitlines()
 
     assert [line.split(": ")[1] for line in lines] == [
-        "/url",
-        "/charge_points/0/version",
-        "/charge_points/1/arrivals/0/wants_wh",
+        "url",
+        "charge_points.0.version",
+        "charge_points.1.arrivals.0.wants_wh",
     ]
     file.write_text(WRONG.replace("http:", "ws:").replace("1.5", "1.6").replace("-1\n", "1\n"))
-    assert refused("--config", str(file)) == f"{file}: /charge_points/1/arrivals/0/plug: lot-3 has 2 plugs, not 3\n"
+    assert refused("--config", str(file)) == f"{file}: charge_points.1.arrivals.0.plug: lot-3 has 2 plugs, not 3\n"
     file.write_text(RIGHT + '[[charge_points]]\nid = "lot-1"\n')
-    assert refused("--config", str(file)) == f'{file}: /charge_points/1/id: "lot-1" stands before\n'
+    assert refused("--config", str(file)) == f'{file}: charge_points.1.id: "lot-1" stands before\n'
 
 
 def test_a_charger_that_is_not_in_the_file_is_not_run(tmp_path: Path) -> None:

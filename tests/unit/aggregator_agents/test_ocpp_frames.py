@@ -134,17 +134,17 @@ password_hash = "$argon2id$v=19$m=19456,t=2,p=1$YWJj$YWJj"
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (('site = "risoe"', 'site = "rise"'), '/site: no site "rise" ships with flexmarket (did you mean "risoe"?)'),
+        (('site = "risoe"', 'site = "rise"'), 'site: no site "rise" ships with flexmarket (did you mean "risoe"?)'),
         (
             ("stations.lot-1", "stations.lot-11"),
-            '/stations/lot-11: no charger "lot-11" at the site (did you mean "lot-1"?)',
+            'stations.lot-11: no charger "lot-11" at the site (did you mean "lot-1"?)',
         ),
-        (("profile = 1", "profile = 2"), "/listen/tls: is needed for security profile 2"),
-        (("profile = 1", "profile = 4"), "/listen/profile: Input should be 1, 2 or 3"),
-        (('password_hash = "$', '# "$'), "/stations/lot-1/password_hash: is needed for security profile 1"),
+        (("profile = 1", "profile = 2"), "listen.tls: is needed for security profile 2"),
+        (("profile = 1", "profile = 4"), "listen.profile: Input should be 1, 2 or 3"),
+        (('password_hash = "$', '# "$'), "stations.lot-1.password_hash: is needed for security profile 1"),
         (
             ('password_hash = "$argon2id', 'password_hash = "secret'),
-            "/stations/lot-1/password_hash: String should match",
+            "stations.lot-1.password_hash: String should match",
         ),
         (("[listen]", "[listen"), "Expected ']'"),
     ],
