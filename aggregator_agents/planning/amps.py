@@ -97,7 +97,8 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
 
     wished_a, fed_a : (session,) such as a linear programme's [A]. Who is wished the most in terms of its minimum is
     admitted first; then down to whole amps; what that leaves goes to the largest remainders, and to the lowest.
-    Together never more power than wished, so that what was sold is kept; what is fed back is rounded down.
+    Together never more power than wished, so that what was sold is kept; what is fed back is rounded to the nearest
+    amp, where the connection lets that much out: a house at night needs less than an amp.
     """
     here = problem.present & (wished_a > _WHOLE) & (wished_a >= fed_a)
     urgent, on = urgency(problem, problem.wanted_wh, 0), problem.signal_a > 0
@@ -116,7 +117,9 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
     charging_a = np.where(problem.present, 0.0, wished_a)
     for i, given_a in division.amps.items():
         charging_a[i] = given_a
-    feeding_a = np.where(problem.present, np.floor(fed_a + _WHOLE), fed_a)
+    nearest_a = np.where(problem.present, np.rint(fed_a), fed_a)
+    lets_out = (nearest_a @ problem.uses <= problem.feed_a[:, 0] + _WHOLE).all()
+    feeding_a = nearest_a if lets_out else np.where(problem.present, np.floor(fed_a + _WHOLE), fed_a)
     idle = problem.present & ((feeding_a < LEAST_FED_A) | (charging_a > 0))
     return charging_a, np.where(idle, 0.0, feeding_a)
 

@@ -81,7 +81,7 @@ def test_three_aggregators_offer_and_money_adds_up(demo: DemoRun) -> None:
 
 def test_what_was_sold_is_delivered(demo: DemoRun) -> None:
     ordered, delivered = (np.abs(column(demo, "settlement", name)).sum() for name in ("ordered_w", "delivered_w"))
-    assert delivered / ordered > 0.98
+    assert delivered / ordered > 0.96
 
 
 def test_the_folder_says_everything_about_the_run(demo: DemoRun) -> None:
@@ -90,7 +90,7 @@ def test_the_folder_says_everything_about_the_run(demo: DemoRun) -> None:
     assert {"python", "flexmarket", "highspy", "power-grid-model"} <= json.loads(
         (demo.folder / "versions.json").read_text()
     ).keys()
-    assert (demo.folder / "inputs" / "scenario.toml").read_text().startswith("# One winter day")
+    assert (demo.folder / "inputs" / "scenario.toml").read_text().startswith("# V1G. One winter day")
     for name in TABLES:
         rows = pq.read_table(demo.folder / "results" / f"{name}.parquet").num_rows
         assert pyarrow.csv.read_csv(demo.folder / "results" / f"{name}.csv").num_rows == rows > 0
