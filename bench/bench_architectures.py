@@ -26,7 +26,7 @@ def run(options: Options) -> Iterator[Row]:
                 "kWh a day": f"{sum(each.delivered_wh for each in days) / count / 1000:.0f}",
                 "award followed": f"{sum(each.followed for each in days) / count:.0%}",
                 "peak A": f"{max(each.peak_a for each in days):.1f}",
-                "A s above the fuse": f"{sum(each.above_as for each in days) / count:.0f}",
+                "A s above the fuse": f"{sum(each.above_as for each in days) / count:.1f}",
                 "messages": f"{sum(each.messages for each in days) / count:.0f}",
                 "kW then": f"{sum(each.lost_w for each in days) / count / 1000:.1f}" if trouble == "lines lost" else "",
             }

@@ -13,6 +13,7 @@ from aggregator_agents.charging.serving.service import Service
 from aggregator_agents.charging.serving.settings import BadServiceFile, ServiceFile, read_service
 from aggregator_agents.drivers.book import BookUnavailable
 from aggregator_agents.drivers.codes import BadKey
+from api_spec.agent_file import BadAgentFile
 
 
 def serve(
@@ -30,10 +31,13 @@ def serve(
     try:
         asyncio.run(_serve(settings))
     except (BadKey, BookUnavailable) as failure:
-        typer.echo(f"{config}: /drivers: {failure}", err=True)
+        typer.echo(f"{config}: drivers: {failure}", err=True)
+        raise typer.Exit(2) from failure
+    except BadAgentFile as failure:
+        typer.echo(f"{config}: market.credentials: {failure}", err=True)
         raise typer.Exit(2) from failure
     except OSError as failure:
-        typer.echo(f"{config}: /listen: {failure}", err=True)
+        typer.echo(f"{config}: listen: {failure}", err=True)
         raise typer.Exit(2) from failure
 
 

@@ -18,6 +18,7 @@ from aggregator_agents.meter_log import LoggedMeter, MeterLog
 from aggregator_agents.place import Place
 from aggregator_agents.trading import Trader
 from api_spec.client import MarketClient, MarketError
+from api_spec.organisation import Credentials
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -48,10 +49,15 @@ class LiveCluster:
 
 
 async def trade(
-    table: MarketTable, site: Site, cloud: CloudAggregator, planner: SitePlanner, *, clock: Callable[[], datetime]
+    table: MarketTable,
+    credentials: Credentials,
+    site: Site,
+    cloud: CloudAggregator,
+    planner: SitePlanner,
+    *,
+    clock: Callable[[], datetime],
 ) -> None:
-    """Take part until cancelled. While the market is away chargers go on with what was sold. Raises BadAgentFile."""
-    credentials = table.read_credentials()
+    """Take part until cancelled. While the market is away, or a cycle fails, chargers go on with what was sold."""
     with closing(MeterLog(table.meters)) as log:
         memory = Memory(site, table.sessions, seed=0, days=table.asking.history_days)
         cluster, control = LiveCluster(site, cloud, log), planner.control
@@ -64,7 +70,7 @@ async def trade(
                 try:
                     await trader.cycle(clock())
                 except MarketError as failure:
-                    LOG.warning(
-                        "the market does not answer as it should, asked again in %g s: %s", table.every_s, failure
-                    )
+                    LOG.warning("%s; the market is asked again in %g s", failure, table.every_s)
+                except Exception:
+                    LOG.exception("%s: a cycle on the market failed; the next is in %g s", site.bus, table.every_s)
                 await asyncio.sleep(table.every_s)

@@ -96,12 +96,16 @@ class Service:
 
     @asynccontextmanager
     async def _planning(self) -> AsyncIterator[None]:
-        """Plan, and serve drivers, where the file says so. Raises BadKey, BookUnavailable, OSError."""
+        """Plan, serve drivers and trade, where the file says so.
+
+        Raises BadKey, BookUnavailable, BadAgentFile, OSError.
+        """
         settings, drivers = self._settings, self._settings.drivers
         if drivers is None and settings.planning is None and settings.market is None:
             yield
             return
         table = settings.planning or PlanningTable()
+        credentials = None if settings.market is None else settings.market.read_credentials()
         async with AsyncExitStack() as running:
             if drivers is None:
                 self.planner = SitePlanner(self.site, self.cloud, table, clock=self._clock, meters=self._meters)
@@ -109,8 +113,8 @@ class Service:
                 book = running.enter_context(WishBook.open(drivers.book, drivers.priorities))
                 self.planner = await running.enter_async_context(self._page(drivers, book, table))
             tasks = [asyncio.create_task(self.planner.run())]
-            if settings.market is not None:
-                trading = trade(settings.market, self.site, self.cloud, self.planner, clock=self._clock)
+            if settings.market is not None and credentials is not None:
+                trading = trade(settings.market, credentials, self.site, self.cloud, self.planner, clock=self._clock)
                 tasks.append(asyncio.create_task(trading))
             try:
                 yield
