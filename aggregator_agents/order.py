@@ -49,6 +49,28 @@ class Order:
         usual = np.where(more_to_come, _SPENT_EUR_PER_MWH, _REBOUND_EUR_PER_MWH)
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, usual))
 
+    def overlaid(self, later: "Order") -> "Order":
+        """Both together: where both say something, what was agreed later counts.
+
+        In between two deliveries, and around what is finer than the other, nothing is asked for. Deliveries whose
+        periods do not fit into each other's keep to the earlier one, and nothing is asked for from its end on.
+        """
+        step = min(self.delivery.resolution, later.delivery.resolution)
+        start = min(self.delivery.start, later.delivery.start)
+        end = max(self.delivery.end, later.delivery.end)
+        spans = (self.delivery, later.delivery)
+        if any(each.resolution % step or (each.start - start) % step for each in spans):
+            return self
+        both = MarketPeriod(start=start, resolution=step, count=(end - start) // step)
+        target, awarded, missed = np.full(both.count, np.inf), np.zeros(both.count), np.zeros(both.count)
+        for each in (self, later):
+            first, fold = (each.delivery.start - start) // step, each.delivery.resolution // step
+            inside = slice(first, first + fold * each.delivery.count)
+            target[inside] = np.repeat(each.target_w, fold)
+            awarded[inside] = np.repeat(each.awarded_w, fold)
+            missed[inside] = np.repeat(each.missed_eur_per_mwh, fold)
+        return Order(both, target, awarded, missed)
+
     def holds(self, now: datetime) -> bool:
         """Whether `now` is within the delivery."""
         return self.delivery.start <= now < self.delivery.end

@@ -18,6 +18,7 @@ from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
+from aggregator_agents.order import Order
 from aggregator_agents.planning import Grid, Planner, Problem, tariff_on
 from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
@@ -102,11 +103,10 @@ class Place:
         total: FloatArray = plugs_w + self.connection.premises.metered_w(period).sum(axis=1)
         return total
 
-    def attributes(self, delivery: MarketPeriod, baseline: BusPower) -> BusAttributes | None:
-        """What was measured of a whole delivery; None without an order."""
-        order = self.control.order
-        measurement = None if order is None else Measurement.of(delivery, order.awarded_w)
-        if order is None or measurement is None:
+    def attributes(self, order: Order, baseline: BusPower) -> BusAttributes | None:
+        """What was measured of a whole delivery; None where nothing was ordered."""
+        measurement = Measurement.of(order.delivery, order.awarded_w)
+        if measurement is None:
             return None
         measured = measurement.attributes(
             ordered_w=order.awarded_w,

@@ -47,14 +47,12 @@ class Trader:
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
         mine = [each for each in await self._client.auctions() if each.network == self._network]
-        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.delivery.start)
         for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, now)
-        # The delivery that is on, or the next one; sites are told of those after it when it is over.
-        on = next((each for each in published if now < each.delivery.end), None)
-        for auction in published:
-            await self._deliver(auction, now, obeyed=auction is on)
+        # Whose gate closed later has counted what was sold before.
+        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        await self._deliver(published, now)
 
     async def _offer(self, auction: Auction, now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""
@@ -95,23 +93,31 @@ class Trader:
             asked |= True if each.request.active is None else np.array(each.request.active)
         return tuple(asked.tolist())
 
-    async def _deliver(self, auction: Auction, now: datetime, *, obeyed: bool) -> None:
-        """Hand orders to sites where they are to be obeyed, and report what was metered in periods that are over."""
-        baseline = await or_none(self._client.baseline(auction.id))
-        if baseline is None:
-            return
-        if obeyed:
-            await self._order(auction, baseline)
-        await self._report(auction, baseline, now)
+    async def _deliver(self, published: Iterable[Auction], now: datetime) -> None:
+        """Report what was metered in periods that are over, and hand what is still to be delivered to the sites."""
+        orders, tariff = dict[str, Order](), dict[str, TariffPrices]()
+        for auction in published:
+            baseline = await or_none(self._client.baseline(auction.id))
+            if baseline is None:
+                continue
+            sold = await self._sold(auction, baseline)
+            await self._report(auction, baseline, sold, now)
+            if now < auction.delivery.end:
+                tariff = tariff or await self._tariff(auction)
+                orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.items()}
+        for bus, place in self._places.items():
+            place.control.obey(orders.get(bus), tariff.get(bus))
 
-    async def _order(self, auction: Auction, baseline: Baseline) -> None:
-        awards, tariff = await self._client.awards(auction.id), await self._tariff(auction)
-        for own in baseline.buses:
-            if own.bus in self._places:
-                mine = [each for each in awards if each.bus == own.bus]
-                self._places[own.bus].control.obey(Order.of(auction, own, mine), tariff.get(own.bus))
+    async def _sold(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
+        """What each place sold in an auction, by its bus."""
+        awards = await self._client.awards(auction.id)
+        return {
+            own.bus: Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+            for own in baseline.buses
+            if own.bus in self._places
+        }
 
-    async def _report(self, auction: Auction, baseline: Baseline, now: datetime) -> None:
+    async def _report(self, auction: Auction, baseline: Baseline, sold: Mapping[str, Order], now: datetime) -> None:
         delivery = auction.delivery
         over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
         if over == 0:
@@ -133,7 +139,7 @@ class Trader:
         unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
         metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
         complete = first + count == delivery.count
-        measured = (place.attributes(delivery, each) for each, place in own if complete)
+        measured = (place.attributes(sold[each.bus], each) for each, place in own if complete)
         attributes = tuple(each for each in measured if each is not None)
         terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
         await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {first + count}")

@@ -1,0 +1,42 @@
+"""What a site sold in several auctions: hours of a day ahead, and quarters of an hour that were sold later."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from aggregator_agents.order import Order
+from api_spec.period import MarketPeriod
+from tests.unit.aggregator_agents.places import HOUR, NOON
+
+
+def order(start_h: float, minutes: int, target_w: list[float], awarded_w: list[float]) -> Order:
+    period = MarketPeriod(start=NOON + start_h * HOUR, resolution=timedelta(minutes=minutes), count=len(target_w))
+    return Order(period, np.array(target_w), np.array(awarded_w), np.full(len(target_w), float(minutes)))
+
+
+DAY_AHEAD = order(0, 60, [8e3, 6e3], [0.0, -2e3])
+
+
+def test_what_was_sold_later_counts_where_both_say_something() -> None:
+    """From 13:15 to 13:45 another 3 kW less were sold, of a baseline that had counted the first award."""
+    both = DAY_AHEAD.overlaid(order(1.25, 15, [3e3, 3e3], [-3e3, -3e3]))
+    assert both.target_w.tolist() == [8e3] * 4 + [6e3, 3e3, 3e3, 6e3]
+    assert both.awarded_w.tolist() == [0.0] * 4 + [-2e3, -3e3, -3e3, -2e3]
+    assert both.missed_eur_per_mwh.tolist() == [60.0] * 5 + [15.0, 15.0, 60.0]
+    assert both.delivery == MarketPeriod(start=NOON, resolution=timedelta(minutes=15), count=8)
+
+
+def test_between_two_deliveries_nothing_is_asked_for() -> None:
+    both = DAY_AHEAD.overlaid(order(3, 60, [1e3], [-1e3]))
+    assert both.target_w.tolist() == [8e3, 6e3, np.inf, 1e3]
+    assert both.awarded_at(NOON + 2.5 * HOUR) == 0
+    assert both.corridor(NOON + 2.5 * HOUR, drawn_wh=500.0).ceiling_w[2] == np.inf
+
+
+def test_periods_that_do_not_fit_leave_the_earlier_as_it_is() -> None:
+    assert DAY_AHEAD.overlaid(order(1 / 7, 60, [1e3], [-1e3])) is DAY_AHEAD
+
+
+def test_the_same_again_is_the_same() -> None:
+    assert DAY_AHEAD.same_as(order(0, 60, [8e3, 6e3], [0.0, -2e3]))
+    assert not DAY_AHEAD.same_as(order(0, 60, [8e3, 6e3], [0.0, -1e3]).overlaid(order(0, 60, [1.0], [0.0])))
