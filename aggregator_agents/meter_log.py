@@ -1,5 +1,6 @@
 """What the meters of sites have counted, kept on disk: readings for the market survive a restart of the aggregator."""
 
+import contextlib
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -33,7 +34,9 @@ class MeterLog:
     def __init__(self, file: Path) -> None:
         """Opens or makes `file`; `:memory:` keeps nothing."""
         self._database = sqlite3.connect(file, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
+        # Where two open a new file at once, one of them changes the mode for both.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS register"
             " (meter TEXT NOT NULL, at_s REAL NOT NULL, wh REAL NOT NULL, PRIMARY KEY (meter, at_s))"

@@ -112,10 +112,12 @@ class Service:
             else:
                 book = running.enter_context(WishBook.open(drivers.book, drivers.priorities))
                 self.planner = await running.enter_async_context(self._page(drivers, book, table))
-            tasks = [asyncio.create_task(self.planner.run())]
+            tasks = [asyncio.create_task(self.planner.run(), name="planning")]
             if settings.market is not None and credentials is not None:
                 trading = trade(settings.market, credentials, self.site, self.cloud, self.planner, clock=self._clock)
-                tasks.append(asyncio.create_task(trading))
+                tasks.append(asyncio.create_task(trading, name="trading"))
+            for task in tasks:
+                task.add_done_callback(_tell_of_failure)
             try:
                 yield
             finally:
@@ -185,6 +187,12 @@ class Service:
             timing=timing,
         )
         return HostedAggregator(station, aggregator, self.grant, timing=timing, seconds=self._seconds)
+
+
+def _tell_of_failure(task: "asyncio.Task[None]") -> None:
+    """What ended although it should have gone on."""
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        LOG.error("%s has ended", task.get_name(), exc_info=failure)
 
 
 def port_of(server: Server) -> int:
