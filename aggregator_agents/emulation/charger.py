@@ -128,10 +128,6 @@ class EmulatedCharger:
             own.held_until_s = inf
             own.signal(left_a if left_a >= MIN_A else 0, now_s)
 
-    def next_fall_s(self) -> float:
-        """When a plug falls back if nobody commands it before."""
-        return min(each.held_until_s for each in self.plugs.values())
-
     def _overdue(self, now_s: float) -> Iterable[EmulatedPlug]:
         return [each for each in self.plugs.values() if each.held_until_s <= now_s]
 
