@@ -3,7 +3,8 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -101,12 +102,14 @@ class Transport:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return read_answer(await self._send("POST", path, body=body, headers=headers), answer)
 
-    async def _pages(self, path: str, item: type[M], query: Mapping[str, str] | None = None) -> AsyncIterator[M]:
-        adapter = TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
+    async def _pages(
+        self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
+    ) -> AsyncIterator[M]:
+        several = _several(item)
         url: str | None = str(httpx.URL(path, params=dict(query or {})))
         while url is not None:
             answer = await self._send("GET", url)
-            for each in adapter.validate_json(answer.content):
+            for each in several.validate_json(answer.content):
                 yield each
             url = answer.links.get("next", {}).get("url")
 
@@ -150,6 +153,12 @@ class Transport:
                     return answer
             await asyncio.sleep(FIRST_WAIT_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         raise AssertionError("the last attempt returns or raises")
+
+
+@cache
+def _several(item: type[M]) -> TypeAdapter[tuple[M, ...]]:
+    """A page of them. To build it takes longer than to read most pages."""
+    return TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
 
 
 async def or_none(answer: Awaitable[T]) -> T | None:
