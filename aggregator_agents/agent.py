@@ -105,6 +105,11 @@ class EvAggregator:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
         return tuple(each for place in self._places.values() for each in place.control.log)
 
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives on three phases [W]."""
+        sites = [place.site for place in self._places.values()]
+        return {plug.id: plug.max_a * WATTS_PER_AMP for site in sites for plug in site.plugs}
+
     def driver_report(self) -> tuple[DriverOutcome, ...]:
         """What drivers asked for and got, sessions that have begun."""
         return tuple(each for cluster in self._emulated.values() for each in cluster.outcomes())

@@ -91,6 +91,16 @@ class Results:
         """AC operating points before, after and as drawn."""
         return Flows.of(self._outcome)
 
+    @property
+    def truth(self) -> OperatingPoints:
+        """What really flowed, in steps of `truth_minutes`."""
+        return self.flows.actual
+
+    @property
+    def truth_minutes(self) -> float:
+        """Length of a step of `truth`."""
+        return self._delivery.hours * 60
+
     @cached_property
     def tables(self) -> Mapping[str, pa.Table]:
         """Every table by its name."""
