@@ -11,7 +11,7 @@ from aggregator_agents.control import PlugMinute, SiteControl
 from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
 from aggregator_agents.emulation.vehicle import Behaviour
-from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
@@ -96,6 +96,11 @@ class EvAggregator:
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
         return tuple(each for place in self._places.values() for each in place.control.log)
+
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives on three phases [W]."""
+        sites = [place.site for place in self._places.values()]
+        return {plug.id: plug.max_a * WATTS_PER_AMP for site in sites for plug in site.plugs}
 
     def driver_report(self) -> tuple[DriverOutcome, ...]:
         """What drivers asked for and got, sessions that have begun."""

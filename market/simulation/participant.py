@@ -85,6 +85,15 @@ class ChargesVehicles(Protocol):
         ...
 
 
+@runtime_checkable
+class RatesPlugs(Protocol):
+    """A participant that says how much all of its plugs could draw."""
+
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives [W], by its id."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
