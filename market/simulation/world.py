@@ -73,11 +73,12 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
             account = await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
             client = await stack.enter_async_context(MarketClient(BASE_URL, account, transport=transport))
             clients[name] = client
-            participants[name] = _built(classes[name], client, scenario, name)
+            participants[name] = built_agent(classes[name], client, scenario, name)
         yield World(transport, engine, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
 
 
-def _built(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
+def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
+    """The agent of the scenario's table for it; BadScenario says what is wrong at which key."""
     table = scenario.table_of(name)
     try:
         return agent.build(client, table)
