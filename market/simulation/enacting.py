@@ -16,24 +16,21 @@ async def enact(scenario: Scenario, world: World) -> None:
 
     Raises BadScenario where a table leads to what the market or a participant does not have.
     """
-    network = None if not (scenario.tariffs or scenario.contracts) else await network_of(world)
     for name, table in scenario.tariffs.items():
-        assert network is not None
-        client = dso_client(scenario, world, table.dso)
+        client, network = dso_client(scenario, world, table.dso), scenario.network_name()
         if all(each.name != name for each in await client.tariffs(network)):
             terms = table.terms(name, network=network, zone=scenario.timezone, begins=scenario.begins)
             await client.register_tariff(terms, key=f"tariff {name}")
     for name, contract in scenario.contracts.items():
-        assert network is not None
-        await _agree(name, contract, scenario, world, network)
+        await _agree(name, contract, scenario, world)
 
 
 async def registered(scenario: Scenario, world: World) -> Mapping[str, Tariff]:
     """The scenario's tariffs as the market has them, by name."""
     if not scenario.tariffs:
         return {}
-    network = await network_of(world)
-    return {each.name: each for each in await world.operator.tariffs(network) if each.name in scenario.tariffs}
+    found = await world.operator.tariffs(scenario.network_name())
+    return {each.name: each for each in found if each.name in scenario.tariffs}
 
 
 def dso_client(scenario: Scenario, world: World, name: str | None) -> MarketClient:
@@ -59,15 +56,7 @@ def connections(
         yield name, agent.connections()
 
 
-async def network_of(world: World) -> str:
-    """The network that the scenario's auctions are on; BadScenario where no DSO has opened one."""
-    auctions = await world.operator.auctions()
-    if not auctions:
-        raise BadScenario("tariffs and contracts need a network: no DSO has opened an auction on one")
-    return auctions[0].network
-
-
-async def _agree(name: str, table: ContractTable, scenario: Scenario, world: World, network: str) -> None:
+async def _agree(name: str, table: ContractTable, scenario: Scenario, world: World) -> None:
     client, key = dso_client(scenario, world, table.dso), f"contracts.{name}"
     at = dict(connections(scenario, world, table.agents, key))
     everywhere = {bus for points in at.values() for bus in points}
@@ -80,7 +69,9 @@ async def _agree(name: str, table: ContractTable, scenario: Scenario, world: Wor
         for bus in points:
             if table.buses and bus not in table.buses:
                 continue
-            terms = table.at(who, bus=bus, network=network, zone=scenario.timezone, begins=scenario.begins)
+            terms = table.at(
+                who, bus=bus, network=scenario.network_name(), zone=scenario.timezone, begins=scenario.begins
+            )
             proposed: Contract = await client.propose_contract(terms, key=f"{key} {agent} {bus}")
             if proposed.accepted_at is None:
                 await aggregator.accept_contract(proposed, key=f"{key} {agent} {bus}")

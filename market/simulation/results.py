@@ -111,6 +111,7 @@ class Results:
             "fleets": self._fleets(),
             "plugs": self._plugs(),
             "offers": self._offers(),
+            "book": self._book(),
             "drivers": self._drivers(),
             "settlement": self._settlement(),
             "transfers": _transfers(self._outcome.transfers),
@@ -179,6 +180,17 @@ class Results:
                 "reason": pa.array([each.reason.code if each.reason else None for _, each in rows], pa.string()),
             }
         )
+
+    def _book(self) -> pa.Table:
+        """The published order book, without owners: entries are numbered in its order."""
+        book = self._outcome.book
+        names = [f"{at + 1}" for at in range(len(book))]
+        columns = {name: np.array([getattr(each, name) for each in book]) for name in ("offered_w", "accepted_w")}
+        table = self._tidy("entry", names, columns)
+        for name, kind in (("bus", pa.string()), ("kind", pa.string()), ("lowest_ask_eur_per_mwh", _PRICE)):
+            values = [getattr(each, name) for each in book for _ in range(self._delivery.count)]
+            table = table.append_column(name, pa.array(values, kind))
+        return table
 
     def _drivers(self) -> pa.Table:
         """Sessions that overlap the delivery."""

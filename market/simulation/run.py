@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from api_spec.auction import Auction, PublishedResult
+from api_spec.auction import Auction, BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
 from api_spec.client import or_none
@@ -53,8 +53,8 @@ class Fleet:
 class Outcome:
     """Everything that a finished run has to tell.
 
-    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. drawn_w : (period,) true mean
-    power of all chargers at each bus [W]. bills : what was paid outside of the auction.
+    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. book : as it was published.
+    drawn_w : (period,) true mean power of all chargers at each bus [W]. bills : what was paid outside of the auction.
     """
 
     scenario: Scenario
@@ -62,6 +62,7 @@ class Outcome:
     auction: Auction
     case: Case
     result: PublishedResult
+    book: tuple[BookEntry, ...]
     fleets: Mapping[str, Fleet]
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
@@ -148,6 +149,7 @@ async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: 
         auction=settled,
         case=_cleared_case(world, settled),
         result=await world.operator.result(settled.id),
+        book=await world.operator.book(settled.id),
         fleets=fleets,
         transfers=await world.operator.transfers(settled.id),
         drawn_w=drawn_w,
