@@ -22,8 +22,8 @@ from dso_agents.congestion import Margins, congestion
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.requests import Asking, requests
 from market.network import Grid
-from market.network.feeders import feeder
 from market.network.model import FloatArray
+from market.network.sources import GridTable, grid_source
 
 
 class AuctionPlan(Message):
@@ -39,7 +39,7 @@ class DsoConfig(Message):
     """A DSO agent's table in a scenario or its own file.
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
-    feeder : instead of that, the name of a network that ships with flexmarket, with its load.
+    feeder : instead of that, the name of a network that ships with flexmarket, with its load. grid : or files of both.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
@@ -47,6 +47,7 @@ class DsoConfig(Message):
 
     known_load: Path | None = None
     feeder: str | None = None
+    grid: GridTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
@@ -56,8 +57,8 @@ class DsoConfig(Message):
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:
-        if (self.known_load is None) == (self.feeder is None):
-            refuse("DsoConfig", [((), "needs either known_load or feeder")])
+        if sum(each is not None for each in (self.known_load, self.feeder, self.grid)) != 1:
+            refuse("DsoConfig", [((), "needs one of known_load, feeder and grid")])
         return self
 
     def expected(self) -> tuple[Network, ProfileSource]:
@@ -75,10 +76,11 @@ class DsoConfig(Message):
         return forecast(own, self.uncertainty)
 
     def _known(self) -> tuple[Network, ProfileSource]:
-        if self.feeder is not None:
-            shipped = feeder(self.feeder)
-            return shipped.network, shipped
-        assert self.known_load is not None, "one of the two is given"
+        where = self.feeder or self.grid
+        if where is not None:
+            source = grid_source(where)
+            return source.network, source
+        assert self.known_load is not None, "one of the three is given"
         known = read_known_load(self.known_load)
         return known.network, known
 

@@ -60,7 +60,8 @@ ONAN: Final = Cooling()
 class Ageing:
     """What became of transformers.
 
-    oil_c, hot_spot_c : (step, transformer) at the end of every step. rate : (step, transformer) mean V of it. lost_h : (transformer,) loss of life [h].
+    oil_c, hot_spot_c : (step, transformer) at the end of every step. rate : (step, transformer) mean V of it. lost_h :
+    (transformer,) loss of life [h].
     """
 
     oil_c: FloatArray

@@ -12,8 +12,9 @@ from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
+from market.network.sources import GridSource, GridTable, grid_source
 
-_FROM_SCENARIO: Final = frozenset({"feeder", "network", "opens"})
+_FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens"})
 
 
 class BadScenario(FlexmarketError):
@@ -39,14 +40,16 @@ class AgentEntry(Message):
 class Scenario(Message):
     """One simulated delivery.
 
-    title : for people. feeder : name of a network that ships with flexmarket. begins : when virtual time starts.
-    timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
+    title : for people. feeder : name of a network that ships with flexmarket; instead of that, grid : one from files or
+    of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
+    name under which they register, at least one DSO.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     title: Annotated[str, Field(min_length=1, max_length=200)] = "A simulated day"
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    feeder: Annotated[str, Field(min_length=1, max_length=100)]
+    feeder: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    grid: GridTable | None = None
     begins: Instant
     gate_closure: Instant
     delivery: MarketPeriod
@@ -57,6 +60,8 @@ class Scenario(Message):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         defects: list[tuple[tuple[str | int, ...], str]] = []
+        if (self.feeder is None) == (self.grid is None):
+            defects.append((("feeder",), "or grid is needed, and not both"))
         if self.gate_closure > self.delivery.start:
             defects.append((("gate_closure",), "must not be after the start of delivery"))
         if self.begins >= self.gate_closure:
@@ -74,24 +79,36 @@ class Scenario(Message):
         """Of `timezone`."""
         return ZoneInfo(self.timezone)
 
+    def network_name(self) -> str:
+        """Under which the DSO registers its network."""
+        return self.feeder or self.source().network.name
+
+    def source(self) -> GridSource:
+        """The network and its load; errors as market.network.sources.grid_source."""
+        where = self.feeder or self.grid
+        assert where is not None, "one of the two is given"
+        return grid_source(where)
+
     def table_of(self, name: str) -> dict[str, Any]:
         """What a participant is built of: its own config, and what the scenario says for all.
 
-        A DSO gets `opens` (product, delivery, gate_closure), and `feeder` unless it knows a load of its own;
+        A DSO gets `opens` (product, delivery, gate_closure), and `feeder` or `grid` unless it knows a load of its own;
         aggregators get `network`.
         """
         entry = self.agents[name]
         if entry.role == "aggregator":
-            return {**entry.config, "network": self.feeder}
+            return {**entry.config, "network": self.network_name()}
         product, delivery = self.product.model_dump(), self.delivery.model_dump()
         opens = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
-        own = {} if "known_load" in entry.config else {"feeder": self.feeder}
+        place = {"feeder": self.feeder} if self.grid is None else {"grid": self.grid.model_dump()}
+        own = {} if "known_load" in entry.config else place
         return {**entry.config, **own, "opens": opens}
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a TOML file; BadScenario says what is wrong at which key."""
+    """The scenario in a TOML file, which names others as seen from its folder; BadScenario says what is wrong where."""
     try:
-        return read_toml(path, Scenario)
+        scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
+    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent)})
