@@ -232,7 +232,7 @@ class Results:
                 columns[name] = _column(name, [getattr(line, name) for _, line in settled])
         return pa.table(columns)
 
-    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, FloatArray]) -> pa.Table:
+    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, np.ndarray]) -> pa.Table:
         """One row for each thing and period; columns : (thing, period), or (thing, 1) for what does not change."""
         shape = (len(things), self._delivery.count)
         starts = _times(self._delivery.starts())
