@@ -119,7 +119,7 @@ class Trader:
     async def _report(self, auction: Auction, baseline: Baseline, sold: Mapping[str, Order], now: datetime) -> None:
         delivery = auction.delivery
         over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
-        if over == 0:
+        if over == 0 or not baseline.buses:
             return
         sent = [
             (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)

@@ -1,7 +1,6 @@
 """One delivery in figures that can be compared: what studies, sweeps and reports put side by side."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -75,29 +74,12 @@ class Measures(Message):
     synchronisation: Real
 
 
-@dataclass(frozen=True)
-class Bills:
-    """What is paid outside of the auction's ledger [EUR].
-
-    contracts_eur : by the DSO to aggregators. tariffs_eur : by aggregators to the DSO. drivers_eur : by drivers to
-    aggregators. energy_eur : by aggregators to whoever sells energy.
-    """
-
-    contracts_eur: float = 0.0
-    tariffs_eur: float = 0.0
-    drivers_eur: float = 0.0
-    energy_eur: float = 0.0
-
-
-NO_BILLS: Final = Bills()
-
-
-def measures_of(outcome: Outcome, results: Results, bills: Bills = NO_BILLS) -> Measures:
+def measures_of(outcome: Outcome, results: Results) -> Measures:
     """Of a finished delivery."""
     figures = (
         _network(results.truth),
         driver_figures(results.tables["drivers"], until=outcome.auction.delivery.end),
-        _money(outcome, bills),
+        _money(outcome),
         _behaviour(outcome, results.truth),
     )
     return Measures(**{name: float(value) for each in figures for name, value in each.items()})
@@ -135,7 +117,8 @@ def driver_figures(drivers: pa.Table, *, until: datetime) -> dict[str, float]:
     }
 
 
-def _money(outcome: Outcome, bills: Bills) -> dict[str, float]:
+def _money(outcome: Outcome) -> dict[str, float]:
+    bills = outcome.bills
     paid = -float(balances(outcome.transfers).get(f"dso:{outcome.auction.dso}", Decimal(0)))
     return {
         "dso_flexibility_eur": paid,

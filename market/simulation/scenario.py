@@ -14,6 +14,7 @@ from api_spec.units import Message
 from market.errors import FlexmarketError
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
+from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
 from market.simulation.physics import PhysicsTable
 
 _FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
@@ -44,8 +45,8 @@ class Scenario(Message):
 
     title : for people. feeder : name of a network that ships with flexmarket; instead of that, grid : one from files or
     of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
-    name under which they register, at least one DSO. surroundings : what else happens on the network. physics : how it
-    is computed what really flows.
+    name under which they register, at least one DSO. tariffs, contracts, supply : see market.simulation.instruments.
+    surroundings : what else happens on the network. physics : how it is computed what really flows.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -60,6 +61,9 @@ class Scenario(Message):
     delivery: MarketPeriod
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
+    tariffs: Annotated[dict[str, TariffTable], Field(max_length=100)] = Field(default_factory=dict)
+    contracts: Annotated[dict[str, ContractTable], Field(max_length=100)] = Field(default_factory=dict)
+    supply: SupplyTable = SupplyTable()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
@@ -78,6 +82,8 @@ class Scenario(Message):
         for name, entry in self.agents.items():
             given = entry.config.keys() & _FROM_SCENARIO
             defects += [(("agents", name, "config", key), "is what the scenario says") for key in sorted(given)]
+        roles = {name: entry.role for name, entry in self.agents.items()}
+        defects += strangers(self.tariffs, self.contracts, roles)
         refuse("Scenario", defects)
         return self
 

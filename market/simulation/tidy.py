@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from api_spec.period import MarketPeriod
-from market.network.model import FloatArray
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 
 
-def tidy(period: MarketPeriod, by: str, things: Sequence[str], columns: Mapping[str, FloatArray]) -> pa.Table:
+def tidy(period: MarketPeriod, by: str, things: Sequence[str], columns: Mapping[str, np.ndarray]) -> pa.Table:
     """One row for each thing and period; columns : (thing, period), or (thing, 1) for what does not change."""
     shape = (len(things), period.count)
     starts = times(period.starts())
