@@ -185,7 +185,11 @@ class Results:
         """The published order book, without owners: entries are numbered in its order."""
         book = self._outcome.book
         names = [f"{at + 1}" for at in range(len(book))]
-        columns = {name: np.array([getattr(each, name) for each in book]) for name in ("offered_w", "accepted_w")}
+        shape = (len(book), self._delivery.count)
+        columns = {
+            name: np.array([getattr(each, name) for each in book], dtype=np.int64).reshape(shape)
+            for name in ("offered_w", "accepted_w")
+        }
         table = self._tidy("entry", names, columns)
         for name, kind in (("bus", pa.string()), ("kind", pa.string()), ("lowest_ask_eur_per_mwh", _PRICE)):
             values = [getattr(each, name) for each in book for _ in range(self._delivery.count)]
@@ -228,7 +232,7 @@ class Results:
                 columns[name] = _column(name, [getattr(line, name) for _, line in settled])
         return pa.table(columns)
 
-    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, FloatArray]) -> pa.Table:
+    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, np.ndarray]) -> pa.Table:
         """One row for each thing and period; columns : (thing, period), or (thing, 1) for what does not change."""
         shape = (len(things), self._delivery.count)
         starts = _times(self._delivery.starts())

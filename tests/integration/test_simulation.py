@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -84,7 +85,7 @@ def test_measures_are_of_what_was_really_drawn(outcome: Outcome) -> None:
     results = Results(outcome)
     measures = measures_of(outcome, results)
     drivers = results.tables["drivers"]
-    assert measures.fleet_peak_w == max(sum(outcome.drawn_w.values()))
+    assert measures.fleet_peak_w == np.sum(list(outcome.drawn_w.values()), axis=0).max()
     assert measures.synchronisation == pytest.approx(measures.fleet_peak_w / (6 * 3 * 16 * 230))
     assert measures.peak_w == results.truth.source_w.max()
     assert measures.delivered_kwh == pytest.approx(sum(drivers["delivered_wh"].to_pylist()) / 1e3)
