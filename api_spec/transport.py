@@ -105,11 +105,10 @@ class Transport:
     async def _pages(
         self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
     ) -> AsyncIterator[M]:
-        several = _several(item)
         url: str | None = str(httpx.URL(path, params=dict(query or {})))
         while url is not None:
             answer = await self._send("GET", url)
-            for each in several.validate_json(answer.content):
+            for each in _list_of(item).validate_json(answer.content):
                 yield each
             url = answer.links.get("next", {}).get("url")
 
@@ -155,12 +154,6 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
 
-@cache
-def _several(item: type[M]) -> TypeAdapter[tuple[M, ...]]:
-    """A page of them. To build it takes longer than to read most pages."""
-    return TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
-
-
 async def or_none(answer: Awaitable[T]) -> T | None:
     """What a call answers, or None where the market says that there is no such thing."""
     try:
@@ -174,6 +167,11 @@ async def or_none(answer: Awaitable[T]) -> T | None:
 def read_answer(answer: httpx.Response, kind: type[M]) -> M:
     """The body of an answer as a type of the contract."""
     return kind.model_validate_json(answer.content)
+
+
+@cache
+def _list_of(item: type[M]) -> TypeAdapter[tuple[M, ...]]:
+    return TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
 
 
 def _problem(answer: httpx.Response) -> Problem:

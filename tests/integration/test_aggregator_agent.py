@@ -124,8 +124,13 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(
             await agent.cycle(now)
             await agent.cycle(now)
         await agent.control(now)
-    once = ["GET auctions", "GET baseline", "GET awards", "GET auctions", "GET auctions", "GET readings"]
-    assert asked == [*once, *["POST readings", "GET auctions", "GET auctions"] * 15, "POST readings", "GET auctions"]
+    each_time = ["GET auctions", "GET contracts"]
+    once = ["GET auctions", "GET baseline", "GET awards", "GET contracts", *each_time, "GET auctions", "GET readings"]
+    assert asked == [
+        *[*once, "POST readings", "GET contracts", *each_time],
+        *["GET auctions", "POST readings", "GET contracts", *each_time] * 14,
+        *["GET auctions", "POST readings", "GET auctions"],
+    ]
     assert agent.drawn_w(DELIVERY)["far"].max() <= 48 * 690
     readings = await place.fleet.readings(place.auction)
     assert [each.start for each in readings] == list(DELIVERY.starts()), "each period once"
