@@ -139,6 +139,8 @@ class Premises:
 
     def metered_w(self, period: MarketPeriod) -> FloatArray:
         """(period, 3) true mean power of every period [W]."""
+        if self.table.empty:
+            return np.zeros((period.count, 3))
         return _means(self.power_w, _edges(period))
 
     def expected_w(self, period: MarketPeriod, *, issued: datetime) -> FloatArray:
