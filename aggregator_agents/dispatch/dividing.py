@@ -82,14 +82,8 @@ class Room:
     def left_for(self, demand: Demand) -> int:
         """The most that `take` would still give this plug."""
         given, limit, floor_a = self.given_a[demand.charger], self._limit_a[demand.charger], self._floor_a
-        return min(
-            min(
-                self.left_a[phase],
-                limit[phase] - given[phase],
-                self._spare_a[phase] + max(0, floor_a - given[phase]),
-            )
-            for phase in demand.phases
-        )
+        left, spare = self.left_a, self._spare_a
+        return min([min(left[f], limit[f] - given[f], spare[f] + max(0, floor_a - given[f])) for f in demand.phases])
 
     def withhold_beyond(self, total_a: Iterable[int]) -> list[int]:
         """Take away what would be given out beyond `total_a` on each phase, until it is given back."""

@@ -132,13 +132,14 @@ class MeritOrder:
     def _bends(self) -> _Bends:
         """Of the connection: what is not fed in, and what was sold."""
         problem, hours = self.problem, self.problem.grid.length_h
-        other_kwh, zero = _K * problem.other_w * hours, np.zeros_like(hours)
-        margin = np.maximum(problem.prices.buy_eur_per_mwh - problem.prices.sell_eur_per_mwh, 0.0)
-        found = [(-other_kwh, -margin, zero)]
+        other_kwh, zero, found = _K * problem.other_w * hours, np.zeros_like(hours), list[tuple[FloatArray, ...]]()
+        if (other_kwh < 0).any():
+            margin = np.maximum(problem.prices.buy_eur_per_mwh - problem.prices.sell_eur_per_mwh, 0.0)
+            found.append((-other_kwh, -margin, zero))
         if (sold := problem.corridor) is not None:
             found.append((_K * sold.floor_w * hours - other_kwh, -sold.missed_eur_per_mwh, zero))
             found.append((_K * sold.ceiling_w * hours - other_kwh, zero, sold.missed_eur_per_mwh))
-        edge, below, above = (np.array(each) for each in zip(*found, strict=True))
+        edge, below, above = np.array(found).reshape(-1, 3, len(hours)).swapaxes(0, 1)
         return _Bends(np.clip(edge, -_FAR_KWH, _FAR_KWH), below, above)
 
     @cached_property

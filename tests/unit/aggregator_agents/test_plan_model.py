@@ -129,7 +129,8 @@ def test_vehicles_that_share_nothing_are_planned_as_cheaply_without_a_solver(
     here = replace(first, plug="lot-1-1", departs=min(first.departs, NOON + 0.5 * HOUR))
     later = replace(here, id="later", plug="lot-1-2", arrives=NOON + HOUR, departs=NOON + 2 * HOUR)
     other_a = data.draw(st.one_of(st.none(), series(-20, 7).map(lambda each: np.tile(each, (3, 1)))))
-    alone = replace(problem, site=site, sessions=(here, later), peaks=(), other_a=other_a)
+    at_plug = {id: replace(seen, signal_a=max(0, seen.signal_a)) for id, seen in problem.at_plug.items()}
+    alone = replace(problem, site=site, sessions=(here, later), peaks=(), other_a=other_a, at_plug=at_plug)
 
     made = Planner(gap=1e-7, solver=Mute(knows_relaxed=False)).plan(alone)
 
