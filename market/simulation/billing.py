@@ -123,7 +123,7 @@ async def _contracts_eur(auction: Auction, span: Span, scenario: Scenario, world
                 )
             for each in await client.contract_transfers(contract.id):
                 if each.auction == auction.id or (each.auction is None and each.start == span.start):
-                    paid += each.amount_eur if each.debit.startswith("dso:") else -each.amount_eur
+                    paid += each.amount_eur
     return paid
 
 
