@@ -19,25 +19,24 @@ from api_spec.ids import BusId
 from api_spec.metering import Calendar, Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
+from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
-from dso_agents.congestion import Margins
-from dso_agents.deciding import Decision, Knowledge, decide
+from dso_agents.announcing import Announcing, critical_windows
+from dso_agents.congestion import Congestion, Margins
+from dso_agents.deciding import Decision
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
-from dso_agents.kinds import Aims
+from dso_agents.kinds import Aims, Choice
 from dso_agents.load_scenarios import Learning
-from dso_agents.meter_file import read_meters
-from dso_agents.meter_history import MeterHistory
-from dso_agents.past_market import PastMarket
+from dso_agents.planner import Planner
 from dso_agents.requests import Asking
-from dso_agents.reserving import ReserveAuction, ReserveChoice, ReservePlan, reserve_choice
+from dso_agents.reserving import ReservePlan
 from dso_agents.risk import Risk
-from dso_agents.temperature import read_temperature
 from market.network import Grid
 from market.network.model import FloatArray
 from market.network.sources import GridTable, grid_source
+from market.network.surroundings import Surroundings, SurroundingsTable
 
 LOG: Final = logging.getLogger(__name__)
-_AHEAD_DAYS: Final = 8  # deliveries lie ahead of what is known of the days before them
 
 
 class AuctionPlan(Message):
@@ -54,6 +53,9 @@ class DsoConfig(Message):
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
     feeder : instead of that, the name of a network that ships with flexmarket, with its load. grid : or files of both.
+    surroundings : what else than that load is expected there.
+    asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
+    of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
     meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
     those of the network on the market.
@@ -68,9 +70,12 @@ class DsoConfig(Message):
     known_load: Path | None = None
     feeder: str | None = None
     grid: GridTable | None = None
+    surroundings: SurroundingsTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
+    asks: bool = True
+    announces: Announcing | None = None
     nominated: tuple[BusId, ...] = ()
     meters: Path | None = None
     calendar: Calendar | None = None
@@ -102,17 +107,11 @@ class DsoConfig(Message):
         own = tuple(each for each in profiles.injections(period) if each.bus not in self.nominated)
         return forecast(own, self.uncertainty)
 
-    def new_history(self, readings: Iterable[GridReading] = ()) -> MeterHistory:
-        """Room for as many days as it learns from."""
-        history = MeterHistory(keep=timedelta(days=self.learning.reach_days + _AHEAD_DAYS))
-        history.add(readings)
-        return history
-
     def _known(self) -> tuple[Network, ProfileSource]:
         where = self.feeder or self.grid
         if where is not None:
             source = grid_source(where)
-            return source.network, source
+            return source.network, source if self.surroundings is None else Surroundings(source, self.surroundings)
         assert self.known_load is not None, "one of the three is given"
         known = read_known_load(self.known_load)
         return known.network, known
@@ -126,13 +125,7 @@ class DsoAgent:
         self._client = client
         self._config = config
         self._network = network
-        self._profiles = profiles
-        self._grid = Grid.of(network)
-        self._temperature = None if config.temperature is None else read_temperature(config.temperature)
-        self._history = config.new_history(() if config.meters is None else read_meters(config.meters))
-        self._past = PastMarket(client)
-        self._decisions: dict[str, Decision] = {}
-        self._weighed: dict[ReserveAuction, ReserveChoice] = {}
+        self._planner = Planner(client, config, grid=Grid.of(network), profiles=profiles)
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -149,11 +142,11 @@ class DsoAgent:
     @property
     def decisions(self) -> Mapping[str, Decision]:
         """What it expected, found and asked for, with its reasons, by auction; the last of each."""
-        return self._decisions
+        return self._planner.decisions
 
     def meters(self, readings: Sequence[GridReading]) -> None:
-        """Take what instruments in its network have sent."""
-        self._history.add(readings)
+        """Take what instruments in its network have sent since the last call."""
+        self._planner.history.add(readings)
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
@@ -167,7 +160,7 @@ class DsoAgent:
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
             if auction.state == "open" and decides <= now < auction.gate_closure:
-                await self._ask(auction, now)
+                await self._decide(auction, now)
 
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
@@ -198,65 +191,45 @@ class DsoAgent:
         auctions.append(opened)
 
     async def _reserve(self, auctions: list[Auction], now: datetime) -> None:
-        """Open a reservation auction where standing ready is worth its price, or the accepted risk needs it."""
-        plan = self._config.reserves
-        due = None if plan is None else plan.due(now, await self._clocks())
-        if plan is None or due is None or due in self._weighed:
-            return
-        if any(each.product.stage == "reservation" and each.delivery == due.delivery for each in auctions):
-            return
-        decision = decide(await self._knowledge(now), self._config, due.delivery, now=now, with_chargers=True)
-        choice = reserve_choice(plan, self._past.experience, risk=self._config.risk, need=decision.need)
-        LOG.info("%s: %s", due.delivery.start.isoformat(), choice.because)
-        self._weighed[due] = choice
-        if choice.reserves:
-            terms = AuctionTerms(
-                network=self._network.name, product=plan.product, delivery=due.delivery, gate_closure=due.gate_closure
-            )
-            auctions.append(await self._client.open_auction(terms, key=f"reserve {due.delivery.start.isoformat()}"))
+        standing = [each.delivery for each in auctions if each.product.stage == "reservation"]
+        terms = await self._planner.reservation(standing, now=now)
+        if terms is not None:
+            key = f"reserve {terms.delivery.start.isoformat()}"
+            auctions.append(await self._client.open_auction(terms, key=key))
 
-    async def _ask(self, auction: Auction, now: datetime) -> None:
-        known = await self._knowledge(now)
-        baselines = await self._client.bus_baselines(auction.id)
-        decision = decide(known, self._config, auction.delivery, now=now, baselines=baselines)
-        plan = self._config.reserves
-        if auction.product.stage == "reservation" and plan is not None:
-            reserved = reserve_choice(plan, self._past.experience, risk=self._config.risk, need=decision.need)
-            decision = decide(known, self._config, auction.delivery, now=now, baselines=baselines, risk=reserved.risk)
-
+    async def _decide(self, auction: Auction, now: datetime) -> None:
+        """Say what is expected, and do what is to be done about it."""
+        decision = await self._planner.decision(auction, now=now)
         await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
-        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
-        for choice in decision.choices:
-            if _subject(choice.terms) not in standing:
+
+        if self._config.asks:
+            await self._ask(auction, decision.choices)
+        if self._config.announces is not None:
+            await self._announce(self._config.announces, decision.found, now)
+
+    async def _ask(self, auction: Auction, choices: Iterable[Choice]) -> None:
+        standing = [each.request for each in await self._client.requests(auction.id)]
+        for choice in choices:
+            if not _stands(choice.terms, standing):
                 await self._client.submit_request(auction.id, choice.terms)
-                LOG.info("auction %s: asked for %s: %s", auction.id, choice.terms.kind, choice.because)
-        self._decisions[auction.id] = decision
+                LOG.info("auction %s: asks for %s: %s", auction.id, choice.terms.kind, choice.because)
 
-    async def _knowledge(self, now: datetime) -> Knowledge:
-        """All that it knows. Past auctions are read where something can be learnt of them."""
-        metered = self._history.newest is not None
-        if metered or self._config.reserves is not None:
-            mine = [each for each in await self._client.auctions() if each.network == self._network.name]
-            since = now - timedelta(days=self._config.learning.reach_days)
-            await self._past.read(await self._own(mine), since=since)
-        return Knowledge(
-            self._grid,
-            self._profiles,
-            history=self._history if metered else None,
-            traded=self._past.traded,
-            calendar=await self._clocks(),
-            temperature=self._temperature,
-        )
-
-    async def _own(self, auctions: Iterable[Auction]) -> list[Auction]:
-        me = (await self._client.me()).id
-        return [each for each in auctions if each.dso == me]
-
-    async def _clocks(self) -> Calendar:
-        return self._config.calendar or await or_none(self._client.calendar(self._network.name)) or Calendar()
+    async def _announce(self, announces: Announcing, found: Congestion, now: datetime) -> None:
+        """Announce what no window stands for yet, as far as there is time for the notice that the tariff promises."""
+        for tariff in await self._client.tariffs(self._network.name):
+            notices = [each.notice for each in tariff.components if isinstance(each, CriticalComponent)]
+            if announces.tariff not in (tariff.id, tariff.name) or not notices:
+                continue
+            standing = await self._client.announced_windows(tariff.id)
+            for window in critical_windows(found, announces.shoulder, not_before=now + max(notices)):
+                if not any(each.start < window.end and window.start < each.end for each in standing):
+                    await self._client.announce_window(tariff.id, window)
 
 
-def _subject(request: AnyRequestTerms | FlexRequest) -> tuple[str, object]:
-    """What a request is about: a second one about the same is the same request."""
-    about = ("min_pu", "max_pu") if request.kind == "voltage" else ("element",)
-    return request.kind, tuple(getattr(request, name, None) for name in about)
+def _stands(terms: AnyRequestTerms, standing: Iterable[FlexRequest]) -> bool:
+    """Whether something is asked already about the same element, or about all of the same buses."""
+    alike = [each for each in standing if each.kind == terms.kind]
+    if terms.kind in ("voltage", "unbalance"):
+        asked = [getattr(each, "buses", ()) for each in alike]
+        return "all" in asked or set(getattr(terms, "buses", ())) <= {bus for buses in asked for bus in buses}
+    return any(getattr(each, "element", None) == getattr(terms, "element", None) for each in alike)

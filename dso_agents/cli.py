@@ -11,15 +11,13 @@ from rich.console import Console
 
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
-from api_spec.metering import Calendar
 from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
 from dso_agents.agent import DsoAgent, DsoConfig
-from dso_agents.deciding import Knowledge, decide
+from dso_agents.deciding import decide
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
-from dso_agents.meter_file import read_meters
+from dso_agents.planner import knowledge
 from dso_agents.showing import congestion_table, load_table, reasons
-from dso_agents.temperature import read_temperature
 from market.errors import FlexmarketError, PowerFlowDiverged
 from market.network import Grid
 
@@ -53,13 +51,7 @@ def check(config: ConfigFile) -> None:
     try:
         network, profiles = agent.expected()
         period = _period(agent, profiles)
-        known = Knowledge(
-            Grid.of(network),
-            profiles,
-            history=None if agent.meters is None else agent.new_history(read_meters(agent.meters)),
-            calendar=agent.calendar or Calendar(),
-            temperature=None if agent.temperature is None else read_temperature(agent.temperature),
-        )
+        known = knowledge(agent, Grid.of(network), profiles)
         now = period.start - agent.decides_before_gate if agent.opens is None else agent.opens.gate_closure
         decision = decide(known, agent, period, now=now)
     except (ForecastUnusable, FlexmarketError) as failure:

@@ -4,9 +4,9 @@ The agent on a market, `flex-dso check` and a backtest all call `decide`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 from zlib import crc32
 
 import numpy as np
@@ -20,8 +20,9 @@ from dso_agents.forecast import ProfileSource, Uncertainty, forecast
 from dso_agents.kinds import Aims, Choice, choices
 from dso_agents.likely import LikelyDay, likely_day
 from dso_agents.load_scenarios import Learning, LoadScenarios, load_scenarios
+from dso_agents.meter_history import MeterHistory
 from dso_agents.own_load import Connected, Traded, WithoutChargers, WithoutMarket
-from dso_agents.past_days import KnowsLoad, past_days
+from dso_agents.past_days import past_days
 from dso_agents.requests import Asking
 from dso_agents.risk import Risk
 from dso_agents.temperature import Temperature
@@ -51,16 +52,20 @@ class Policy(Protocol):
 class Knowledge:
     """What the DSO knows.
 
-    profiles : load without meters. history : what meters said, if there are any. traded : what aggregators nominated
-    and were awarded in past deliveries. calendar : clocks and holidays of the network.
+    profiles : load without meters. history : what meters said. traded : what aggregators nominated and were awarded in
+    past deliveries. calendar : clocks and holidays of the network.
     """
 
     grid: Grid
     profiles: ProfileSource
-    history: KnowsLoad | None = None
+    history: MeterHistory
     traded: Sequence[Traded] = ()
     calendar: Calendar = field(default_factory=Calendar)
     temperature: Temperature | None = None
+
+    def with_market(self, traded: Sequence[Traded], calendar: Calendar) -> Self:
+        """The same, and what the market says."""
+        return replace(self, traded=traded, calendar=calendar)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +134,6 @@ def expected_load(
     with_chargers: bool = False,
 ) -> LoadScenarios | None:
     """The load of all buses of the grid as meters teach it; None where they have said nothing."""
-    if known.history is None:
-        return None
     source = (WithoutMarket if with_chargers else WithoutChargers)(known.history, known.traded)
     buses, learning = known.grid.bus_ids, policy.learning
     past = past_days(source, buses, period, now=now, calendar=known.calendar, days=learning.reach_days)

@@ -94,7 +94,7 @@ def test_what_aggregators_nominate_is_not_forecast_again(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[agent]\n", "agent: needs either known_load or feeder"),
+        ("[agent]\n", "agent: needs one of known_load, feeder and grid"),
         ('[agent]\nfeeder = "ris"\n', 'no feeder "ris"; shipped are'),
         ('[agent]\nfeeder = "risoe"\nnominated = ["lott"]\n', 'no bus "lott" on network "risoe" (did you mean "lot"?)'),
         ('[agent]\nknown_load = "a.json"\nmargin = 1\n', "agent.margin: Extra inputs are not permitted"),

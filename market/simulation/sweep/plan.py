@@ -40,10 +40,10 @@ class Plan:
     runs: tuple[Run, ...]
 
 
-def plan_of(file: Path, *, told: Callable[[float], object] = lambda _: None) -> Plan:
+def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None) -> Plan:
     """Read a sweep and its scenario, and check every run.
 
-    told : which part is done, 0 to 1. Raises BadSweep and BadScenario, which say what is wrong at which key.
+    told : how many runs are checked, and of how many. Raises BadSweep and BadScenario: what is wrong at which key.
     """
     sweep = read_sweep(file)
     scenario_file = file.parent / sweep.scenario
@@ -63,7 +63,7 @@ def plan_of(file: Path, *, told: Callable[[float], object] = lambda _: None) -> 
             break
         run = _run(document, point)
         runs.setdefault(run.id, run)
-        told((number + 1) / len(every))
+        told(number + 1, len(every))
     if defects:
         raise BadSweep("\n".join(f"{file}: {each}" for each in defects))
     return Plan(sweep, scenario, tuple(runs.values()))

@@ -20,8 +20,11 @@ from api_spec.defects import refuse
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
+from market.simulation.measures import Measures
 from market.simulation.sweep.axes import Axes
 
+RUN: Final = "run"
+"""The column of results that holds a run's id."""
 SEED: Final = "seed"
 """The column of results that holds the seed."""
 _SEED_PATHS: Final = ("seed", "agents.*.config.seed")
@@ -79,6 +82,8 @@ class Sweep(Message):
             defects.append((("sample",), "there is no axis to draw from"))
         if self.seeds and SEED in self.axes:
             defects.append((("axes", SEED), "is what `seeds` says"))
+        taken = self.axes.keys() & {RUN, *Measures.model_fields}
+        defects += [(("axes", name), "is a column of the results already") for name in sorted(taken)]
         if len(set(self.seeds)) < len(self.seeds):
             defects.append((("seeds",), "one stands there twice"))
         refuse("Sweep", defects)
