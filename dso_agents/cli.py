@@ -1,6 +1,7 @@
 """The command line `flex-dso`."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,16 @@ from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
 from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
+from api_spec.toml_file import BadFile
 from dso_agents.agent import DsoAgent, DsoConfig
 from dso_agents.deciding import decide
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
 from dso_agents.planner import knowledge
+from dso_agents.reinforcement import UnknownElement
 from dso_agents.showing import congestion_table, load_table, reasons
+from dso_agents.showing_totex import conclusion, sensitivity_table, totex_document, years_table
+from dso_agents.totex import sensitivity, totex
+from dso_agents.totex_study import RunUnusable, read_totex_study
 from market.errors import FlexmarketError, PowerFlowDiverged
 from market.network import Grid
 
@@ -60,6 +66,25 @@ def check(config: ConfigFile) -> None:
     console.print(load_table(decision, zone))
     console.print(congestion_table(decision.found, zone))
     console.print(reasons(decision))
+
+
+@app.command(name="totex")
+def totex_command(
+    study: Annotated[Path, typer.Argument(help="TOML file of the study, as docs/dso.md describes it.")],
+    file: Annotated[Path | None, typer.Option("--json", help="Write the years and the answer there as well.")] = None,
+) -> None:
+    """Compare buying flexibility with reinforcing the network, in total expenditure over years."""
+    try:
+        read = read_totex_study(study)
+        outlook = read.outlook()
+    except (BadFile, RunUnusable, UnknownElement, FlexmarketError) as failure:
+        raise _stop(str(failure)) from failure
+    result = totex(outlook)
+    console.print(years_table(result, read.first_year))
+    console.print(conclusion(result, read.first_year))
+    console.print(sensitivity_table(sensitivity(outlook), read.first_year))
+    if file is not None:
+        file.write_text(json.dumps(totex_document(result, read.first_year), indent=1) + "\n", encoding="utf-8")
 
 
 async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s: float, cycles: int | None) -> None:
