@@ -18,6 +18,8 @@ from api_spec.settlement import Statement, Transfer
 from market.errors import FlexmarketError
 from market.network.model import FloatArray
 from market.settings import Settings
+from market.simulation.billing import NO_BILLS, Bills, billed
+from market.simulation.enacting import enact
 from market.simulation.participant import Participant
 from market.simulation.scenario import Scenario
 from market.simulation.world import World, world_of
@@ -52,7 +54,7 @@ class Outcome:
     """Everything that a finished run has to tell.
 
     agents, fleets : by the name of the scenario. case : the frozen book that was cleared. book : as it was published.
-    drawn_w : (period,) true mean power of all chargers at each bus [W].
+    drawn_w : (period,) true mean power of all chargers at each bus [W]. bills : what was paid outside of the auction.
     """
 
     scenario: Scenario
@@ -64,6 +66,7 @@ class Outcome:
     fleets: Mapping[str, Fleet]
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
+    bills: Bills = NO_BILLS
 
 
 async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None) -> Outcome:
@@ -73,12 +76,21 @@ async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lam
     """
     settings = Settings(token_ttl=_TOKEN_TTL, clearing_limit=None)
     async with world_of(scenario, folder=folder, settings=settings) as world:
+        await _prepared(scenario, world)
         await _until_gate(scenario, world, progress)
         progress("clearing", 0.1)
         auction = await _cleared(scenario, world)
         drawn_w = await _deliver(scenario, world, progress)
         progress("settling", 0.97)
         return await _settled(scenario, world, auction, drawn_w)
+
+
+async def _prepared(scenario: Scenario, world: World) -> None:
+    """Networks, tariffs and contracts stand before any aggregator acts."""
+    for name, entry in scenario.agents.items():
+        if entry.role == "dso":
+            await world.participants[name].cycle(scenario.begins)
+    await enact(scenario, world)
 
 
 async def _until_gate(scenario: Scenario, world: World, progress: Progress) -> None:
@@ -141,6 +153,7 @@ async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: 
         fleets=fleets,
         transfers=await world.operator.transfers(settled.id),
         drawn_w=drawn_w,
+        bills=await billed(scenario, world, settled),
     )
 
 
