@@ -85,6 +85,24 @@ class ChargesVehicles(Protocol):
         ...
 
 
+@runtime_checkable
+class HasConnections(Protocol):
+    """A participant whose connection points can be billed and put under contracts."""
+
+    def connections(self) -> Mapping[str, int]:
+        """What each of them carries at most [W], by its bus."""
+        ...
+
+
+@runtime_checkable
+class RatesPlugs(Protocol):
+    """A participant that says how much all of its plugs could draw."""
+
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives [W], by its id."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
