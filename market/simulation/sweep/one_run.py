@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market.errors import FlexmarketError
-from market.simulation.archive import archive
 from market.simulation.measures import measures_of
 from market.simulation.results import Results
 from market.simulation.run import simulate
@@ -42,6 +41,8 @@ def measured(task: RunTask) -> Mapping[str, float]:
         outcome = asyncio.run(simulate(scenario, folder=folder))
         measures = measures_of(outcome, Results(outcome))
         if task.keep is not None:
+            from market.simulation.archive import archive  # noqa: PLC0415  (charts take a while to load)
+
             archive(outcome, scenario_text=task.text, folder=folder)
             shutil.rmtree(task.keep, ignore_errors=True)
             folder.rename(task.keep)
