@@ -139,4 +139,4 @@ def read_scenario(path: Path) -> Scenario:
         scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
-    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent)})
+    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent.resolve())})

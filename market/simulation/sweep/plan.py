@@ -49,6 +49,9 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     scenario_file = file.parent / sweep.scenario
     scenario, checks = read_scenario(scenario_file), Checks()
     written = tomllib.loads(scenario_file.read_text(encoding="utf-8"))
+    if scenario.grid is not None:
+        # Runs have no folder from which relative paths could be seen.
+        written["grid"] = scenario.grid.model_dump(mode="json", exclude_defaults=True)
     try:
         filled = checks.filled(scenario)
     except BadScenario as failure:
