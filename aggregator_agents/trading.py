@@ -46,7 +46,9 @@ class Trader:
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
-        mine = [each for each in await self._client.auctions() if each.network == self._network]
+        mine = [
+            each for each in await self._client.auctions(state=("open", "published")) if each.network == self._network
+        ]
         for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, now)

@@ -1,13 +1,16 @@
 """The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.calendar import ZoneName, days_later, delivery_later
 from api_spec.case import Injection
 from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
@@ -26,13 +29,46 @@ from market.network.feeders import feeder
 from market.network.model import FloatArray
 
 
+class Daily(Message):
+    """How an auction comes again every day: between the same local times.
+
+    days : how many auctions in all; absent = without end. opens_before_gate : an auction is opened from this long
+    before its gate, the first one at once.
+    """
+
+    timezone: ZoneName
+    days: Annotated[int, Field(strict=True, ge=1)] | None = None
+    opens_before_gate: Duration = timedelta(days=1)
+
+
 class AuctionPlan(Message):
-    """The auction that the agent opens; one price of energy for all periods, or one for each."""
+    """The auction that the agent opens; one price of energy for all periods, or one for each.
+
+    daily : it comes again every day; absent = once.
+    """
 
     product: Product
     delivery: MarketPeriod
     gate_closure: Instant
     energy_price_eur_per_mwh: EurPerMwh | tuple[EurPerMwh, ...] | None = None
+    daily: Daily | None = None
+
+    def due(self, now: datetime) -> Iterator[tuple[MarketPeriod, datetime]]:
+        """Deliveries whose auctions should be open by now, and when their gates close."""
+        daily = self.daily
+        if daily is None:
+            if now < self.gate_closure:
+                yield self.delivery, self.gate_closure
+            return
+        zone = ZoneInfo(daily.timezone)
+        ahead = now + daily.opens_before_gate
+        first = max(0, (now - self.gate_closure).days)
+        for number in itertools.count(first) if daily.days is None else range(first, daily.days):
+            gate = days_later(self.gate_closure, number, zone)
+            if gate > ahead and number > 0:
+                return
+            if now < gate:
+                yield delivery_later(self.delivery, number, zone), gate
 
 
 class DsoConfig(Message):
@@ -111,7 +147,9 @@ class DsoAgent:
         await self._register_network()
         me = (await self._client.me()).id
         auctions = [
-            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
+            each
+            for each in await self._client.auctions(state="open")
+            if each.dso == me and each.network == self._network.name
         ]
         await self._open(auctions, now)
         for auction in auctions:
@@ -132,19 +170,21 @@ class DsoAgent:
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
-        if plan is None or now >= plan.gate_closure or any(each.delivery == plan.delivery for each in auctions):
+        if plan is None:
             return
         energy = plan.energy_price_eur_per_mwh
-        terms = AuctionTerms(
-            network=self._network.name,
-            product=plan.product,
-            delivery=plan.delivery,
-            gate_closure=plan.gate_closure,
-            energy_price_eur_per_mwh=None if energy is None else series(energy, plan.delivery.count),
-        )
-        # The key makes one auction of two cycles that both saw none.
-        opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
-        auctions.append(opened)
+        for delivery, gate_closure in plan.due(now):
+            if any(each.delivery == delivery for each in auctions):
+                continue
+            terms = AuctionTerms(
+                network=self._network.name,
+                product=plan.product,
+                delivery=delivery,
+                gate_closure=gate_closure,
+                energy_price_eur_per_mwh=None if energy is None else series(energy, delivery.count),
+            )
+            # The key makes one auction of two cycles that both saw none.
+            auctions.append(await self._client.open_auction(terms, key=f"open {delivery.start.isoformat()}"))
 
     async def _ask(self, auction: Auction) -> None:
         load = self._config.forecast(self._profiles, auction.delivery)

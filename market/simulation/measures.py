@@ -16,9 +16,9 @@ from market.network import OperatingPoints
 from market.network.ageing import REFERENCE_AMBIENT_C, ageing
 from market.network.model import FloatArray
 from market.network.violations import Violations
+from market.simulation.outcome import Fleet, Outcome
 from market.simulation.participant import RatesPlugs
 from market.simulation.results import Results
-from market.simulation.run import Fleet, Outcome
 
 _NOTICED_WH: Final = 100.0
 """A driver who lacks less has got what was asked for: a few hundred metres."""

@@ -94,6 +94,15 @@ class RatesPlugs(Protocol):
         ...
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """A participant that need not remember everything."""
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")

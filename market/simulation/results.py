@@ -32,8 +32,8 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network import Grid, OperatingPoints, operating_points
 from market.network.model import FloatArray
+from market.simulation.outcome import Outcome
 from market.simulation.participant import ChargesVehicles
-from market.simulation.run import Outcome
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _EURO: Final = pa.decimal128(18, MONEY_PLACES)
@@ -157,7 +157,7 @@ class Results:
         return pa.table(
             {
                 "start": _times(row.at for row in rows),
-                "plug": [row.plug for row in rows],
+                "plug": pa.array([row.plug for row in rows], pa.string()),
                 "setpoint_w": pa.array([row.setpoint_w for row in rows], pa.float64()),
                 "metered_w": pa.array([row.metered_w for row in rows], pa.float64()),
             }
@@ -170,11 +170,11 @@ class Results:
         rows = [(offers[each.id], each) for each in self._outcome.result.offers]
         return pa.table(
             {
-                "offer": [offer.id for offer, _ in rows],
-                "participant": [names[offer.participant] for offer, _ in rows],
-                "bus": [offer.bus for offer, _ in rows],
-                "kind": [offer.kind for offer, _ in rows],
-                "moved_wh": [hours * sum(map(abs, each.power_w)) for _, each in rows],
+                "offer": pa.array([offer.id for offer, _ in rows], pa.string()),
+                "participant": pa.array([names[offer.participant] for offer, _ in rows], pa.string()),
+                "bus": pa.array([offer.bus for offer, _ in rows], pa.string()),
+                "kind": pa.array([offer.kind for offer, _ in rows], pa.string()),
+                "moved_wh": pa.array([hours * sum(map(abs, each.power_w)) for _, each in rows], pa.float64()),
                 "payment_eur": pa.array([each.payment_eur for _, each in rows], _EURO),
                 "uplift_eur": pa.array([each.uplift_eur for _, each in rows], _EURO),
                 "reason": pa.array([each.reason.code if each.reason else None for _, each in rows], pa.string()),
@@ -185,7 +185,10 @@ class Results:
         """The published order book, without owners: entries are numbered in its order."""
         book = self._outcome.book
         names = [f"{at + 1}" for at in range(len(book))]
-        columns = {name: np.array([getattr(each, name) for each in book]) for name in ("offered_w", "accepted_w")}
+        columns = {
+            name: np.array([getattr(each, name) for each in book], dtype=np.float64).reshape(-1, self._delivery.count)
+            for name in ("offered_w", "accepted_w")
+        }
         table = self._tidy("entry", names, columns)
         for name, kind in (("bus", pa.string()), ("kind", pa.string()), ("lowest_ask_eur_per_mwh", _PRICE)):
             values = [getattr(each, name) for each in book for _ in range(self._delivery.count)]
@@ -193,13 +196,13 @@ class Results:
         return table
 
     def _drivers(self) -> pa.Table:
-        """Sessions that overlap the delivery."""
+        """Sessions that end within the delivery, and on the last one those as well that go on after it."""
         rows = [
             (name, each)
             for name, fleet in self._outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if each.departs > self._delivery.start
+            if self._delivery.start < each.departs and (self._outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {

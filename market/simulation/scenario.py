@@ -1,5 +1,6 @@
 """A scenario: what is simulated, as a TOML file."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +13,7 @@ from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
+from market.simulation.agenda import Day, days_of
 
 _FROM_SCENARIO: Final = frozenset({"feeder", "network", "opens"})
 
@@ -37,8 +39,10 @@ class AgentEntry(Message):
 
 
 class Scenario(Message):
-    """One simulated delivery.
+    """Simulated deliveries: one, or one a day.
 
+    days : deliveries follow each other between the same local times, of `timezone`, as `delivery` is the first, and
+    gates close at the same local time each.
     title : for people. feeder : name of a network that ships with flexmarket. begins : when virtual time starts.
     timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
     """
@@ -50,6 +54,7 @@ class Scenario(Message):
     begins: Instant
     gate_closure: Instant
     delivery: MarketPeriod
+    days: Annotated[int, Field(strict=True, ge=1, le=3660)] = 1
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
@@ -61,6 +66,10 @@ class Scenario(Message):
             defects.append((("gate_closure",), "must not be after the start of delivery"))
         if self.begins >= self.gate_closure:
             defects.append((("begins",), "must be before gate_closure"))
+        try:
+            days_of(self.delivery, self.gate_closure, days=min(self.days, 2), zone=self.zone)
+        except ValueError as failure:
+            defects.append((("days",), str(failure)))
         if not any(each.role == "dso" for each in self.agents.values()):
             defects.append((("agents",), "needs a DSO"))
         for name, entry in self.agents.items():
@@ -68,6 +77,11 @@ class Scenario(Message):
             defects += [(("agents", name, "config", key), "is what the scenario says") for key in sorted(given)]
         refuse("Scenario", defects)
         return self
+
+    @cached_property
+    def planned(self) -> tuple[Day, ...]:
+        """Its days, in order."""
+        return days_of(self.delivery, self.gate_closure, days=self.days, zone=self.zone)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -77,14 +91,16 @@ class Scenario(Message):
     def table_of(self, name: str) -> dict[str, Any]:
         """What a participant is built of: its own config, and what the scenario says for all.
 
-        A DSO gets `opens` (product, delivery, gate_closure), and `feeder` unless it knows a load of its own;
-        aggregators get `network`.
+        A DSO gets `opens` (product, delivery, gate_closure; daily where there are several days), and `feeder` unless it
+        knows a load of its own; aggregators get `network`.
         """
         entry = self.agents[name]
         if entry.role == "aggregator":
             return {**entry.config, "network": self.feeder}
         product, delivery = self.product.model_dump(), self.delivery.model_dump()
-        opens = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
+        opens: dict[str, Any] = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
+        if self.days > 1:
+            opens["daily"] = {"timezone": self.timezone, "days": self.days}
         own = {} if "known_load" in entry.config else {"feeder": self.feeder}
         return {**entry.config, **own, "opens": opens}
 
