@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
@@ -15,12 +15,13 @@ from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
-from aggregator_agents.planning import Valuation
+from aggregator_agents.planning import OnArrival, Planner, Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
+from aggregator_agents.strategy import Conduct, Strategy
 from aggregator_agents.trading import Trader
 from api_spec.client import MarketClient
-from api_spec.ids import TariffId
+from api_spec.ids import BusId
 from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
@@ -31,9 +32,11 @@ _NEWS: Final = timedelta(hours=1)  # how often they are asked
 class AggregatorConfig(Message):
     """An aggregator's table in a scenario or its own file.
 
-    network : the one its sites are on. offers_before_gate : offers are sent from this long before the gate, when the
-    DSO's requests are known. tariff : id of a network tariff whose energy prices count in the plans; absent = none.
-    seed : of who comes when.
+    network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
+    `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
+    offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
+    or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
+    for studies; none by default. seed : of who comes when.
     """
 
     network: str
@@ -41,8 +44,10 @@ class AggregatorConfig(Message):
     value: Valuation = Valuation()
     asking: Asking = Asking()
     behaviour: Behaviour = Behaviour()
+    charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
-    tariff: TariffId | None = None
+    tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
 
 
@@ -59,6 +64,8 @@ class EvAggregator:
             self._places,
             offers_before_gate=config.offers_before_gate,
             tariff=config.tariff,
+            offers=config.charging == "offered",
+            conduct=Conduct(config.strategies),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._met: datetime | None = None
@@ -88,6 +95,11 @@ class EvAggregator:
         self._meet(now)
         for place in self._places.values():
             place.act(now)
+
+    def connections(self) -> Mapping[BusId, int]:
+        """What the fuse of each connection point carries [W]."""
+        sites = (site for table in self._config.sites for site in table.sites())
+        return {site.bus: round(site.fuse_a * WATTS_PER_AMP) for site in sites}
 
     def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
         """(period,) true mean power at each connection point in periods that are over [W]."""
@@ -135,10 +147,15 @@ class EvAggregator:
 
     def _open(self, table: SiteTable, site: Site, now: datetime) -> None:
         config = self._config
-        connection = Connection(site, config.value, table.behind(site, seed=config.seed), table.prices)
+        behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
+        connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
         cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
         self._emulated[site.bus] = cluster
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
-        control = SiteControl(connection, likely=likely)
-        self._places[site.bus] = Place(connection, table.sessions, config.seed, memory, config.asking, cluster, control)
+        on_arrival = config.charging == "on_arrival"
+        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else None)
+        planner = OnArrival() if on_arrival else Planner()
+        self._places[site.bus] = Place(
+            connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner
+        )

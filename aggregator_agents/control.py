@@ -11,17 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.connection import Connection
+from aggregator_agents.connection import Connection, NetworkTerms
 from aggregator_agents.dispatch.lease import PlugDemand
 from aggregator_agents.dispatch.tracking import Wish, period_power, tracked
 from aggregator_agents.fleet import PHASE_V, Session
 from aggregator_agents.meter_log import NotMetered, SiteMeter
 from aggregator_agents.order import Order
 from aggregator_agents.peaks import PeakWatch
-from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Problem
+from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Plans, Problem
 from aggregator_agents.presence import FULL_WH, Habit, coming, present
 from api_spec.period import MarketPeriod
-from api_spec.tariffs import TariffPrices
 
 PLAN_EVERY: Final = timedelta(minutes=5)
 _STEP_H: Final = PLAN_EVERY / timedelta(hours=1)
@@ -71,7 +70,7 @@ class SiteControl:
         habit: Habit | None = None,
         amended: Amended = tuple,
         likely: Likely | None = None,
-        planner: Planner | None = None,
+        planner: Plans | None = None,
     ) -> None:
         """Without an order and without a tariff.
 
@@ -83,7 +82,7 @@ class SiteControl:
         self._planner = planner or Planner(within_s=_PLAN_WITHIN_S)
         self.peaks = PeakWatch()
         self.order: Order | None = None
-        self._told: tuple[Order | None, TariffPrices | None] = None, None
+        self._told: tuple[Order | None, NetworkTerms] = None, NetworkTerms()
         self.expected: tuple[Session, ...] = ()
         self.log: list[PlugMinute] = []
         self._standing: _Standing | None = None
@@ -96,9 +95,9 @@ class SiteControl:
         """The plan that holds, for those who want to see it."""
         return self._standing.plan if self._standing is not None else None
 
-    def obey(self, order: Order | None, tariff: TariffPrices | None = None) -> None:
-        """What was sold, and the network's tariff, from the next decision on; the same again changes nothing."""
-        self._told = order, tariff
+    def obey(self, order: Order | None, terms: NetworkTerms | None = None) -> None:
+        """What was sold, and the network's terms, from the next decision on; the same again changes nothing."""
+        self._told = order, terms or NetworkTerms()
 
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""
@@ -129,11 +128,11 @@ class SiteControl:
 
     def _take(self) -> None:
         """What was told from outside, which may have been from another thread."""
-        order, tariff = self._told
+        order, terms = self._told
         if order is not self.order and (order is None or not order.same_as(self.order)):
             self._standing = None
         self.order = order
-        self.connection = self.connection.with_tariff(tariff)
+        self.connection = self.connection.under(terms)
 
     def _planned(
         self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime
@@ -172,8 +171,9 @@ class SiteControl:
                 self.connection.value,
                 self.connection.prices(grid),
                 other_a=self.connection.other_a(grid, issued=now),
+                most_w=self.connection.most_w(grid),
                 corridor=corridor,
-                peaks=self.peaks.peaks(self.connection.tariff, grid, self.connection.value),
+                peaks=self.peaks.peaks(self.connection.terms.tariff, grid, self.connection.value),
                 at_plug=known,
             )
         )

@@ -2,24 +2,24 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
+from aggregator_agents.capacity import Capacity
+from aggregator_agents.connection import NetworkTerms
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
-from aggregator_agents.offering.connection import nominated
 from aggregator_agents.order import Order
 from aggregator_agents.place import Place
-from aggregator_agents.planning import Planner
+from aggregator_agents.strategy import HONEST, Conduct
+from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.ids import TariffId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
-from api_spec.tariffs import TariffPrices
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -34,59 +34,63 @@ class Trader:
         places: Mapping[str, Place],
         *,
         offers_before_gate: timedelta,
-        tariff: TariffId | None = None,
+        tariff: str | None = None,
+        offers: bool = True,
+        conduct: Conduct = HONEST,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
-        places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : whose energy
-        prices count in the plans.
+        places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
+        name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
+        conduct : how it plays the market.
         """
         self._client, self._network, self._places = client, network, places
-        self._offers_before_gate, self._tariff_id = offers_before_gate, tariff
+        self._offers_before_gate, self._offers = offers_before_gate, offers
+        self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
         mine = [
             each for each in await self._client.auctions(state=("open", "published")) if each.network == self._network
         ]
-        for auction in mine:
-            if auction.state == "open" and now < auction.gate_closure:
-                await self._offer(auction, now)
         # Whose gate closed later has counted what was sold before.
         published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        for auction in mine:
+            if auction.state == "open" and now < auction.gate_closure:
+                await self._offer(auction, published, now)
         await self._deliver(published, now)
 
-    async def _offer(self, auction: Auction, now: datetime) -> None:
+    async def _offer(self, auction: Auction, published: Sequence[Auction], now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""
-        tariff = await self._tariff(auction)
+        terms = await self._terms(auction, published, now)
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
-        if now < auction.gate_closure - self._offers_before_gate:
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, terms, now))
+        if not self._offers or now < auction.gate_closure - self._offers_before_gate:
             return
-        window = await self._asked_for(auction)
+        window, conduct = await self._asked_for(auction), self._conduct
+        expected = conduct.all_expected(baseline, auction.delivery)
         standing = {each.offer.bus for each in await self._client.offers(auction.id)}
         for own in baseline.buses:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = place.offers(auction, baseline, window=window, prices=tariff.get(own.bus), now=now)
-            for at, each in enumerate(terms):
+            honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
+            cap = auction.product.price_cap_eur_per_mwh
+            for at, each in enumerate(conduct.offers(honest, own, auction.delivery, price_cap=cap)):
                 await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
-    async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
-        """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
-        tariff = self._tariff_id
-        if tariff is None:
-            return {}
-        return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
+    async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
+        """What the network says of the use of each connection around a delivery, by bus."""
+        contracts = await self._client.contracts()
+        prices = await self._tariff.prices(auction, self._places, published=published)
+        capacity = {bus: Capacity.at(bus, contracts, network=self._network, now=now) for bus in self._places}
+        return {bus: NetworkTerms(prices.get(bus), capacity[bus]) for bus in self._places}
 
-    def _nomination(
-        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
-    ) -> BaselineNomination:
+    def _nomination(self, period: MarketPeriod, terms: Mapping[str, NetworkTerms], now: datetime) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
-        asked = (place.asked(period, tariff.get(bus), issued=now) for bus, place in sorted(self._places.items()))
-        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
+        expected = (place.nominates(period, terms[bus], issued=now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(self._conduct.nominated(each, period) for each in expected))
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -95,9 +99,9 @@ class Trader:
             asked |= True if each.request.active is None else np.array(each.request.active)
         return tuple(asked.tolist())
 
-    async def _deliver(self, published: Iterable[Auction], now: datetime) -> None:
+    async def _deliver(self, published: Sequence[Auction], now: datetime) -> None:
         """Report what was metered in periods that are over, and hand what is still to be delivered to the sites."""
-        orders, tariff = dict[str, Order](), dict[str, TariffPrices]()
+        orders, terms = dict[str, Order](), dict[str, NetworkTerms]()
         for auction in published:
             baseline = await or_none(self._client.baseline(auction.id))
             if baseline is None:
@@ -105,16 +109,17 @@ class Trader:
             sold = await self._sold(auction, baseline)
             await self._report(auction, baseline, sold, now)
             if now < auction.delivery.end:
-                tariff = tariff or await self._tariff(auction)
+                terms = terms or await self._terms(auction, published, now)
                 orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.items()}
         for bus, place in self._places.items():
-            place.control.obey(orders.get(bus), tariff.get(bus))
+            place.control.obey(orders.get(bus), terms.get(bus))
 
     async def _sold(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
         """What each place sold in an auction, by its bus."""
         awards = await self._client.awards(auction.id)
+        own_awards = {own.bus: [each for each in awards if each.bus == own.bus] for own in baseline.buses}
         return {
-            own.bus: Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+            own.bus: self._conduct.delivers(Order.of(auction, own, own_awards[own.bus]), own)
             for own in baseline.buses
             if own.bus in self._places
         }
@@ -122,7 +127,7 @@ class Trader:
     async def _report(self, auction: Auction, baseline: Baseline, sold: Mapping[str, Order], now: datetime) -> None:
         delivery = auction.delivery
         over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
-        if over == 0:
+        if over == 0 or not baseline.buses:
             return
         sent = [
             (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)

@@ -66,6 +66,7 @@ from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
+from api_spec.surveillance import SurveillanceReport
 from api_spec.tariffs import (
     AnnouncedWindow,
     Bill,
@@ -443,6 +444,11 @@ class MarketClient(Transport):
         query = {"since": since.isoformat(), "until": until.isoformat()}
         pages = self._pages(f"/v1/networks/{quote(network, safe='')}/gaming-report", GamingFinding, query)
         return tuple([each async for each in pages])
+
+    async def surveillance(self, network: NetworkId, *, since: datetime, until: datetime) -> SurveillanceReport:
+        """Operator: who is pivotal on a network and uses it, and who asks alike, within at most 31 days."""
+        query = {"since": since.isoformat(), "until": until.isoformat()}
+        return await self._get(f"/v1/networks/{quote(network, safe='')}/surveillance", SurveillanceReport, query)
 
     async def quality(self, auction: AuctionId) -> tuple[DeliveryQuality, ...]:
         """Quality of the caller's own settled deliveries; of all for an operator."""

@@ -20,13 +20,16 @@ from api_spec.ids import BusId
 from api_spec.metering import Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
+from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
-from dso_agents.congestion import Margins, congestion
+from dso_agents.announcing import Announcing, critical_windows
+from dso_agents.congestion import Congestion, Margins, congestion
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.requests import Asking, requests
 from market.network import Grid
-from market.network.feeders import feeder
 from market.network.model import FloatArray
+from market.network.sources import GridTable, grid_source
+from market.network.surroundings import Surroundings, SurroundingsTable
 
 
 class Daily(Message):
@@ -75,7 +78,10 @@ class DsoConfig(Message):
     """A DSO agent's table in a scenario or its own file.
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
-    feeder : instead of that, the name of a network that ships with flexmarket, with its load.
+    feeder : instead of that, the name of a network that ships with flexmarket, with its load. grid : or files of both.
+    surroundings : what else than that load is expected there.
+    asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
+    of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
@@ -83,17 +89,21 @@ class DsoConfig(Message):
 
     known_load: Path | None = None
     feeder: str | None = None
+    grid: GridTable | None = None
+    surroundings: SurroundingsTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
+    asks: bool = True
+    announces: Announcing | None = None
     nominated: tuple[BusId, ...] = ()
     opens: AuctionPlan | None = None
     decides_before_gate: Duration = timedelta(hours=2)
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:
-        if (self.known_load is None) == (self.feeder is None):
-            refuse("DsoConfig", [((), "needs either known_load or feeder")])
+        if sum(each is not None for each in (self.known_load, self.feeder, self.grid)) != 1:
+            refuse("DsoConfig", [((), "needs one of known_load, feeder and grid")])
         return self
 
     def expected(self) -> tuple[Network, ProfileSource]:
@@ -111,10 +121,11 @@ class DsoConfig(Message):
         return forecast(own, self.uncertainty)
 
     def _known(self) -> tuple[Network, ProfileSource]:
-        if self.feeder is not None:
-            shipped = feeder(self.feeder)
-            return shipped.network, shipped
-        assert self.known_load is not None, "one of the two is given"
+        where = self.feeder or self.grid
+        if where is not None:
+            source = grid_source(where)
+            return source.network, source if self.surroundings is None else Surroundings(source, self.surroundings)
+        assert self.known_load is not None, "one of the three is given"
         known = read_known_load(self.known_load)
         return known.network, known
 
@@ -155,7 +166,7 @@ class DsoAgent:
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
             if auction.state == "open" and decides <= now < auction.gate_closure:
-                await self._ask(auction)
+                await self._decide(auction, now)
 
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
@@ -186,17 +197,35 @@ class DsoAgent:
             # The key makes one auction of two cycles that both saw none.
             auctions.append(await self._client.open_auction(terms, key=f"open {delivery.start.isoformat()}"))
 
-    async def _ask(self, auction: Auction) -> None:
+    async def _decide(self, auction: Auction, now: datetime) -> None:
+        """Say what is expected, and do what is to be done about it."""
         load = self._config.forecast(self._profiles, auction.delivery)
         await self._client.submit_forecast(auction.id, Forecast(injections=load))
         baselines = await self._client.bus_baselines(auction.id)
-        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
 
         found = congestion(self._grid, auction.delivery, load=load, baselines=baselines, margins=self._config.margins)
 
+        if self._config.asks:
+            await self._ask(auction, found)
+        if self._config.announces is not None:
+            await self._announce(self._config.announces, found, now)
+
+    async def _ask(self, auction: Auction, found: Congestion) -> None:
+        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
         for terms in requests(found, self._config.asking):
             if _subject(terms) not in standing:
                 await self._client.submit_request(auction.id, terms)
+
+    async def _announce(self, announces: Announcing, found: Congestion, now: datetime) -> None:
+        """Announce what no window stands for yet, as far as there is time for the notice that the tariff promises."""
+        for tariff in await self._client.tariffs(self._network.name):
+            notices = [each.notice for each in tariff.components if isinstance(each, CriticalComponent)]
+            if announces.tariff not in (tariff.id, tariff.name) or not notices:
+                continue
+            standing = await self._client.announced_windows(tariff.id)
+            for window in critical_windows(found, announces.shoulder, not_before=now + max(notices)):
+                if not any(each.start < window.end and window.start < each.end for each in standing):
+                    await self._client.announce_window(tariff.id, window)
 
 
 def _subject(request: AnyRequestTerms | FlexRequest) -> tuple[str, object]:

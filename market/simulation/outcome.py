@@ -16,6 +16,7 @@ from api_spec.period import MarketPeriod
 from api_spec.settlement import Statement, Transfer
 from market.network.model import FloatArray
 from market.simulation.agenda import Day
+from market.simulation.billing import NO_BILLS, Bills, billed
 from market.simulation.participant import Participant
 from market.simulation.scenario import Scenario
 from market.simulation.world import World
@@ -40,7 +41,7 @@ class Outcome:
 
     day : which delivery it is. last : none follows it. agents, fleets : by the name of the scenario. case : the frozen
     book that was cleared. book : as it was published. drawn_w : (period,) true mean power of all chargers at each bus
-    [W].
+    [W]. bills : what was paid outside of the auction.
     """
 
     scenario: Scenario
@@ -54,6 +55,7 @@ class Outcome:
     fleets: Mapping[str, Fleet]
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
+    bills: Bills = NO_BILLS
 
 
 async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId, *, last: bool) -> Outcome:
@@ -72,6 +74,7 @@ async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId
         fleets=fleets,
         transfers=await world.operator.transfers(found.id),
         drawn_w=_drawn_w(world, day.delivery),
+        bills=await billed(scenario, world, found),
     )
 
 

@@ -86,6 +86,15 @@ class ChargesVehicles(Protocol):
 
 
 @runtime_checkable
+class HasConnections(Protocol):
+    """A participant whose connection points can be billed and put under contracts."""
+
+    def connections(self) -> Mapping[str, int]:
+        """What each of them carries at most [W], by its bus."""
+        ...
+
+
+@runtime_checkable
 class RatesPlugs(Protocol):
     """A participant that says how much all of its plugs could draw."""
 

@@ -19,10 +19,11 @@ from market.settings import Settings
 from market.simulation.agenda import Day, Moment, moments
 from market.simulation.archive import Archive
 from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
+from market.simulation.enacting import enact
 from market.simulation.measures import Measures
 from market.simulation.outcome import Outcome, settled
 from market.simulation.participant import Forgets
-from market.simulation.scenario import BadScenario, Scenario
+from market.simulation.scenario import Scenario
 from market.simulation.timing import Stopwatch
 from market.simulation.versions import versions
 from market.simulation.world import DATABASE, World, resumed_world, world_of
@@ -125,18 +126,26 @@ class _UnderWay:
 
     async def to_the_end(self, done: int) -> Outcome:
         """Everything from the moment on that comes after the first `done`; the last delivery."""
+        if done == 0:
+            await self._prepare()
         for number, moment in enumerate(moments(self._scenario.begins, self._days)):
             if number < done:
                 self._next = self._days[min(len(self._days) - 1, self._next.number + (moment.ends is not None))]
                 continue
             try:
                 await self._happens(moment, number + 1)
-            except (BadScenario, KeyboardInterrupt):
-                raise
             except Exception as failure:  # whatever an agent runs into
                 raise self._failed(moment, failure) from failure
         assert self._last is not None, "a run has at least one delivery"
         return self._last
+
+    async def _prepare(self) -> None:
+        """Networks, tariffs and contracts stand before any aggregator acts."""
+        self._world.clock.advance_to(self._scenario.begins)
+        for name, entry in self._scenario.agents.items():
+            if entry.role == "dso":
+                await self._world.participants[name].cycle(self._scenario.begins)
+        await enact(self._scenario, self._world)
 
     async def _happens(self, moment: Moment, done: int) -> None:
         self._world.clock.advance_to(moment.at)

@@ -19,7 +19,7 @@ from market.clearing.threads import one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
-_PLACES: Final = 3
+_PLACES: Final = 6
 
 
 @dataclass(frozen=True)

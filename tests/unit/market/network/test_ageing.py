@@ -1,4 +1,4 @@
-"""Transformers under IEC 60076-7: steady states by hand, and the differences of the standard as another way to count."""
+"""Transformers under IEC 60076-7: steady states by hand, and the standard's differences as another way to count."""
 
 from math import exp
 
@@ -68,7 +68,7 @@ def test_a_finer_step_changes_nothing_but_what_the_load_does_within_it() -> None
 
 def _differences(load: np.ndarray, ambient_c: np.ndarray, own: Cooling) -> list[float]:
     """8.2.3 of the standard, two rounds of the same series so that it begins as it ends."""
-    oil, first, second, found = 60.0, 0.0, 0.0, []
+    oil, first, second, found = 60.0, 0.0, 0.0, list[float]()
     for _ in range(2):
         found = []
         for k, outside in zip(load, ambient_c, strict=True):
