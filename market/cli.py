@@ -204,6 +204,20 @@ def sweep(
 
 
 @app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs or of sweeps.", metavar="RUN...")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+) -> None:
+    """Print what runs measured side by side, with the best of each measure marked.
+
+    Exit status: 0 printed, 2 a folder without a finished run.
+    """
+    from market.simulation.comparing import compare as compare_runs
+
+    compare_runs(folders, everything=everything)
+
+
+@app.command()
 def doctor() -> None:
     """Look at everything a market's operation stands on, and say what to do where it is not as it should be.
 

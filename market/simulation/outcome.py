@@ -1,15 +1,18 @@
 """What a delivery has to tell once it is settled."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 import numpy as np
 
-from api_spec.auction import Auction, BookEntry, PublishedResult
+from api_spec.auction import Auction, AuctionState, BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
-from api_spec.client import or_none
+from api_spec.client import MarketRefused, or_none
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, Reading
 from api_spec.period import MarketPeriod
@@ -21,6 +24,9 @@ from market.simulation.participant import Participant
 from market.simulation.scenario import Scenario
 from market.simulation.world import World
 from market.store import UnitOfWork
+from market.workflow.settling import due_settlements
+
+_MOST: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,24 @@ async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId
         drawn_w=_drawn_w(world, day.delivery),
         bills=await billed(scenario, world, found),
     )
+
+
+def standing(world: World, state: AuctionState) -> list[Auction]:
+    """Auctions in a state, oldest first; from the market's database, because it is asked all the time."""
+    with UnitOfWork(world.engine, reading=True) as work:
+        return [each for _, each in work.auctions.page(after=0, limit=_MOST, states=(state,))]
+
+
+def of_day(auction: Auction, day: Day) -> bool:
+    """Whether it is the auction of a day's delivery, and not one that reserves power for it."""
+    return auction.delivery == day.delivery and auction.product.stage == "activation"
+
+
+async def settle_due(world: World, now: datetime) -> None:
+    """Settle what else is over, such as a reservation; what is not ready yet comes again."""
+    for auction in due_settlements(now=now, engine=world.engine):
+        with contextlib.suppress(MarketRefused):
+            await world.operator.settle(auction)
 
 
 def _cleared_case(world: World, auction: Auction) -> Case:

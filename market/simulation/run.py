@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from api_spec.auction import AuctionState
 from market.clock import SimulatedClock
 from market.errors import FlexmarketError
 from market.settings import Settings
@@ -21,7 +22,7 @@ from market.simulation.archive import Archive
 from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
 from market.simulation.enacting import enact
 from market.simulation.measures import Measures
-from market.simulation.outcome import Outcome, settled
+from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
 from market.simulation.participant import Forgets
 from market.simulation.scenario import Scenario
 from market.simulation.timing import Stopwatch
@@ -149,10 +150,9 @@ class _UnderWay:
 
     async def _happens(self, moment: Moment, done: int) -> None:
         self._world.clock.advance_to(moment.at)
-        if moment.closes is not None:
-            self._tell(moment, "clearing")
+        if moment.closes is not None or moment.cycle:
             with self._watch.timed("clearing"):
-                await self._clear(moment.closes)
+                await self._close_gates(moment)
         if moment.cycle:
             self._tell(moment, "agents on the market")
             for name, participant in self._world.participants.items():
@@ -167,19 +167,25 @@ class _UnderWay:
         if moment.ends is not None:
             await self._end(moment.ends, moment, done)
 
-    async def _clear(self, day: Day) -> None:
-        auction = await self._auction(day)
-        cleared = await self._world.operator.clear(auction)
-        if cleared.state != "published":
-            raise NothingHappened(f"auction {auction} could not be cleared: {cleared.failure}")
+    async def _close_gates(self, moment: Moment) -> None:
+        """Clear every auction whose gate has closed: those of the days, and what else a DSO has opened."""
+        if moment.closes is not None:
+            self._tell(moment, "clearing")
+            self._auction(moment.closes, "open")
+        for auction in standing(self._world, "open"):
+            if auction.gate_closure <= moment.at:
+                cleared = await self._world.operator.clear(auction.id)
+                if cleared.state != "published":
+                    raise NothingHappened(f"auction {auction.id} could not be cleared: {cleared.failure}")
 
     async def _end(self, day: Day, moment: Moment, done: int) -> None:
         """Settle, write down, and keep what goes on."""
         self._tell(moment, "settling")
         last = day is self._days[-1]
         with self._watch.timed("settling"):
-            auction = await self._auction(day)
+            auction = self._auction(day, "published")
             outcome = await settled(self._scenario, self._world, day, auction, last=last)
+            await settle_due(self._world, moment.at)
         self._tell(moment, "writing down")
         with self._watch.timed("physics and archive"):
             self._archive.keep(outcome)
@@ -219,10 +225,9 @@ class _UnderWay:
         )
         self._world = replace(world, participants=unpacked(agents, world.clients))
 
-    async def _auction(self, day: Day) -> str:
+    def _auction(self, day: Day, state: AuctionState) -> str:
         """The auction of a delivery, the oldest of those there are."""
-        standing = await self._world.operator.auctions(state=("open", "closed", "published"))
-        mine = next((each for each in standing if each.delivery == day.delivery), None)
+        mine = next((each for each in standing(self._world, state) if of_day(each, day)), None)
         if mine is None:
             raise NothingHappened(f'scenario "{self._scenario.name}": no DSO opened an auction for its delivery')
         return mine.id

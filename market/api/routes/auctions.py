@@ -53,7 +53,7 @@ def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: Idempotency
 
 @router.get("/auctions")
 def auctions(
-    who: Anyone, world: WorldOf, page: PageOf, state: Annotated[list[AuctionState] | None, Query(max_length=10)] = None
+    who: Anyone, world: WorldOf, page: PageOf, state: Annotated[frozenset[AuctionState], Query()] = frozenset()
 ) -> list[Auction]:
     """All auctions, or those in some states, oldest first."""
     with world.reading() as work:
