@@ -18,6 +18,7 @@ from aggregator_agents.place import Place
 from aggregator_agents.planning import OnArrival, Planner, Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
+from aggregator_agents.strategy import Conduct, Strategy
 from aggregator_agents.trading import Trader
 from api_spec.client import MarketClient
 from api_spec.ids import BusId
@@ -34,7 +35,8 @@ class AggregatorConfig(Message):
     network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
-    or name of a network tariff whose prices count in the plans; absent = none. seed : of who comes when.
+    or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
+    for studies; none by default. seed : of who comes when.
     """
 
     network: str
@@ -45,6 +47,7 @@ class AggregatorConfig(Message):
     charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
 
 
@@ -62,6 +65,7 @@ class EvAggregator:
             offers_before_gate=config.offers_before_gate,
             tariff=config.tariff,
             offers=config.charging == "offered",
+            conduct=Conduct(config.strategies),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._met: datetime | None = None
@@ -143,7 +147,8 @@ class EvAggregator:
 
     def _open(self, table: SiteTable, site: Site, now: datetime) -> None:
         config = self._config
-        connection = Connection(site, config.value, table.behind(site, seed=config.seed), table.prices)
+        behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
+        connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
         cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
         self._emulated[site.bus] = cluster
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)

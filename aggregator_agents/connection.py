@@ -11,6 +11,7 @@ from aggregator_agents.fleet import PHASE_V, FloatArray, PhaseAmps, Session, Sit
 from aggregator_agents.planning import Grid, Peak, Prices, Problem, Valuation
 from aggregator_agents.premises import Premises
 from aggregator_agents.retail import RetailPrices
+from aggregator_agents.strategy import HONEST, Conduct
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import TariffPrices
 
@@ -31,6 +32,7 @@ class Connection:
     """A site and its meter.
 
     premises : what else is there. retail : prices behind the meter, None for the aggregator's own valuation of energy.
+    conduct : how its aggregator plays the market.
     """
 
     site: Site
@@ -38,6 +40,7 @@ class Connection:
     premises: Premises
     retail: RetailPrices | None = None
     terms: NetworkTerms = NetworkTerms()
+    conduct: Conduct = HONEST
 
     @property
     def only_charges(self) -> bool:
@@ -50,6 +53,7 @@ class Connection:
         if self.terms.tariff is not None:
             known = np.array(self.terms.tariff.energy_eur_per_mwh, dtype=np.float64)
             tariff = grid.sample(self.terms.tariff.period, known, otherwise=float(known.mean()))
+        tariff = tariff - self.conduct.pull_eur_per_mwh(grid.starts())
         if self.retail is None:
             return Prices.bought(self.value.price_eur_per_mwh + tariff)
         buy = self.retail.buying(grid.starts()) + tariff

@@ -14,6 +14,7 @@ from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
 from aggregator_agents.order import Order
 from aggregator_agents.place import Place
+from aggregator_agents.strategy import HONEST, Conduct
 from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
@@ -35,15 +36,17 @@ class Trader:
         offers_before_gate: timedelta,
         tariff: str | None = None,
         offers: bool = True,
+        conduct: Conduct = HONEST,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
         places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
         name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
+        conduct : how it plays the market.
         """
         self._client, self._network, self._places = client, network, places
         self._offers_before_gate, self._offers = offers_before_gate, offers
-        self._tariff = TariffWatch(client, network, tariff)
+        self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
@@ -63,14 +66,16 @@ class Trader:
             baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, terms, now))
         if not self._offers or now < auction.gate_closure - self._offers_before_gate:
             return
-        window = await self._asked_for(auction)
+        window, conduct = await self._asked_for(auction), self._conduct
+        expected = conduct.all_expected(baseline, auction.delivery)
         standing = {each.offer.bus for each in await self._client.offers(auction.id)}
         for own in baseline.buses:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            offered = place.offers(auction, baseline, window=window, terms=terms[own.bus], now=now)
-            for at, each in enumerate(offered):
+            honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
+            cap = auction.product.price_cap_eur_per_mwh
+            for at, each in enumerate(conduct.offers(honest, own, auction.delivery, price_cap=cap)):
                 await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
     async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
@@ -82,8 +87,8 @@ class Trader:
 
     def _nomination(self, period: MarketPeriod, terms: Mapping[str, NetworkTerms], now: datetime) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
-        places = sorted(self._places.items())
-        return BaselineNomination(buses=tuple(place.nominates(period, terms[bus], issued=now) for bus, place in places))
+        expected = (place.nominates(period, terms[bus], issued=now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(self._conduct.nominated(each, period) for each in expected))
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -110,8 +115,9 @@ class Trader:
     async def _sold(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
         """What each place sold in an auction, by its bus."""
         awards = await self._client.awards(auction.id)
+        own_awards = {own.bus: [each for each in awards if each.bus == own.bus] for own in baseline.buses}
         return {
-            own.bus: Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+            own.bus: self._conduct.delivers(Order.of(auction, own, own_awards[own.bus]), own)
             for own in baseline.buses
             if own.bus in self._places
         }

@@ -26,6 +26,7 @@ from dso_agents.requests import Asking, requests
 from market.network import Grid
 from market.network.model import FloatArray
 from market.network.sources import GridTable, grid_source
+from market.network.surroundings import Surroundings, SurroundingsTable
 
 
 class AuctionPlan(Message):
@@ -42,6 +43,7 @@ class DsoConfig(Message):
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
     feeder : instead of that, the name of a network that ships with flexmarket, with its load. grid : or files of both.
+    surroundings : what else than that load is expected there.
     asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
     of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
@@ -52,6 +54,7 @@ class DsoConfig(Message):
     known_load: Path | None = None
     feeder: str | None = None
     grid: GridTable | None = None
+    surroundings: SurroundingsTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
@@ -85,7 +88,7 @@ class DsoConfig(Message):
         where = self.feeder or self.grid
         if where is not None:
             source = grid_source(where)
-            return source.network, source
+            return source.network, source if self.surroundings is None else Surroundings(source, self.surroundings)
         assert self.known_load is not None, "one of the three is given"
         known = read_known_load(self.known_load)
         return known.network, known

@@ -560,6 +560,10 @@ class NoLoadForPeriod(NetworkError):
         self.feeder, self.step, self.asked = feeder, step, asked
 
 
+class NotOnNetwork(NetworkError):
+    """A table names something that its network does not have."""
+
+
 class LoadNotKnown(NetworkError):
     """Load that is asked for lies outside of the time for which it is known."""
 

@@ -26,8 +26,6 @@ from api_spec.units import Message, NonNegative, Positive
 from market.network.model import FloatArray
 
 Paper: TypeAlias = Literal["kraft", "upgraded"]
-REFERENCE_AMBIENT_C: Final = 20.0
-"""Rated loss of life is meant at this temperature."""
 _LONGEST_STEP_MIN: Final = 1.0
 _KELVIN: Final = 273.0
 

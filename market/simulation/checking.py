@@ -44,7 +44,10 @@ class Checks:
     def _built_of(self, scenario: Scenario, name: str) -> BaseModel | BadScenario:
         """The agent's whole table, or what is wrong with it."""
         entry = scenario.agents[name]
-        key = json.dumps([name, entry.agent, scenario.table_of(name)], default=str)
+        try:
+            key = json.dumps([name, entry.agent, scenario.table_of(name)], default=str)
+        except BadScenario as failure:
+            return failure
         if key not in self._built:
             self._built[key] = self._build(scenario, name)
         return self._built[key]

@@ -11,11 +11,9 @@ import pyarrow.compute as pc
 
 from api_spec.units import Message, NonNegative, Real
 from market.ledger.transfers import balances
-from market.network import OperatingPoints
-from market.network.ageing import REFERENCE_AMBIENT_C, ageing
 from market.network.model import FloatArray
-from market.network.violations import Violations
 from market.simulation.participant import RatesPlugs
+from market.simulation.physics import Truth
 from market.simulation.results import Results
 from market.simulation.run import Fleet, Outcome
 
@@ -79,35 +77,30 @@ class Measures(Message):
 def measures_of(outcome: Outcome, results: Results) -> Measures:
     """Of a finished delivery."""
     figures = (
-        _network(results.truth, results.truth_minutes),
+        _network(results.truth),
         driver_figures(results.tables["drivers"], until=outcome.auction.delivery.end),
         _money(outcome),
-        _behaviour(outcome),
+        _behaviour(outcome, results.truth),
     )
     return Measures(**{name: float(value) for each in figures for name, value in each.items()})
 
 
-def _network(truth: OperatingPoints, minutes: float) -> dict[str, float]:
-    grid, loading = truth.grid, truth.loading
-    over = Violations.of(loading - 1, step_minutes=minutes)
-    low, high = (np.repeat(each, grid.phases) for each in (grid.min_pu, grid.max_pu))
-    outside = Violations.of(np.maximum(low - truth.voltage_pu, truth.voltage_pu - high), step_minutes=minutes)
-    at_transformers = loading[:, ~grid.is_line]
-    ambient_c = np.full(len(loading), REFERENCE_AMBIENT_C)
+def _network(truth: Truth) -> dict[str, float]:
+    over, outside, points = truth.overloads, truth.voltage_violations, truth.points
     return {
-        "peak_w": truth.source_w.max(),
-        "peak_loading": _highest(loading),
-        "peak_transformer_loading": _highest(at_transformers),
-        "lowest_voltage_pu": truth.voltage_pu.min(),
-        "highest_voltage_pu": truth.voltage_pu.max(),
+        "peak_w": points.source_w.max(),
+        "peak_loading": _highest(points.loading),
+        "peak_transformer_loading": _highest(truth.transformer_loading),
+        "lowest_voltage_pu": points.voltage_pu.min(),
+        "highest_voltage_pu": points.voltage_pu.max(),
         "overload_count": over.count,
         "overload_minutes": over.minutes,
         "overload_depth": over.depth,
         "voltage_violation_count": outside.count,
         "voltage_violation_minutes": outside.minutes,
         "voltage_violation_depth_pu": outside.depth,
-        "losses_kwh": truth.losses_w.sum() * minutes / 60e3,
-        "transformer_ageing_h": ageing(at_transformers, ambient_c, step_minutes=minutes).lost_h.sum(),
+        "losses_kwh": points.losses_w.sum() * truth.minutes / 60e3,
+        "transformer_ageing_h": truth.ageing.lost_h.sum(),
     }
 
 
@@ -136,19 +129,19 @@ def _money(outcome: Outcome) -> dict[str, float]:
     }
 
 
-def _behaviour(outcome: Outcome) -> dict[str, float]:
+def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:
     delivery, fleets = outcome.auction.delivery, tuple(outcome.fleets.values())
     kwh_per_w = delivery.hours / 1e3
     lines = [line for each in fleets if each.statement for line in each.statement.lines]
-    drawn_w = sum(outcome.drawn_w.values(), np.zeros(delivery.count))
+    peak_w = sum(truth.drawn_w.values(), np.zeros(truth.steps.count)).max()
     plugs_w = sum(sum(each.agent.plug_ratings_w().values()) for each in fleets if isinstance(each.agent, RatesPlugs))
     rebound_w = sum(float(each.sum()) for each in _rebounds(fleets, outcome.drawn_w, delivery.count))
     return {
         "awarded_kwh": kwh_per_w * sum(abs(line.ordered_w) for line in lines),
         "award_delivered_kwh": kwh_per_w * sum(abs(line.delivered_w) for line in lines),
         "rebound_kwh": kwh_per_w * rebound_w,
-        "fleet_peak_w": drawn_w.max(),
-        "synchronisation": drawn_w.max() / plugs_w if plugs_w else 0.0,
+        "fleet_peak_w": peak_w,
+        "synchronisation": peak_w / plugs_w if plugs_w else 0.0,
     }
 
 

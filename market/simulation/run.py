@@ -153,7 +153,7 @@ async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: 
         fleets=fleets,
         transfers=await world.operator.transfers(settled.id),
         drawn_w=drawn_w,
-        bills=await billed(scenario, world, settled),
+        bills=await billed(scenario, world, settled, sum(drawn_w.values(), np.zeros(settled.delivery.count))),
     )
 
 

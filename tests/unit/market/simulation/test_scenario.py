@@ -99,7 +99,7 @@ def test_a_network_from_files_is_found_beside_the_scenario(tmp_path: Path) -> No
     assert read.table_of("grid")["grid"]["file"] == tmp_path / "street.json"
     assert "feeder" not in read.table_of("grid")
     assert read.table_of("parking-lot")["network"] == "street"
-    assert read.source().network == street
+    assert read.around().network == street
 
 
 def test_a_scenario_has_one_network(tmp_path: Path) -> None:
