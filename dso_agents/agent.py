@@ -1,4 +1,4 @@
-"""The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
+"""The DSO's agent. Every cycle reads the market again and does what is still to be done; a restart changes nothing."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
-from api_spec.ids import BusId
+from api_spec.ids import BusId, OrganisationId
 from api_spec.metering import Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
@@ -104,6 +104,7 @@ class DsoAgent:
         self._network = network
         self._profiles = profiles
         self._grid = Grid.of(network)
+        self._me: OrganisationId | None = None
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -119,15 +120,12 @@ class DsoAgent:
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
-        await self._register_network()
-        me = (await self._client.me()).id
-        auctions = [
-            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
-        ]
+        me, standing = await self._introduced(), await self._client.auctions(state="open")
+        auctions = [each for each in standing if each.dso == me and each.network == self._network.name]
         await self._open(auctions, now)
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
-            if auction.state == "open" and decides <= now < auction.gate_closure:
+            if decides <= now < auction.gate_closure:
                 await self._decide(auction, now)
 
     async def control(self, now: datetime) -> None:
@@ -137,9 +135,13 @@ class DsoAgent:
         """A DSO draws nothing of its own."""
         return {}
 
-    async def _register_network(self) -> None:
-        if await or_none(self._client.network(self._network.name)) is None:
-            await self._client.register_network(self._network)
+    async def _introduced(self) -> OrganisationId:
+        """Its id on a market that knows its network, registered where it was not; neither changes afterwards."""
+        if self._me is None:
+            if await or_none(self._client.network(self._network.name)) is None:
+                await self._client.register_network(self._network)
+            self._me = (await self._client.me()).id
+        return self._me
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
