@@ -112,7 +112,8 @@ def decide(
     if load is None:
         told = forecast(profile, policy.uncertainty)
         connected = Connected.of(known.grid, told, period.count)
-        load = LoadScenarios(known.grid.bus_ids, connected.profile_w[None], np.zeros(known.grid.buses))
+        certain_w = connected.profile_w
+        load = LoadScenarios(known.grid.bus_ids, certain_w, certain_w[None], np.zeros(known.grid.buses))
         day = likely_day(connected, period, load, baselines=baselines, watched=watched)
         found = congestion(known.grid, period, load=told, baselines=baselines, margins=policy.margins)
         asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
