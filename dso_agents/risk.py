@@ -85,9 +85,8 @@ def tightened(
     """
     probability = (sample > bound).mean(axis=0)
     accepted = risk.accepted(probability, period_minutes=period_minutes)
-    # A network that carries no more at all is as far gone as the worst that it does carry.
-    carried = np.where(np.isfinite(sample), sample, expected).max(axis=0)
-    reached = np.minimum(rarely_exceeded(sample, accepted), carried)
+    # How far beyond the bound a load is that no network carries, no power flow says: half as much again.
+    reached = rarely_exceeded(np.where(np.isfinite(sample), sample, bound + abs(bound) / 2), accepted)
     return Tightened(bound, bound - np.maximum(reached - expected, 0.0), expected, probability, accepted)
 
 

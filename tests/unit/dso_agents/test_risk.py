@@ -33,12 +33,13 @@ def test_a_forecast_without_any_error_may_use_the_whole_rating() -> None:
     assert found.limit == pytest.approx([95.0])
 
 
-def test_what_no_network_can_carry_counts_as_exceeded_and_not_as_infinitely_far() -> None:
+def test_what_no_network_can_carry_counts_as_half_as_much_again() -> None:
+    """Two of four cannot be carried: 1.5 x 95 A, 50.5 A above the 92 A expected."""
     sample = np.array([[90.0], [94.0], [np.inf], [np.inf]])
     found = tightened(sample, np.array([92.0]), 95.0, risk=Risk(probability=0.3), period_minutes=60)
 
     assert found.probability == pytest.approx([0.5])
-    assert found.limit == pytest.approx([93.0])
+    assert found.limit == pytest.approx([95 - (1.5 * 95 - 92)])
 
 
 def test_minutes_are_shared_out_over_the_periods_at_risk() -> None:
