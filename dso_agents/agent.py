@@ -1,21 +1,24 @@
-"""The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
+"""The DSO's agent. Every cycle reads the market again and does what is still to be done; a restart changes nothing."""
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.calendar import ZoneName, days_later, delivery_later
 from api_spec.case import Injection
 from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
 from api_spec.grid_metering import GridReading
-from api_spec.ids import BusId
+from api_spec.ids import BusId, OrganisationId
 from api_spec.metering import Calendar, Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
@@ -39,13 +42,46 @@ from market.network.surroundings import Surroundings, SurroundingsTable
 LOG: Final = logging.getLogger(__name__)
 
 
+class Daily(Message):
+    """How an auction comes again every day: between the same local times.
+
+    days : how many auctions in all; absent = without end. opens_before_gate : an auction is opened from this long
+    before its gate, the first one at once.
+    """
+
+    timezone: ZoneName
+    days: Annotated[int, Field(strict=True, ge=1)] | None = None
+    opens_before_gate: Duration = timedelta(days=1)
+
+
 class AuctionPlan(Message):
-    """The auction that the agent opens; one price of energy for all periods, or one for each."""
+    """The auction that the agent opens; one price of energy for all periods, or one for each.
+
+    daily : it comes again every day; absent = once.
+    """
 
     product: Product
     delivery: MarketPeriod
     gate_closure: Instant
     energy_price_eur_per_mwh: EurPerMwh | tuple[EurPerMwh, ...] | None = None
+    daily: Daily | None = None
+
+    def due(self, now: datetime) -> Iterator[tuple[MarketPeriod, datetime]]:
+        """Deliveries whose auctions should be open by now, and when their gates close."""
+        daily = self.daily
+        if daily is None:
+            if now < self.gate_closure:
+                yield self.delivery, self.gate_closure
+            return
+        zone = ZoneInfo(daily.timezone)
+        ahead = now + daily.opens_before_gate
+        first = max(0, (now - self.gate_closure).days)
+        for number in itertools.count(first) if daily.days is None else range(first, daily.days):
+            gate = days_later(self.gate_closure, number, zone)
+            if gate > ahead and number > 0:
+                return
+            if now < gate:
+                yield delivery_later(self.delivery, number, zone), gate
 
 
 class DsoConfig(Message):
@@ -126,6 +162,7 @@ class DsoAgent:
         self._config = config
         self._network = network
         self._planner = Planner(client, config, grid=Grid.of(network), profiles=profiles)
+        self._me: OrganisationId | None = None
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -150,16 +187,13 @@ class DsoAgent:
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
-        await self._register_network()
-        me = (await self._client.me()).id
-        auctions = [
-            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
-        ]
+        me, standing = await self._introduced(), await self._client.auctions(state="open")
+        auctions = [each for each in standing if each.dso == me and each.network == self._network.name]
         await self._open(auctions, now)
         await self._reserve(auctions, now)
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
-            if auction.state == "open" and decides <= now < auction.gate_closure:
+            if decides <= now < auction.gate_closure:
                 await self._decide(auction, now)
 
     async def control(self, now: datetime) -> None:
@@ -169,26 +203,32 @@ class DsoAgent:
         """A DSO draws nothing of its own."""
         return {}
 
-    async def _register_network(self) -> None:
-        if await or_none(self._client.network(self._network.name)) is None:
-            await self._client.register_network(self._network)
+    async def _introduced(self) -> OrganisationId:
+        """Its id on a market that knows its network, registered where it was not; neither changes afterwards."""
+        if self._me is None:
+            if await or_none(self._client.network(self._network.name)) is None:
+                await self._client.register_network(self._network)
+            self._me = (await self._client.me()).id
+        return self._me
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
-        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
-        if plan is None or now >= plan.gate_closure or plan.delivery in standing:
+        if plan is None:
             return
         energy = plan.energy_price_eur_per_mwh
-        terms = AuctionTerms(
-            network=self._network.name,
-            product=plan.product,
-            delivery=plan.delivery,
-            gate_closure=plan.gate_closure,
-            energy_price_eur_per_mwh=None if energy is None else series(energy, plan.delivery.count),
-        )
-        # The key makes one auction of two cycles that both saw none.
-        opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
-        auctions.append(opened)
+        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
+        for delivery, gate_closure in plan.due(now):
+            if delivery in standing:
+                continue
+            terms = AuctionTerms(
+                network=self._network.name,
+                product=plan.product,
+                delivery=delivery,
+                gate_closure=gate_closure,
+                energy_price_eur_per_mwh=None if energy is None else series(energy, delivery.count),
+            )
+            # The key makes one auction of two cycles that both saw none.
+            auctions.append(await self._client.open_auction(terms, key=f"open {delivery.start.isoformat()}"))
 
     async def _reserve(self, auctions: list[Auction], now: datetime) -> None:
         standing = [each.delivery for each in auctions if each.product.stage == "reservation"]

@@ -34,7 +34,7 @@ class Swept:
     @property
     def busy(self) -> float:
         """Share of the workers' time in which runs were under way; the rest is their start and the end, 0 to 1."""
-        return self.worked_seconds / (self.workers * self.seconds) if self.seconds else 0.0
+        return self.worked_seconds / (self.workers * self.seconds) if self.workers else 0.0
 
 
 def to_do(folder: SweepFolder, *, retry: bool) -> tuple[Run, ...]:
