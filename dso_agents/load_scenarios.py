@@ -116,7 +116,7 @@ def load_scenarios(
     like = _LikeDays.of(power_w[days], weight[days])
     if temperature_c is not None:
         heating = np.maximum(0.0, _HEATED_BELOW_C - temperature_c)
-        like = like.adjusted(_by_temperature(like, heating[1:][days], heating[0]))
+        like = like.adjusted(_by_temperature(like, heating[1 + days], heating[0]))
     like = like.adjusted(learning.level_share * _by_level(like, past.power_w, days, learning.level_days))
 
     prior = (learning.prior_days / np.maximum(learning.prior_days + like.known_days, _ROUNDING)) ** 2

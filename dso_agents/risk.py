@@ -8,9 +8,9 @@ as expected and I_s in scenario s, its rating R is exceeded with probability at 
 So asking the market to plan within `limit` is asking for the probability. It stays right after clearing, where I(m)
 has been lowered by awards: the distance Q - I(m) is made by errors of the load that nobody traded and of chargers
 around their plan. To first order it does not depend on the plan, because a shift of consumption moves all scenarios
-alike. This is the uncertainty margin of chance-constrained optimal power flow (Roald and Andersson 2018, IEEE Trans. Power
-Systems 33:2906), with empirical quantiles, taken from AC power flows, instead of an assumed distribution. Voltages
-alike.
+alike. This is the uncertainty margin of chance-constrained optimal power flow (Roald and Andersson 2018, IEEE Trans.
+Power Systems 33:2906), with empirical quantiles, taken from AC power flows, instead of an assumed distribution.
+Voltages alike.
 """
 
 from dataclasses import dataclass

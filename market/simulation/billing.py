@@ -100,7 +100,9 @@ def _terms(span: Span, tariff: Tariff, who: str, bus: str, power_w: int, *, whol
 
 
 async def _made(client: MarketClient, tariff: Tariff, terms: BillTerms, *, until: Span) -> Bill:
-    return await client.make_bill(tariff.id, terms, key=f"bill {terms.bus} {until.end.isoformat()}")
+    return await client.make_bill(
+        tariff.id, terms, key=f"bill {tariff.id} {terms.participant} {terms.bus} {until.end.isoformat()}"
+    )
 
 
 def _latest_eur(before: Iterable[Bill], terms: BillTerms, tariff: Tariff) -> Decimal:
@@ -116,10 +118,12 @@ async def _contracts_eur(auction: Auction, span: Span, scenario: Scenario, world
     for client in {id(each): each for each in _with_contracts(scenario, world)}.values():
         for contract in await client.contracts():
             if contract.terms.kind != "dimming_obligation":
-                await client.pay_availability(contract.id, span, key=f"availability {span.start.isoformat()}")
+                await client.pay_availability(
+                    contract.id, span, key=f"availability {contract.id} {span.start.isoformat()}"
+                )
             for each in await client.contract_transfers(contract.id):
                 if each.auction == auction.id or (each.auction is None and each.start == span.start):
-                    paid += each.amount_eur if each.debit.startswith("dso:") else -each.amount_eur
+                    paid += each.amount_eur
     return paid
 
 

@@ -94,6 +94,28 @@ class HasConnections(Protocol):
         ...
 
 
+class FaultRecord(Protocol):
+    """Something that was out of order, of some kind, somewhere."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def where(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> datetime: ...  # noqa: D102
+    @property
+    def end(self) -> datetime: ...  # noqa: D102
+
+
+@runtime_checkable
+class LogsFaults(Protocol):
+    """A participant that knows what failed."""
+
+    def fault_log(self) -> Sequence[FaultRecord]:
+        """Everything that has been out of order so far, or is going to be."""
+        ...
+
+
 @runtime_checkable
 class RatesPlugs(Protocol):
     """A participant that says how much all of its plugs could draw."""

@@ -11,6 +11,7 @@ flowed in finer steps is in the tables of market.simulation.physical_tables.
     plugs       start (of a minute), plug, setpoint_w, metered_w
     offers      offer, participant, bus, kind, moved_wh, payment_eur, uplift_eur, reason
     drivers     participant, session, plug, arrives, departs, asked_wh, delivered_wh
+    faults      participant, kind, where, start, end
     settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
     transfers   id, stage, debit, credit, amount_eur, memo, at
 """
@@ -30,7 +31,7 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
-from market.simulation.participant import ChargesVehicles
+from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
 from market.simulation.physics import Truth
 from market.simulation.run import Outcome
@@ -72,6 +73,7 @@ class Results:
             "offers": self._offers(),
             "book": self._book(),
             "drivers": self._drivers(),
+            "faults": self._faults(),
             "settlement": self._settlement(),
             "transfers": _transfers(self._outcome.transfers),
             **physical_tables(self.truth),
@@ -174,6 +176,28 @@ class Results:
                 "departs": times(each.departs for _, each in rows),
                 "asked_wh": pa.array([each.asked_wh for _, each in rows], pa.float64()),
                 "delivered_wh": pa.array([each.delivered_wh for _, each in rows], pa.float64()),
+            }
+        )
+
+    def _faults(self) -> pa.Table:
+        """What was out of order at some time of the delivery."""
+        logs = {
+            name: agent.fault_log() for name, agent in self._outcome.agents.items() if isinstance(agent, LogsFaults)
+        }
+        delivery = self._delivery
+        rows = [
+            (name, each)
+            for name, log in logs.items()
+            for each in sorted(log, key=lambda each: (each.start, each.kind, each.where))
+            if each.start < delivery.end and each.end > delivery.start
+        ]
+        return pa.table(
+            {
+                "participant": pa.array([name for name, _ in rows], pa.string()),
+                "kind": pa.array([each.kind for _, each in rows], pa.string()),
+                "where": pa.array([each.where for _, each in rows], pa.string()),
+                "start": times(each.start for _, each in rows),
+                "end": times(each.end for _, each in rows),
             }
         )
 

@@ -80,7 +80,7 @@ def run_cell(cell: Cell) -> CellOutcome:
         starts=tuple(each.isoformat() for each in delivery.starts()),
         fleet_w=tuple(sum(outcome.drawn_w.values(), np.zeros(delivery.count)).round(1).tolist()),
         nominated_w=tuple(nominated_w.tolist()),
-        source_w=tuple(_by_period(results.truth.source_w, delivery.count).round(1).tolist()),
+        source_w=tuple(_by_period(results.truth.points.source_w, delivery.count).round(1).tolist()),
     )
 
 
