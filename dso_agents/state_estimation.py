@@ -18,7 +18,7 @@ from dso_agents.state_solvers import LeastSquares, NoEstimate, Solver, solver
 from market.network import OperatingPoints
 from market.network.model import BoolArray, ComplexArray, FloatArray, IntArray
 
-_HOPELESS: Final = 30.0  # normalised residual that no iteration needs to confirm
+_HOPELESS: Final = 100.0  # normalised residual that no iteration needs to confirm
 
 
 class Removed(NamedTuple):
