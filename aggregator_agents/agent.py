@@ -2,25 +2,28 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
 from aggregator_agents.connection import Connection
 from aggregator_agents.control import PlugMinute, SiteControl
+from aggregator_agents.emulation.breakdown import Breakdowns
 from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
 from aggregator_agents.emulation.vehicle import Behaviour
-from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.faults import CutOff, FaultRecord, Faults
+from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
-from aggregator_agents.planning import Valuation
+from aggregator_agents.planning import OnArrival, Planner, Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
+from aggregator_agents.strategy import Conduct, Strategy
 from aggregator_agents.trading import Trader
 from api_spec.client import MarketClient
-from api_spec.ids import TariffId
+from api_spec.ids import BusId
 from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
@@ -31,9 +34,11 @@ _NEWS: Final = timedelta(hours=1)  # how often they are asked
 class AggregatorConfig(Message):
     """An aggregator's table in a scenario or its own file.
 
-    network : the one its sites are on. offers_before_gate : offers are sent from this long before the gate, when the
-    DSO's requests are known. tariff : id of a network tariff whose energy prices count in the plans; absent = none.
-    seed : of who comes when.
+    network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
+    `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
+    offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
+    or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
+    for studies; none by default. faults : what fails, for studies; nothing by default. seed : of who comes when.
     """
 
     network: str
@@ -41,8 +46,11 @@ class AggregatorConfig(Message):
     value: Valuation = Valuation()
     asking: Asking = Asking()
     behaviour: Behaviour = Behaviour()
+    charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
-    tariff: TariffId | None = None
+    tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    faults: Faults = Faults()
+    strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
 
 
@@ -59,8 +67,12 @@ class EvAggregator:
             self._places,
             offers_before_gate=config.offers_before_gate,
             tariff=config.tariff,
+            offers=config.charging == "offered",
+            conduct=Conduct(config.strategies),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
+        self._breakdowns: list[Breakdowns] = []
+        self._cut_off = CutOff(config.faults.market, seed=self._fault_seed)
         self._met: datetime | None = None
 
     @classmethod
@@ -79,15 +91,21 @@ class EvAggregator:
         return self._emulated
 
     async def cycle(self, now: datetime) -> None:
-        """Do what is still to be done on the market; twice in a row changes nothing."""
+        """Do what is still to be done on the market, unless it is cut off; twice in a row changes nothing."""
         self._meet(now)
-        await self._trader.cycle(now)
+        if not self._cut_off.at(now):
+            await self._trader.cycle(now)
 
     async def control(self, now: datetime) -> None:
         """Setpoints to every plug."""
         self._meet(now)
         for place in self._places.values():
             place.act(now)
+
+    def connections(self) -> Mapping[BusId, int]:
+        """What the fuse of each connection point carries [W]."""
+        sites = (site for table in self._config.sites for site in table.sites())
+        return {site.bus: round(site.fuse_a * WATTS_PER_AMP) for site in sites}
 
     def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
         """(period,) true mean power at each connection point in periods that are over [W]."""
@@ -97,9 +115,23 @@ class EvAggregator:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
         return tuple(each for place in self._places.values() for each in place.control.log)
 
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives on three phases [W]."""
+        sites = [place.site for place in self._places.values()]
+        return {plug.id: plug.max_a * WATTS_PER_AMP for site in sites for plug in site.plugs}
+
     def driver_report(self) -> tuple[DriverOutcome, ...]:
         """What drivers asked for and got, sessions that have begun."""
         return tuple(each for cluster in self._emulated.values() for each in cluster.outcomes())
+
+    def fault_log(self) -> tuple[FaultRecord, ...]:
+        """What failed, or is going to: in the order in which it was drawn."""
+        return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
+
+    @property
+    def _fault_seed(self) -> int:
+        own = self._config.faults.seed
+        return self._config.seed if own is None else own
 
     def _meet(self, now: datetime) -> None:
         """Know the sites, let time pass there until `now`, and know who is going to come to them."""
@@ -111,6 +143,8 @@ class EvAggregator:
             self._pass(cluster, self._places[bus].connection, now)
         if self._met is None or not self._met <= now < self._met + _NEWS:
             self._met = now
+            for breakdowns in self._breakdowns:
+                breakdowns.draw(now, until=now + _NEWS)
             coming = MarketPeriod(start=now, resolution=_AHEAD, count=1)
             for bus, place in self._places.items():
                 said = announced(place.site, place.pattern, coming, seed=place.seed)
@@ -130,10 +164,16 @@ class EvAggregator:
 
     def _open(self, table: SiteTable, site: Site, now: datetime) -> None:
         config = self._config
-        connection = Connection(site, config.value, table.behind(site, seed=config.seed), table.prices)
+        behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
+        connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
         cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
         self._emulated[site.bus] = cluster
+        self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
-        control = SiteControl(connection, likely=likely)
-        self._places[site.bus] = Place(connection, table.sessions, config.seed, memory, config.asking, cluster, control)
+        on_arrival = config.charging == "on_arrival"
+        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else None)
+        planner = OnArrival() if on_arrival else Planner()
+        self._places[site.bus] = Place(
+            connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner
+        )

@@ -1,17 +1,30 @@
 """A site's connection as a plan sees it: what else is behind the meter, and what energy costs there. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
+from aggregator_agents.capacity import Capacity
 from aggregator_agents.fleet import PHASE_V, FloatArray, PhaseAmps, Session, Site
 from aggregator_agents.planning import Grid, Peak, Prices, Problem, Valuation
 from aggregator_agents.premises import Premises
 from aggregator_agents.retail import RetailPrices
+from aggregator_agents.strategy import HONEST, Conduct
 from api_spec.period import MarketPeriod
 from api_spec.tariffs import TariffPrices
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTerms:
+    """What the network says of the use of a connection.
+
+    tariff : its prices, which come on top of buying energy. capacity : what contracts let the connection draw.
+    """
+
+    tariff: TariffPrices | None = None
+    capacity: Capacity = field(default_factory=Capacity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,14 +32,15 @@ class Connection:
     """A site and its meter.
 
     premises : what else is there. retail : prices behind the meter, None for the aggregator's own valuation of energy.
-    tariff : of the network, whose energy prices come on top of buying.
+    conduct : how its aggregator plays the market.
     """
 
     site: Site
     value: Valuation
     premises: Premises
     retail: RetailPrices | None = None
-    tariff: TariffPrices | None = None
+    terms: NetworkTerms = NetworkTerms()
+    conduct: Conduct = HONEST
 
     @property
     def only_charges(self) -> bool:
@@ -36,13 +50,19 @@ class Connection:
     def prices(self, grid: Grid) -> Prices:
         """Of energy on the steps of a plan; a tariff counts with its mean where it is not known."""
         tariff = np.zeros(grid.count)
-        if self.tariff is not None:
-            known = np.array(self.tariff.energy_eur_per_mwh, dtype=np.float64)
-            tariff = grid.sample(self.tariff.period, known, otherwise=float(known.mean()))
+        if self.terms.tariff is not None:
+            known = np.array(self.terms.tariff.energy_eur_per_mwh, dtype=np.float64)
+            tariff = grid.sample(self.terms.tariff.period, known, otherwise=float(known.mean()))
+        tariff = tariff - self.conduct.pull_eur_per_mwh(grid.starts())
         if self.retail is None:
             return Prices.bought(self.value.price_eur_per_mwh + tariff)
         buy = self.retail.buying(grid.starts()) + tariff
         return Prices(buy, np.minimum(self.retail.selling(grid.starts()), buy))
+
+    def most_w(self, grid: Grid) -> FloatArray | None:
+        """(step,) what contracts let it draw [W]; None without any."""
+        capacity = self.terms.capacity
+        return capacity.most_w(grid.starts()) if capacity.terms else None
 
     def other_a(self, grid: Grid, *, issued: datetime) -> FloatArray | None:
         """(3, step) what else is expected behind the meter at `issued` [A]; None where nothing else is there."""
@@ -72,10 +92,11 @@ class Connection:
             self.value,
             self.prices(grid),
             other_a=self.other_a(grid, issued=issued),
+            most_w=self.most_w(grid),
             peaks=tuple(peaks),
             whole=False,
         )
 
-    def with_tariff(self, tariff: TariffPrices | None) -> "Connection":
-        """The same under a tariff."""
-        return replace(self, tariff=tariff)
+    def under(self, terms: NetworkTerms) -> "Connection":
+        """The same under other terms of the network."""
+        return replace(self, terms=terms)

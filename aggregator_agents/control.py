@@ -11,17 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.connection import Connection
+from aggregator_agents.connection import Connection, NetworkTerms
 from aggregator_agents.dispatch.lease import PlugDemand
 from aggregator_agents.dispatch.tracking import Wish, period_power, tracked
 from aggregator_agents.fleet import PHASE_V, Session
 from aggregator_agents.meter_log import NotMetered, SiteMeter
 from aggregator_agents.order import Order
 from aggregator_agents.peaks import PeakWatch
-from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Problem
+from aggregator_agents.planning import AtPlug, Grid, Plan, Planner, Plans, Problem
 from aggregator_agents.presence import FULL_WH, Habit, coming, present
 from api_spec.period import MarketPeriod
-from api_spec.tariffs import TariffPrices
 
 PLAN_EVERY: Final = timedelta(minutes=5)
 _STEP_H: Final = PLAN_EVERY / timedelta(hours=1)
@@ -71,7 +70,7 @@ class SiteControl:
         habit: Habit | None = None,
         amended: Amended = tuple,
         likely: Likely | None = None,
-        planner: Planner | None = None,
+        planner: Plans | None = None,
     ) -> None:
         """Without an order and without a tariff.
 
@@ -83,11 +82,12 @@ class SiteControl:
         self._planner = planner or Planner(within_s=_PLAN_WITHIN_S)
         self.peaks = PeakWatch()
         self.order: Order | None = None
-        self._told: tuple[Order | None, TariffPrices | None] = None, None
+        self._told: tuple[Order | None, NetworkTerms] = None, NetworkTerms()
         self.expected: tuple[Session, ...] = ()
         self.log: list[PlugMinute] = []
         self._standing: _Standing | None = None
         self._since: dict[str, datetime] = {}
+        self._stops: dict[str, int] = {}
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
 
@@ -96,9 +96,9 @@ class SiteControl:
         """The plan that holds, for those who want to see it."""
         return self._standing.plan if self._standing is not None else None
 
-    def obey(self, order: Order | None, tariff: TariffPrices | None = None) -> None:
-        """What was sold, and the network's tariff, from the next decision on; the same again changes nothing."""
-        self._told = order, tariff
+    def obey(self, order: Order | None, terms: NetworkTerms | None = None) -> None:
+        """What was sold, and the network's terms, from the next decision on; the same again changes nothing."""
+        self._told = order, terms or NetworkTerms()
 
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""
@@ -129,11 +129,11 @@ class SiteControl:
 
     def _take(self) -> None:
         """What was told from outside, which may have been from another thread."""
-        order, tariff = self._told
+        order, terms = self._told
         if order is not self.order and (order is None or not order.same_as(self.order)):
             self._standing = None
         self.order = order
-        self.connection = self.connection.with_tariff(tariff)
+        self.connection = self.connection.under(terms)
 
     def _planned(
         self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime
@@ -156,7 +156,7 @@ class SiteControl:
         grid = Grid.ahead(now)
         expected = self._amended(coming(self.expected, here=(each.id for each in here), now=now))
         known = {
-            each.session: AtPlug(each.signal_a, each.session_wh, each.phases)
+            each.session: AtPlug(each.signal_a, each.session_wh, each.phases, self._stops.get(each.session, 0))
             for each in demands
             if each.session is not None
         }
@@ -172,8 +172,9 @@ class SiteControl:
                 self.connection.value,
                 self.connection.prices(grid),
                 other_a=self.connection.other_a(grid, issued=now),
+                most_w=self.connection.most_w(grid),
                 corridor=corridor,
-                peaks=self.peaks.peaks(self.connection.tariff, grid, self.connection.value),
+                peaks=self.peaks.peaks(self.connection.terms.tariff, grid, self.connection.value),
                 at_plug=known,
             )
         )
@@ -206,7 +207,11 @@ class SiteControl:
     ) -> dict[str, int]:
         """What those that charge should have for the period's energy to come out as it was planned."""
         seen = {each.plug: each for each in demands}
-        wishes = [_wish(each, seen[each.plug], targets[each.plug], now) for each in here if targets[each.plug] >= 0]
+        wishes = [
+            _wish(each, seen[each.plug], targets[each.plug], now, stops=self._stops.get(each.id, 0))
+            for each in here
+            if targets[each.plug] >= 0
+        ]
         wishes = [each for each in wishes if each.left_wh > 0]
         feeding_w = sum(targets[each.plug] * each.vehicle.watts_per_amp for each in here if targets[each.plug] < 0)
         try:
@@ -245,9 +250,13 @@ class SiteControl:
         return self.order.delivery.resolution if self.order is not None and self.order.holds(now) else _QUARTER
 
     def _note(self, demands: tuple[PlugDemand, ...], now: datetime) -> None:
-        """Remember who came when, and write down what was allowed and drawn since the last decision."""
-        here = {each.session for each in demands if each.session is not None}
+        """Remember who came when and was switched off, and write down what was allowed and drawn since then."""
+        here = {each.session: each.signal_a for each in demands if each.session is not None}
         self._since = {each: self._since.get(each, now) for each in here}
+        was_on = set() if self._seen is None else {each.session for each in self._seen[1] if each.signal_a > 0}
+        self._stops = {
+            each: self._stops.get(each, 0) + (each in was_on and signal_a <= 0) for each, signal_a in here.items()
+        }
         if self._seen is not None and now > self._seen[0]:
             at, before = self._seen
             hours = (now - at).total_seconds() / 3600
@@ -260,7 +269,7 @@ class SiteControl:
         self._seen = (now, demands)
 
 
-def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime) -> Wish:
+def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime, *, stops: int) -> Wish:
     """What a vehicle wants of a market period."""
     nominal_w = session.vehicle.watts_per_amp
     drawn_w = sum(demand.measured_a) * PHASE_V
@@ -277,4 +286,5 @@ def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime) ->
         left_wh=session.energy_wh,
         urgency=session.priority * session.energy_wh / (session.max_w * hours),
         charging=demand.signal_a > 0,
+        stopped=stops > 0,
     )

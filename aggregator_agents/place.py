@@ -1,32 +1,31 @@
 """One place where vehicles charge: its connection, who comes there, its chargers, and what is decided for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from aggregator_agents.cluster import Cluster
-from aggregator_agents.connection import Connection
+from aggregator_agents.connection import Connection, NetworkTerms
 from aggregator_agents.control import SiteControl
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.measurement import Measurement
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
-from aggregator_agents.offering.connection import blocks
+from aggregator_agents.offering.connection import blocks, nominated
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
 from aggregator_agents.offering.ladder import SCENARIOS, Market, ladder
 from aggregator_agents.offering.other_load import other_cases_w
 from aggregator_agents.order import Order
-from aggregator_agents.planning import Grid, Planner, Problem, tariff_on
+from aggregator_agents.planning import Grid, Planner, Plans, Problem, tariff_on
 from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
 from api_spec.flexibility import AnyOfferTerms
 from api_spec.metering import Baseline, BusPower
 from api_spec.period import MarketPeriod
 from api_spec.quality import BusAttributes
-from api_spec.tariffs import TariffPrices
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +33,7 @@ class Place:
     """A site on the market.
 
     pattern, seed : who comes. memory : who came. asking : how its flexibility is offered. cluster : its chargers.
+    planner : who plans what is nominated and offered.
     """
 
     connection: Connection
@@ -43,6 +43,7 @@ class Place:
     asking: Asking
     cluster: Cluster
     control: SiteControl
+    planner: Plans = field(default_factory=Planner)
 
     @property
     def site(self) -> Site:
@@ -55,11 +56,16 @@ class Place:
         targets = self.control.decide(demands, self.cluster, now)
         self.cluster.follow(SitePlan(target_a=targets, weight=self.control.weights()))
 
-    def asked(self, period: MarketPeriod, prices: TariffPrices | None, *, issued: datetime) -> Problem:
+    def asked(self, period: MarketPeriod, terms: NetworkTerms, *, issued: datetime) -> Problem:
         """What a plan of a delivery is asked for before anything is sold, with what is expected at `issued`."""
         sessions = self._sessions(period, issued)
-        peaks = self.control.peaks.peaks(prices, Grid.of(period), self.connection.value)
-        return self.connection.with_tariff(prices).asked(sessions, period, issued=issued, peaks=peaks)
+        peaks = self.control.peaks.peaks(terms.tariff, Grid.of(period), self.connection.value)
+        return self.connection.under(terms).asked(sessions, period, issued=issued, peaks=peaks)
+
+    def nominates(self, period: MarketPeriod, terms: NetworkTerms, *, issued: datetime) -> BusPower:
+        """What the connection is expected to draw in a delivery before anything is sold."""
+        asked = self.asked(period, terms, issued=issued)
+        return nominated(asked, self.planner.plan(asked))
 
     def offers(
         self,
@@ -67,7 +73,7 @@ class Place:
         baseline: Baseline,
         *,
         window: tuple[bool, ...],
-        prices: TariffPrices | None,
+        terms: NetworkTerms,
         now: datetime,
     ) -> tuple[AnyOfferTerms, ...]:
         """What it can do instead of the plan that was nominated: made again of what was expected then.
@@ -76,8 +82,8 @@ class Place:
         """
         period, product, asking = auction.delivery, auction.product, self.asking
         cap = product.price_cap_eur_per_mwh
-        asked = self.asked(period, prices, issued=baseline.nominated_at)
-        planned = Planner().plan(asked)
+        asked = self.asked(period, terms, issued=baseline.nominated_at)
+        planned = self.planner.plan(asked)
         by_record = asking.kind == "blocks" and self.connection.retail is None and not asked.feeds_back.any()
         if by_record:
             own = next(each for each in baseline.buses if each.bus == self.site.bus)
@@ -93,7 +99,8 @@ class Place:
             window=window,
             asking=asking,
             price_cap=cap,
-            spread_eur_per_mwh=float(np.ptp(tariff_on(period, prices))),
+            most_w=asked.most_w,
+            spread_eur_per_mwh=float(np.ptp(tariff_on(period, terms.tariff))),
         )
         return () if envelope is None else (envelope,)
 

@@ -2,6 +2,7 @@
 
 from math import ceil
 from typing import Annotated, Final, Self
+from zlib import crc32
 
 from pydantic import Field, model_validator
 
@@ -12,10 +13,11 @@ from aggregator_agents.sessions import Pattern, announced
 from aggregator_agents.site_file import Fuse, NamedSite, too_small
 from api_spec.defects import Place, refuse
 from api_spec.period import MarketPeriod
-from api_spec.units import Count, Message
+from api_spec.units import Count, Fraction, Message
 
 _OF_EQUALS: Final = (
     "buses",
+    "adoption",
     "chargers",
     "plugs_per_charger",
     "fuse_a",
@@ -30,12 +32,16 @@ class SiteTable(Message):
     """Sites, who comes to them, and what else is behind their meters. Amps per phase; see aggregator_agents.fleet.Site.
 
     file : a site from a file, by its path, or by its name where it ships with flexmarket. Instead of that, equal sites
-    at `buses`: rotations : of their chargers in turn. premises : behind every meter, of the same kind but with habits
-    of their own. prices : what energy costs behind the meter, absent = nothing but the aggregator's own valuation.
+    at `buses`: rotations : of their chargers in turn. adoption : the share of these buses where somebody has a vehicle,
+    in an order that their names alone decide: a larger share adds drivers, and those who were there stay.
+
+    premises : behind every meter, of the same kind but with habits of their own. prices : what energy costs behind the
+    meter, absent = nothing but the aggregator's own valuation.
     """
 
     file: NamedSite | None = None
     buses: tuple[str, ...] = ()
+    adoption: Fraction = 1.0
     chargers: int = Field(default=1, strict=True, ge=1, le=1000)
     plugs_per_charger: int = Field(default=1, strict=True, ge=1, le=4)
     fuse_a: Fuse | None = None
@@ -56,23 +62,29 @@ class SiteTable(Message):
         return self
 
     def sites(self) -> tuple[Site, ...]:
-        """The site of the file, or one at each bus."""
+        """The site of the file, or one at each bus where somebody has a vehicle."""
         if self.file is not None:
             return (self.file.site(),)
+        first = sorted(self.buses, key=lambda bus: (crc32(bus.encode()), bus))[: round(self.adoption * len(self.buses))]
+        return tuple(self._at(bus) for bus in self.buses if bus in first)
+
+    def _at(self, bus: str) -> Site:
         assert self.fuse_a is not None, "a table without a file has one"
-        return tuple(
-            Site.of(
-                bus,
-                chargers=self.chargers,
-                plugs_per_charger=self.plugs_per_charger,
-                fuse_a=self.fuse_a,
-                charger_a=self.charger_a,
-                other_a=self.other_a,
-                margin_a=self.margin_a,
-                rotations=self.rotations,
-            )
-            for bus in self.buses
+        return Site.of(
+            bus,
+            chargers=self.chargers,
+            plugs_per_charger=self.plugs_per_charger,
+            fuse_a=self.fuse_a,
+            charger_a=self.charger_a,
+            other_a=self.other_a,
+            margin_a=self.margin_a,
+            rotations=self.rotations,
         )
+
+    @property
+    def _example(self) -> Site:
+        """What every one of its sites is like."""
+        return self.file.site() if self.file is not None else self._at(self.buses[0])
 
     def within(self, site: Site, period: MarketPeriod, *, seed: int) -> tuple[Session, ...]:
         """Who is announced at one of these sites, the part in `period`; without those who want and give nothing."""
@@ -96,7 +108,7 @@ class SiteTable(Message):
 
     def _of_vehicles(self) -> list[tuple[Place, str]]:
         """Every kind of vehicle must be able to charge at every plug."""
-        least_a = min(min(plug.max_a, charger.max_a) for charger in self.sites()[0].chargers for plug in charger.plugs)
+        least_a = min(min(plug.max_a, charger.max_a) for charger in self._example.chargers for plug in charger.plugs)
         return [
             (("sessions", "vehicles", "kinds", at, "min_a"), f"must be at most {least_a}, what the smallest plug gives")
             for at, kind in enumerate(self.sessions.vehicles.kinds)
@@ -106,6 +118,6 @@ class SiteTable(Message):
     def _of_premises(self) -> list[tuple[Place, str]]:
         """The fuse must hold while nothing is known of what else is drawn."""
         most_a = ceil(max(self.premises.most_a))
-        if self.sites()[0].other_a >= most_a:
+        if self._example.other_a >= most_a:
             return []
         return [(("other_a",), f"must be at least {most_a}, what the premises may draw on a phase")]

@@ -2,30 +2,44 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
+from aggregator_agents.capacity import Capacity
+from aggregator_agents.connection import NetworkTerms
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
-from aggregator_agents.offering.connection import nominated
 from aggregator_agents.order import Order
 from aggregator_agents.place import Place
-from aggregator_agents.planning import Planner
+from aggregator_agents.strategy import HONEST, Conduct
+from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
-from api_spec.ids import TariffId
+from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
-from api_spec.tariffs import TariffPrices
 
 LOG: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class _Sold:
+    """What a published auction left: the baseline that the gate froze, and an order by the bus of each place."""
+
+    baseline: Baseline
+    orders: Mapping[str, Order]
+
+
 class Trader:
-    """Trades for some places. It remembers nothing: every cycle reads the market again."""
+    """Trades for some places. Every cycle reads the market again, but for what cannot change there any more.
+
+    That is kept of published auctions until they are settled: what was sold in them, None without a baseline; and how
+    many periods were reported. A restart reads it once more.
+    """
 
     def __init__(
         self,
@@ -34,57 +48,64 @@ class Trader:
         places: Mapping[str, Place],
         *,
         offers_before_gate: timedelta,
-        tariff: TariffId | None = None,
+        tariff: str | None = None,
+        offers: bool = True,
+        conduct: Conduct = HONEST,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
-        places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : whose energy
-        prices count in the plans.
+        places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
+        name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
+        conduct : how it plays the market.
         """
         self._client, self._network, self._places = client, network, places
-        self._offers_before_gate, self._tariff_id = offers_before_gate, tariff
+        self._offers_before_gate, self._offers = offers_before_gate, offers
+        self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
+        self._sold: dict[AuctionId, _Sold | None] = {}
+        self._reported: dict[AuctionId, int] = {}
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
-        mine = [each for each in await self._client.auctions() if each.network == self._network]
-        for auction in mine:
-            if auction.state == "open" and now < auction.gate_closure:
-                await self._offer(auction, now)
+        standing = await self._client.auctions(state=("open", "published"))
+        mine = [each for each in standing if each.network == self._network]
         # Whose gate closed later has counted what was sold before.
         published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        for auction in mine:
+            if auction.state == "open" and now < auction.gate_closure:
+                await self._offer(auction, published, now)
         await self._deliver(published, now)
 
-    async def _offer(self, auction: Auction, now: datetime) -> None:
+    async def _offer(self, auction: Auction, published: Sequence[Auction], now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""
-        tariff = await self._tariff(auction)
+        terms = await self._terms(auction, published, now)
         baseline = await or_none(self._client.baseline(auction.id))
         if baseline is None:
-            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, tariff, now))
-        if now < auction.gate_closure - self._offers_before_gate:
+            baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, terms, now))
+        if not self._offers or now < auction.gate_closure - self._offers_before_gate:
             return
-        window = await self._asked_for(auction)
+        window, conduct = await self._asked_for(auction), self._conduct
+        expected = conduct.all_expected(baseline, auction.delivery)
         standing = {each.offer.bus for each in await self._client.offers(auction.id)}
         for own in baseline.buses:
             place = self._places.get(own.bus)
             if place is None or own.bus in standing or not any(window):
                 continue
-            terms = place.offers(auction, baseline, window=window, prices=tariff.get(own.bus), now=now)
-            for at, each in enumerate(terms):
+            honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
+            cap = auction.product.price_cap_eur_per_mwh
+            for at, each in enumerate(conduct.offers(honest, own, auction.delivery, price_cap=cap)):
                 await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
 
-    async def _tariff(self, auction: Auction) -> dict[str, TariffPrices]:
-        """What the tariff says of the delivery, by the bus of each site; nothing where no tariff counts."""
-        tariff = self._tariff_id
-        if tariff is None:
-            return {}
-        return {bus: await self._client.tariff_prices(tariff, auction.delivery, bus) for bus in self._places}
+    async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
+        """What the network says of the use of each connection around a delivery, by bus."""
+        contracts = await self._client.contracts()
+        prices = await self._tariff.prices(auction, self._places, published=published)
+        capacity = {bus: Capacity.at(bus, contracts, network=self._network, now=now) for bus in self._places}
+        return {bus: NetworkTerms(prices.get(bus), capacity[bus]) for bus in self._places}
 
-    def _nomination(
-        self, period: MarketPeriod, tariff: Mapping[str, TariffPrices], now: datetime
-    ) -> BaselineNomination:
+    def _nomination(self, period: MarketPeriod, terms: Mapping[str, NetworkTerms], now: datetime) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
-        asked = (place.asked(period, tariff.get(bus), issued=now) for bus, place in sorted(self._places.items()))
-        return BaselineNomination(buses=tuple(nominated(each, Planner().plan(each)) for each in asked))
+        expected = (place.nominates(period, terms[bus], issued=now) for bus, place in sorted(self._places.items()))
+        return BaselineNomination(buses=tuple(self._conduct.nominated(each, period) for each in expected))
 
     async def _asked_for(self, auction: Auction) -> tuple[bool, ...]:
         """The periods in which some request holds."""
@@ -93,44 +114,55 @@ class Trader:
             asked |= True if each.request.active is None else np.array(each.request.active)
         return tuple(asked.tolist())
 
-    async def _deliver(self, published: Iterable[Auction], now: datetime) -> None:
+    async def _deliver(self, published: Sequence[Auction], now: datetime) -> None:
         """Report what was metered in periods that are over, and hand what is still to be delivered to the sites."""
-        orders, tariff = dict[str, Order](), dict[str, TariffPrices]()
+        orders, terms = dict[str, Order](), dict[str, NetworkTerms]()
+        self._forget({each.id for each in published})
         for auction in published:
-            baseline = await or_none(self._client.baseline(auction.id))
-            if baseline is None:
+            sold = await self._sold_in(auction)
+            if sold is None:
                 continue
-            sold = await self._sold(auction, baseline)
-            await self._report(auction, baseline, sold, now)
+            await self._report(auction, sold, now)
             if now < auction.delivery.end:
-                tariff = tariff or await self._tariff(auction)
-                orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.items()}
+                terms = terms or await self._terms(auction, published, now)
+                orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.orders.items()}
         for bus, place in self._places.items():
-            place.control.obey(orders.get(bus), tariff.get(bus))
+            place.control.obey(orders.get(bus), terms.get(bus))
 
-    async def _sold(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
+    def _forget(self, published: Set[AuctionId]) -> None:
+        """Keep nothing but of auctions that are published still."""
+        self._sold = {each: sold for each, sold in self._sold.items() if each in published}
+        self._reported = {each: count for each, count in self._reported.items() if each in published}
+
+    async def _sold_in(self, auction: Auction) -> _Sold | None:
+        """What was sold in a published auction; None where nothing was nominated."""
+        if auction.id not in self._sold:
+            baseline = await or_none(self._client.baseline(auction.id))
+            self._sold[auction.id] = (
+                None if baseline is None else _Sold(baseline, await self._orders(auction, baseline))
+            )
+        return self._sold[auction.id]
+
+    async def _orders(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
         """What each place sold in an auction, by its bus."""
         awards = await self._client.awards(auction.id)
+        own_awards = {own.bus: [each for each in awards if each.bus == own.bus] for own in baseline.buses}
         return {
-            own.bus: Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+            own.bus: self._conduct.delivers(Order.of(auction, own, own_awards[own.bus]), own)
             for own in baseline.buses
             if own.bus in self._places
         }
 
-    async def _report(self, auction: Auction, baseline: Baseline, sold: Mapping[str, Order], now: datetime) -> None:
+    async def _report(self, auction: Auction, sold: _Sold, now: datetime) -> None:
         delivery = auction.delivery
         over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
-        if over == 0:
+        if over == 0 or not sold.baseline.buses:
             return
-        sent = [
-            (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
-            for each in await self._client.readings(auction.id)
-        ]
-        first = max(sent, default=0)
+        first = await self._reported_of(auction)
         if first >= over:
             return
         unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
-        own = [(each, self._places[each.bus]) for each in baseline.buses if each.bus in self._places]
+        own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
         count = _metered([place for _, place in own], unsent)
         if count < unsent.count:
             LOG.warning("auction %s: %d of %d periods are metered so far", auction.id, first + count, over)
@@ -139,10 +171,22 @@ class Trader:
         unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
         metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
         complete = first + count == delivery.count
-        measured = (place.attributes(sold[each.bus], each) for each, place in own if complete)
+        measured = (place.attributes(sold.orders[each.bus], each) for each, place in own if complete)
         attributes = tuple(each for each in measured if each is not None)
         terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
         await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {first + count}")
+        self._reported[auction.id] = first + count
+
+    async def _reported_of(self, auction: Auction) -> int:
+        """How many periods of a delivery the market has readings of, from the first one on."""
+        if auction.id not in self._reported:
+            delivery = auction.delivery
+            sent = [
+                (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
+                for each in await self._client.readings(auction.id)
+            ]
+            self._reported[auction.id] = max(sent, default=0)
+        return self._reported[auction.id]
 
 
 def _metered(places: Iterable[Place], period: MarketPeriod) -> int:

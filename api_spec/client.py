@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
@@ -66,6 +66,7 @@ from api_spec.quality import DeliveryQuality, Reliability
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from api_spec.resource import BusCapacity, ReferenceLoad, Resource, ResourceTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
+from api_spec.surveillance import SurveillanceReport
 from api_spec.tariffs import (
     AnnouncedWindow,
     Bill,
@@ -226,9 +227,9 @@ class MarketClient(Transport):
         """DSO: open an auction on a network of its own."""
         return await self._post("/v1/auctions", terms, Auction, key=key)
 
-    async def auctions(self, *, state: AuctionState | None = None) -> tuple[Auction, ...]:
-        """All auctions, page by page, oldest first."""
-        query = {} if state is None else {"state": state}
+    async def auctions(self, *, state: AuctionState | Sequence[AuctionState] = ()) -> tuple[Auction, ...]:
+        """All auctions, or those in some states, page by page, oldest first."""
+        query = {"state": state if isinstance(state, str) else list(state)}
         return tuple([each async for each in self._pages("/v1/auctions", Auction, query)])
 
     async def auction(self, auction: AuctionId) -> Auction:
@@ -443,6 +444,11 @@ class MarketClient(Transport):
         query = {"since": since.isoformat(), "until": until.isoformat()}
         pages = self._pages(f"/v1/networks/{quote(network, safe='')}/gaming-report", GamingFinding, query)
         return tuple([each async for each in pages])
+
+    async def surveillance(self, network: NetworkId, *, since: datetime, until: datetime) -> SurveillanceReport:
+        """Operator: who is pivotal on a network and uses it, and who asks alike, within at most 31 days."""
+        query = {"since": since.isoformat(), "until": until.isoformat()}
+        return await self._get(f"/v1/networks/{quote(network, safe='')}/surveillance", SurveillanceReport, query)
 
     async def quality(self, auction: AuctionId) -> tuple[DeliveryQuality, ...]:
         """Quality of the caller's own settled deliveries; of all for an operator."""

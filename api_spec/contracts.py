@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from api_spec.calendar import ALWAYS, Windows, ZoneName
+from api_spec.calendar import ALWAYS, Windows, ZoneName, holds
 from api_spec.defects import Place, refuse
 from api_spec.grid import Phase
 from api_spec.grid_codes import Control, Device, controllable_w, guaranteed_minimum_w
@@ -159,6 +159,11 @@ class VariableCapacityTerms(ContractTerms):
         """The lowest maximum that these terms may come down to [W]."""
         lowered = () if self.lowered_to_w is None else (self.lowered_to_w,)
         return min(self.max_power_w, *lowered, *(each.max_power_w for each in self.bands))
+
+    def maximum_w(self, instant: datetime) -> int:
+        """The maximum power at an instant [W]: of the first band that holds, or the plain one."""
+        bands = (each.max_power_w for each in self.bands if holds(each.windows, instant, self.zone))
+        return next(bands, self.max_power_w)
 
     @model_validator(mode="after")
     def _lowers(self) -> Self:

@@ -48,7 +48,7 @@ def _to_utc(value: datetime) -> datetime:
 Instant = Annotated[datetime, BeforeValidator(_aware), AfterValidator(_to_utc)]
 """An instant; read with any offset, kept and written in UTC. Naive times and epoch numbers are
 refused, and years that no market will see."""
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=31))]
+Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=31)), BeforeValidator(_duration)]
 
 
 class MarketPeriod(Message):

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -101,12 +102,13 @@ class Transport:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return read_answer(await self._send("POST", path, body=body, headers=headers), answer)
 
-    async def _pages(self, path: str, item: type[M], query: Mapping[str, str] | None = None) -> AsyncIterator[M]:
-        adapter = TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
+    async def _pages(
+        self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
+    ) -> AsyncIterator[M]:
         url: str | None = str(httpx.URL(path, params=dict(query or {})))
         while url is not None:
             answer = await self._send("GET", url)
-            for each in adapter.validate_json(answer.content):
+            for each in _list_of(item).validate_json(answer.content):
                 yield each
             url = answer.links.get("next", {}).get("url")
 
@@ -165,6 +167,11 @@ async def or_none(answer: Awaitable[T]) -> T | None:
 def read_answer(answer: httpx.Response, kind: type[M]) -> M:
     """The body of an answer as a type of the contract."""
     return kind.model_validate_json(answer.content)
+
+
+@cache
+def _list_of(item: type[M]) -> TypeAdapter[tuple[M, ...]]:
+    return TypeAdapter(tuple[item, ...])  # type: ignore[valid-type]
 
 
 def _problem(answer: httpx.Response) -> Problem:

@@ -62,23 +62,23 @@ def _bounded(bound: float) -> Any:
     return Field(ge=-bound, le=bound)
 
 
-Watts = Annotated[int, BeforeValidator(_whole), _bounded(10**11)]
+Watts = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
 """Power [W], consumption positive."""
-Vars = Annotated[int, BeforeValidator(_whole), _bounded(10**11)]
+Vars = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
 """Reactive power [var], consumption (inductive) positive."""
-WattHours = Annotated[int, BeforeValidator(_whole), _bounded(10**14)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**9)]
+WattHours = Annotated[int, _bounded(10**14), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(_whole)]
 
-Real = Annotated[float, BeforeValidator(_real), _bounded(1e15)]
-NonNegative = Annotated[float, BeforeValidator(_real), Field(ge=0, le=1e15)]
-Positive = Annotated[float, BeforeValidator(_real), Field(gt=0, le=1e15)]
-PerUnit = Annotated[float, BeforeValidator(_real), Field(gt=0, le=10)]
-Fraction = Annotated[float, BeforeValidator(_real), Field(ge=0, le=1)]
+Real = Annotated[float, _bounded(1e15), BeforeValidator(_real)]
+NonNegative = Annotated[float, Field(ge=0, le=1e15), BeforeValidator(_real)]
+Positive = Annotated[float, Field(gt=0, le=1e15), BeforeValidator(_real)]
+PerUnit = Annotated[float, Field(gt=0, le=10), BeforeValidator(_real)]
+Fraction = Annotated[float, Field(ge=0, le=1), BeforeValidator(_real)]
 
 EurPerMwh = Annotated[
     Decimal,
-    BeforeValidator(_fixed_point),
     Field(ge=-(10**7), le=10**7, decimal_places=PRICE_PLACES),
+    BeforeValidator(_fixed_point),
     PlainSerializer(float, return_type=float, when_used="json"),
     WithJsonSchema({"type": "number", "minimum": -(10**7), "maximum": 10**7}),
 ]
@@ -87,8 +87,8 @@ EurPerKw = EurPerMwh
 """A price [EUR/kW], where a name ends on it for some time, at most six decimals; a JSON number."""
 Money = Annotated[
     Decimal,
-    BeforeValidator(_fixed_point),
     Field(ge=-(10**11), le=10**11, decimal_places=MONEY_PLACES),
+    BeforeValidator(_fixed_point),
     PlainSerializer(_plain, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,12}(\.\d{1,4})?$"}),
 ]

@@ -1,9 +1,10 @@
-"""The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
+"""The DSO's agent. Every cycle reads the market again and does what is still to be done; a restart changes nothing."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import model_validator
 
@@ -13,17 +14,29 @@ from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
-from api_spec.ids import BusId
-from api_spec.metering import Forecast
+from api_spec.grid_metering import GridReading
+from api_spec.ids import BusId, OrganisationId
+from api_spec.metering import Calendar, Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
+from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
-from dso_agents.congestion import Margins, congestion
+from dso_agents.announcing import Announcing, critical_windows
+from dso_agents.congestion import Congestion, Margins
+from dso_agents.deciding import Decision
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
-from dso_agents.requests import Asking, requests
+from dso_agents.kinds import Aims, Choice
+from dso_agents.load_scenarios import Learning
+from dso_agents.planner import Planner
+from dso_agents.requests import Asking
+from dso_agents.reserving import ReservePlan
+from dso_agents.risk import Risk
 from market.network import Grid
-from market.network.feeders import feeder
 from market.network.model import FloatArray
+from market.network.sources import GridTable, grid_source
+from market.network.surroundings import Surroundings, SurroundingsTable
+
+LOG: Final = logging.getLogger(__name__)
 
 
 class AuctionPlan(Message):
@@ -39,25 +52,45 @@ class DsoConfig(Message):
     """A DSO agent's table in a scenario or its own file.
 
     known_load : JSON file of the network and the load that is expected on it (`dso_agents.forecast.KnownLoad`).
-    feeder : instead of that, the name of a network that ships with flexmarket, with its load.
+    feeder : instead of that, the name of a network that ships with flexmarket, with its load. grid : or files of both.
+    surroundings : what else than that load is expected there.
+    asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
+    of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
+    meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
+    those of the network on the market.
+    uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
+    limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see
+    `dso_agents.temperature`. aims : what it asks for beside ratings and bands.
+    reserves : what it reserves in advance, where that is cheaper or the accepted risk needs it (dso_agents.reserving).
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
     """
 
     known_load: Path | None = None
     feeder: str | None = None
+    grid: GridTable | None = None
+    surroundings: SurroundingsTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
     asking: Asking = Asking()
+    asks: bool = True
+    announces: Announcing | None = None
     nominated: tuple[BusId, ...] = ()
+    meters: Path | None = None
+    calendar: Calendar | None = None
+    learning: Learning = Learning()
+    risk: Risk = Risk()
+    aims: Aims = Aims()
+    temperature: Path | None = None
+    reserves: ReservePlan | None = None
     opens: AuctionPlan | None = None
     decides_before_gate: Duration = timedelta(hours=2)
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:
-        if (self.known_load is None) == (self.feeder is None):
-            refuse("DsoConfig", [((), "needs either known_load or feeder")])
+        if sum(each is not None for each in (self.known_load, self.feeder, self.grid)) != 1:
+            refuse("DsoConfig", [((), "needs one of known_load, feeder and grid")])
         return self
 
     def expected(self) -> tuple[Network, ProfileSource]:
@@ -75,10 +108,11 @@ class DsoConfig(Message):
         return forecast(own, self.uncertainty)
 
     def _known(self) -> tuple[Network, ProfileSource]:
-        if self.feeder is not None:
-            shipped = feeder(self.feeder)
-            return shipped.network, shipped
-        assert self.known_load is not None, "one of the two is given"
+        where = self.feeder or self.grid
+        if where is not None:
+            source = grid_source(where)
+            return source.network, source if self.surroundings is None else Surroundings(source, self.surroundings)
+        assert self.known_load is not None, "one of the three is given"
         known = read_known_load(self.known_load)
         return known.network, known
 
@@ -91,8 +125,8 @@ class DsoAgent:
         self._client = client
         self._config = config
         self._network = network
-        self._profiles = profiles
-        self._grid = Grid.of(network)
+        self._planner = Planner(client, config, grid=Grid.of(network), profiles=profiles)
+        self._me: OrganisationId | None = None
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -106,18 +140,25 @@ class DsoAgent:
         """The table it was built of, with every default filled in."""
         return self._config
 
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What it expected, found and asked for, with its reasons, by auction; the last of each."""
+        return self._planner.decisions
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        """Take what instruments in its network have sent since the last call."""
+        self._planner.history.add(readings)
+
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
-        await self._register_network()
-        me = (await self._client.me()).id
-        auctions = [
-            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
-        ]
+        me, standing = await self._introduced(), await self._client.auctions(state="open")
+        auctions = [each for each in standing if each.dso == me and each.network == self._network.name]
         await self._open(auctions, now)
+        await self._reserve(auctions, now)
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
-            if auction.state == "open" and decides <= now < auction.gate_closure:
-                await self._ask(auction)
+            if decides <= now < auction.gate_closure:
+                await self._decide(auction, now)
 
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
@@ -126,13 +167,18 @@ class DsoAgent:
         """A DSO draws nothing of its own."""
         return {}
 
-    async def _register_network(self) -> None:
-        if await or_none(self._client.network(self._network.name)) is None:
-            await self._client.register_network(self._network)
+    async def _introduced(self) -> OrganisationId:
+        """Its id on a market that knows its network, registered where it was not; neither changes afterwards."""
+        if self._me is None:
+            if await or_none(self._client.network(self._network.name)) is None:
+                await self._client.register_network(self._network)
+            self._me = (await self._client.me()).id
+        return self._me
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
-        if plan is None or now >= plan.gate_closure or any(each.delivery == plan.delivery for each in auctions):
+        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
+        if plan is None or now >= plan.gate_closure or plan.delivery in standing:
             return
         energy = plan.energy_price_eur_per_mwh
         terms = AuctionTerms(
@@ -146,20 +192,46 @@ class DsoAgent:
         opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
         auctions.append(opened)
 
-    async def _ask(self, auction: Auction) -> None:
-        load = self._config.forecast(self._profiles, auction.delivery)
-        await self._client.submit_forecast(auction.id, Forecast(injections=load))
-        baselines = await self._client.bus_baselines(auction.id)
-        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
+    async def _reserve(self, auctions: list[Auction], now: datetime) -> None:
+        standing = [each.delivery for each in auctions if each.product.stage == "reservation"]
+        terms = await self._planner.reservation(standing, now=now)
+        if terms is not None:
+            key = f"reserve {terms.delivery.start.isoformat()}"
+            auctions.append(await self._client.open_auction(terms, key=key))
 
-        found = congestion(self._grid, auction.delivery, load=load, baselines=baselines, margins=self._config.margins)
+    async def _decide(self, auction: Auction, now: datetime) -> None:
+        """Say what is expected, and do what is to be done about it."""
+        decision = await self._planner.decision(auction, now=now)
+        await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
 
-        for terms in requests(found, self._config.asking):
-            if _subject(terms) not in standing:
-                await self._client.submit_request(auction.id, terms)
+        if self._config.asks:
+            await self._ask(auction, decision.choices)
+        if self._config.announces is not None:
+            await self._announce(self._config.announces, decision.found, now)
+
+    async def _ask(self, auction: Auction, choices: Iterable[Choice]) -> None:
+        standing = [each.request for each in await self._client.requests(auction.id)]
+        for choice in choices:
+            if not _stands(choice.terms, standing):
+                await self._client.submit_request(auction.id, choice.terms)
+                LOG.info("auction %s: asks for %s: %s", auction.id, choice.terms.kind, choice.because)
+
+    async def _announce(self, announces: Announcing, found: Congestion, now: datetime) -> None:
+        """Announce what no window stands for yet, as far as there is time for the notice that the tariff promises."""
+        for tariff in await self._client.tariffs(self._network.name):
+            notices = [each.notice for each in tariff.components if isinstance(each, CriticalComponent)]
+            if announces.tariff not in (tariff.id, tariff.name) or not notices:
+                continue
+            standing = await self._client.announced_windows(tariff.id)
+            for window in critical_windows(found, announces.shoulder, not_before=now + max(notices)):
+                if not any(each.start < window.end and window.start < each.end for each in standing):
+                    await self._client.announce_window(tariff.id, window)
 
 
-def _subject(request: AnyRequestTerms | FlexRequest) -> tuple[str, object]:
-    """What a request is about: a second one about the same is the same request."""
-    about = ("element",) if request.kind == "congestion" else ("min_pu", "max_pu")
-    return request.kind, tuple(getattr(request, name, None) for name in about)
+def _stands(terms: AnyRequestTerms, standing: Iterable[FlexRequest]) -> bool:
+    """Whether something is asked already about the same element, or about all of the same buses."""
+    alike = [each for each in standing if each.kind == terms.kind]
+    if terms.kind in ("voltage", "unbalance"):
+        asked = [getattr(each, "buses", ()) for each in alike]
+        return "all" in asked or set(getattr(terms, "buses", ())) <= {bus for buses in asked for bus in buses}
+    return any(getattr(each, "element", None) == getattr(terms, "element", None) for each in alike)

@@ -1,8 +1,10 @@
-"""Where and when the network would leave its limits: an AC power flow of what is expected. Pure."""
+"""Where and when the network would leave its limits: AC power flow of what is expected and of what may be. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from math import ceil
+from types import MappingProxyType
+from typing import Annotated, Final
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +14,11 @@ from api_spec.ids import Identifier
 from api_spec.metering import BusPower
 from api_spec.period import MarketPeriod
 from api_spec.units import Message, NonNegative
+from dso_agents.likely import LikelyDay
+from dso_agents.risk import Risk, Tightened, tightened
 from market.network import Grid, operating_points
+
+NOTHING_DERATED: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Margins(Message):
@@ -28,44 +34,61 @@ class Margins(Message):
 
 
 @dataclass(frozen=True)
-class Overload:
-    """An element whose current exceeds what may be used of its rating.
+class Chance:
+    """How likely a limit is left, per period, without the market, and the probability that is accepted of it."""
 
-    limit_a : rating less margin [A]. current_a : expected in every period [A].
+    probability: tuple[float, ...]
+    accepted: float
+
+    @property
+    def worst(self) -> float:
+        """The highest of all periods."""
+        return max(self.probability)
+
+    def minutes(self, period: MarketPeriod) -> float:
+        """Expected minutes outside the limit [min]."""
+        return sum(self.probability) * period.hours * 60
+
+
+@dataclass(frozen=True)
+class Overload:
+    """An element whose current exceeds what may be planned of its rating.
+
+    limit_a : per period, the rating less what is kept free for what is not known [A]. current_a : expected in every
+    period [A]. chance : absent where nothing is known but what is expected.
     """
 
     element: str
     rating_a: float
-    limit_a: float
+    limit_a: tuple[float, ...]
     current_a: tuple[float, ...]
+    chance: Chance | None = None
 
     @property
     def affected(self) -> tuple[bool, ...]:
         """The periods in which it is overloaded."""
-        return tuple(current > self.limit_a for current in self.current_a)
+        return tuple(current > limit for current, limit in zip(self.current_a, self.limit_a, strict=True))
 
     @property
     def worst(self) -> int:
-        """The period of the highest current."""
-        return int(np.argmax(self.current_a))
+        """The period in which it is farthest above its limit."""
+        return int(np.argmax(np.subtract(self.current_a, self.limit_a)))
 
 
 @dataclass(frozen=True)
 class VoltageViolation:
-    """A bus whose voltage leaves the band that may be used.
+    """A bus whose voltage leaves the band that may be planned.
 
-    min_pu, max_pu : the bus's band less margin. voltage_pu : expected in every period.
+    min_pu, max_pu : the bus's band less what is kept free for what is not known. voltage_pu : expected in every period.
+    affected : the periods in which it is outside.
     """
 
     bus: str
     min_pu: float
     max_pu: float
     voltage_pu: tuple[float, ...]
-
-    @property
-    def affected(self) -> tuple[bool, ...]:
-        """The periods in which it is outside."""
-        return tuple(not self.min_pu <= each <= self.max_pu for each in self.voltage_pu)
+    affected: tuple[bool, ...]
+    chance: Chance | None = None
 
     @property
     def worst(self) -> int:
@@ -104,7 +127,12 @@ def congestion(
     kept = np.array([margins.elements.get(each, margins.current) for each in grid.branch_ids])
     usable = grid.rating_a * (1 - kept)
     overloads = tuple(
-        Overload(name, float(grid.rating_a[at]), float(usable[at]), tuple(points.current_a[:, at].tolist()))
+        Overload(
+            element=name,
+            rating_a=float(grid.rating_a[at]),
+            limit_a=(float(usable[at]),) * period.count,
+            current_a=tuple(points.current_a[:, at].tolist()),
+        )
         for at, name in enumerate(grid.branch_ids)
         if (points.current_a[:, at] > usable[at]).any()
     )
@@ -115,8 +143,76 @@ def congestion(
     worst = np.take_along_axis(by_phase, beyond.argmax(axis=2)[..., None], axis=2)[..., 0]
     outside = beyond.max(axis=2) > 0
     violations = tuple(
-        VoltageViolation(name, float(low[at]), float(high[at]), tuple(worst[:, at].tolist()))
+        VoltageViolation(
+            bus=name,
+            min_pu=float(low[at]),
+            max_pu=float(high[at]),
+            voltage_pu=tuple(worst[:, at].tolist()),
+            affected=tuple((beyond[:, at].max(axis=1) > 0).tolist()),
+        )
         for at, name in enumerate(grid.bus_ids)
         if at != grid.source and outside[:, at].any()
     )
     return Congestion(period, overloads, violations)
+
+
+def likely_congestion(day: LikelyDay, *, risk: Risk, derated: Mapping[str, float] = NOTHING_DERATED) -> Congestion:
+    """Every element and bus that leaves its limits with more than the accepted probability, and what may be planned.
+
+    derated : share of the rating that an element has lost, such as a cable under repair. Margins of any other kind
+    have no place here: the distance to the limit is what the scenarios say (dso_agents.risk).
+    """
+    return Congestion(day.period, tuple(_likely_overloads(day, risk, derated)), tuple(_likely_violations(day, risk)))
+
+
+def _likely_overloads(day: LikelyDay, risk: Risk, derated: Mapping[str, float]) -> Iterator[Overload]:
+    minutes = day.period.hours * 60
+    for at, name in enumerate(day.grid.branch_ids):
+        rating_a = float(day.grid.rating_a[at]) * (1 - derated.get(name, 0.0))
+        sample, expected = day.scenarios.current_a[:, :, at], day.expected.current_a[0, :, at]
+        if not (sample > rating_a).any():
+            continue
+        planned = tightened(sample, expected, rating_a, risk=risk, period_minutes=minutes)
+        if any(planned.affected):
+            yield Overload(
+                element=name,
+                rating_a=float(day.grid.rating_a[at]),
+                limit_a=tuple(np.maximum(planned.limit, 0.0).tolist()),
+                current_a=tuple(expected.tolist()),
+                chance=_chance(planned),
+            )
+
+
+def _likely_violations(day: LikelyDay, risk: Risk) -> Iterator[VoltageViolation]:
+    """Of the two ends of a band the one that is more likely left; the other keeps its place."""
+    grid, minutes = day.grid, day.period.hours * 60
+    for at, name in enumerate(grid.bus_ids):
+        if at == grid.source:
+            continue
+        least, most = day.expected.lowest_pu[0, :, at], day.expected.highest_pu[0, :, at]
+        below, above = -day.scenarios.lowest_pu[:, :, at], day.scenarios.highest_pu[:, :, at]
+        if (below <= -grid.min_pu[at]).all() and (above <= grid.max_pu[at]).all():
+            continue
+        low = tightened(below, -least, -float(grid.min_pu[at]), risk=risk, period_minutes=minutes)
+        high = tightened(above, most, float(grid.max_pu[at]), risk=risk, period_minutes=minutes)
+        planned = low if low.probability.max() >= high.probability.max() else high
+        if not any(planned.affected):
+            continue
+        nearest = float(planned.limit[list(planned.affected)].min())
+        yield VoltageViolation(
+            bus=name,
+            min_pu=_rounded(-nearest) if planned is low else float(grid.min_pu[at]),
+            max_pu=-_rounded(-nearest) if planned is high else float(grid.max_pu[at]),
+            voltage_pu=tuple((least if planned is low else most).tolist()),
+            affected=planned.affected,
+            chance=_chance(planned),
+        )
+
+
+def _rounded(voltage_pu: float) -> float:
+    """Up to a thousandth: buses of about the same limit share a request."""
+    return ceil(voltage_pu * 1000 - 1e-6) / 1000
+
+
+def _chance(planned: Tightened) -> Chance:
+    return Chance(tuple(planned.probability.tolist()), planned.accepted)

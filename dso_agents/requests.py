@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api_spec.flexibility import AnyRequestTerms, CongestionTerms, VoltageTerms
+from api_spec.flexibility import AnyRequestTerms, CongestionTerms, LimitSeries, VoltageTerms
 from api_spec.units import EurPerMwh, Message
 from dso_agents.congestion import Congestion
 
@@ -29,7 +29,7 @@ def requests(congested: Congestion, asking: Asking) -> tuple[AnyRequestTerms, ..
         CongestionTerms(
             kind="congestion",
             element=overload.element,
-            limit_a=overload.limit_a,
+            limit_a=_one_or_all(overload.limit_a),
             max_price_eur_per_mwh=price,
             active=widened(overload.affected, asking.shoulder),
         )
@@ -56,3 +56,8 @@ def requests(congested: Congestion, asking: Asking) -> tuple[AnyRequestTerms, ..
 def widened(affected: tuple[bool, ...], shoulder: int) -> tuple[bool, ...]:
     """Also the `shoulder` periods before and after every affected one."""
     return tuple(any(affected[max(0, at - shoulder) : at + shoulder + 1]) for at in range(len(affected)))
+
+
+def _one_or_all(limit_a: tuple[float, ...]) -> LimitSeries:
+    """A limit that never changes as one number."""
+    return limit_a[0] if len(set(limit_a)) == 1 else tuple(round(each, 3) for each in limit_a)

@@ -155,6 +155,47 @@ def simulate(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="Sweep file (TOML).", metavar="SWEEP")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep; goes on with what is there.", show_default="runs/NAME")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes on this machine.", min=1, max=1024, show_default="one for each core")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler to run on, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep the whole folder of every run.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed.")] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Go on in a folder that was begun with another sweep.")
+    ] = False,
+) -> None:
+    """Run a scenario many times over, with other values of its fields, and write one table of what was measured.
+
+    What is done is not done again. Exit status: 0 all done, 1 a run failed or there is no cluster, 2 a bad sweep.
+    """
+    from market.simulation.sweep.command import run_sweep
+
+    run_sweep(file, out=out, workers=workers, cluster=cluster, keep_runs=keep_runs, retry=retry, changed=changed)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs or of sweeps.", metavar="RUN...")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+) -> None:
+    """Print what runs measured side by side, with the best of each measure marked.
+
+    Exit status: 0 printed, 2 a folder without a finished run.
+    """
+    from market.simulation.comparing import compare as compare_runs
+
+    compare_runs(folders, everything=everything)
+
+
+@app.command()
 def doctor() -> None:
     """Look at everything a market's operation stands on, and say what to do where it is not as it should be.
 

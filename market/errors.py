@@ -560,10 +560,33 @@ class NoLoadForPeriod(NetworkError):
         self.feeder, self.step, self.asked = feeder, step, asked
 
 
+class NotOnNetwork(NetworkError):
+    """A table names something that its network does not have."""
+
+
+class LoadNotKnown(NetworkError):
+    """Load that is asked for lies outside of the time for which it is known."""
+
+    def __init__(self, name: str, *, known: tuple[datetime, datetime], asked: tuple[datetime, datetime]) -> None:
+        """Say both spans."""
+        (since, until), (first, last) = ([each.isoformat() for each in span] for span in (known, asked))
+        super().__init__(f"load of {name} is known from {since} to {until}, not from {first} to {last}")
+        self.known, self.asked = known, asked
+
+
+class BadLoadFile(FlexmarketError):
+    """A file that no load can be read from; one line for each reason."""
+
+    def __init__(self, name: str, reasons: list[str]) -> None:
+        """Say which file and why."""
+        super().__init__("\n".join(f"{name}: {reason}" for reason in reasons))
+        self.reasons = reasons
+
+
 class BadNetworkFile(FlexmarketError):
     """A file of another program that no network can be read from; one line for each reason."""
 
-    def __init__(self, path: Path, reasons: list[str]) -> None:
+    def __init__(self, path: Path | str, reasons: list[str]) -> None:
         """Say which file and why."""
         super().__init__("\n".join(f"{path}: {reason}" for reason in reasons))
 
@@ -571,9 +594,9 @@ class BadNetworkFile(FlexmarketError):
 class ReaderUnavailable(FlexmarketError):
     """A reader's library is not installed."""
 
-    def __init__(self, library: str) -> None:
-        """Say how to get it."""
-        super().__init__(f"reading this format needs {library}: pip install 'flexmarket[grid]'")
+    def __init__(self, library: str, *, install: str = "flexmarket[grid]") -> None:
+        """Say how to get it. install : what pip is to install."""
+        super().__init__(f"reading this format needs {library}: pip install '{install}'")
 
 
 # --- operation -------------------------------------------------------------------------------------------------------

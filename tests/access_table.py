@@ -175,7 +175,7 @@ _DISPUTE: Final = {
     "reason": "we delivered",
 }
 _WEBHOOK: Final = {"url": "https://new.example/events"}
-_YEAR: Final = "since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z"
+_MONTH: Final = "since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z"
 _CLIENTS: Final = "/v1/organisations/{organisation}/clients"
 _SUSPENSION: Final = "/v1/organisations/{organisation}/suspension"
 _ANY: Final[Mapping[Role, int]] = MappingProxyType({"operator": 200})
@@ -208,7 +208,8 @@ TABLE: Final[Mapping[str, Row | Public]] = {
     f"GET {_NETWORK}/reference-load": Row("read_orders", DSO),
     f"GET {_NETWORK}/resources": Row("read_orders", DSO),
     f"GET {_NETWORK}/prequalifications": Row("read_orders", DSO),
-    f"GET {_NETWORK}/gaming-report": Row("operate", OPERATOR, foreign=200, query=_YEAR),
+    f"GET {_NETWORK}/gaming-report": Row("operate", OPERATOR, foreign=200, query=_MONTH),
+    f"GET {_NETWORK}/surveillance": Row("operate", OPERATOR, foreign=200, query=_MONTH),
     "POST /v1/products": Row("write_market", (*DSO, *OPERATOR), own=201, body=_product),
     "GET /v1/products": Row("read_market", ANYONE),
     "GET /v1/products/{product}": Row("read_market", ANYONE, foreign=200),

@@ -146,6 +146,14 @@ class EmulatedPlant:
         self._change(lambda: hardware.open_contactor(plug))
         self._turn(own)
 
+    def power_off(self, charger: str) -> None:
+        """A charger has no power: it does not answer, and every pilot is at 0 until somebody commands it again."""
+        hardware = self.chargers[charger]
+        hardware.silent = True
+        for own in hardware.plugs.values():
+            own.signal(0, self.now_s)
+            self._turn(own)
+
     @property
     def settled_w(self) -> float:
         """Power of all plugs once their vehicles follow the present signals [W]."""

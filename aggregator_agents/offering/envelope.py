@@ -33,6 +33,7 @@ def offer(
     window: tuple[bool, ...],
     asking: Asking,
     price_cap: Decimal,
+    most_w: FloatArray | None = None,
     spread_eur_per_mwh: float = 0.0,
 ) -> EnvelopeTerms | None:
     """What the site can do instead of its plan, as the sum of what each vehicle can do.
@@ -42,12 +43,14 @@ def offer(
     window : the periods in which a DSO asks for something. Charging there is moved to later, as soon as each vehicle's
     room allows. The price is what that costs the drivers, per MWh of change. spread_eur_per_mwh : between the highest
     and the lowest price of energy: the most that an MWh loses by being moved, of which each of its two changes bears
-    half.
+    half. most_w : (period,) what the connection may draw at most by contract [W]; absent = what its fuse carries.
     """
     inside = np.array(window)
+    carried_w = np.full(period.count, site.usable_w) if most_w is None else np.minimum(most_w, site.usable_w)
+    rooms = _rooms(site, planned, period, carried_w)
     vehicles = [
         _Vehicle(session, usual, room, period)
-        for session, usual, room in zip(planned.sessions, planned.power_w, _rooms(site, planned, period), strict=True)
+        for session, usual, room in zip(planned.sessions, planned.power_w, rooms, strict=True)
     ]
     moved = [(each, deepest) for each in vehicles if (deepest := _deepest(each, inside)) is not None]
     if not moved:
@@ -108,8 +111,8 @@ class _Vehicle:
         return float(waiting @ (plan_w - self.usual_w)) * self.period.hours * _PER_MWH
 
 
-def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArray]:
-    """(period,) for each session: its plan, and its part of what charger and fuse have left beside all plans [W].
+def _rooms(site: Site, planned: Plan, period: MarketPeriod, carried_w: FloatArray) -> Iterator[FloatArray]:
+    """(period,) for each session: its plan, and its part of what charger and connection have left beside all plans [W].
 
     The parts of the vehicles that are there add up to what is left, so whatever is accepted, no fuse is exceeded, also
     when chargers lose contact.
@@ -119,7 +122,7 @@ def _rooms(site: Site, planned: Plan, period: MarketPeriod) -> Iterator[FloatArr
     usual_w, wish_w = at @ planned.power_w, at @ (most - planned.power_w)
     part = at.T @ _part(np.array([[each.max_a] for each in site.chargers]) * WATTS_PER_AMP - usual_w, wish_w)
     wish = (most - planned.power_w) * part
-    wish *= _part(site.usable_w - planned.total_w, wish.sum(axis=0))
+    wish *= _part(carried_w - planned.total_w, wish.sum(axis=0))
     # What is above floor_a at each charger is convex in the wish, so that this part of it keeps to spare_a.
     above_w, wished_w = (_above_safe_w(site, at @ each) for each in (planned.power_w, planned.power_w + wish))
     wish *= _part(site.spare_a * WATTS_PER_AMP - above_w, wished_w - above_w)

@@ -5,7 +5,8 @@ a market's periods.
 """
 
 from aggregator_agents.planning.grid import Grid
-from aggregator_agents.planning.planner import Plan, Planner, plan
+from aggregator_agents.planning.on_arrival import OnArrival
+from aggregator_agents.planning.planner import Plan, Planner, Plans, plan
 from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.terms import (
     AtPlug,
@@ -21,9 +22,11 @@ __all__ = [
     "AtPlug",
     "Corridor",
     "Grid",
+    "OnArrival",
     "Peak",
     "Plan",
     "Planner",
+    "Plans",
     "Prices",
     "Problem",
     "Valuation",

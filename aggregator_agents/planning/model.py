@@ -6,7 +6,7 @@
     energy i    sum_t k_it x_it + sum_g s_ig = wanted_i                                           that only charges
     battery it  b_it = b_i,t-1 + eta k_it x_it - k_it y_it / eta,  floor_i <= b_it <= capacity_i  that feeds back, too
                 b_i at departure >= stored_i + eta (wanted_i - sum_g s_ig); less than stored where its driver wants less
-    phase ft    sum_i a_if x_it <= fuse - margin - other_ft
+    phase ft    sum_i a_if x_it <= fuse - margin - other_ft, and a third of what contracts allow
     contact ft  sum_c w_cft <= fuse - margin - other_ft - chargers x safe
     charger cft sum_i in c a_if x_it <= min(charger, safe + w_cft)
     feed ft     sum_i a_if y_it <= what the fuse and the connection let out

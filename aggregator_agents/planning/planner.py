@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Plan:
         return {each.id: int(own) for each, own in zip(self.sessions, self.amps[:, 0], strict=True)}
 
 
+class Plans(Protocol):
+    """Who decides how a site charges."""
+
+    def plan(self, problem: Problem) -> Plan:
+        """An answer to every problem."""
+        ...
+
+
 class Planner:
     """Plans one site again and again."""
 
@@ -68,12 +76,12 @@ class Planner:
     def plan(self, problem: Problem) -> Plan:
         """The cheapest plan, or the best that can be had in time."""
         if not problem.sessions:
-            return _plan(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
+            return plan_of(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
         try:
             return self._solved(problem, build_model(problem))
         except NoPlan:
             amps = filled(problem)
-            return _plan(problem, amps, np.zeros_like(amps), "water-fill")
+            return plan_of(problem, amps, np.zeros_like(amps), "water-fill")
 
     def _solved(self, problem: Problem, model: Vehicles) -> Plan:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""
@@ -81,15 +89,15 @@ class Planner:
         relaxed = self._solver.linear(model.program, within_s=self._within_s)
         charging_a, feeding_a = model.currents(relaxed.values, whole=False)
         if not problem.present.any():
-            return _plan(problem, charging_a, feeding_a, "optimal")
+            return plan_of(problem, charging_a, feeding_a, "optimal")
         charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
         first = model.first(charging_a[:, 0], feeding_a[:, 0])
         try:
             nearby = self._solver.fixed(*first, within_s=until_s - self._solver.used_s)
         except NoPlan:
-            return _plan(problem, until_full(problem, charging_a), feeding_a, "relaxed")
+            return plan_of(problem, until_full(problem, charging_a), feeding_a, "relaxed")
         best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
-        return _plan(problem, *model.currents(best.values, whole=True), "optimal" if best.optimal else "relaxed")
+        return plan_of(problem, *model.currents(best.values, whole=True), "optimal" if best.optimal else "relaxed")
 
     def _searched(self, model: Vehicles, known: Solution, *, possible: float, within_s: float) -> Solution:
         """The known solution where nothing can be much better than it, else the best that is found beside it in time.
@@ -126,7 +134,7 @@ def plan(
     return Planner().plan(problem)
 
 
-def _plan(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: How) -> Plan:
+def plan_of(problem: Problem, charging_a: FloatArray, feeding_a: FloatArray, how: How) -> Plan:
     """What currents mean; computed from them alone, whatever a solver says of its objective.
 
     charging_a, feeding_a : (session, step).

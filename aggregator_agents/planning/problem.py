@@ -25,9 +25,11 @@ class Problem:
 
     other_a : (3, step) what everything else behind the fuse draws on each phase [A], feeding in (PV) is negative; None
     where it is not measured: then site.other_a counts for the fuse, and nothing for power and prices. export_a : what
-    the connection may feed in at most, per phase [A]; None = as much as it may draw. corridor : of the power at the
-    connection, everything behind it together. at_plug : by session, for those that are plugged in. whole : whether
-    the first step is to be whole amps that can be signalled; for those plugged in at its beginning.
+    the connection may feed in at most, per phase [A]; None = as much as it may draw. most_w : (step,) what the
+    connection may draw at most by contract, a third of it on each phase [W]; None = as much as the fuse carries.
+    corridor : of the power at the connection, everything behind it together. at_plug : by session, for those that are
+    plugged in. whole : whether the first step is to be whole amps that can be signalled; for those plugged in at its
+    beginning.
     """
 
     site: Site
@@ -37,6 +39,7 @@ class Problem:
     prices: Prices
     other_a: FloatArray | None = None
     export_a: int | None = None
+    most_w: FloatArray | None = None
     corridor: Corridor | None = None
     peaks: tuple[Peak, ...] = ()
     at_plug: Mapping[str, AtPlug] = field(default_factory=dict)
@@ -98,10 +101,13 @@ class Problem:
         What feeds in behind the fuse does not count: it can vanish sooner than a lease.
         """
         most_a = float(self.site.fuse_a - self.site.margin_a)
-        if self.other_a is None:
-            return np.full((3, self.grid.count), most_a - self.site.other_a)
-        room: FloatArray = most_a - np.maximum(self.other_a, 0.0)
-        return room
+        other_a = np.full((3, self.grid.count), self.site.other_a) if self.other_a is None else self.other_a
+        room: FloatArray = most_a - np.maximum(other_a, 0.0)
+        if self.most_w is None:
+            return room
+        # The fuse carries what is not measured behind it as well; the contract is about what is.
+        measured_a = np.zeros_like(other_a) if self.other_a is None else np.maximum(self.other_a, 0.0)
+        return np.minimum(room, self.most_w / (3 * PHASE_V) - measured_a)
 
     @cached_property
     def feed_a(self) -> FloatArray:
@@ -205,15 +211,18 @@ class Problem:
     def hurry_eur_per_mwh(self) -> FloatArray:
         """(session, step) what putting off costs on top where whole amps are decided, for every hour from now.
 
-        waiting x urgency x (1 - fairness): among equals the one with the least time to spare goes first, so that nobody
-        is left at the end who could have used room that others did not need. Not where drivers count the same: there
-        the demand that is finished first goes first.
+        waiting x ((1 - fairness) urgency + fairness / (1 + hours left)), 0 for those that feed back, which charge for
+        others as well. Where every missing MWh counts the same, the one with the least time to spare goes first, so
+        that nobody is left at the end who could have used room that others did not need. Where every driver counts the
+        same, of equal ones whoever leaves first goes first: those that stay can use room later.
         """
         if not self.whole:
             return np.zeros(self.share.shape)
         middle_h = (self.grid.edges_h[1:] + self.grid.edges_h[:-1]) / 2
         possible_wh = self.max_a * self.amp_wh.sum(axis=1)
         urgency = np.minimum(self.wanted_wh / np.maximum(possible_wh, 1.0), 1.0)
-        factor = self.value.waiting_eur_per_mwh_hour * (1 - self.value.fairness)
-        hurry: FloatArray = factor * np.outer(urgency, middle_h)
+        leaving = 1.0 / (1.0 + self.share @ self.grid.length_h)
+        fairness = self.value.fairness
+        haste = np.where(self.feeds_back, 0.0, (1 - fairness) * urgency + fairness * leaving)
+        hurry: FloatArray = self.value.waiting_eur_per_mwh_hour * np.outer(haste, middle_h)
         return hurry

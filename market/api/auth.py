@@ -37,7 +37,7 @@ class Allowed:
         """Keep what a route asks for."""
         self.scope, self.roles = scope, roles or ROLES
 
-    def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         """The caller; Forbidden, ScopeMissing."""
         if caller.role not in self.roles:
             raise Forbidden(caller.role, " or ".join(self.roles))
@@ -51,9 +51,9 @@ _PROOFS: Final[Mapping[Provable, Scope]] = MappingProxyType(
 )
 
 
-def _proving(kind: Provable, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _proving(kind: Provable, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     """Who asks for a proof; it holds what it proves, and so asks for the same scope as reading that."""
-    return Allowed(_PROOFS[kind])(caller)
+    return await Allowed(_PROOFS[kind])(caller)
 
 
 Anyone = Annotated[Caller, Depends(Allowed("read_market"))]

@@ -50,7 +50,7 @@ class Page:
         self.response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
-def _page(
+async def _page(
     request: Request,
     response: Response,
     cursor: Annotated[str | None, Query(max_length=200)] = None,

@@ -45,7 +45,7 @@ class World:
         return self.writer.write(step)
 
 
-def _world(request: Request) -> World:
+async def _world(request: Request) -> World:
     world: World = request.app.state.world
     return world
 

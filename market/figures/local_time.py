@@ -11,12 +11,13 @@ class TimeAxis:
     """The periods of a chart: `starts` and the `end` of the last, as wall-clock times without an offset.
 
     plotly draws nothing else, and an axis needs a clock without a jump: on the days when clocks change, the offset of
-    the beginning is kept to the end and the title says so.
+    the beginning is kept to the end and the title says so. clock : the one that they are read from.
     """
 
     starts: tuple[datetime, ...]
     end: datetime
     title: str
+    clock: tzinfo
 
     @classmethod
     def over(cls, starts: Sequence[datetime], resolution: timedelta, zone: tzinfo) -> Self:
@@ -28,7 +29,11 @@ class TimeAxis:
         if first != last:
             title = f"time at {offset_text(clock)} throughout (local clocks change within this day)"
         naive = [each.astimezone(clock).replace(tzinfo=None) for each in (*starts, end)]
-        return cls(starts=tuple(naive[:-1]), end=naive[-1], title=title)
+        return cls(starts=tuple(naive[:-1]), end=naive[-1], title=title, clock=clock)
+
+    def local(self, instant: datetime) -> datetime:
+        """What the clock shows at an instant, without its offset."""
+        return instant.astimezone(self.clock).replace(tzinfo=None)
 
     @property
     def edges(self) -> tuple[datetime, ...]:

@@ -13,7 +13,7 @@ from market.figures.run_folder import REPORT, RunFolder
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` into a finished run's folder from the tables there; returns its path."""
     run = RunFolder.at(run_folder)
-    charts = run_charts(run.tables(), run.zone)
+    charts = run_charts(run.tables(), run.zone, run.network())
 
     assets = files("market.figures") / "assets"
     page = _templates().get_template("report.html")

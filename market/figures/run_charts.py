@@ -1,23 +1,48 @@
 """The charts of a simulated day, from its tidy tables: the same in the report and on the market's pages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
+from api_spec.grid import Network
 from market.figures.charging import plan_against_metered, plug_map, setpoint_against_metered
 from market.figures.chart import Chart
 from market.figures.load import load_against_limit, lowest_voltage, voltage_profile
+from market.figures.market_charts import merit_orders, payments
+from market.figures.network_charts import network_maps
 from market.figures.prices import price_map, price_parts
+from market.figures.sessions import plug_gantt, stays_of
 from market.figures.style import PRICE_PARTS
 from market.figures.tidy import Grid, worst_first
 
+Tables: TypeAlias = Mapping[str, pa.Table]
+_DRAWING_W: Final = 100.0
 
-def run_charts(tables: Mapping[str, pa.Table], zone: tzinfo) -> tuple[Chart, ...]:
-    """Every chart whose table is there: `elements`, `prices`, `voltages`, `fleets`, `plugs`."""
-    parts = {"elements": load, "prices": prices, "voltages": voltages, "fleets": fleets, "plugs": plugs}
-    return tuple(chart for name, charts in parts.items() if name in tables for chart in charts(tables[name], zone))
+
+def run_charts(tables: Tables, zone: tzinfo, network: Network | None = None) -> tuple[Chart, ...]:
+    """Every chart whose tables are there; the map where the network is known as well."""
+    return tuple(_charts(tables, zone, network))
+
+
+def _charts(tables: Tables, zone: tzinfo, network: Network | None) -> Iterator[Chart]:
+    if network is not None:
+        yield from network_maps(network, tables, zone)
+    parts: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Chart]]], ...] = (
+        (("elements",), load),
+        (("prices",), prices),
+        (("voltages",), voltages),
+        (("book", "prices"), merit_orders),
+        (("fleets",), fleets),
+        (("settlement", "offers"), payments),
+        (("plugs",), plugs),
+        (("drivers", "plugs"), stays),
+    )
+    for names, charts in parts:
+        if all(name in tables for name in names):
+            yield from charts(*(tables[name] for name in names), zone)
 
 
 def load(elements: pa.Table, zone: tzinfo) -> Iterator[Chart]:
@@ -162,3 +187,21 @@ def plugs(table: pa.Table, zone: tzinfo) -> Iterator[Chart]:
             "Metered power of every plug.",
             plug_map(axis, named, quantity="power", unit="kW"),
         )
+
+
+def stays(drivers: pa.Table, plug_log: pa.Table, zone: tzinfo) -> Iterator[Chart]:
+    """Who was plugged in where, when they charged, and who left with less than was asked for."""
+    grid = Grid.of(plug_log, "plug")
+    there = stays_of(drivers)
+    if not there:
+        return
+    short = sum(stay.unmet > 0.01 for stay in there)
+    charging = {
+        plug: np.nan_to_num(grid["metered_w"][at]) > _DRAWING_W for at, plug in enumerate(grid.things)
+    }  # below it a vehicle only stays awake
+    yield Chart.of(
+        "stays",
+        "Drivers: plugged in, charging, and what was missing when they left",
+        f"{len(there)} stays, of which {short} ended with less than 99 % of what had been asked for.",
+        plug_gantt(grid.axis(zone), there, charging),
+    )

@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from api_spec.grid import Network
+
 SUMMARY = "summary.json"
 RESULTS = "results"
+NETWORK = "inputs/network.json"
 REPORT = "report.html"
 
 
@@ -52,6 +55,11 @@ class RunFolder:
     def tables(self) -> dict[str, pa.Table]:
         """Every table of results, by name."""
         return {each.stem: pq.read_table(each) for each in sorted((self.path / RESULTS).glob("*.parquet"))}
+
+    def network(self) -> Network | None:
+        """The network of the run, where it stands in the folder."""
+        file = self.path / NETWORK
+        return Network.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def files(self) -> tuple[Path, ...]:
         """All files, relative to the folder, in the order of their names."""

@@ -2,19 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from api_spec.auction import Auction
-from api_spec.calendar import holds
 from api_spec.contracts import Contract, VariableCapacityTerms
 from api_spec.defects import Defect
 from api_spec.metering import BaselineNomination
-
-
-def maximum_w(terms: VariableCapacityTerms, instant: datetime) -> int:
-    """The maximum power at an instant [W]: of the first band that holds, or the plain one."""
-    bands = (each.max_power_w for each in terms.bands if holds(each.windows, instant, terms.zone))
-    return next(bands, terms.max_power_w)
 
 
 def nomination_defects(
@@ -40,6 +32,6 @@ def _exceeded(
 ) -> Iterator[tuple[int, str]]:
     for period, (start, w) in enumerate(zip(auction.delivery.starts(), power_w, strict=True)):
         valid = [each for each in terms if each.covers(start)]
-        most = sum(maximum_w(each, start) for each in valid)
+        most = sum(each.maximum_w(start) for each in valid)
         if valid and w > most:
             yield period, f"is above the contracted maximum of {most} W"

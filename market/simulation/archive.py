@@ -6,6 +6,7 @@ inputs/case.json       the cleared book; `flexmarket clear` takes it
 resolved.json          the scenario with every default filled in
 versions.json          of Python, flexmarket and what it is built on
 summary.json           the short table          report.html                the plots, in one file
+measures.json          see market.simulation.measures
 market.db              the market's database, with the ledger
 """
 
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import requires, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.csv
@@ -24,9 +25,12 @@ import pyarrow.parquet
 
 from market.figures.report import write_report
 from market.figures.run_folder import RESULTS, SUMMARY, SummaryRow
+from market.simulation.measures import measures_of
 from market.simulation.results import Results
 from market.simulation.run import Outcome
 from market.simulation.summary import summary
+
+MEASURES: Final = "measures.json"
 
 
 def archive(outcome: Outcome, *, scenario_text: str, folder: Path) -> tuple[SummaryRow, ...]:
@@ -45,6 +49,7 @@ def archive(outcome: Outcome, *, scenario_text: str, folder: Path) -> tuple[Summ
     short = [{"label": row.label, "before": row.before, "after": row.after} for row in rows]
     document = {"title": outcome.scenario.title, "timezone": outcome.scenario.timezone, "rows": short}
     _write_json(folder / SUMMARY, document)
+    _write(folder / MEASURES, measures_of(outcome, results).model_dump_json(indent=1))
     write_report(folder)
     return rows
 

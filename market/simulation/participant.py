@@ -85,6 +85,46 @@ class ChargesVehicles(Protocol):
         ...
 
 
+@runtime_checkable
+class HasConnections(Protocol):
+    """A participant whose connection points can be billed and put under contracts."""
+
+    def connections(self) -> Mapping[str, int]:
+        """What each of them carries at most [W], by its bus."""
+        ...
+
+
+class FaultRecord(Protocol):
+    """Something that was out of order, of some kind, somewhere."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def where(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> datetime: ...  # noqa: D102
+    @property
+    def end(self) -> datetime: ...  # noqa: D102
+
+
+@runtime_checkable
+class LogsFaults(Protocol):
+    """A participant that knows what failed."""
+
+    def fault_log(self) -> Sequence[FaultRecord]:
+        """Everything that has been out of order so far, or is going to be."""
+        ...
+
+
+@runtime_checkable
+class RatesPlugs(Protocol):
+    """A participant that says how much all of its plugs could draw."""
+
+    def plug_ratings_w(self) -> Mapping[str, float]:
+        """The most that every plug gives [W], by its id."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")

@@ -1,7 +1,8 @@
 """A finished run as tables: one row for each period and thing, or for each offer, driver and ledger entry.
 
 Tables by name; `start` is the beginning of a period in UTC. Before : forecast and nominated baselines. After : with the
-accepted offers. Actual : with what the chargers really drew. All three are AC power flows.
+accepted offers. Actual : what everyone really drew. All three are AC power flows of a period's mean power; what really
+flowed in finer steps is in the tables of market.simulation.physical_tables.
 
     elements    start, element, before, after, actual, limit, unit
     voltages    start, bus, before_pu, after_pu, actual_pu, min_pu, max_pu
@@ -10,76 +11,39 @@ accepted offers. Actual : with what the chargers really drew. All three are AC p
     plugs       start (of a minute), plug, setpoint_w, metered_w
     offers      offer, participant, bus, kind, moved_wh, payment_eur, uplift_eur, reason
     drivers     participant, session, plug, arrives, departs, asked_wh, delivered_wh
+    faults      participant, kind, where, start, end
     settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
     transfers   id, stage, debit, credit, amount_eur, memo, at
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from api_spec.award import Award
-from api_spec.grid import Phase
 from api_spec.metering import BusPower, Reading
 from api_spec.period import MarketPeriod
 from api_spec.result import PriceParts, priced_places
 from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
-from market.network import Grid, OperatingPoints, operating_points
 from market.network.model import FloatArray
-from market.simulation.participant import ChargesVehicles
+from market.simulation.flows import Flows
+from market.simulation.participant import ChargesVehicles, LogsFaults
+from market.simulation.physical_tables import physical_tables
+from market.simulation.physics import Truth
 from market.simulation.run import Outcome
+from market.simulation.tidy import tidy, times
 
-_TIME: Final = pa.timestamp("us", tz="UTC")
 _EURO: Final = pa.decimal128(18, MONEY_PLACES)
 _PRICE: Final = pa.decimal128(18, PRICE_PLACES)
 _PARTS: Final = tuple(PriceParts.model_fields)
 
 
-@dataclass(frozen=True)
-class Flows:
-    """AC operating points of a delivery: as nominated, as cleared, and as really drawn."""
-
-    before: OperatingPoints
-    after: OperatingPoints
-    actual: OperatingPoints
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Self:
-        """Power flows of a finished run."""
-        grid, count = Grid.of(outcome.case.network), outcome.case.market_period.count
-        p_w, q_var = grid.consumption(outcome.case.baseline, count)
-        awarded, nominated, drawn = (np.zeros_like(p_w) for _ in range(3))
-
-        def add(to: FloatArray, bus: str, phase: Phase | None, power_w: Sequence[float] | FloatArray) -> None:
-            at = grid.connected(bus, phase)
-            to[:, at] += np.asarray(power_w, dtype=np.float64)[:, None] / len(at)
-
-        for fleet in outcome.fleets.values():
-            for award in fleet.awards:
-                add(awarded, award.bus, award.phase, award.power_w)
-            for own in fleet.baseline.buses if fleet.baseline else ():
-                add(nominated, own.bus, None, own.power_w)
-        for bus, power_w in outcome.drawn_w.items():
-            add(drawn, bus, None, power_w)
-        before, after, actual = (
-            operating_points(grid, each, q_var) for each in (p_w, p_w + awarded, p_w - nominated + drawn)
-        )
-        return cls(before, after, actual)
-
-    @property
-    def grid(self) -> Grid:
-        """The network."""
-        return self.before.grid
-
-
 class Results:
-    """The tables of a finished run; `flows` are solved once, when first asked for."""
+    """The tables of a finished run; power flows are solved once, when first asked for."""
 
     def __init__(self, outcome: Outcome) -> None:
         """Of a finished run."""
@@ -87,9 +51,15 @@ class Results:
         self._delivery = outcome.auction.delivery
 
     @cached_property
+    def truth(self) -> Truth:
+        """What really flowed."""
+        scenario = self._outcome.scenario
+        return Truth.of(scenario.around(), self._outcome.agents.values(), self._delivery, scenario.physics)
+
+    @cached_property
     def flows(self) -> Flows:
         """AC operating points before, after and as drawn."""
-        return Flows.of(self._outcome)
+        return Flows.of(self._outcome, self.truth)
 
     @cached_property
     def tables(self) -> Mapping[str, pa.Table]:
@@ -101,9 +71,12 @@ class Results:
             "fleets": self._fleets(),
             "plugs": self._plugs(),
             "offers": self._offers(),
+            "book": self._book(),
             "drivers": self._drivers(),
+            "faults": self._faults(),
             "settlement": self._settlement(),
             "transfers": _transfers(self._outcome.transfers),
+            **physical_tables(self.truth),
         }
 
     def _elements(self) -> pa.Table:
@@ -145,7 +118,7 @@ class Results:
         rows = [row for log in logs for row in log if delivery.start <= row.at < delivery.end]
         return pa.table(
             {
-                "start": _times(row.at for row in rows),
+                "start": times(row.at for row in rows),
                 "plug": [row.plug for row in rows],
                 "setpoint_w": pa.array([row.setpoint_w for row in rows], pa.float64()),
                 "metered_w": pa.array([row.metered_w for row in rows], pa.float64()),
@@ -170,6 +143,21 @@ class Results:
             }
         )
 
+    def _book(self) -> pa.Table:
+        """The published order book, without owners: entries are numbered in its order."""
+        book = self._outcome.book
+        names = [f"{at + 1}" for at in range(len(book))]
+        shape = (len(book), self._delivery.count)
+        columns = {
+            name: np.array([getattr(each, name) for each in book], dtype=np.int64).reshape(shape)
+            for name in ("offered_w", "accepted_w")
+        }
+        table = self._tidy("entry", names, columns)
+        for name, kind in (("bus", pa.string()), ("kind", pa.string()), ("lowest_ask_eur_per_mwh", _PRICE)):
+            values = [getattr(each, name) for each in book for _ in range(self._delivery.count)]
+            table = table.append_column(name, pa.array(values, kind))
+        return table
+
     def _drivers(self) -> pa.Table:
         """Sessions that overlap the delivery."""
         rows = [
@@ -184,10 +172,32 @@ class Results:
                 "participant": pa.array([name for name, _ in rows], pa.string()),
                 "session": pa.array([each.session for _, each in rows], pa.string()),
                 "plug": pa.array([each.plug for _, each in rows], pa.string()),
-                "arrives": _times(each.arrives for _, each in rows),
-                "departs": _times(each.departs for _, each in rows),
+                "arrives": times(each.arrives for _, each in rows),
+                "departs": times(each.departs for _, each in rows),
                 "asked_wh": pa.array([each.asked_wh for _, each in rows], pa.float64()),
                 "delivered_wh": pa.array([each.delivered_wh for _, each in rows], pa.float64()),
+            }
+        )
+
+    def _faults(self) -> pa.Table:
+        """What was out of order at some time of the delivery."""
+        logs = {
+            name: agent.fault_log() for name, agent in self._outcome.agents.items() if isinstance(agent, LogsFaults)
+        }
+        delivery = self._delivery
+        rows = [
+            (name, each)
+            for name, log in logs.items()
+            for each in sorted(log, key=lambda each: (each.start, each.kind, each.where))
+            if each.start < delivery.end and each.end > delivery.start
+        ]
+        return pa.table(
+            {
+                "participant": pa.array([name for name, _ in rows], pa.string()),
+                "kind": pa.array([each.kind for _, each in rows], pa.string()),
+                "where": pa.array([each.where for _, each in rows], pa.string()),
+                "start": times(each.start for _, each in rows),
+                "end": times(each.end for _, each in rows),
             }
         )
 
@@ -198,7 +208,7 @@ class Results:
             for line in (fleet.statement.lines if fleet.statement else ())
         ]
         columns: dict[str, Any] = {
-            "start": _times(line.start for _, line in settled),
+            "start": times(line.start for _, line in settled),
             "participant": pa.array([name for name, _ in settled], pa.string()),
         }
         for name in SettlementLine.model_fields:
@@ -206,17 +216,8 @@ class Results:
                 columns[name] = _column(name, [getattr(line, name) for _, line in settled])
         return pa.table(columns)
 
-    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, FloatArray]) -> pa.Table:
-        """One row for each thing and period; columns : (thing, period), or (thing, 1) for what does not change."""
-        shape = (len(things), self._delivery.count)
-        starts = _times(self._delivery.starts())
-        return pa.table(
-            {
-                "start": pa.concat_arrays([starts] * len(things)) if things else starts[:0],
-                by: pa.array(np.repeat(np.array(things, dtype=object), shape[1]), pa.string()),
-                **{name: np.broadcast_to(values, shape).ravel() for name, values in columns.items()},
-            }
-        )
+    def _tidy(self, by: str, things: Sequence[str], columns: Mapping[str, np.ndarray]) -> pa.Table:
+        return tidy(self._delivery, by, things, columns)
 
 
 def metered_w(readings: Iterable[Reading], delivery: MarketPeriod) -> FloatArray:
@@ -238,7 +239,7 @@ def _total_w(powers: Iterable[BusPower | Award], count: int) -> FloatArray:
 def _transfers(transfers: Sequence[Transfer]) -> pa.Table:
     names = [name for name in Transfer.model_fields if name != "at"]
     columns: dict[str, Any] = {name: _column(name, [getattr(each, name) for each in transfers]) for name in names}
-    return pa.table({**columns, "at": _times(each.at for each in transfers)})
+    return pa.table({**columns, "at": times(each.at for each in transfers)})
 
 
 def _column(name: str, values: list[Any]) -> pa.Array:
@@ -247,7 +248,3 @@ def _column(name: str, values: list[Any]) -> pa.Array:
     if name.endswith("_factor"):
         return pa.array(values, pa.float64())
     return pa.array(values, pa.int64() if name.endswith("_w") else pa.string())
-
-
-def _times(instants: Iterable[datetime]) -> pa.Array:
-    return pa.array(list(instants), _TIME)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from api_spec.auction import Auction, PublishedResult
+from api_spec.auction import Auction, BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
 from api_spec.client import or_none
@@ -18,6 +18,8 @@ from api_spec.settlement import Statement, Transfer
 from market.errors import FlexmarketError
 from market.network.model import FloatArray
 from market.settings import Settings
+from market.simulation.billing import NO_BILLS, Bills, billed
+from market.simulation.enacting import enact
 from market.simulation.participant import Participant
 from market.simulation.scenario import Scenario
 from market.simulation.world import World, world_of
@@ -51,8 +53,8 @@ class Fleet:
 class Outcome:
     """Everything that a finished run has to tell.
 
-    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. drawn_w : (period,) true mean
-    power of all chargers at each bus [W].
+    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. book : as it was published.
+    drawn_w : (period,) true mean power of all chargers at each bus [W]. bills : what was paid outside of the auction.
     """
 
     scenario: Scenario
@@ -60,9 +62,11 @@ class Outcome:
     auction: Auction
     case: Case
     result: PublishedResult
+    book: tuple[BookEntry, ...]
     fleets: Mapping[str, Fleet]
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
+    bills: Bills = NO_BILLS
 
 
 async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None) -> Outcome:
@@ -72,12 +76,21 @@ async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lam
     """
     settings = Settings(token_ttl=_TOKEN_TTL, clearing_limit=None)
     async with world_of(scenario, folder=folder, settings=settings) as world:
+        await _prepared(scenario, world)
         await _until_gate(scenario, world, progress)
         progress("clearing", 0.1)
         auction = await _cleared(scenario, world)
         drawn_w = await _deliver(scenario, world, progress)
         progress("settling", 0.97)
         return await _settled(scenario, world, auction, drawn_w)
+
+
+async def _prepared(scenario: Scenario, world: World) -> None:
+    """Networks, tariffs and contracts stand before any aggregator acts."""
+    for name, entry in scenario.agents.items():
+        if entry.role == "dso":
+            await world.participants[name].cycle(scenario.begins)
+    await enact(scenario, world)
 
 
 async def _until_gate(scenario: Scenario, world: World, progress: Progress) -> None:
@@ -136,9 +149,11 @@ async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: 
         auction=settled,
         case=_cleared_case(world, settled),
         result=await world.operator.result(settled.id),
+        book=await world.operator.book(settled.id),
         fleets=fleets,
         transfers=await world.operator.transfers(settled.id),
         drawn_w=drawn_w,
+        bills=await billed(scenario, world, settled),
     )
 
 

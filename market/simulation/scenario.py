@@ -12,8 +12,12 @@ from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
+from market.network.sources import GridTable, grid_source
+from market.network.surroundings import Surroundings, SurroundingsTable
+from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
+from market.simulation.physics import PhysicsTable
 
-_FROM_SCENARIO: Final = frozenset({"feeder", "network", "opens"})
+_FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
 
 
 class BadScenario(FlexmarketError):
@@ -39,26 +43,38 @@ class AgentEntry(Message):
 class Scenario(Message):
     """One simulated delivery.
 
-    title : for people. feeder : name of a network that ships with flexmarket. begins : when virtual time starts.
-    timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
+    title : for people. feeder : name of a network that ships with flexmarket; instead of that, grid : one from files or
+    of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
+    name under which they register, at least one DSO. tariffs, contracts, supply : see market.simulation.instruments.
+    surroundings : what else happens on the network. physics : how it is computed what really flows.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     title: Annotated[str, Field(min_length=1, max_length=200)] = "A simulated day"
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    feeder: Annotated[str, Field(min_length=1, max_length=100)]
+    feeder: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    grid: GridTable | None = None
+    surroundings: SurroundingsTable = SurroundingsTable()
+    physics: PhysicsTable = PhysicsTable()
     begins: Instant
     gate_closure: Instant
     delivery: MarketPeriod
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
+    tariffs: Annotated[dict[str, TariffTable], Field(max_length=100)] = Field(default_factory=dict)
+    contracts: Annotated[dict[str, ContractTable], Field(max_length=100)] = Field(default_factory=dict)
+    supply: SupplyTable = SupplyTable()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         defects: list[tuple[tuple[str | int, ...], str]] = []
+        if (self.feeder is None) == (self.grid is None):
+            defects.append((("feeder",), "or grid is needed, and not both"))
         if self.gate_closure > self.delivery.start:
             defects.append((("gate_closure",), "must not be after the start of delivery"))
+        if self.delivery.resolution % self.physics.step_of(self.delivery):
+            defects.append((("physics", "step"), "must divide the delivery's resolution"))
         if self.begins >= self.gate_closure:
             defects.append((("begins",), "must be before gate_closure"))
         if not any(each.role == "dso" for each in self.agents.values()):
@@ -66,6 +82,8 @@ class Scenario(Message):
         for name, entry in self.agents.items():
             given = entry.config.keys() & _FROM_SCENARIO
             defects += [(("agents", name, "config", key), "is what the scenario says") for key in sorted(given)]
+        roles = {name: entry.role for name, entry in self.agents.items()}
+        defects += strangers(self.tariffs, self.contracts, roles)
         refuse("Scenario", defects)
         return self
 
@@ -74,24 +92,51 @@ class Scenario(Message):
         """Of `timezone`."""
         return ZoneInfo(self.timezone)
 
+    def network_name(self) -> str:
+        """Under which the DSO registers its network."""
+        return self.feeder or self.around().network.name
+
+    def around(self) -> Surroundings:
+        """The network, its load and what else is there; BadScenario where there is none."""
+        where = self.feeder or self.grid
+        assert where is not None, "one of the two is given"
+        try:
+            return Surroundings(grid_source(where), self._filled_surroundings())
+        except FlexmarketError as failure:
+            raise BadScenario(f"the network: {failure}") from failure
+
+    def _filled_surroundings(self) -> SurroundingsTable:
+        own, dsos = self.surroundings, [each for each in self.agents.values() if each.role == "dso"]
+        nominated = tuple(sorted({bus for each in dsos for bus in each.config.get("nominated", ())}))
+        return own.model_copy(
+            update={
+                "seed": self.seed if own.seed is None else own.seed,
+                "left_out": nominated if own.left_out is None else own.left_out,
+            }
+        )
+
     def table_of(self, name: str) -> dict[str, Any]:
         """What a participant is built of: its own config, and what the scenario says for all.
 
-        A DSO gets `opens` (product, delivery, gate_closure), and `feeder` unless it knows a load of its own;
-        aggregators get `network`.
+        A DSO gets `opens` (product, delivery, gate_closure), and unless it knows a load of its own `feeder` or `grid`,
+        and `surroundings` as anyone can know them; aggregators get `network`.
         """
         entry = self.agents[name]
         if entry.role == "aggregator":
-            return {**entry.config, "network": self.feeder}
+            return {**entry.config, "network": self.network_name()}
         product, delivery = self.product.model_dump(), self.delivery.model_dump()
         opens = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
-        own = {} if "known_load" in entry.config else {"feeder": self.feeder}
+        place: dict[str, Any] = {"feeder": self.feeder} if self.grid is None else {"grid": self.grid.model_dump()}
+        if "surroundings" in self.model_fields_set:
+            place["surroundings"] = self._filled_surroundings().model_dump()
+        own = {} if "known_load" in entry.config else place
         return {**entry.config, **own, "opens": opens}
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a TOML file; BadScenario says what is wrong at which key."""
+    """The scenario in a TOML file, which names others as seen from its folder; BadScenario says what is wrong where."""
     try:
-        return read_toml(path, Scenario)
+        scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
+    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent)})

@@ -1,4 +1,4 @@
-"""The world of a simulation: a real market on loopback in virtual time, and the scenario's agents connected to it."""
+"""The world of a simulation: a real market within this process, in virtual time, and the scenario's agents on it."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import httpx
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
@@ -14,7 +15,7 @@ from api_spec.client import MarketClient
 from api_spec.defects import defects_of
 from api_spec.organisation import OrganisationTerms
 from market.api.app import create_app
-from market.api.serving import serving
+from market.api.inside import BASE_URL, inside
 from market.clock import SimulatedClock
 from market.errors import FlexmarketError
 from market.ids import seeded_ids
@@ -31,11 +32,12 @@ DATABASE: Final = "market.db"
 class World:
     """A running market and who takes part in it.
 
+    transport : how clients reach the market, at `market.api.inside.BASE_URL`.
     participants, clients : by the name of the scenario; a client sees what its organisation may see. engine : of the
     market's database.
     """
 
-    url: str
+    transport: httpx.AsyncBaseTransport
     engine: Engine
     clock: SimulatedClock
     operator: MarketClient
@@ -45,7 +47,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> AsyncIterator[World]:
-    """Serve a new market from `folder`/DATABASE, register every organisation and build its agent.
+    """Run a new market on `folder`/DATABASE, register every organisation and build its agent.
 
     BadScenario for an agent that does not exist, before anything is started.
     """
@@ -63,19 +65,20 @@ async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> A
             send_webhooks=False,
             new_id=seeded_ids(scenario.seed),
         )
-        url = stack.enter_context(serving(api))
-        operator = await stack.enter_async_context(MarketClient(url, credentials))
+        transport = await stack.enter_async_context(inside(api))
+        operator = await stack.enter_async_context(MarketClient(BASE_URL, credentials, transport=transport))
         participants: dict[str, Participant] = {}
         clients: dict[str, MarketClient] = {}
         for name, entry in scenario.agents.items():
             account = await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
-            client = await stack.enter_async_context(MarketClient(url, account))
+            client = await stack.enter_async_context(MarketClient(BASE_URL, account, transport=transport))
             clients[name] = client
-            participants[name] = _built(classes[name], client, scenario, name)
-        yield World(url, engine, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
+            participants[name] = built_agent(classes[name], client, scenario, name)
+        yield World(transport, engine, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
 
 
-def _built(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
+def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
+    """The agent of the scenario's table for it; BadScenario says what is wrong at which key."""
     table = scenario.table_of(name)
     try:
         return agent.build(client, table)
@@ -91,7 +94,7 @@ def _built(agent: type[Participant], client: MarketClient, scenario: Scenario, n
 
 @contextlib.contextmanager
 def _database(file: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{file}")
+    engine = open_engine(f"sqlite:///{file}", durable=False)
     try:
         migrate(engine)
         yield engine

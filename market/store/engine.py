@@ -1,5 +1,6 @@
 """Opening the database: durable, with bounded waits, and migrated to the newest schema."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from market.errors import NoSuchDatabase
 from market.store.sealing import seal_within
 from market.store.vault import VAULT, Vault
 
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
+_PRAGMAS: Final = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000")
 _POSTGRES: Final = {
     "connect_timeout": 5,
     "application_name": "flexmarket",
@@ -26,7 +27,7 @@ READING: Final = "flexmarket_reading"
 _MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 
-def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None) -> Engine:
+def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None, durable: bool = True) -> Engine:
     """An engine for a database URL, `sqlite:///...` or `postgresql://...`; NoSuchDatabase for any other.
 
     On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
@@ -34,7 +35,8 @@ def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None
     COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
     Errors do not quote what was being written. connections : kept open at most; who finds none free waits for one.
     key_file : of the keys that secrets are sealed with; absent = on SQLite FILE.key beside the database, made when the
-    first secret is kept; on PostgreSQL secrets stand in clear.
+    first secret is kept; on PostgreSQL secrets stand in clear. durable : False where a crash of the machine may cost a
+    SQLite database, as that of a simulation, which can be run again.
     """
     address = _address(url)
     options = {VAULT: _vault(address, key_file)}
@@ -42,7 +44,7 @@ def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None
     if address.get_backend_name() == "postgresql":
         return create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES, **kept)
     engine = create_engine(address, hide_parameters=True, **kept)
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", partial(_prepare, synchronous="FULL" if durable else "OFF"))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -83,11 +85,11 @@ def _vault(address: URL, key_file: Path | None) -> Vault:
     return Vault(key_file or Path(f"{address.database}.key"), makes=True)
 
 
-def _prepare(connection: Any, _: Any) -> None:
+def _prepare(connection: Any, _: Any, *, synchronous: str) -> None:
     # The driver would begin transactions by itself, too late and DEFERRED.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, f"synchronous={synchronous}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

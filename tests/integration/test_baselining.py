@@ -1,111 +1,17 @@
 """Products that settle against meter history, delivery quality, reliability and the gaming report, over HTTP."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
-from api_spec.auction import Auction, AuctionTerms
-from api_spec.case import Injection
 from api_spec.client import MarketClient, MarketRefused
-from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
-from api_spec.grid import Network
-from api_spec.metering import BaselineNomination, BusPower, Calendar, Forecast, MeterReadingTerms, ReadingTerms
+from api_spec.metering import BaselineNomination, Calendar, MeterReadingTerms, ReadingTerms
 from api_spec.organisation import OrganisationTerms
-from api_spec.period import MarketPeriod
 from api_spec.problem import ProblemType
-from api_spec.product import Product
 from api_spec.quality import BusAttributes
-from market.settings import Settings
-from tests.running_market import RunningMarket, running_market
-from tests.small_cases import bus, line
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
-"""A Wednesday; deliveries are on Thursday, 08:00 to 10:00 UTC."""
-STREET = Network.model_validate(
-    {
-        "name": "street",
-        "phases": 1,
-        "source": {"bus": "s"},
-        "buses": [bus("s"), bus("far")],
-        "lines": [line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
-    }
-)
-_offer: TypeAdapter[AnyOfferTerms] = TypeAdapter(AnyOfferTerms)
-_request: TypeAdapter[AnyRequestTerms] = TypeAdapter(AnyRequestTerms)
-LIMIT = {"kind": "capacity", "element": "l1", "import_limit_w": 20_000, "max_price_eur_per_mwh": 800}
-
-
-@dataclass(frozen=True)
-class Street:
-    """Everybody on the street."""
-
-    market: RunningMarket
-    operator: MarketClient
-    dso: MarketClient
-    aggregators: tuple[MarketClient, ...]
-
-    async def auction(self, *, day: int = 15, load_w: int = 14_000, **product: Any) -> Auction:
-        """An auction of Thursday's two hours: `load_w` is forecast behind 20 kW, and the DSO asks."""
-        start = datetime(2026, 1, 1, 8, tzinfo=UTC) + (day - 1) * DAY
-        terms = AuctionTerms(
-            network="street",
-            product=Product.model_validate(
-                {"name": "day", "price_cap_eur_per_mwh": 900, "penalty_eur_per_mwh": 100, **product}
-            ),
-            delivery=MarketPeriod(start=start, resolution=HOUR, count=2),
-            gate_closure=start - 12 * HOUR,
-        )
-        auction = await self.dso.open_auction(terms)
-        load = Injection(bus="far", p_w=(load_w,) * 2, q_var=(0, 0))
-        await self.dso.submit_forecast(auction.id, Forecast(injections=(load,)))
-        await self.dso.submit_request(auction.id, _request.validate_python(LIMIT))
-        return auction
-
-    async def clear(self, auction: Auction) -> None:
-        """The gate closes."""
-        self.market.clock.advance_to(auction.gate_closure)
-        await self.operator.clear(auction.id)
-
-    async def settle(self, auction: Auction) -> None:
-        """Delivery is over and settled."""
-        self.market.clock.advance_to(max(auction.delivery.end, self.market.clock.now()))
-        await self.operator.settle(auction.id)
-
-
-@contextlib.asynccontextmanager
-async def street(folder: Path, *, aggregators: int = 2, now: datetime = NOON) -> AsyncIterator[Street]:
-    with running_market(folder, now=now, settings=Settings(clearing_limit=None)) as market:
-        operator = MarketClient(market.url, market.operator)
-        roles = ["dso", *["aggregator"] * aggregators]
-        dso, *others = [
-            MarketClient(
-                market.url,
-                await operator.register_organisation(OrganisationTerms.model_validate({"name": f"{k}", "role": role})),
-            )
-            for k, role in enumerate(roles)
-        ]
-        await dso.register_network(STREET)
-        async with contextlib.AsyncExitStack() as stack:
-            for client in (operator, dso, *others):
-                await stack.enter_async_context(client)
-            yield Street(market, operator, dso, tuple(others))
-
-
-def drawn(*power_w: int) -> tuple[BusPower, ...]:
-    return (BusPower(bus="far", power_w=power_w),)
-
-
-def reduction(power_w: int = -9000) -> AnyOfferTerms:
-    steps = [{"power_w": [power_w, power_w], "price_eur_per_mwh": 120}]
-    return _offer.validate_python({"bus": "far", "kind": "curve", "steps": steps})
+from tests.metered_street import DAY, HOUR, NOON, drawn, reduction, refused, street
 
 
 def history(day: datetime, *power_w: int, resolution: timedelta = HOUR, bus: str = "far") -> MeterReadingTerms:
@@ -118,12 +24,6 @@ async def report_days(client: MarketClient, power_w: int, *, until: datetime = N
     for first in range(days, 0, -30):
         hours = (power_w,) * 24 * min(first, 30)
         await client.submit_meter_reading(history(midnight - first * DAY, *hours))
-
-
-async def refused(call: Any) -> ProblemType | None:
-    with pytest.raises(MarketRefused) as refusal:
-        await call
-    return refusal.value.problem.kind
 
 
 async def test_a_delivery_is_paid_against_its_history_and_not_against_its_nomination(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from market.cli import app
+from market.simulation.measures import measures_of
 from market.simulation.results import Results
 from market.simulation.run import NothingHappened, Outcome, simulate
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
@@ -77,6 +79,19 @@ def test_what_is_reported_is_what_the_chargers_drew(outcome: Outcome) -> None:
     table = Results(outcome).tables["fleets"]
     drawn = sum(each.sum() for each in outcome.drawn_w.values())
     assert sum(table["metered_w"].to_pylist()) == pytest.approx(drawn, rel=0.01), "but for what follows a cap late"
+
+
+def test_measures_are_of_what_was_really_drawn(outcome: Outcome) -> None:
+    results = Results(outcome)
+    measures = measures_of(outcome, results)
+    drivers = results.tables["drivers"]
+    drawn_w = np.sum(list(outcome.drawn_w.values()), axis=0)
+    assert measures.fleet_peak_w >= drawn_w.max(), "steps of 5 min see more than periods"
+    assert measures.synchronisation == pytest.approx(measures.fleet_peak_w / (6 * 3 * 16 * 230))
+    assert measures.peak_w == results.truth.points.source_w.max()
+    assert measures.delivered_kwh == pytest.approx(sum(drivers["delivered_wh"].to_pylist()) / 1e3)
+    assert 0 < measures.award_delivered_kwh <= measures.awarded_kwh
+    assert measures.dso_flexibility_eur == pytest.approx(measures.aggregator_margin_eur) != 0
 
 
 def test_the_same_scenario_gives_the_same_bits(outcome: Outcome, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from api_spec.client import MarketClient
+from market.api.inside import BASE_URL
 from market.settings import Settings
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.world import world_of
@@ -38,7 +39,7 @@ async def test_the_agents_of_a_scenario_act_on_a_market_whose_time_it_moves(tmp_
 
         world.clock.advance_to(GATE + timedelta(minutes=1))
         assert (await world.operator.clear(auction.id)).state == "published"
-        async with MarketClient(world.url, None) as anybody:
+        async with MarketClient(BASE_URL, None, transport=world.transport) as anybody:
             with pytest.raises(Exception, match="401"):
                 await anybody.me()
 

@@ -147,7 +147,7 @@ def one_run(name: str, world: WorldOf) -> HTMLResponse:
     run = _run(name, world)
     names = run.files()
     report = REPORT if any(file.as_posix() == REPORT for file in names) else None
-    charts = run_charts(run.tables(), run.zone)
+    charts = run_charts(run.tables(), run.zone, run.network())
     return page("run.html", world, here="Runs", run=run, charts=charts, files=names, report=report)
 
 

@@ -9,12 +9,13 @@ from api_spec.ids import BusId, NetworkId
 from api_spec.metering import Calendar, MeterReading, MeterReadingTerms
 from api_spec.period import Instant
 from api_spec.quality import DeliveryQuality, Reliability
+from api_spec.surveillance import SurveillanceReport
 from market.api.auth import AggregatorMetering, AggregatorReading, Anyone, Dso, Operator, OrderReader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
 from market.api.world import WorldOf
-from market.workflow import baselining, gaming, history, quality
+from market.workflow import baselining, gaming, history, quality, surveillance
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -69,6 +70,15 @@ def gaming_report(
     with world.reading() as work:
         found = gaming.gaming_report(network, since=since, until=until, work=work)
     return page.of(found, lambda each: f"{each.participant} {each.bus}")
+
+
+@router.get("/networks/{network}/surveillance")
+def surveillance_report(
+    network: str, who: Operator, world: WorldOf, since: Instant, until: Instant
+) -> SurveillanceReport:
+    """Who is pivotal on a network and uses it, and who asks alike, over auctions of at most 31 days."""
+    with world.reading() as work:
+        return surveillance.surveillance_report(network, since=since, until=until, work=work)
 
 
 @router.get("/auctions/{auction}/settlement-baseline")

@@ -25,6 +25,13 @@
     if (scales) {
       layout.coloraxis = { ...figure.layout.coloraxis, colorscale: scales[theme()] };
     }
+    layout.sliders = (figure.layout.sliders || []).map((slider) => ({
+      ...slider,
+      bgcolor: grid,
+      bordercolor: rule,
+      tickcolor: rule,
+      font: { color: ink },
+    }));
     const narrow = window.innerWidth < 640;
     if (narrow) {
       layout.margin = { ...layout.margin, l: 48, r: 6 };
@@ -39,15 +46,15 @@
     const traces = figure.data.map((trace) =>
       trace.meta === "ink" ? { ...trace, line: { ...trace.line, color: ink } } : trace,
     );
-    return { data: traces, layout };
+    return { data: traces, layout, frames: figure.frames || [] };
   }
 
   async function draw(chart) {
     const plot = chart.querySelector(".plot");
     const choices = JSON.parse(chart.querySelector("script").textContent);
     const select = chart.querySelector("select[data-choice]");
-    const { data, layout } = inPageColours(choices[select ? select.selectedIndex : 0]);
-    await window.Plotly.react(plot, data, layout, CONFIG);
+    const picture = inPageColours(choices[select ? select.selectedIndex : 0]);
+    await window.Plotly.react(plot, { ...picture, config: CONFIG });
     if (chart.dataset.pick && !plot.dataset.picks) {
       plot.dataset.picks = "true";
       plot.on("plotly_click", (event) => pick(chart.dataset.pick, event.points[0]));

@@ -35,6 +35,13 @@ def read_pandapower(path: Path) -> ReadNetwork:
     return _Net(path, net).read()
 
 
+def read_loaded(net: Any, *, name: str) -> tuple[ReadNetwork, dict[Hashable, str]]:
+    """The same of a pandapower network that another package has made, and the id of each of its buses that is kept."""
+    own = _Net(Path(f"{name}.json"), net)
+    read = own.read()
+    return read, {bus: id for bus, id in own.bus_ids.items() if id in read.network.bus_ids}
+
+
 @dataclass(frozen=True)
 class _Branch:
     """A row of the table of lines or transformers, and the buses that it joins."""
@@ -79,6 +86,11 @@ class _Net:
         within = {self._names[key] for key in kept}
         load = loads(each for each in self._power() if each[0] in within)
         return ReadNetwork(checked(self._path, document), load, tuple(self._dropped))
+
+    @property
+    def bus_ids(self) -> dict[Hashable, str]:
+        """The id of what every bus in service is part of."""
+        return {bus: self._names[first] for bus, first in self._joined.items()}
 
     def _join(self) -> dict[Hashable, Hashable]:
         """For every bus in service the first one that closed switches join it with."""

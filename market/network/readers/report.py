@@ -36,12 +36,12 @@ class ReadNetwork:
     dropped: tuple[Dropped, ...]
 
 
-def library(name: str) -> Any:
-    """A package of the extra `grid`; ReaderUnavailable where it is not installed."""
+def library(name: str, *, install: str = "flexmarket[grid]") -> Any:
+    """A package of the extra `grid`, or of another name; ReaderUnavailable where it is not installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as failure:
-        raise ReaderUnavailable(name) from failure
+        raise ReaderUnavailable(name, install=install) from failure
 
 
 def checked(path: Path, document: Mapping[str, Any]) -> Network:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator_agents.connection import Connection
+from aggregator_agents.connection import Connection, NetworkTerms
 from aggregator_agents.fleet import PHASE_V, FloatArray, Session, Site, Vehicle
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.connection import blocks, net_w, nominated
@@ -179,7 +179,7 @@ def test_a_connection_knows_what_energy_costs_on_each_step() -> None:
         critical_eur_per_kw=nothing,
         peak_eur_per_kw_month=nothing,
     )
-    with_both = connection(retail=retail, tariff=tariff).prices(Grid.of(HOURS))
+    with_both = connection(retail=retail, terms=NetworkTerms(tariff=tariff)).prices(Grid.of(HOURS))
     assert with_both.buy_eur_per_mwh.tolist() == [150, 110, 110, 110]
     assert with_both.sell_eur_per_mwh.tolist() == [80, 80, 80, 80]
     assert connection().prices(Grid.of(HOURS)).buy_eur_per_mwh.tolist() == [7] * 4

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from dso_agents.agent import DsoAgent
+from market.network.feeders import feeder
+from market.simulation import SCENARIOS
 from market.simulation.participant import participant_class
 from market.simulation.scenario import BadScenario, read_scenario
 
@@ -85,3 +87,24 @@ def test_an_agent_is_found_by_its_name() -> None:
 def test_a_name_that_leads_to_no_participant_is_refused(name: str, said: str) -> None:
     with pytest.raises(BadScenario, match=said):
         participant_class(name)
+
+
+def test_a_network_from_files_is_found_beside_the_scenario(tmp_path: Path) -> None:
+    """The DSO gets the files, aggregators the name under which it will register the network."""
+    street = feeder("risoe").network.model_copy(update={"name": "street"})
+    (tmp_path / "street.json").write_text(street.model_dump_json(exclude_none=True, by_alias=True))
+    text = (SCENARIOS / "risoe-day.toml").read_text()
+    (tmp_path / "day.toml").write_text(text.replace('feeder = "risoe"', 'grid = { file = "street.json" }'))
+    read = read_scenario(tmp_path / "day.toml")
+    assert read.table_of("grid")["grid"]["file"] == tmp_path / "street.json"
+    assert "feeder" not in read.table_of("grid")
+    assert read.table_of("parking-lot")["network"] == "street"
+    assert read.around().network == street
+
+
+def test_a_scenario_has_one_network(tmp_path: Path) -> None:
+    text = (SCENARIOS / "risoe-day.toml").read_text()
+    for network in ("", 'feeder = "risoe"\ngrid = { simbench = "1-LV-rural1--0-sw" }'):
+        (tmp_path / "day.toml").write_text(text.replace('feeder = "risoe"', network))
+        with pytest.raises(BadScenario, match="feeder: or grid is needed, and not both"):
+            read_scenario(tmp_path / "day.toml")

@@ -1,0 +1,162 @@
+"""One delivery in figures that can be compared: what studies, sweeps and reports put side by side."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from api_spec.units import Message, NonNegative, Real
+from market.ledger.transfers import balances
+from market.network.model import FloatArray
+from market.simulation.participant import RatesPlugs
+from market.simulation.physics import Truth
+from market.simulation.results import Results
+from market.simulation.run import Fleet, Outcome
+
+_NOTICED_WH: Final = 100.0
+"""A driver who lacks less has got what was asked for: a few hundred metres."""
+
+
+class Measures(Message):
+    """All of AC power flow of what was really drawn, of drivers, of money and of how fleets behave.
+
+    Violations (market.network.violations): count of unbroken episodes of one element or terminal, minutes of all
+    elements or terminals together, depth of the worst.
+
+    peak_w : the most that the network takes from its source [W]. peak_loading, peak_transformer_loading : current over
+    rating, 0 where nothing is rated. overload_depth : largest excess over a rating, as a share of it.
+    transformer_ageing_h : loss of life of all transformers together (IEC 60076-7) [h].
+
+    asked_kwh, delivered_kwh : of sessions that touch the delivery, by its end. unmet_kwh, drivers_unmet : what those
+    who have left lack, and how many lack more than 0.1 kWh.
+
+    dso_flexibility_eur : the DSO's payments under the auction's ledger, less penalties. dso_contracts_eur,
+    tariff_income_eur : what it pays under contracts and gets under tariffs. drivers_bill_eur : what drivers pay their
+    aggregators. aggregator_margin_eur : what all of these leave to aggregators, less what energy cost them.
+
+    awarded_kwh, award_delivered_kwh : energy that awards were to move and moved, either way counted positive.
+    rebound_kwh : energy that fleets moved the other way at buses with awards, beside the awarded periods, from their
+    baselines. fleet_peak_w : the most that all of their
+    connection points drew at once. synchronisation : that over the power of all plugs,
+    0 where the plugs are not known.
+    """
+
+    peak_w: Real
+    peak_loading: NonNegative
+    peak_transformer_loading: NonNegative
+    lowest_voltage_pu: NonNegative
+    highest_voltage_pu: NonNegative
+    overload_count: NonNegative
+    overload_minutes: NonNegative
+    overload_depth: NonNegative
+    voltage_violation_count: NonNegative
+    voltage_violation_minutes: NonNegative
+    voltage_violation_depth_pu: NonNegative
+    losses_kwh: Real
+    transformer_ageing_h: NonNegative
+    asked_kwh: NonNegative
+    delivered_kwh: Real
+    unmet_kwh: NonNegative
+    drivers_unmet: NonNegative
+    dso_flexibility_eur: Real
+    dso_contracts_eur: Real
+    tariff_income_eur: Real
+    drivers_bill_eur: Real
+    aggregator_margin_eur: Real
+    awarded_kwh: NonNegative
+    award_delivered_kwh: NonNegative
+    rebound_kwh: NonNegative
+    fleet_peak_w: Real
+    synchronisation: Real
+
+
+def measures_of(outcome: Outcome, results: Results) -> Measures:
+    """Of a finished delivery."""
+    figures = (
+        _network(results.truth),
+        driver_figures(results.tables["drivers"], until=outcome.auction.delivery.end),
+        _money(outcome),
+        _behaviour(outcome, results.truth),
+    )
+    return Measures(**{name: float(value) for each in figures for name, value in each.items()})
+
+
+def _network(truth: Truth) -> dict[str, float]:
+    over, outside, points = truth.overloads, truth.voltage_violations, truth.points
+    return {
+        "peak_w": points.source_w.max(),
+        "peak_loading": _highest(points.loading),
+        "peak_transformer_loading": _highest(truth.transformer_loading),
+        "lowest_voltage_pu": points.voltage_pu.min(),
+        "highest_voltage_pu": points.voltage_pu.max(),
+        "overload_count": over.count,
+        "overload_minutes": over.minutes,
+        "overload_depth": over.depth,
+        "voltage_violation_count": outside.count,
+        "voltage_violation_minutes": outside.minutes,
+        "voltage_violation_depth_pu": outside.depth,
+        "losses_kwh": points.losses_w.sum() * truth.minutes / 60e3,
+        "transformer_ageing_h": truth.ageing.lost_h.sum(),
+    }
+
+
+def driver_figures(drivers: pa.Table, *, until: datetime) -> dict[str, float]:
+    """What drivers asked for and got by `until`; drivers : the table of that name, one row for each session."""
+    asked, got = drivers["asked_wh"].to_numpy(), drivers["delivered_wh"].to_numpy()
+    left = pc.less_equal(drivers["departs"], pa.scalar(until, drivers["departs"].type)).to_numpy()
+    missing = np.where(left, np.maximum(asked - got, 0.0), 0.0)
+    return {
+        "asked_kwh": asked.sum() / 1e3,
+        "delivered_kwh": got.sum() / 1e3,
+        "unmet_kwh": missing.sum() / 1e3,
+        "drivers_unmet": (missing > _NOTICED_WH).sum(),
+    }
+
+
+def _money(outcome: Outcome) -> dict[str, float]:
+    bills = outcome.bills
+    paid = -float(balances(outcome.transfers).get(f"dso:{outcome.auction.dso}", Decimal(0)))
+    return {
+        "dso_flexibility_eur": paid,
+        "dso_contracts_eur": bills.contracts_eur,
+        "tariff_income_eur": bills.tariffs_eur,
+        "drivers_bill_eur": bills.drivers_eur,
+        "aggregator_margin_eur": paid + bills.contracts_eur + bills.drivers_eur - bills.tariffs_eur - bills.energy_eur,
+    }
+
+
+def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:
+    delivery, fleets = outcome.auction.delivery, tuple(outcome.fleets.values())
+    kwh_per_w = delivery.hours / 1e3
+    lines = [line for each in fleets if each.statement for line in each.statement.lines]
+    peak_w = sum(truth.drawn_w.values(), np.zeros(truth.steps.count)).max()
+    plugs_w = sum(sum(each.agent.plug_ratings_w().values()) for each in fleets if isinstance(each.agent, RatesPlugs))
+    rebound_w = sum(float(each.sum()) for each in _rebounds(fleets, outcome.drawn_w, delivery.count))
+    return {
+        "awarded_kwh": kwh_per_w * sum(abs(line.ordered_w) for line in lines),
+        "award_delivered_kwh": kwh_per_w * sum(abs(line.delivered_w) for line in lines),
+        "rebound_kwh": kwh_per_w * rebound_w,
+        "fleet_peak_w": peak_w,
+        "synchronisation": peak_w / plugs_w if plugs_w else 0.0,
+    }
+
+
+def _rebounds(fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], count: int) -> Iterator[FloatArray]:
+    """(period,) against the direction of its awards, for each bus that has some [W]."""
+    awarded_w, baseline_w = dict[str, FloatArray](), dict[str, FloatArray]()
+    for fleet in fleets:
+        for award in fleet.awards:
+            awarded_w[award.bus] = awarded_w.get(award.bus, np.zeros(count)) + np.array(award.power_w, dtype=float)
+        for own in fleet.baseline.buses if fleet.baseline else ():
+            baseline_w[own.bus] = baseline_w.get(own.bus, np.zeros(count)) + np.array(own.power_w, dtype=float)
+    for bus, ordered_w in awarded_w.items():
+        strayed_w = drawn_w.get(bus, np.zeros(count)) - baseline_w.get(bus, np.zeros(count))
+        yield np.where(ordered_w == 0, np.maximum(-np.sign(ordered_w.sum()) * strayed_w, 0.0), 0.0)
+
+
+def _highest(loading: FloatArray) -> float:
+    return float(np.nanmax(loading, initial=0.0)) if loading.size else 0.0

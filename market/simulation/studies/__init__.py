@@ -1,0 +1,1 @@
+"""Studies: many runs of one scenario that together answer a question of the field."""

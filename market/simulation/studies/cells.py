@@ -1,0 +1,108 @@
+"""One cell of a study: a scenario under one instrument at one penetration, simulated, and what came of it."""
+
+import asyncio
+import hashlib
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from api_spec.units import Message, NonNegative, Real
+from market.network.model import FloatArray
+from market.simulation.measures import Measures, measures_of
+from market.simulation.results import Results
+from market.simulation.run import simulate
+from market.simulation.scenario import Scenario
+from market.simulation.versions import versions
+
+CELLS: Final = "cells"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is to be run. penetration : share of the homes that have a vehicle, 0 to 1."""
+
+    instrument: str
+    penetration: float
+    scenario: Scenario
+
+    @property
+    def key(self) -> str:
+        """What it depends on, in short: the scenario, and the versions of all that it is run with."""
+        text = self.scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def file(self, folder: Path) -> Path:
+        """Where its outcome is kept."""
+        return folder / CELLS / self.instrument / f"{self.penetration:.4f}.json"
+
+
+class CellOutcome(Message):
+    """What came of a cell.
+
+    key : see Cell. seconds : of wall time that the simulation took. starts : of every period. fleet_w, nominated_w :
+    (period,) what all vehicles drew, and would have drawn by their baselines [W]. source_w : (period,) what the network
+    took from its source [W].
+    """
+
+    instrument: str
+    penetration: NonNegative
+    key: str
+    seconds: NonNegative
+    measures: Measures
+    starts: tuple[str, ...]
+    fleet_w: tuple[Real, ...]
+    nominated_w: tuple[Real, ...]
+    source_w: tuple[Real, ...]
+
+
+def run_cell(cell: Cell) -> CellOutcome:
+    """Simulate a cell in a folder that is not kept; the same cell gives the same outcome, but for its seconds."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="flexmarket-cell-") as folder:
+        outcome = asyncio.run(simulate(cell.scenario, folder=Path(folder)))
+    results = Results(outcome)
+    delivery = outcome.auction.delivery
+    nominated_w = np.zeros(delivery.count)
+    for fleet in outcome.fleets.values():
+        for own in fleet.baseline.buses if fleet.baseline else ():
+            nominated_w += own.power_w
+    return CellOutcome(
+        instrument=cell.instrument,
+        penetration=cell.penetration,
+        key=cell.key,
+        seconds=round(time.perf_counter() - began, 3),
+        measures=measures_of(outcome, results),
+        starts=tuple(each.isoformat() for each in delivery.starts()),
+        fleet_w=tuple(sum(outcome.drawn_w.values(), np.zeros(delivery.count)).round(1).tolist()),
+        nominated_w=tuple(nominated_w.tolist()),
+        source_w=tuple(_by_period(results.truth.points.source_w, delivery.count).round(1).tolist()),
+    )
+
+
+def _by_period(values: FloatArray, count: int) -> FloatArray:
+    """(period,) mean of the steps of each."""
+    means: FloatArray = values.reshape(count, -1).mean(axis=1)
+    return means
+
+
+def known(cell: Cell, folder: Path) -> CellOutcome | None:
+    """What came of a cell before, if it is the same as it would be now."""
+    file = cell.file(folder)
+    if not file.exists():
+        return None
+    found = CellOutcome.model_validate_json(file.read_text(encoding="utf-8"))
+    return found if found.key == cell.key else None
+
+
+def keep(outcome: CellOutcome, cell: Cell, folder: Path) -> None:
+    """Keep it whole or not at all."""
+    file = cell.file(folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(outcome.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)

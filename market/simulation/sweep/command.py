@@ -1,0 +1,99 @@
+"""`flexmarket sweep`: from a sweep's file to a table of results, with a bar that says how far it is."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from market.logs import configure as configure_logs
+from market.simulation.scenario import BadScenario
+from market.simulation.sweep.executors import executor_of
+from market.simulation.sweep.folder import RESULTS_FILE, SweepChanged, SweepFolder
+from market.simulation.sweep.on_dask import ClusterOutOfReach
+from market.simulation.sweep.plan import Plan, plan_of
+from market.simulation.sweep.sweep_file import BadSweep
+from market.simulation.sweep.sweeping import Swept, sweep, to_do
+from market.terminal import BAD_INPUT, console, stop
+
+_MOST_TOLD = 10
+
+
+def run_sweep(
+    file: Path,
+    *,
+    out: Path | None,
+    workers: int | None,
+    cluster: str | None,
+    keep_runs: bool,
+    retry: bool,
+    changed: bool,
+) -> None:
+    """Check, run what is not done, and say what came of it."""
+    configure_logs("console", "warning")
+    try:
+        with _bar("checking") as moved:
+            plan = plan_of(file, told=lambda done, total: moved(done, total, ""))
+        folder = _opened(out or Path("runs") / plan.sweep.name, plan, file, changed=changed)
+        runs = to_do(folder, retry=retry)
+        with executor_of(workers=workers, cluster=cluster) as executor, _bar("running") as moved:
+            moved(0, len(runs), "")
+            ended = iter(range(1, len(runs) + 1))
+            swept = sweep(
+                folder,
+                runs,
+                executor=executor,
+                keep_runs=keep_runs,
+                told=lambda run, answer: moved(next(ended), len(runs), f"{run.id} failed" if answer.failure else ""),
+            )
+    except (BadSweep, BadScenario, SweepChanged) as failure:
+        raise stop(str(failure), status=BAD_INPUT) from failure
+    except ClusterOutOfReach as failure:
+        raise stop(str(failure), status=1) from failure
+    except KeyboardInterrupt as failure:
+        raise stop("stopped; the same command goes on with what is not done", status=1) from failure
+    _tell(swept, plan, folder.path)
+    if swept.failed:
+        raise typer.Exit(1)
+
+
+def _opened(path: Path, plan: Plan, file: Path, *, changed: bool) -> SweepFolder:
+    try:
+        return SweepFolder.open(path, plan, text=file.read_text(encoding="utf-8"), changed=changed)
+    except OSError as failure:
+        raise stop(f"{path}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that disappears at the end; gives the function that moves it: done, of how many, what is to be noted."""
+    columns = TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn()
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def moved(done: int, total: int, note: str) -> None:
+            bar.update(task, completed=done, total=total)
+            if note:
+                bar.console.print(note, highlight=False)
+
+        yield moved
+
+
+def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
+    done = f"{len(swept.results)} of {len(plan.runs)} runs are done"
+    console.print(f"{done}, {swept.before} of them were before" if swept.before else done, highlight=False)
+    if swept.workers:
+        console.print(
+            f"{swept.seconds:.1f} s with {swept.workers} at a time, {swept.worked_seconds:.1f} s of runs: "
+            f"workers ran {swept.busy:.0%} of the time",
+            highlight=False,
+        )
+    for run, why in list(swept.failed.items())[:_MOST_TOLD]:
+        console.print(f"  {run} failed: {why}", highlight=False, markup=False, soft_wrap=True)
+    if swept.failed:
+        more = len(swept.failed) - _MOST_TOLD
+        rest = f" ({more} more of them)" if more > 0 else ""
+        console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
+    console.print(f"Results     {folder / RESULTS_FILE}", highlight=False, soft_wrap=True)
