@@ -45,6 +45,27 @@ class StateErrors:
 
 
 @dataclass(frozen=True, eq=False)
+class Around:
+    """An operating point that periods are linearised around.
+
+    drawn : (power, 2) terminal, and 0 for p or 1 for q. by_s : (terminal, s) derivatives of the voltages by the powers
+    drawn [W], [var], and by the source's magnitude.
+    """
+
+    drawn: IntArray
+    by_s: ComplexArray
+
+    @classmethod
+    def mean(cls, known: Measured, voltage: ComplexArray) -> Self:
+        """The middle of (period, terminal) voltages.
+
+        One point for all of them: how voltages answer to powers differs by a few percent within a band of voltages.
+        """
+        middle, drawn = voltage.mean(axis=0), np.argwhere(known.expected.known[0])
+        return cls(drawn, _voltages_by_state(known.grid, middle, drawn))
+
+
+@dataclass(frozen=True, eq=False)
 class Linearised:
     """One period around voltages (terminal,) [pu].
 
@@ -63,13 +84,11 @@ class Linearised:
     b: FloatArray
 
     @classmethod
-    def of(cls, known: Measured, period: int, voltage: ComplexArray) -> Self:
-        """With what is known in a period."""
-        grid = known.grid
-        drawn = np.argwhere(known.expected.known[period])
-        expected_sigma = known.expected.sigma[period][tuple(drawn.T)]
-        scale = np.append(expected_sigma, known.source_pu)
-        by_s = _voltages_by_state(grid, voltage, drawn) * scale
+    def of(cls, known: Measured, period: int, voltage: ComplexArray, around: Around) -> Self:
+        """With what is known in a period, and derivatives of voltages at an operating point close to it."""
+        grid, drawn = known.grid, around.drawn
+        scale = np.append(known.expected.sigma[period][tuple(drawn.T)], known.source_pu)
+        by_s = around.by_s * scale
         at: dict[Kind, tuple[IntArray, ...]] = {kind: getattr(known, kind).known[period].nonzero() for kind in KINDS}
         sigma = np.concatenate([getattr(known, kind).sigma[period][at[kind]] for kind in KINDS])
         rows = (

@@ -5,15 +5,16 @@ removed, and the period estimated again (A. Abur, A. Gomez Exposito, Power Syste
 h : its own estimate. Omega : variance of z - h, as in dso_agents.state_errors.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from scipy.stats import chi2
 from threadpoolctl import threadpool_limits
 
 from dso_agents.measured import Measured, Valued
-from dso_agents.state_errors import KINDS, Kind, Linearised, StateErrors, measurable
+from dso_agents.state_errors import KINDS, Around, Kind, Linearised, StateErrors, measurable
 from dso_agents.state_solvers import LeastSquares, NoEstimate, Solver, solver
 from market.network import OperatingPoints
 from market.network.model import BoolArray, ComplexArray, FloatArray, IntArray
@@ -100,55 +101,68 @@ def estimate(known: Measured, *, threshold: float = 4.0) -> Estimate:
 
 def _estimate(known: Measured, threshold: float) -> Estimate:
     used = replace(known, **{kind: getattr(known, kind).copy() for kind in KINDS})
-    removed = _screened(used, max(threshold, _HOPELESS))
+    start = _Start.of(used)
+    removed = start.hopeless(used, max(threshold, _HOPELESS))
     solving = solver(used)
     voltage = np.zeros(used.voltage.value.shape, dtype=np.complex128)
     errors = dict[int, StateErrors]()
     doubtful = np.arange(used.count)
     while len(doubtful):
-        voltage[doubtful] = _solved(solving, used, doubtful, removed)
-        values, bad = measurable(used.grid, voltage), list[Removed]()
+        voltage[doubtful] = _solved(solving, start, used, doubtful, removed)
+        around, values = Around.mean(used, voltage), measurable(used.grid, voltage)
+        bad = list[Removed]()
         for period in doubtful.tolist():
-            around = Linearised.of(used, period, voltage[period])
-            errors[period] = around.errors()
-            normalised = np.abs(around.residual(used, period, values)) / around.residual_sigma
+            here = Linearised.of(used, period, voltage[period], around)
+            errors[period] = here.errors()
+            normalised = np.abs(here.residual(used, period, values)) / here.residual_sigma
             if normalised.max(initial=0.0) > threshold:
-                bad.append(_removed(used, around, period, normalised))
+                bad.append(_removed(used, here, period, normalised))
         removed += bad
         doubtful = np.array([each.period for each in bad], dtype=np.intp)
     return _result(used, voltage, tuple(errors[period] for period in range(used.count)), tuple(removed))
 
 
-def _screened(used: Measured, threshold: float) -> list[Removed]:
-    """Remove what is so far off that no iteration would settle."""
-    flow, removed = LeastSquares(used.grid), list[Removed]()
-    for period in range(used.count):
-        around, normalised = _unexpected(flow, used, period)
-        while normalised.max(initial=0.0) > threshold:
-            removed.append(_removed(used, around, period, normalised))
-            around, normalised = _unexpected(flow, used, period)
-    return removed
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What is expected alone. voltage : (period, terminal). values : what every measurement would be."""
+
+    voltage: ComplexArray
+    around: Around
+    values: Mapping[Kind, FloatArray]
+
+    @classmethod
+    def of(cls, known: Measured) -> Self:
+        """NoEstimate where the network cannot carry what is expected."""
+        voltage = LeastSquares(known.grid).expected(known)
+        return cls(voltage, Around.mean(known, voltage), measurable(known.grid, voltage))
+
+    def normalised(self, used: Measured, period: int) -> tuple[Linearised, FloatArray]:
+        """(measurement,) residuals after one step from here, over their own standard deviation."""
+        here = Linearised.of(used, period, self.voltage[period], self.around)
+        return here, np.abs(here.normalised(here.residual(used, period, self.values)))
+
+    def hopeless(self, used: Measured, threshold: float) -> list[Removed]:
+        """Remove what is so far off that no iteration would settle."""
+        removed = list[Removed]()
+        for period in range(used.count):
+            here, normalised = self.normalised(used, period)
+            while normalised.max(initial=0.0) > threshold:
+                removed.append(_removed(used, here, period, normalised))
+                here, normalised = self.normalised(used, period)
+        return removed
 
 
-def _solved(solving: Solver, used: Measured, periods: IntArray, removed: list[Removed]) -> ComplexArray:
+def _solved(solving: Solver, start: _Start, used: Measured, periods: IntArray, removed: list[Removed]) -> ComplexArray:
     """Voltages of some periods; where there are none, without what fits worst to what is expected."""
     while True:
         try:
             return solving.voltage(used.periods(periods))
         except NoEstimate as failure:
             period = int(periods[failure.period])
-            around, normalised = _unexpected(LeastSquares(used.grid), used, period)
+            here, normalised = start.normalised(used, period)
             if not normalised.size:
                 raise
-            removed.append(_removed(used, around, period, normalised))
-
-
-def _unexpected(flow: LeastSquares, used: Measured, period: int) -> tuple[Linearised, FloatArray]:
-    """What is known in a period around what is expected, and its normalised residuals after one step from there."""
-    one = used.periods(np.array([period]))
-    voltage = flow.expected(one)
-    around = Linearised.of(one, 0, voltage[0])
-    return around, np.abs(around.normalised(around.residual(one, 0, measurable(used.grid, voltage))))
+            removed.append(_removed(used, here, period, normalised))
 
 
 def _removed(used: Measured, around: Linearised, period: int, normalised: FloatArray) -> Removed:

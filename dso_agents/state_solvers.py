@@ -17,7 +17,7 @@ from power_grid_model import (
 )
 
 from dso_agents.measured import Measured, Valued
-from dso_agents.state_errors import Linearised, measurable
+from dso_agents.state_errors import Around, Linearised, measurable
 from market.errors import PowerFlowDiverged
 from market.network import Grid
 from market.network.model import ComplexArray, FloatArray, IntArray
@@ -28,6 +28,7 @@ _ITERATIONS: Final = 40
 _UNKNOWN_VA: Final = 1e6  # sigma of the half of a power that is not known
 _STEPS: Final = 20
 _STILL: Final = 1e-5  # a state that moves by less of its sigma has arrived
+_NEARLY: Final = 1e-2
 
 
 class NoEstimate(ValueError):
@@ -65,20 +66,30 @@ class LeastSquares:
         self._flow = PowerFlow(grid)
 
     def voltage(self, known: Measured) -> ComplexArray:
-        """See `Solver`."""
+        """See `Solver`. Derivatives are first those at the middle of all periods, then of each by itself."""
         x = np.zeros((known.count, int(known.expected.known[0].sum()) + 1))
+        x, voltage, _ = self._stepped(known, x, self._at(known, x), apart=False)
+        x, voltage, moved = self._stepped(known, x, voltage, apart=True)
+        if moved.max() >= _STILL:
+            raise NoEstimate(int(moved.argmax()))
+        return voltage
+
+    def _stepped(
+        self, known: Measured, x: FloatArray, voltage: ComplexArray, *, apart: bool
+    ) -> tuple[FloatArray, ComplexArray, FloatArray]:
+        """States and voltages after steps until they stand still, and (period,) by how much the last moved."""
+        middle = Around.mean(known, voltage)
         for _ in range(_STEPS):
-            voltage = self._at(known, x)
-            values = measurable(self._grid, voltage)
-            stepped = np.empty_like(x)
-            for period in range(known.count):
-                around = Linearised.of(known, period, voltage[period])
-                stepped[period] = around.step(around.residual(known, period, values), x[period])
+            values, stepped = measurable(self._grid, voltage), np.empty_like(x)
+            for at in range(known.count):
+                around = Around.mean(known, voltage[[at]]) if apart else middle
+                here = Linearised.of(known, at, voltage[at], around)
+                stepped[at] = here.step(here.residual(known, at, values), x[at])
             moved = np.abs(stepped - x).max(axis=1)
-            x = stepped
-            if moved.max() < _STILL:
-                return self._at(known, x)
-        raise NoEstimate(int(moved.argmax()))
+            x, voltage = stepped, self._at(known, stepped)
+            if moved.max() < (_STILL if apart else _NEARLY):
+                break
+        return x, voltage, moved
 
     def expected(self, known: Measured) -> ComplexArray:
         """(period, terminal) voltages of what is expected alone [pu]; NoEstimate where there are none."""
