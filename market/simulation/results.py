@@ -31,10 +31,10 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
+from market.simulation.outcome import Outcome
 from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
 from market.simulation.physics import Truth
-from market.simulation.run import Outcome
 from market.simulation.tidy import tidy, times
 
 _EURO: Final = pa.decimal128(18, MONEY_PLACES)
@@ -119,7 +119,7 @@ class Results:
         return pa.table(
             {
                 "start": times(row.at for row in rows),
-                "plug": [row.plug for row in rows],
+                "plug": pa.array([row.plug for row in rows], pa.string()),
                 "setpoint_w": pa.array([row.setpoint_w for row in rows], pa.float64()),
                 "metered_w": pa.array([row.metered_w for row in rows], pa.float64()),
             }
@@ -132,11 +132,11 @@ class Results:
         rows = [(offers[each.id], each) for each in self.outcome.result.offers]
         return pa.table(
             {
-                "offer": [offer.id for offer, _ in rows],
-                "participant": [names[offer.participant] for offer, _ in rows],
-                "bus": [offer.bus for offer, _ in rows],
-                "kind": [offer.kind for offer, _ in rows],
-                "moved_wh": [hours * sum(map(abs, each.power_w)) for _, each in rows],
+                "offer": pa.array([offer.id for offer, _ in rows], pa.string()),
+                "participant": pa.array([names[offer.participant] for offer, _ in rows], pa.string()),
+                "bus": pa.array([offer.bus for offer, _ in rows], pa.string()),
+                "kind": pa.array([offer.kind for offer, _ in rows], pa.string()),
+                "moved_wh": pa.array([hours * sum(map(abs, each.power_w)) for _, each in rows], pa.float64()),
                 "payment_eur": pa.array([each.payment_eur for _, each in rows], _EURO),
                 "uplift_eur": pa.array([each.uplift_eur for _, each in rows], _EURO),
                 "reason": pa.array([each.reason.code if each.reason else None for _, each in rows], pa.string()),
@@ -159,13 +159,13 @@ class Results:
         return table
 
     def _drivers(self) -> pa.Table:
-        """Sessions that overlap the delivery."""
+        """Sessions that end within the delivery, and on the last one those as well that go on after it."""
         rows = [
             (name, each)
             for name, fleet in self.outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if each.departs > self._delivery.start
+            if self._delivery.start < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.network.feeders import feeder
 from market.simulation.sweep.axes import Axis
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.points import points
@@ -139,10 +138,3 @@ def test_a_sample_is_drawn_by_its_seed_and_a_longer_one_goes_on() -> None:
 @pytest.mark.parametrize(("share", "number"), [(0.0, 1), (0.249, 1), (0.25, 2), (0.999, 4), (np.nextafter(1, 0), 4)])
 def test_whole_numbers_have_equal_parts(share: float, number: int) -> None:
     assert Axis.model_validate({"path": "a", "uniform": (1, 4), "whole": True}).drawn(share) == number
-
-
-def test_a_network_beside_the_scenario_is_found_from_anywhere(tmp_path: Path) -> None:
-    (tmp_path / "street.json").write_text(feeder("risoe").network.model_dump_json(exclude_none=True, by_alias=True))
-    on_file = SCENARIO.replace('feeder = "risoe"', 'grid = { file = "street.json" }')
-    (only,) = planned(tmp_path, f"{ENERGY}values = [5]", on_file).runs
-    assert tomllib.loads(only.text)["grid"] == {"file": str(tmp_path.resolve() / "street.json")}
