@@ -144,6 +144,8 @@ def filled(problem: Problem) -> FloatArray:
     if problem.corridor is not None:
         ceiling_w = problem.corridor.ceiling_w - problem.other_w
     for step in range(problem.grid.count):
+        if not (left_wh > _WHOLE).any():
+            break
         urgent = urgency(problem, left_wh, step)
         asking = np.flatnonzero((problem.amp_wh[:, step] > 0) & (left_wh > _WHOLE) & (problem.min_a <= problem.max_a))
         division = Division(problem, step, budget_w=float(ceiling_w[step]))
