@@ -3,10 +3,10 @@
 `dictionary.toml` beside this module holds the words. Whoever adds a table or a column adds them there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,14 +15,6 @@ from api_spec.toml_file import read_toml
 from api_spec.units import Message
 
 Words = Annotated[str, Field(min_length=1)]
-_ABOUT_READING: Final = """\
-One Parquet file for each table. Each is tidy: one row for one thing, one column for one property, the same names
-everywhere. In Python:
-
-    import pandas as pd
-    elements = pd.read_parquet("results/elements.parquet")
-    elements.groupby("element").actual.max()
-"""
 
 
 class Column(Message):
@@ -67,40 +59,33 @@ def described_schema(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Sch
 
 
 def document(tables: Mapping[str, pa.Schema]) -> dict[str, Any]:
-    """The dictionary of these tables as JSON: for each the meaning of a row, and type, unit and meaning of columns."""
+    """The words of these tables for programs: what a row is, and name, type, unit and meaning of every column."""
     words = dictionary().tables
-    return {name: {"row": words[name].row, "columns": _columns(schema, name)} for name, schema in tables.items()}
+    return {name: {"row": words[name].row, "columns": _columns(schema, words[name])} for name, schema in tables.items()}
 
 
-def page(tables: Mapping[str, pa.Schema]) -> str:
-    """The dictionary of these tables as a page in Markdown."""
-    return "\n".join(["# Results", "", _ABOUT_READING, *_sections(tables)]) + "\n"
+def in_markdown() -> str:
+    """The words of all tables for people."""
+    words = dictionary()
+    tables = (f"## {name}\n\nOne row is {each.row}.\n\n{_rows(each.columns)}" for name, each in words.tables.items())
+    about = "Of one run as a whole (`measures.json`), or one row for each delivery (`measures.parquet`) or each run."
+    return "\n\n".join([*tables, f"## measures\n\n{about}\n\n{_rows(words.measures)}"]) + "\n"
 
 
-def _columns(schema: pa.Schema, table: str) -> list[dict[str, str]]:
-    columns = dictionary().tables[table].columns
+def _columns(schema: pa.Schema, words: TableWords) -> list[dict[str, str]]:
     return [
-        {"name": field.name, "type": str(field.type), **columns[field.name].model_dump(exclude_none=True)}
+        {"name": field.name, "type": str(field.type), **words.columns[field.name].model_dump(exclude_none=True)}
         for field in schema
     ]
 
 
-def _sections(tables: Mapping[str, pa.Schema]) -> Iterator[str]:
-    for name, schema in tables.items():
-        words = dictionary().tables[name]
-        yield from (
-            f"## {name}",
-            "",
-            f"One row is {words.row}.",
-            "",
-            "| column | type | unit | meaning |",
-            "|---|---|---|---|",
-        )
-        for field in schema:
-            column = words.columns[field.name]
-            null = f"; null: {column.null}" if column.null else ""
-            yield f"| {field.name} | {field.type} | {column.unit} | {column.meaning}{null} |"
-        yield ""
+def _rows(columns: Mapping[str, Column]) -> str:
+    rows = (f"| {name} | {each.unit} | {each.meaning}{_of_null(each)} |" for name, each in columns.items())
+    return "\n".join(["| column | unit | meaning |", "|---|---|---|", *rows])
+
+
+def _of_null(column: Column) -> str:
+    return f"; null: {column.null}" if column.null else ""
 
 
 def _metadata(column: Column) -> dict[str, str]:

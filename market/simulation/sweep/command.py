@@ -69,7 +69,8 @@ def _opened(path: Path, plan: Plan, file: Path, *, changed: bool) -> SweepFolder
 def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar that disappears at the end; gives the function that moves it: done, of how many, what is to be noted."""
     columns = TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
         def moved(done: int, total: int, note: str) -> None:
