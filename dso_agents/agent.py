@@ -196,6 +196,10 @@ class DsoAgent:
             if decides <= now < auction.gate_closure:
                 await self._decide(auction, now)
 
+    def wanted(self, decision: Decision) -> tuple[Choice, ...]:
+        """What is asked for; a strategy of one's own says it here (examples/lab/own_requests.py)."""
+        return decision.choices
+
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
 
@@ -243,7 +247,7 @@ class DsoAgent:
         await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
 
         if self._config.asks:
-            await self._ask(auction, decision.choices)
+            await self._ask(auction, self.wanted(decision))
         if self._config.announces is not None:
             await self._announce(self._config.announces, decision.found, now)
 

@@ -67,6 +67,7 @@ class Outcome:
 async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId, *, last: bool) -> Outcome:
     """Settle a delivery that is over, and ask everybody what there is to tell."""
     found = await world.operator.settle(auction)
+    drawn_w = _drawn_w(world, day.delivery)
     fleets = {name: await _fleet(world, name, found) for name, entry in scenario.agents.items() if entry.role != "dso"}
     return Outcome(
         scenario=scenario,
@@ -79,8 +80,8 @@ async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId
         book=await world.operator.book(found.id),
         fleets=fleets,
         transfers=await world.operator.transfers(found.id),
-        drawn_w=_drawn_w(world, day.delivery),
-        bills=await billed(scenario, world, found),
+        drawn_w=drawn_w,
+        bills=await billed(scenario, world, found, sum(drawn_w.values(), np.zeros(found.delivery.count))),
     )
 
 

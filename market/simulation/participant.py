@@ -143,7 +143,8 @@ def participant_class(name: str) -> type[Participant]:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
     except AttributeError as failure:
         raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if not hasattr(found, each)]
+    there = {*dir(found), *getattr(found, "__annotations__", {})}  # a plain attribute is there once it is built
+    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if each not in there]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)

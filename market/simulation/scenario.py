@@ -106,6 +106,10 @@ class Scenario(Message):
         """Of `timezone`."""
         return ZoneInfo(self.timezone)
 
+    def beside(self, folder: Path) -> Self:
+        """The same, with the files that it names as seen from a folder."""
+        return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
+
     def network_name(self) -> str:
         """Under which the DSO registers its network."""
         return self.feeder or self.around().network.name
@@ -155,4 +159,4 @@ def read_scenario(path: Path) -> Scenario:
         scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
-    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent)})
+    return scenario.beside(path.parent)

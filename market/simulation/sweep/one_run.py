@@ -25,15 +25,16 @@ class FolderOutOfReach(FlexmarketError):
 
 @dataclass(frozen=True)
 class RunTask:
-    """text : of the scenario. keep : the run's folder, absent = nothing is kept but its measures."""
+    """text : of the scenario, which names files as seen from `beside`. keep : the run's folder; absent = not kept."""
 
     text: str
+    beside: Path
     keep: Path | None = None
 
 
 def measured(task: RunTask) -> Mapping[str, float]:
     """Simulate a scenario; its measures by name."""
-    scenario = Scenario.model_validate(tomllib.loads(task.text))
+    scenario = Scenario.model_validate(tomllib.loads(task.text)).beside(task.beside)
     with tempfile.TemporaryDirectory(prefix="flexmarket-", dir=_beside(task.keep)) as name:
         folder = Path(name) / "run"
         folder.mkdir()
