@@ -69,8 +69,8 @@ class Knowledge:
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
-    """What is expected of a delivery, what leaves its limits, and what is asked because of it.
+class Advice:
+    """What leaves its limits in a delivery, and what is asked because of it.
 
     learnt : whether meters had something to say; else the known profile is all there is. forecast : what the market is
     told to expect. need : the highest probability of any period that anything is outside its limits, however little is
@@ -80,10 +80,21 @@ class Decision:
     period: MarketPeriod
     learnt: bool
     forecast: tuple[Injection, ...]
-    day: LikelyDay
     found: Congestion
     need: float
     choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Decision(Advice):
+    """The same with all that it is made of. day : scenarios and their flows, too much to keep."""
+
+    day: LikelyDay
+
+    @property
+    def advice(self) -> Advice:
+        """What is worth keeping of it."""
+        return Advice(self.period, self.learnt, self.forecast, self.found, self.need, self.choices)
 
 
 def decide(
@@ -114,13 +125,13 @@ def decide(
         found = congestion(known.grid, period, load=told, baselines=baselines, margins=policy.margins)
         asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
         need = 1.0 if found.overloads or found.violations else 0.0
-        return Decision(period, False, told, day, found, need, asked)
+        return Decision(period, False, told, found, need, asked, day)
     connected = Connected.of(known.grid, profile, period.count)
     day = likely_day(connected, period, load, baselines=baselines, watched=watched)
     found = likely_congestion(day, risk=risk, derated=policy.margins.elements)
     asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
     need = highest_probability(day, derated=policy.margins.elements)
-    return Decision(period, True, connected.injections(load.expected_w), day, found, need, asked)
+    return Decision(period, True, connected.injections(load.expected_w), found, need, asked, day)
 
 
 def profile_of(known: Knowledge, policy: Policy, period: MarketPeriod) -> tuple[Injection, ...]:
