@@ -26,7 +26,7 @@ from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.announcing import Announcing, critical_windows
 from dso_agents.congestion import Congestion, Margins
-from dso_agents.deciding import Decision
+from dso_agents.deciding import Advice, Decision
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.kinds import Aims, Choice
 from dso_agents.load_scenarios import Learning
@@ -177,9 +177,13 @@ class DsoAgent:
         return self._config
 
     @property
-    def decisions(self) -> Mapping[str, Decision]:
+    def decisions(self) -> Mapping[str, Advice]:
         """What it expected, found and asked for, with its reasons, by auction; the last of each."""
         return self._planner.decisions
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more; what meters said of it is still learnt from."""
+        self._planner.forget(before)
 
     def meters(self, readings: Sequence[GridReading]) -> None:
         """Take what instruments in its network have sent since the last call."""

@@ -10,7 +10,7 @@ from api_spec.auction import Auction, AuctionTerms
 from api_spec.client import MarketClient, or_none
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
-from dso_agents.deciding import Decision, Knowledge, Policy, decide
+from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
 from dso_agents.forecast import ProfileSource
 from dso_agents.meter_file import read_meters
 from dso_agents.meter_history import MeterHistory
@@ -44,7 +44,7 @@ class Planner:
         self._client, self._planning = client, planning
         self._known = knowledge(planning, grid, profiles)
         self._past = PastMarket(client)
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, Advice] = {}
         self._weighed: dict[ReserveAuction, ReserveChoice] = {}
 
     @property
@@ -53,9 +53,14 @@ class Planner:
         return self._known.history
 
     @property
-    def decisions(self) -> dict[str, Decision]:
+    def decisions(self) -> dict[str, Advice]:
         """The last for each auction, by its id."""
         return self._decisions
+
+    def forget(self, before: datetime) -> None:
+        """Keep no advice on deliveries that ended before, nor an answer on reservations whose gates have closed."""
+        self._decisions = {name: each for name, each in self._decisions.items() if each.period.end > before}
+        self._weighed = {due: choice for due, choice in self._weighed.items() if due.gate_closure > before}
 
     async def decision(self, auction: Auction, *, now: datetime) -> Decision:
         """What is expected of an auction's delivery, what to ask for, and why. Raises MarketError."""
@@ -66,7 +71,7 @@ class Planner:
         if auction.product.stage == "reservation" and plan is not None:
             risk = self._choice(plan, decision).risk
             decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines, risk=risk)
-        self._decisions[auction.id] = decision
+        self._decisions[auction.id] = decision.advice
         return decision
 
     async def reservation(self, standing: Iterable[MarketPeriod], *, now: datetime) -> AuctionTerms | None:
