@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from market.clearing.threads import one_thread
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -111,7 +111,7 @@ class InProcess:
 def answered(call: Callable[[T], R], number: int, task: T) -> Answer[R]:
     """Make one call, whatever comes of it."""
     value, failure = None, None
-    with _ONE_AT_A_TIME, one_thread():
+    with _ONE_AT_A_TIME, threadpool_limits(1, user_api="blas"):
         began = time.perf_counter()
         try:
             value = call(task)
