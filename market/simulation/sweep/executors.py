@@ -28,7 +28,7 @@ _ONE_AT_A_TIME: Final = Lock()
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a call gave no value. kind : of the exception; reason : its words; where : the last places it passed."""
+    """Why a call gave no value. kind : of the exception; reason : its words; where : it came from, innermost last."""
 
     kind: str
     reason: str
@@ -122,6 +122,9 @@ def answered(call: Callable[[T], R], number: int, task: T) -> Answer[R]:
 
 
 def _failure(exception: Exception) -> Failure:
-    frames: list[Any] = traceback.extract_tb(exception.__traceback__)[-_PLACES:]
+    first: BaseException = exception
+    while first.__cause__ is not None:
+        first = first.__cause__
+    frames: list[Any] = traceback.extract_tb(first.__traceback__)[-_PLACES:]
     places = tuple(f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return Failure(type(exception).__name__, str(exception), places)
