@@ -1,14 +1,17 @@
 """The DSO's agent. Every cycle reads the market again and does what is still to be done; a restart changes nothing."""
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.calendar import ZoneName, days_later, delivery_later
 from api_spec.case import Injection
 from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
@@ -39,13 +42,46 @@ from market.network.surroundings import Surroundings, SurroundingsTable
 LOG: Final = logging.getLogger(__name__)
 
 
+class Daily(Message):
+    """How an auction comes again every day: between the same local times.
+
+    days : how many auctions in all; absent = without end. opens_before_gate : an auction is opened from this long
+    before its gate, the first one at once.
+    """
+
+    timezone: ZoneName
+    days: Annotated[int, Field(strict=True, ge=1)] | None = None
+    opens_before_gate: Duration = timedelta(days=1)
+
+
 class AuctionPlan(Message):
-    """The auction that the agent opens; one price of energy for all periods, or one for each."""
+    """The auction that the agent opens; one price of energy for all periods, or one for each.
+
+    daily : it comes again every day; absent = once.
+    """
 
     product: Product
     delivery: MarketPeriod
     gate_closure: Instant
     energy_price_eur_per_mwh: EurPerMwh | tuple[EurPerMwh, ...] | None = None
+    daily: Daily | None = None
+
+    def due(self, now: datetime) -> Iterator[tuple[MarketPeriod, datetime]]:
+        """Deliveries whose auctions should be open by now, and when their gates close."""
+        daily = self.daily
+        if daily is None:
+            if now < self.gate_closure:
+                yield self.delivery, self.gate_closure
+            return
+        zone = ZoneInfo(daily.timezone)
+        ahead = now + daily.opens_before_gate
+        first = max(0, (now - self.gate_closure).days)
+        for number in itertools.count(first) if daily.days is None else range(first, daily.days):
+            gate = days_later(self.gate_closure, number, zone)
+            if gate > ahead and number > 0:
+                return
+            if now < gate:
+                yield delivery_later(self.delivery, number, zone), gate
 
 
 class DsoConfig(Message):
@@ -160,6 +196,10 @@ class DsoAgent:
             if decides <= now < auction.gate_closure:
                 await self._decide(auction, now)
 
+    def wanted(self, decision: Decision) -> tuple[Choice, ...]:
+        """What is asked for; a strategy of one's own says it here (examples/lab/own_requests.py)."""
+        return decision.choices
+
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
 
@@ -177,20 +217,22 @@ class DsoAgent:
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
-        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
-        if plan is None or now >= plan.gate_closure or plan.delivery in standing:
+        if plan is None:
             return
         energy = plan.energy_price_eur_per_mwh
-        terms = AuctionTerms(
-            network=self._network.name,
-            product=plan.product,
-            delivery=plan.delivery,
-            gate_closure=plan.gate_closure,
-            energy_price_eur_per_mwh=None if energy is None else series(energy, plan.delivery.count),
-        )
-        # The key makes one auction of two cycles that both saw none.
-        opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
-        auctions.append(opened)
+        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
+        for delivery, gate_closure in plan.due(now):
+            if delivery in standing:
+                continue
+            terms = AuctionTerms(
+                network=self._network.name,
+                product=plan.product,
+                delivery=delivery,
+                gate_closure=gate_closure,
+                energy_price_eur_per_mwh=None if energy is None else series(energy, delivery.count),
+            )
+            # The key makes one auction of two cycles that both saw none.
+            auctions.append(await self._client.open_auction(terms, key=f"open {delivery.start.isoformat()}"))
 
     async def _reserve(self, auctions: list[Auction], now: datetime) -> None:
         standing = [each.delivery for each in auctions if each.product.stage == "reservation"]
@@ -205,7 +247,7 @@ class DsoAgent:
         await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
 
         if self._config.asks:
-            await self._ask(auction, decision.choices)
+            await self._ask(auction, self.wanted(decision))
         if self._config.announces is not None:
             await self._announce(self._config.announces, decision.found, now)
 

@@ -198,11 +198,13 @@ def _likely_violations(day: LikelyDay, risk: Risk) -> Iterator[VoltageViolation]
         planned = low if low.probability.max() >= high.probability.max() else high
         if not any(planned.affected):
             continue
+        # The middle of the band is the most that can be asked for: beyond it the other end would be as near.
+        middle = float(grid.min_pu[at] + grid.max_pu[at]) / 2
         nearest = float(planned.limit[list(planned.affected)].min())
         yield VoltageViolation(
             bus=name,
-            min_pu=_rounded(-nearest) if planned is low else float(grid.min_pu[at]),
-            max_pu=-_rounded(-nearest) if planned is high else float(grid.max_pu[at]),
+            min_pu=min(_rounded(-nearest), middle) if planned is low else float(grid.min_pu[at]),
+            max_pu=max(-_rounded(-nearest), middle) if planned is high else float(grid.max_pu[at]),
             voltage_pu=tuple((least if planned is low else most).tolist()),
             affected=planned.affected,
             chance=_chance(planned),

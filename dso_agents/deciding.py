@@ -106,13 +106,14 @@ def decide(
     all that would be drawn without the market, as metered.
     """
     baselines, risk = tuple(baselines), risk or policy.risk
-    profile = tuple(each for each in known.profiles.injections(period) if each.bus not in policy.nominated)
+    profile = profile_of(known, policy, period)
     load = expected_load(known, policy, period, profile=profile, now=now, with_chargers=with_chargers)
     watched = tuple(sorted(policy.aims.exchange))
     if load is None:
         told = forecast(profile, policy.uncertainty)
         connected = Connected.of(known.grid, told, period.count)
-        load = LoadScenarios(known.grid.bus_ids, connected.profile_w[None], np.zeros(known.grid.buses))
+        certain_w = connected.profile_w
+        load = LoadScenarios(known.grid.bus_ids, certain_w, certain_w[None], np.zeros(known.grid.buses))
         day = likely_day(connected, period, load, baselines=baselines, watched=watched)
         found = congestion(known.grid, period, load=told, baselines=baselines, margins=policy.margins)
         asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
@@ -122,6 +123,11 @@ def decide(
     found = likely_congestion(day, risk=risk, derated=policy.margins.elements)
     asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
     return Decision(period, True, connected.injections(load.expected_w), day, found, asked)
+
+
+def profile_of(known: Knowledge, policy: Policy, period: MarketPeriod) -> tuple[Injection, ...]:
+    """The known profile of everything that aggregators do not nominate whole."""
+    return tuple(each for each in known.profiles.injections(period) if each.bus not in policy.nominated)
 
 
 def expected_load(

@@ -140,10 +140,13 @@ def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
 
 @app.command()
 def simulate(
-    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    scenario: Annotated[Path | None, typer.Argument(help="Scenario file (TOML).")] = None,
     out: Out = None,
     serve: Serve = False,
     port: Port = 8000,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of a run that broke off: go on after its last delivery.")
+    ] = None,
 ) -> None:
     """Run a scenario on a real market in virtual time, and write a folder with everything about it.
 
@@ -151,7 +154,26 @@ def simulate(
     """
     from market import running
 
-    running.simulate(scenario, out, port if serve else None)
+    if resume is not None and scenario is None and out is None:
+        running.resume(resume, port if serve else None)
+    elif resume is None and scenario is not None:
+        running.simulate(scenario, out, port if serve else None)
+    else:
+        raise stop("needs a scenario, or --resume with the folder of a run and nothing else", status=BAD_INPUT)
+
+
+@app.command()
+def rerun(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the repetition; must not exist yet.")] = None,
+) -> None:
+    """Repeat a run from its folder, and say where its results are not the same bytes.
+
+    Exit status: 0 the same, 1 not, 2 a folder without a finished run.
+    """
+    from market import running
+
+    running.rerun(folder, out)
 
 
 @app.command()

@@ -125,6 +125,15 @@ class RatesPlugs(Protocol):
         ...
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """A participant that need not remember everything."""
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
@@ -134,7 +143,8 @@ def participant_class(name: str) -> type[Participant]:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
     except AttributeError as failure:
         raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if not hasattr(found, each)]
+    there = {*dir(found), *getattr(found, "__annotations__", {})}  # a plain attribute is there once it is built
+    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if each not in there]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)

@@ -88,10 +88,12 @@ class Surroundings:
         table, seed = self._table, self._seed
         if table.load.std == table.common.std == 0:
             return tuple(load)
-        common = table.common.factor("load", minutes, seed=seed)
+        common, mean_w = table.common.factor("load", minutes, seed=seed), self._source.mean_w()
         found = []
         for each in load:
-            own = table.load.factor(f"load {each.bus} {each.phase or ''}", minutes, seed=seed)
+            own = table.load.of(mean_w[each.bus, each.phase]).factor(
+                f"load {each.bus} {each.phase or ''}", minutes, seed=seed
+            )
             factor = _means(common * own, period)
             found.append(_injection(each.bus, each.phase, factor * each.p_w, factor * each.q_var))
         return tuple(found)

@@ -9,7 +9,7 @@ from api_spec.grid import Phase
 from api_spec.ids import BusId
 from api_spec.units import Count, Fraction, Message, Positive
 from market.network.model import PHASES
-from market.network.surroundings.chance import Noise, drawn
+from market.network.surroundings.chance import LoadNoise, Noise, drawn
 from market.network.surroundings.heat import HeatPump, Outdoors
 from market.network.surroundings.sunshine import Modules, Sky
 
@@ -62,13 +62,13 @@ class SurroundingsTable(Message):
 
     seed : of everything below; absent in a scenario = the scenario's. left_out : buses whose load in the network's file
     counts for nothing, because a participant draws all that is drawn there; absent in a scenario = those that its DSOs
-    have as `nominated`. load : noise of each bus's load, standard deviation of its logarithm. common : the same for all
-    buses together.
+    have as `nominated`. load : noise of each bus's load. common : the same for all buses together, its standard
+    deviation is of the logarithm.
     """
 
     seed: Count | None = None
     left_out: tuple[BusId, ...] | None = None
-    load: Noise = Noise()
+    load: LoadNoise = LoadNoise()
     common: Noise = Noise(hours=6)
     sky: Sky = Sky()
     outdoors: Outdoors = Outdoors()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market.errors import FlexmarketError
-from market.simulation.measures import measures_of
-from market.simulation.results import Results
+from market.simulation.archive import keep_text, publish
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
 
@@ -26,27 +25,26 @@ class FolderOutOfReach(FlexmarketError):
 
 @dataclass(frozen=True)
 class RunTask:
-    """text : of the scenario. keep : the run's folder, absent = nothing is kept but its measures."""
+    """text : of the scenario, which names files as seen from `beside`. keep : the run's folder; absent = not kept."""
 
     text: str
+    beside: Path
     keep: Path | None = None
 
 
 def measured(task: RunTask) -> Mapping[str, float]:
     """Simulate a scenario; its measures by name."""
-    scenario = Scenario.model_validate(tomllib.loads(task.text))
+    scenario = Scenario.model_validate(tomllib.loads(task.text)).beside(task.beside)
     with tempfile.TemporaryDirectory(prefix="flexmarket-", dir=_beside(task.keep)) as name:
         folder = Path(name) / "run"
         folder.mkdir()
-        outcome = asyncio.run(simulate(scenario, folder=folder))
-        measures = measures_of(outcome, Results(outcome))
+        finished = asyncio.run(simulate(scenario, folder=folder))
         if task.keep is not None:
-            from market.simulation.archive import archive  # noqa: PLC0415  (charts take a while to load)
-
-            archive(outcome, scenario_text=task.text, folder=folder)
+            keep_text(folder, task.text)
+            publish(folder)
             shutil.rmtree(task.keep, ignore_errors=True)
             folder.rename(task.keep)
-    return measures.model_dump()
+    return finished.measures.model_dump()
 
 
 def _beside(keep: Path | None) -> Path | None:
