@@ -167,7 +167,7 @@ class Results:
             for name, fleet in self.outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if self._delivery.start < each.departs and (self._outcome.last or each.departs <= self._delivery.end)
+            if self._delivery.start < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {

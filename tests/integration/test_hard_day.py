@@ -8,8 +8,9 @@ import pytest
 from market.ledger.transfers import balances
 from market.simulation import SCENARIOS
 from market.simulation.measures import measures_of
+from market.simulation.outcome import Outcome
 from market.simulation.results import Results
-from market.simulation.run import Outcome, simulate
+from market.simulation.run import simulate
 from market.simulation.scenario import Scenario, read_scenario
 
 SEVEN = datetime.fromisoformat("2026-01-15T07:00:00+01:00")
@@ -24,7 +25,7 @@ def morning() -> Scenario:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return asyncio.run(simulate(morning(), folder=tmp_path_factory.mktemp("hard")))
+    return asyncio.run(simulate(morning(), folder=tmp_path_factory.mktemp("hard"))).last
 
 
 @pytest.fixture(scope="module")
