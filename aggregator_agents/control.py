@@ -87,6 +87,7 @@ class SiteControl:
         self.log: list[PlugMinute] = []
         self._standing: _Standing | None = None
         self._since: dict[str, datetime] = {}
+        self._stops: dict[str, int] = {}
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
 
@@ -156,7 +157,7 @@ class SiteControl:
         grid = Grid.ahead(now)
         expected = self._amended(coming(self.expected, here=(each.id for each in here), now=now))
         known = {
-            each.session: AtPlug(each.signal_a, each.session_wh, each.phases)
+            each.session: AtPlug(each.signal_a, each.session_wh, each.phases, self._stops.get(each.session, 0))
             for each in demands
             if each.session is not None
         }
@@ -207,7 +208,11 @@ class SiteControl:
     ) -> dict[str, int]:
         """What those that charge should have for the period's energy to come out as it was planned."""
         seen = {each.plug: each for each in demands}
-        wishes = [_wish(each, seen[each.plug], targets[each.plug], now) for each in here if targets[each.plug] >= 0]
+        wishes = [
+            _wish(each, seen[each.plug], targets[each.plug], now, stops=self._stops.get(each.id, 0))
+            for each in here
+            if targets[each.plug] >= 0
+        ]
         wishes = [each for each in wishes if each.left_wh > 0]
         feeding_w = sum(targets[each.plug] * each.vehicle.watts_per_amp for each in here if targets[each.plug] < 0)
         try:
@@ -246,9 +251,13 @@ class SiteControl:
         return self.order.delivery.resolution if self.order is not None and self.order.holds(now) else _QUARTER
 
     def _note(self, demands: tuple[PlugDemand, ...], now: datetime) -> None:
-        """Remember who came when, and write down what was allowed and drawn since the last decision."""
-        here = {each.session for each in demands if each.session is not None}
+        """Remember who came when and was switched off, and write down what was allowed and drawn since then."""
+        here = {each.session: each.signal_a for each in demands if each.session is not None}
         self._since = {each: self._since.get(each, now) for each in here}
+        was_on = set() if self._seen is None else {each.session for each in self._seen[1] if each.signal_a > 0}
+        self._stops = {
+            each: self._stops.get(each, 0) + (each in was_on and signal_a <= 0) for each, signal_a in here.items()
+        }
         if self._seen is not None and now > self._seen[0]:
             at, before = self._seen
             hours = (now - at).total_seconds() / 3600
@@ -261,7 +270,7 @@ class SiteControl:
         self._seen = (now, demands)
 
 
-def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime) -> Wish:
+def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime, *, stops: int) -> Wish:
     """What a vehicle wants of a market period."""
     nominal_w = session.vehicle.watts_per_amp
     drawn_w = sum(demand.measured_a) * PHASE_V
@@ -278,4 +287,5 @@ def _wish(session: Session, demand: PlugDemand, target_a: int, now: datetime) ->
         left_wh=session.energy_wh,
         urgency=session.priority * session.energy_wh / (session.max_w * hours),
         charging=demand.signal_a > 0,
+        stopped=stops > 0,
     )

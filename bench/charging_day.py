@@ -83,7 +83,10 @@ def run(site: Site, sessions: tuple[Session, ...], scheduler: Scheduler, value: 
         here = [each for each in sessions if each.arrives <= now < each.departs and left_wh[each.id] > 1.0]
         grid = Grid.ahead(now)
         asking = tuple(replace(each, energy_wh=left_wh[each.id]) for each in here)
-        known = {each.id: AtPlug(signal_a[each.id], each.energy_wh - left_wh[each.id], (0, 1, 2)) for each in here}
+        known = {
+            each.id: AtPlug(signal_a[each.id], each.energy_wh - left_wh[each.id], (0, 1, 2), stops[each.id])
+            for each in here
+        }
         prices = Prices.bought(np.full(grid.count, 100.0))
         problem = Problem(site, grid, asking, value, prices, at_plug=known)
         amps = scheduler(problem) if here else {}

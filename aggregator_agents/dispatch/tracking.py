@@ -20,9 +20,9 @@ class Wish:
     """A plug that wants energy, and what the plan gives it.
 
     planned : whether the plan has it charge now. must_a : with less now, per phase [A], it cannot be full in time.
-    min_a, max_a : of the vehicle. watts_per_amp : drawn for each amp that is
-    signalled, as measured where it has been. left_wh : until its vehicle is full. urgency : energy left over what can
-    be delivered until departure. charging : whether it draws already.
+    min_a, max_a : of the vehicle. watts_per_amp : drawn for each amp that is signalled, as measured where it has been.
+    left_wh : until its vehicle is full. urgency : energy left over what can be delivered until departure. charging :
+    whether it draws already. stopped : whether it was switched off before.
     """
 
     plug: str
@@ -34,6 +34,7 @@ class Wish:
     left_wh: float
     urgency: float
     charging: bool
+    stopped: bool = False
 
     @property
     def least_w(self) -> float:
@@ -65,14 +66,21 @@ def tracked(wishes: Iterable[Wish], *, power_w: float) -> dict[str, int]:
     """Whole amps for every plug: 0, or from its minimum to its maximum; together at most `power_w` [W].
 
     As many as possible charge, so that nobody is full before the others and the site stays able to draw much: admitted
-    are first those that must charge now, then those that charge already, then those that the plan would begin with, the
-    most urgent before others. Then all get what they must have, and what is left goes to the lowest for its urgency:
-    equal vehicles get the same, within an amp. Ties go by plug. Beside others a vehicle begins only with some amps to
-    spare, or it would stop again at once.
+    are first those that must charge now, then those that charge already, of them first who was switched off before,
+    then those that the plan would begin with, the most urgent before others. Then all get what they must have, and what
+    is left goes to the lowest for its urgency: equal vehicles get the same, within an amp. Ties go by plug. Beside
+    others a vehicle begins only with some amps to spare, or it would stop again at once.
     """
     order = sorted(
         wishes,
-        key=lambda each: (each.must_a <= 0, not each.charging, not each.planned, -each.urgency, each.plug),
+        key=lambda each: (
+            each.must_a <= 0,
+            not each.charging,
+            each.charging and not each.stopped,
+            not each.planned,
+            -each.urgency,
+            each.plug,
+        ),
     )
     amps = {each.plug: 0 for each in order}
     left_w = power_w + 1e-6

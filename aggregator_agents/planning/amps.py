@@ -7,6 +7,7 @@ import numpy as np
 
 from aggregator_agents.fleet import LEAST_FED_A, FloatArray
 from aggregator_agents.planning.problem import Problem
+from aggregator_agents.planning.terms import BoolArray
 
 _WHOLE: Final = 1e-6
 """How far from a whole amp a solver's whole amp may be."""
@@ -92,6 +93,25 @@ class Division:
         return True
 
 
+def kept_on(problem: Problem) -> BoolArray:
+    """(session,) who is not switched off now: is on again after a stop, wants more, and fits.
+
+    So no vehicle is switched off more than twice, the last time included, unless the fuse or what was sold demands it:
+    those at their minimum, the most urgent first, as far as room and ceiling go. Who feeds back turns round as often
+    as that is worth its wear.
+    """
+    again = np.array([each.id in problem.at_plug and problem.at_plug[each.id].stops > 0 for each in problem.sessions])
+    again = problem.present & (problem.signal_a > 0) & (problem.wanted_wh > 0) & ~problem.feeds_back & again
+    kept = np.zeros(len(problem.sessions), dtype=np.bool_)
+    if again.any():
+        urgent = urgency(problem, problem.wanted_wh, 0)
+        division = Division(problem, 0, budget_w=_ceiling_w(problem)[0])
+        able = again & (problem.min_a <= problem.max_a)
+        division.admit(sorted(np.flatnonzero(able).tolist(), key=lambda i: (-urgent[i], i)))
+        kept[list(division.amps)] = True
+    return kept
+
+
 def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(session,) whole amps of the first step near what is wished, charging and fed back, for who is plugged in.
 
@@ -101,9 +121,10 @@ def rounded(problem: Problem, wished_a: FloatArray, fed_a: FloatArray) -> tuple[
     amp, where the connection lets that much out: a house at night needs less than an amp.
     """
     here = problem.present & (wished_a > _WHOLE) & (wished_a >= fed_a)
-    urgent, on = urgency(problem, problem.wanted_wh, 0), problem.signal_a > 0
+    urgent, on, kept = urgency(problem, problem.wanted_wh, 0), problem.signal_a > 0, kept_on(problem)
     order = sorted(
-        np.flatnonzero(here).tolist(), key=lambda i: (-wished_a[i] / problem.min_a[i], not on[i], -urgent[i], i)
+        np.flatnonzero(here).tolist(),
+        key=lambda i: (not kept[i], -wished_a[i] / problem.min_a[i], not on[i], -urgent[i], i),
     )
     division = Division(problem, 0, budget_w=float(wished_a[here] @ problem.watts_per_amp[here]))
     for i in np.flatnonzero(~problem.present & (wished_a > 0)).tolist():
@@ -140,14 +161,14 @@ def filled(problem: Problem) -> FloatArray:
     """
     left_wh = problem.wanted_wh.copy()
     plan_a = np.zeros(problem.share.shape)
-    ceiling_w = np.full(problem.grid.count, np.inf)
-    if problem.corridor is not None:
-        ceiling_w = problem.corridor.ceiling_w - problem.other_w
+    ceiling_w, kept = _ceiling_w(problem), kept_on(problem)
     for step in range(problem.grid.count):
+        if not (left_wh > _WHOLE).any():
+            break
         urgent = urgency(problem, left_wh, step)
         asking = np.flatnonzero((problem.amp_wh[:, step] > 0) & (left_wh > _WHOLE) & (problem.min_a <= problem.max_a))
         division = Division(problem, step, budget_w=float(ceiling_w[step]))
-        division.admit(sorted(asking.tolist(), key=lambda i: (-urgent[i], i)))
+        division.admit(sorted(asking.tolist(), key=lambda i: (step > 0 or not kept[i], -urgent[i], i)))
         division.raise_lowest(_most_a(problem, left_wh, step).tolist())
         fits_a = left_wh / np.maximum(problem.amp_wh[:, step], _WHOLE)
         for i, given_a in division.amps.items():
@@ -162,6 +183,14 @@ def urgency(problem: Problem, left_wh: FloatArray, step: int) -> FloatArray:
     priority = np.array([each.priority for each in problem.sessions])
     found: FloatArray = priority * left_wh / np.maximum(possible_wh, _WHOLE)
     return found
+
+
+def _ceiling_w(problem: Problem) -> FloatArray:
+    """(step,) what was sold leaves to vehicles [W], infinite where nothing was."""
+    if problem.corridor is None:
+        return np.full(problem.grid.count, np.inf)
+    left_w: FloatArray = problem.corridor.ceiling_w - problem.other_w
+    return left_w
 
 
 def _most_a(problem: Problem, left_wh: FloatArray, step: int) -> FloatArray:

@@ -211,15 +211,18 @@ class Problem:
     def hurry_eur_per_mwh(self) -> FloatArray:
         """(session, step) what putting off costs on top where whole amps are decided, for every hour from now.
 
-        waiting x urgency x (1 - fairness): among equals the one with the least time to spare goes first, so that nobody
-        is left at the end who could have used room that others did not need. Not where drivers count the same: there
-        the demand that is finished first goes first.
+        waiting x ((1 - fairness) urgency + fairness / (1 + hours left)), 0 for those that feed back, which charge for
+        others as well. Where every missing MWh counts the same, the one with the least time to spare goes first, so
+        that nobody is left at the end who could have used room that others did not need. Where every driver counts the
+        same, of equal ones whoever leaves first goes first: those that stay can use room later.
         """
         if not self.whole:
             return np.zeros(self.share.shape)
         middle_h = (self.grid.edges_h[1:] + self.grid.edges_h[:-1]) / 2
         possible_wh = self.max_a * self.amp_wh.sum(axis=1)
         urgency = np.minimum(self.wanted_wh / np.maximum(possible_wh, 1.0), 1.0)
-        factor = self.value.waiting_eur_per_mwh_hour * (1 - self.value.fairness)
-        hurry: FloatArray = factor * np.outer(urgency, middle_h)
+        leaving = 1.0 / (1.0 + self.share @ self.grid.length_h)
+        fairness = self.value.fairness
+        haste = np.where(self.feeds_back, 0.0, (1 - fairness) * urgency + fairness * leaving)
+        hurry: FloatArray = self.value.waiting_eur_per_mwh_hour * np.outer(haste, middle_h)
         return hurry

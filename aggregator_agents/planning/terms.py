@@ -92,12 +92,14 @@ class AtPlug:
     """What is known of a vehicle that is plugged in.
 
     signal_a : signalled now, per phase [A]; negative discharges. charged_wh : what its session got already [Wh].
-    phases : of the site that it was seen to draw on; None while that is unknown, which counts on all three.
+    phases : of the site that it was seen to draw on; None while that is unknown, which counts on all three. stops : how
+    often it was switched off since it came.
     """
 
     signal_a: int = 0
     charged_wh: float = 0.0
     phases: tuple[int, ...] | None = None
+    stops: int = 0
 
 
 def tariff_on(period: MarketPeriod, known: TariffPrices | None) -> FloatArray:

@@ -7,6 +7,7 @@ from zlib import crc32
 import numpy as np
 
 from aggregator_agents.fleet import LEAST_FED_A, FloatArray
+from aggregator_agents.planning.amps import kept_on
 from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.program import IntArray, Program, Term
 from aggregator_agents.planning.terms import BoolArray
@@ -150,12 +151,16 @@ class Vehicles:
                 program.rows("enough", self.who[[i]], enough, low=wanted - stored)
 
     def _add_signals(self) -> None:
-        """The first step: 0, or whole amps from I_min to I_max; never both ways; kappa (1 - z) for who is on."""
+        """The first step: 0, or whole amps from I_min to I_max; never both ways; kappa (1 - z) for who is on.
+
+        z = 1 for who was stopped before and is on again, see `kept_on`.
+        """
         problem, program = self.problem, self.program
         self.z_of = np.flatnonzero(problem.present & (self.at[:, 0] >= 0))
         kappa = 1e3 * problem.value.switching_eur
         on = problem.signal_a[self.z_of] > 0
-        self.z = program.columns("z", self.who[self.z_of], cost=np.where(on, -kappa, 0.0), high=1.0)
+        kept = kept_on(problem)[self.z_of].astype(np.float64)
+        self.z = program.columns("z", self.who[self.z_of], cost=np.where(on, -kappa, 0.0), low=kept, high=1.0)
         row, x = np.arange(len(self.z_of)), self.at[self.z_of, 0]
         program.rows("least", self.who[self.z_of], (row, x, 1.0), (row, self.z, -problem.min_a[self.z_of]), low=0.0)
         program.rows("most", self.who[self.z_of], (row, x, 1.0), (row, self.z, -problem.max_a[self.z_of]), high=0.0)

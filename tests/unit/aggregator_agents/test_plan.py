@@ -13,6 +13,7 @@ from aggregator_agents.planning.solver import NoPlan, Solver
 from tests.unit.aggregator_agents.places import FULL_W, HOUR, NOON, quarters, site, vehicle
 
 PATIENT = Valuation(waiting_eur_per_mwh_hour=1)
+FAIR = Valuation(fairness=1.0)
 FOUR = Grid.of(quarters(4))
 FIVE_MINUTES = Grid(NOON, np.array([1 / 12]))
 
@@ -229,6 +230,40 @@ def test_who_is_on_stays_on_among_equals() -> None:
         assert made.setpoint_a == {on.id: 11, off.id: 0}
 
 
+def a_small_demand_comes(*, stops: int, signal_a: int = 11, **asked: Any) -> Plan:
+    """11 A, on which one of two can charge: the large demand does, when a small one comes for a quarter of an hour.
+
+    1.8 kWh are 10.4 A of it: 10 A, which a pilot can signal.
+    """
+    large, small = vehicle("lot-1-1", wants_wh=12_000, stays_h=1), vehicle("lot-2-1", wants_wh=1_800, stays_h=0.25)
+    known = {large.id: AtPlug(signal_a, 0.0, (0, 1, 2), stops), small.id: AtPlug(phases=(0, 1, 2))}
+    return planned(large, small, place=site(chargers=2, fuse_a=11), value=FAIR, at_plug=known, **asked)
+
+
+def test_who_is_on_again_after_a_stop_stays_on_until_it_is_full() -> None:
+    """Once it may be switched off for another one; so it is switched off twice at most, the last time included."""
+    assert list(a_small_demand_comes(stops=0).setpoint_a.values()) == [0, 10]
+    assert list(a_small_demand_comes(stops=1).setpoint_a.values()) == [11, 0]
+    assert list(a_small_demand_comes(stops=1, signal_a=0).setpoint_a.values()) == [0, 10], "it is not on"
+
+
+def test_what_was_sold_and_the_fuse_switch_off_who_was_stopped_before() -> None:
+    """6 A are 4.14 kW: below 4 kW, or beside 6 of 11 A, nobody charges."""
+    low = Corridor(np.full(4, 4_000.0), np.full(4, -np.inf), np.full(4, 1e6))
+
+    assert set(a_small_demand_comes(stops=1, corridor=low).setpoint_a.values()) == {0}
+    assert set(a_small_demand_comes(stops=1, other_a=other([6, 0, 0, 0])).setpoint_a.values()) == {0}
+
+
+def test_of_equal_drivers_whoever_leaves_first_goes_first_where_drivers_count_the_same() -> None:
+    """Both can have all they want of 11 A, one after the other."""
+    late, early = vehicle("lot-1-1", wants_wh=2_000, stays_h=1), vehicle("lot-2-1", wants_wh=2_000, stays_h=0.75)
+    made = planned(late, early, place=site(chargers=2, fuse_a=11), value=FAIR)
+
+    assert made.setpoint_a[late.id] == 0 and made.setpoint_a[early.id] >= 8
+    assert made.shortfall_wh == pytest.approx([0, 0])
+
+
 def test_a_house_that_draws_more_than_the_fuse_leaves_nothing_and_no_exception() -> None:
     made = planned(vehicle(), place=site(fuse_a=20), other_a=other([25, 25, 0, 0]))
 
@@ -265,6 +300,9 @@ def test_without_a_solver_the_most_urgent_are_filled_and_the_order_is_kept() -> 
     assert made.setpoint_a == {both[0].id: 12, both[1].id: 13}
     kept = Planner(solver=_Silent()).plan(replace(asked, corridor=low))
     assert kept.setpoint_a == {both[0].id: 0, both[1].id: 7}
+    on_again = {both[0].id: AtPlug(6, 0.0, (0, 1, 2), stops=1)}
+    kept = Planner(solver=_Silent()).plan(replace(asked, corridor=low, at_plug=on_again))
+    assert kept.setpoint_a == {both[0].id: 7, both[1].id: 0}
 
 
 def test_no_time_at_all_still_makes_a_plan() -> None:

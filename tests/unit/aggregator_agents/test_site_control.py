@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from api_spec.product import Product
 from tests.unit.aggregator_agents.places import FULL_W, HOUR, NOON, quarters, site, vehicle
 
 MINUTE = timedelta(minutes=1)
+FAIR = Valuation(fairness=1.0)
 
 
 def sold(
@@ -64,10 +66,13 @@ class Running:
 
     def run(self, *, minutes: int) -> None:
         for minute in range(minutes + 1):
-            now = NOON + minute * MINUTE
-            self.cluster.advance(now)
-            targets = self.control.decide(self.cluster.demands(), self.cluster, now)
-            self.cluster.follow(SitePlan(target_a=targets))
+            self.step(minute)
+
+    def step(self, minute: int) -> None:
+        now = NOON + minute * MINUTE
+        self.cluster.advance(now)
+        targets = self.control.decide(self.cluster.demands(), self.cluster, now)
+        self.cluster.follow(SitePlan(target_a=targets))
 
     def metered_w(self, delivery: MarketPeriod) -> np.ndarray:
         return self.cluster.mean_w(delivery.start, delivery.resolution, delivery.count)
@@ -152,3 +157,22 @@ def test_a_plan_is_made_anew_when_a_driver_says_something_else() -> None:
     assert running.control.plan.sessions[0].departs == NOON + HOUR
     assert running.control.plan.power_w[0].sum() > 0
     assert running.control.plan.power_w[0][running.control.plan.grid.edges_h[:-1] >= 50 / 60].sum() == 0
+
+
+def test_a_vehicle_that_was_stopped_for_another_is_not_stopped_again() -> None:
+    """11 A for one of two: a large demand gives way to one small one, and not to the next."""
+    large = vehicle("lot-1-1", wants_wh=30_000, stays_h=4)
+    small = [vehicle("lot-2-1", wants_wh=2_500, stays_h=0.75, after_h=hour) for hour in (0.5, 1.75)]
+    small = [replace(each, id=f"{each.id} {number}") for number, each in enumerate(small)]
+    running = Running(site(chargers=2, fuse_a=11), [large, *small])
+    running.control = SiteControl(Connection(running.cluster.plant.site, FAIR, Premises(PremisesTable(), "lot")))
+    running.control.expected = (large, *small)
+
+    signals = list[int]()
+    for minute in range(165):
+        running.step(minute)
+        signals.append(running.cluster.readings()[0].signal_a)
+
+    switched_off = [at for at, (was, now) in enumerate(pairwise(signals)) if was > 0 and now == 0]
+    assert len(switched_off) == 1 and 30 <= switched_off[0] <= 60
+    assert running.cluster.outcomes()[1].delivered_wh > 2_000

@@ -1,5 +1,7 @@
 """The energy of a market period in whole amps; 690 W for an amp on three phases, 230 W on one."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +77,8 @@ def test_of_equals_the_more_urgent_and_who_charges_already_goes_first() -> None:
     assert tracked([waiting, going], power_w=4140) == {"a": 0, "b": 6}
     assert tracked([wish("a", planned=True, urgency=0.6), going], power_w=4140) == {"a": 0, "b": 6}, "it goes on"
     assert tracked([wish("a", must_a=0.5), going], power_w=4140) == {"a": 6, "b": 0}
+    again = replace(wish("c", charging=True, urgency=0.01), stopped=True)
+    assert tracked([going, again], power_w=4140) == {"b": 0, "c": 6}, "it was switched off before"
     first, second = wish("a", planned=True), wish("b", planned=True, urgency=0.6)
     assert tracked([first, second], power_w=4140) == {"a": 0, "b": 6}
 
