@@ -111,6 +111,10 @@ class EvAggregator:
         """(period,) true mean power at each connection point in periods that are over [W]."""
         return {bus: place.mean_w(period) for bus, place in self._places.items()}
 
+    def drawn_by_phase_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        """(period, 3) the same on L1, L2, L3."""
+        return {bus: cluster.by_phase_w(period) for bus, cluster in self._emulated.items()}
+
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
         return tuple(each for place in self._places.values() for each in place.control.log)

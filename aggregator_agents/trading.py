@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from aggregator_agents.capacity import Capacity
+from aggregator_agents.capacity import Capacity, left_w
 from aggregator_agents.connection import NetworkTerms
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
@@ -69,7 +69,9 @@ class Trader:
         standing = await self._client.auctions(state=("open", "published"))
         mine = [each for each in standing if each.network == self._network]
         # Whose gate closed later has counted what was sold before.
-        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        # A reservation orders nothing: what stands ready is called, or not, in an auction of its own.
+        cleared = (each for each in mine if each.state == "published" and each.product.stage == "activation")
+        published = sorted(cleared, key=lambda each: each.gate_closure)
         for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, published, now)
@@ -146,12 +148,19 @@ class Trader:
     async def _orders(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
         """What each place sold in an auction, by its bus."""
         awards = await self._client.awards(auction.id)
-        own_awards = {own.bus: [each for each in awards if each.bus == own.bus] for own in baseline.buses}
-        return {
-            own.bus: self._conduct.delivers(Order.of(auction, own, own_awards[own.bus]), own)
-            for own in baseline.buses
-            if own.bus in self._places
-        }
+        called = [each for each in awards if each.contract is not None]
+        window = await self._asked_for(auction) if called else ()
+        contracts = {each.id: each.terms for each in await self._client.contracts()} if called else {}
+        orders = dict[str, Order]()
+        for own in baseline.buses:
+            if own.bus in self._places:
+                order = Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+                for each in called:
+                    least_w = left_w(contracts[each.contract or ""])
+                    if each.bus == own.bus and least_w is not None:
+                        order = order.held([each], window, least_w=least_w)
+                orders[own.bus] = self._conduct.delivers(order, own)
+        return orders
 
     async def _report(self, auction: Auction, sold: _Sold, now: datetime) -> None:
         delivery = auction.delivery

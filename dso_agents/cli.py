@@ -16,11 +16,13 @@ from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
 from api_spec.toml_file import BadFile
 from dso_agents.agent import DsoAgent, DsoConfig
+from dso_agents.backtest import backtest
 from dso_agents.deciding import decide
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
+from dso_agents.past_days import same_day
 from dso_agents.planner import knowledge
 from dso_agents.reinforcement import UnknownElement
-from dso_agents.showing import congestion_table, load_table, reasons
+from dso_agents.showing import backtest_table, congestion_table, load_table, reasons
 from dso_agents.showing_totex import conclusion, sensitivity_table, totex_document, years_table
 from dso_agents.totex import sensitivity, totex
 from dso_agents.totex_study import RunUnusable, read_totex_study
@@ -66,6 +68,27 @@ def check(config: ConfigFile) -> None:
     console.print(load_table(decision, zone))
     console.print(congestion_table(decision.found, zone))
     console.print(reasons(decision))
+
+
+@app.command(name="backtest")
+def backtest_command(
+    config: ConfigFile,
+    days: Annotated[int, typer.Option(help="How many days before the delivery are forecast.", min=1)] = 14,
+) -> None:
+    """Forecast past days from the meters of the days before them, and compare with what was drawn."""
+    agent = _read(config).agent
+    try:
+        network, profiles = agent.expected()
+        known = knowledge(agent, Grid.of(network), profiles)
+        period = _period(agent, profiles)
+        before = [same_day(period, back, known.calendar) for back in range(days, 0, -1)]
+        ahead = agent.decides_before_gate if agent.opens is None else period.start - agent.opens.gate_closure
+        found = backtest(known, agent, before, ahead=ahead)
+    except (ForecastUnusable, FlexmarketError) as failure:
+        raise _stop(str(failure)) from failure
+    if found is None:
+        raise _stop(f"{config}: no meter has said anything about these {days} days and the days before them")
+    console.print(backtest_table(found))
 
 
 @app.command(name="totex")

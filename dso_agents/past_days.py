@@ -89,6 +89,12 @@ def same_time_before(instant: datetime, days: int, calendar: Calendar) -> dateti
     return _earlier(instant.astimezone(ZoneInfo(calendar.zone)), days=days)
 
 
+def same_day(period: MarketPeriod, days: int, calendar: Calendar) -> MarketPeriod:
+    """Between the same wall-clock times, local days before; a day of a changing clock is shorter or longer."""
+    start, end = (same_time_before(each, days, calendar) for each in (period.start, period.end))
+    return MarketPeriod(start=start, resolution=period.resolution, count=(end - start) // period.resolution)
+
+
 def day_type(day: date, calendar: Calendar) -> DayType:
     """What people do on a day; a holiday is a Sunday."""
     if day in calendar.holidays or day.isoweekday() > _SATURDAY:

@@ -10,7 +10,8 @@ from api_spec.auction import Auction, AuctionTerms
 from api_spec.client import MarketClient, or_none
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
-from dso_agents.deciding import Decision, Knowledge, Policy, decide
+from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
+from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ProfileSource
 from dso_agents.meter_file import read_meters
 from dso_agents.meter_history import MeterHistory
@@ -34,6 +35,8 @@ class Planning(Policy, Protocol):
     def temperature(self) -> Path | None: ...  # noqa: D102
     @property
     def reserves(self) -> ReservePlan | None: ...  # noqa: D102
+    @property
+    def estimating(self) -> Estimating | None: ...  # noqa: D102
 
 
 class Planner:
@@ -43,8 +46,11 @@ class Planner:
         """With the DSO's own credentials. Raises ForecastUnusable for a file that cannot be read."""
         self._client, self._planning = client, planning
         self._known = knowledge(planning, grid, profiles)
+        self._states = None
+        if planning.estimating is not None:
+            self._states = StateKeeper(planning.estimating, grid, profiles, self._known.history)
         self._past = PastMarket(client)
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, Advice] = {}
         self._weighed: dict[ReserveAuction, ReserveChoice] = {}
 
     @property
@@ -53,9 +59,18 @@ class Planner:
         return self._known.history
 
     @property
-    def decisions(self) -> dict[str, Decision]:
+    def decisions(self) -> dict[str, Advice]:
         """The last for each auction, by its id."""
         return self._decisions
+
+    def forget(self, before: datetime) -> None:
+        """Keep no advice on deliveries that ended before, nor an answer on reservations whose gates have closed."""
+        self._decisions = {name: each for name, each in self._decisions.items() if each.period.end > before}
+        self._weighed = {due: choice for due, choice in self._weighed.items() if due.gate_closure > before}
+
+    async def catch_up(self, now: datetime) -> None:
+        """Read the market again, and estimate what readings have come for. Raises MarketError."""
+        await self._up_to_date(now)
 
     async def decision(self, auction: Auction, *, now: datetime) -> Decision:
         """What is expected of an auction's delivery, what to ask for, and why. Raises MarketError."""
@@ -66,7 +81,7 @@ class Planner:
         if auction.product.stage == "reservation" and plan is not None:
             risk = self._choice(plan, decision).risk
             decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines, risk=risk)
-        self._decisions[auction.id] = decision
+        self._decisions[auction.id] = decision.advice
         return decision
 
     async def reservation(self, standing: Iterable[MarketPeriod], *, now: datetime) -> AuctionTerms | None:
@@ -101,6 +116,8 @@ class Planner:
         own = [each for each in await self._client.auctions() if each.dso == me and each.network == network]
         await self._past.read(own, since=now - timedelta(days=self._planning.learning.reach_days))
         calendar = self._planning.calendar or await or_none(self._client.calendar(network)) or Calendar()
+        if self._states is not None:
+            self._states.catch_up(self._past.traded)
         return known.with_market(self._past.traded, calendar)
 
 

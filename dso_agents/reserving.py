@@ -26,7 +26,7 @@ from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.units import EurPerMwh, Fraction, Message
 from dso_agents.experience import Experience
-from dso_agents.past_days import same_time_before
+from dso_agents.past_days import same_day, same_time_before
 from dso_agents.risk import Risk
 
 _NEVER: Final = 1e-6
@@ -75,14 +75,10 @@ class ReservePlan(Message):
         """What is to be decided on now; None between two of them."""
         number = max(0, -(-(now - self.gate_closure) // timedelta(days=self.every_days))) if self.every_days else 0
         later = 0 if self.every_days is None else number * self.every_days
-        gate, start, end = (
-            same_time_before(each, -later, calendar)
-            for each in (self.gate_closure, self.delivery.start, self.delivery.end)
-        )
+        gate = same_time_before(self.gate_closure, -later, calendar)
         if not gate - self.decides_before_gate <= now < gate:
             return None
-        count = (end - start) // self.delivery.resolution
-        return ReserveAuction(MarketPeriod(start=start, resolution=self.delivery.resolution, count=count), gate)
+        return ReserveAuction(same_day(self.delivery, -later, calendar), gate)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from dso_agents.backtest import Backtest
 from dso_agents.congestion import Chance, Congestion
 from dso_agents.deciding import Decision
 from market.network.model import FloatArray
@@ -85,6 +86,19 @@ def reasons(decision: Decision) -> Table:
         table.add_row(choice.terms.kind, choice.because)
     if not table.rows:
         table.caption = "none"
+    return table
+
+
+def backtest_table(found: Backtest) -> Table:
+    """How the forecast did, beside what it should have done."""
+    table = Table("", "was", "should be", title=f"{found.days} days after the fact", box=SIMPLE_HEAD)
+    table.add_row("between 5 and 95 %, each bus", f"{found.bus_coverage:.1%}", "90 %")
+    table.add_row("between 5 and 95 %, all buses", f"{found.total_coverage:.1%}", "90 %")
+    table.add_row("mean pinball loss", f"{found.pinball_w:.1f} W", f"< {found.profile_pinball_w:.1f} W of the profile")
+    if found.asked:
+        asked = f"above rating, of {found.asked} asked for"
+        table.add_row(asked, f"{found.violated:.1%}", f"at most about {found.accepted:.1%}")
+        table.add_row("the same without the market", f"{found.violated_without:.1%}", "")
     return table
 
 

@@ -203,6 +203,47 @@ def sweep(
     run_sweep(file, out=out, workers=workers, cluster=cluster, keep_runs=keep_runs, retry=retry, changed=changed)
 
 
+study = typer.Typer(no_args_is_help=True, help="Many runs of one scenario that together answer a question.")
+app.add_typer(study, name="study")
+
+
+@study.command("instruments")
+def study_instruments(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter night of homes on risoe")
+    ] = None,
+    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "20,40,60,80,100",
+    quick: Annotated[bool, typer.Option("--quick", help="Only 50 and 100 %.")] = False,
+    instruments: Annotated[
+        str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--with", help="Catalogue of instruments (TOML).", show_default="the shipped one")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/instruments"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+) -> None:
+    """Put every economic instrument on the same night, network and drivers, as more and more homes have a vehicle.
+
+    Exit status: 0 all cells are done, 1 some failed, 2 bad input.
+    """
+    from market.simulation.studies import commands
+
+    commands.study_instruments(
+        scenario,
+        penetration=penetration,
+        quick=quick,
+        instruments=instruments,
+        catalogue_file=catalogue,
+        out=out,
+        workers=workers,
+        cluster=cluster,
+    )
+
+
 @app.command()
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="Folders of runs or of sweeps.", metavar="RUN...")],

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from api_spec.auction import Auction
 from api_spec.calendar import Span, month_of, months
 from api_spec.client import MarketClient
 from api_spec.tariffs import Bill, BillTerms, Tariff
+from market.network.model import FloatArray
 from market.simulation.enacting import connections, dso_client, registered
 from market.simulation.scenario import Scenario
 from market.simulation.world import World
@@ -41,13 +40,12 @@ class Bills:
 NO_BILLS: Final = Bills()
 
 
-async def billed(scenario: Scenario, world: World, auction: Auction) -> Bills:
-    """Bill a delivery that is settled, and pay what contracts owe for its time."""
+async def billed(scenario: Scenario, world: World, auction: Auction, drawn_w: FloatArray) -> Bills:
+    """Bill a delivery that is settled, and pay what contracts owe for its time.
+
+    drawn_w : (period,) what all fleets drew together [W].
+    """
     delivery, supply = auction.delivery, scenario.supply
-    drawn_w = np.zeros(delivery.count)
-    for name, entry in scenario.agents.items():
-        if entry.role == "aggregator":
-            drawn_w += sum(world.participants[name].drawn_w(delivery).values(), np.zeros(delivery.count))
     span = Span(start=delivery.start, end=delivery.end)
     tariffs_eur = Decimal(0)
     for name, tariff in (await registered(scenario, world)).items():

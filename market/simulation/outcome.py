@@ -13,6 +13,7 @@ from api_spec.auction import Auction, AuctionState, BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
 from api_spec.client import MarketRefused, or_none
+from api_spec.grid_metering import GridReading
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, Reading
 from api_spec.period import MarketPeriod
@@ -47,7 +48,7 @@ class Outcome:
 
     day : which delivery it is. last : none follows it. agents, fleets : by the name of the scenario. case : the frozen
     book that was cleared. book : as it was published. drawn_w : (period,) true mean power of all chargers at each bus
-    [W]. bills : what was paid outside of the auction.
+    [W]. bills : what was paid outside of the auction. meter_readings : that have arrived since the delivery before.
     """
 
     scenario: Scenario
@@ -62,11 +63,13 @@ class Outcome:
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
     bills: Bills = NO_BILLS
+    meter_readings: tuple[GridReading, ...] = ()
 
 
 async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId, *, last: bool) -> Outcome:
     """Settle a delivery that is over, and ask everybody what there is to tell."""
     found = await world.operator.settle(auction)
+    drawn_w = _drawn_w(world, day.delivery)
     fleets = {name: await _fleet(world, name, found) for name, entry in scenario.agents.items() if entry.role != "dso"}
     return Outcome(
         scenario=scenario,
@@ -79,8 +82,8 @@ async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId
         book=await world.operator.book(found.id),
         fleets=fleets,
         transfers=await world.operator.transfers(found.id),
-        drawn_w=_drawn_w(world, day.delivery),
-        bills=await billed(scenario, world, found),
+        drawn_w=drawn_w,
+        bills=await billed(scenario, world, found, sum(drawn_w.values(), np.zeros(found.delivery.count))),
     )
 
 

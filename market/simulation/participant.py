@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, cast, runtime_checkable
 from pydantic import BaseModel
 
 from api_spec.client import MarketClient
+from api_spec.grid_metering import GridReading
 from api_spec.period import MarketPeriod
 from market.network.model import FloatArray
 from market.simulation.scenario import BadScenario
@@ -134,6 +135,15 @@ class Forgets(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsMeters(Protocol):
+    """A participant who reads the instruments of the network: a DSO."""
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        """Take what has arrived since the last call; in a later version of a reading what is missing is not new."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
@@ -143,7 +153,8 @@ def participant_class(name: str) -> type[Participant]:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
     except AttributeError as failure:
         raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if not hasattr(found, each)]
+    there = {*dir(found), *getattr(found, "__annotations__", {})}  # a plain attribute is there once it is built
+    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if each not in there]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)

@@ -31,6 +31,7 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
+from market.simulation.metering import readings_table
 from market.simulation.outcome import Outcome
 from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
@@ -47,19 +48,19 @@ class Results:
 
     def __init__(self, outcome: Outcome) -> None:
         """Of a finished run."""
-        self._outcome = outcome
+        self.outcome = outcome
         self._delivery = outcome.auction.delivery
 
     @cached_property
     def truth(self) -> Truth:
         """What really flowed."""
-        scenario = self._outcome.scenario
-        return Truth.of(scenario.around(), self._outcome.agents.values(), self._delivery, scenario.physics)
+        scenario = self.outcome.scenario
+        return Truth.of(scenario.around(), self.outcome.agents.values(), self._delivery, scenario.physics)
 
     @cached_property
     def flows(self) -> Flows:
         """AC operating points before, after and as drawn."""
-        return Flows.of(self._outcome, self.truth)
+        return Flows.of(self.outcome, self.truth)
 
     @cached_property
     def tables(self) -> Mapping[str, pa.Table]:
@@ -75,7 +76,8 @@ class Results:
             "drivers": self._drivers(),
             "faults": self._faults(),
             "settlement": self._settlement(),
-            "transfers": _transfers(self._outcome.transfers),
+            "meter_readings": readings_table(self.outcome.meter_readings),
+            "transfers": _transfers(self.outcome.transfers),
             **physical_tables(self.truth),
         }
 
@@ -95,14 +97,14 @@ class Results:
         return self._tidy("bus", grid.terminal_names, {**voltage, **band})
 
     def _prices(self) -> pa.Table:
-        prices = sorted(priced_places(self._outcome.result.prices_eur_per_mwh))
+        prices = sorted(priced_places(self.outcome.result.prices_eur_per_mwh))
         columns = {
             part: np.array([[float(price) for price in getattr(parts, part)] for _, parts in prices]) for part in _PARTS
         }
         return self._tidy("bus", [bus for bus, _ in prices], columns)
 
     def _fleets(self) -> pa.Table:
-        fleets = self._outcome.fleets
+        fleets = self.outcome.fleets
         count = self._delivery.count
         columns = {
             "baseline_w": [_total_w(each.baseline.buses if each.baseline else (), count) for each in fleets.values()],
@@ -113,7 +115,7 @@ class Results:
 
     def _plugs(self) -> pa.Table:
         delivery = self._delivery
-        agents = [each.agent for each in self._outcome.fleets.values()]
+        agents = [each.agent for each in self.outcome.fleets.values()]
         logs = [agent.plug_log() for agent in agents if isinstance(agent, ChargesVehicles)]
         rows = [row for log in logs for row in log if delivery.start <= row.at < delivery.end]
         return pa.table(
@@ -126,10 +128,10 @@ class Results:
         )
 
     def _offers(self) -> pa.Table:
-        offers = {each.id: each for each in self._outcome.case.offers}
-        names = {each.organisation: name for name, each in self._outcome.fleets.items()}
+        offers = {each.id: each for each in self.outcome.case.offers}
+        names = {each.organisation: name for name, each in self.outcome.fleets.items()}
         hours = self._delivery.hours
-        rows = [(offers[each.id], each) for each in self._outcome.result.offers]
+        rows = [(offers[each.id], each) for each in self.outcome.result.offers]
         return pa.table(
             {
                 "offer": pa.array([offer.id for offer, _ in rows], pa.string()),
@@ -145,7 +147,7 @@ class Results:
 
     def _book(self) -> pa.Table:
         """The published order book, without owners: entries are numbered in its order."""
-        book = self._outcome.book
+        book = self.outcome.book
         names = [f"{at + 1}" for at in range(len(book))]
         shape = (len(book), self._delivery.count)
         columns = {
@@ -162,10 +164,10 @@ class Results:
         """Sessions that end within the delivery, and on the last one those as well that go on after it."""
         rows = [
             (name, each)
-            for name, fleet in self._outcome.fleets.items()
+            for name, fleet in self.outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if self._delivery.start < each.departs and (self._outcome.last or each.departs <= self._delivery.end)
+            if self._delivery.start < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {
@@ -181,14 +183,12 @@ class Results:
 
     def _faults(self) -> pa.Table:
         """What was out of order at some time of the delivery."""
-        logs = {
-            name: agent.fault_log() for name, agent in self._outcome.agents.items() if isinstance(agent, LogsFaults)
-        }
         delivery = self._delivery
         rows = [
             (name, each)
-            for name, log in logs.items()
-            for each in sorted(log, key=lambda each: (each.start, each.kind, each.where))
+            for name, agent in self.outcome.agents.items()
+            if isinstance(agent, LogsFaults)
+            for each in sorted(agent.fault_log(), key=lambda each: (each.start, each.kind, each.where))
             if each.start < delivery.end and each.end > delivery.start
         ]
         return pa.table(
@@ -204,7 +204,7 @@ class Results:
     def _settlement(self) -> pa.Table:
         settled = [
             (name, line)
-            for name, fleet in self._outcome.fleets.items()
+            for name, fleet in self.outcome.fleets.items()
             for line in (fleet.statement.lines if fleet.statement else ())
         ]
         columns: dict[str, Any] = {

@@ -31,6 +31,11 @@ class Cell:
     scenario: Scenario
 
     @property
+    def place(self) -> tuple[str, float]:
+        """Where it is in the study."""
+        return self.instrument, self.penetration
+
+    @property
     def key(self) -> str:
         """What it depends on, in short: the scenario, and the versions of all that it is run with."""
         text = self.scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)

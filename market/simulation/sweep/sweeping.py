@@ -65,7 +65,8 @@ def sweep(
             folder.keep_failure(run, answer.failure)
         told(run, answer)
 
-    tasks = [RunTask(run.text, folder.kept(run) if keep_runs else None) for run in runs]
+    beside = folder.plan.folder
+    tasks = [RunTask(run.text, beside, folder.kept(run) if keep_runs else None) for run in runs]
     try:
         run_all(measured, tasks, executor=executor, each=note)
     finally:

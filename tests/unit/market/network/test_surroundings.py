@@ -11,7 +11,7 @@ from api_spec.period import MarketPeriod
 from market.errors import NoLoadForPeriod, NotOnNetwork
 from market.network.feeders import feeder
 from market.network.surroundings import Surroundings, SurroundingsTable
-from market.network.surroundings.chance import Noise, noise
+from market.network.surroundings.chance import LoadNoise, Noise, noise
 from market.network.surroundings.heat import HeatPump, Outdoors
 from market.network.surroundings.sunshine import Modules, Sky
 from market.network.surroundings.table import HeatPumps, Panels, Spread
@@ -33,7 +33,9 @@ def risoe(**table: object) -> Surroundings:
 
 
 def total_w(found: Iterable[Injection], *, bus: str | None = None) -> np.ndarray:
-    return np.array([each.p_w for each in found if bus in (None, each.bus)]).sum(axis=0)
+    power = np.array([each.p_w for each in found if bus in (None, each.bus)])
+    total: np.ndarray = power.sum(axis=0)
+    return total
 
 
 def test_noise_is_standard_normal_and_forgets_with_its_time_constant() -> None:
@@ -135,6 +137,12 @@ def test_load_strays_around_what_is_expected_and_buses_stray_together() -> None:
     assert alone.mean() == pytest.approx(1, abs=0.03)
     assert together.mean() == pytest.approx(1, abs=0.03)
     assert alone.std() < 0.6 * together.std()
+
+
+def test_ten_households_stray_less_than_one_by_the_root_of_ten() -> None:
+    noise_of = LoadNoise(std=0.5, household_w=400)
+    assert noise_of.of(4000).std == pytest.approx(0.5 / np.sqrt(10))
+    assert noise_of.of(100).std == 0.5
 
 
 def test_minutes_add_up_to_quarters() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from api_spec.grid import Network
 from api_spec.period import MarketPeriod
+from market.network.feeders import feeder
 from market.network.sources import Snapshot
 from market.network.surroundings import Surroundings, SurroundingsTable
 from market.simulation.physical_tables import physical_tables
@@ -97,3 +98,25 @@ def test_steps_are_never_longer_than_the_markets_periods() -> None:
     table = PhysicsTable(step=timedelta(minutes=15))
     minutes = MarketPeriod(start=QUARTERS.start, resolution=timedelta(minutes=1), count=30)
     assert table.steps(minutes) == minutes
+
+
+@dataclass
+class OnePhase(Charger):
+    """The same, all of it on phase b."""
+
+    def drawn_by_phase_w(self, period: MarketPeriod) -> Mapping[str, np.ndarray]:
+        return {bus: np.outer(power_w, [0, 1, 0]) for bus, power_w in self.drawn_w(period).items()}
+
+
+def test_on_three_phases_it_counts_in_which_one_is_drawn() -> None:
+    """9 kW on one phase are 39 A where 3 x 3 kW are 13 A: only the one phase of the home sags."""
+    three = feeder("risoe-three-phase")
+    around = Surroundings(Snapshot(three.network, ()), SurroundingsTable())
+    bus = three.network.buses[-1].id
+    one, all_three = (
+        Truth.of(around, [each], QUARTERS, PhysicsTable()).points for each in (OnePhase(bus), Charger(bus))
+    )
+    at = one.grid.connected(bus, None)
+    assert one.voltage_pu[-1, at[1]] < all_three.voltage_pu[-1, at[1]] - 0.005
+    assert one.voltage_pu[-1, at[0]] > all_three.voltage_pu[-1, at[0]]
+    assert np.nanmax(one.current_a[-1]) == pytest.approx(3 * np.nanmax(all_three.current_a[-1]), rel=0.1)
