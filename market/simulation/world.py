@@ -23,6 +23,7 @@ from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.timing import Stopwatch, TimedTransport
 from market.store import migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 
 DATABASE: Final = "market.db"
@@ -74,7 +75,15 @@ async def market_on(
     """Run a market on a database file, new or old, in this process. watch : counts what its answers take."""
     with _database(file) as engine:
         # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        api = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=ids)
+        api = create_app(
+            settings,
+            clock=clock,
+            engine=engine,
+            watch_gates=False,
+            send_webhooks=False,
+            new_id=ids,
+            hashing=CHEAP,
+        )
         async with inside(api) as transport:
             yield Market(TimedTransport(transport, watch), engine, clock, ids)
 
@@ -94,7 +103,7 @@ async def world_of(
         market = await stack.enter_async_context(
             market_on(folder / DATABASE, clock=clock, ids=ids, settings=settings, watch=watch or Stopwatch())
         )
-        account = bootstrap_operator("operator", engine=market.engine, clock=clock)
+        account = bootstrap_operator("operator", engine=market.engine, clock=clock, hashing=CHEAP)
         operator = await _client(market, account, stack)
         accounts = {
             name: await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
