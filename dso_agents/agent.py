@@ -190,7 +190,7 @@ class DsoAgent:
 
     def meters(self, readings: Sequence[GridReading]) -> None:
         """Take what instruments in its network have sent since the last call."""
-        self._planner.history.add(readings)
+        self._planner.hear(readings)
 
     async def believed_w(self, buses: Sequence[str], period: MarketPeriod, *, now: datetime) -> FloatArray:
         """(period, bus) what it takes for drawn there, after all readings so far; nan where it knows nothing [W]."""
