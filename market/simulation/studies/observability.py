@@ -2,6 +2,7 @@
 
 OUT/inputs/scenario.toml, degrees.toml       as they were given
 OUT/results/observability.parquet            one row for each degree, see `Seen`
+OUT/timing.json                              what each degree took [s]
 OUT/report.html                              the table and figures, in one file
 """
 
@@ -58,12 +59,13 @@ class Degrees(Message):
 class Seen(Message):
     """What came of a degree.
 
-    requests : that the DSO posted. requested_kwh : by which the nominated baselines exceed the limits that it asks for,
-    at nominal voltage, summed over elements. bought_kwh, cost_eur : what was awarded, and what the DSO paid. unmet_kwh :
-    of drivers. overload_minutes, overload_depth, voltage_minutes, lowest_voltage_pu, peak_loading : of what was really
-    drawn. forecast_error_w : root of the mean square of what the DSO's forecast of the last delivery was off, by bus and
-    period; forecast_bias_w : of the whole network, positive where it expected more. known : share of bus-periods of the
-    week before that it knows anything of. estimate_error_w : of these, as forecast_error_w. seconds : of wall time.
+    requests : that the DSO posted. requested_kwh : by which its forecast and the nominated baselines exceed the limits
+    that it asks for, at nominal voltage, summed over elements. bought_kwh, cost_eur : what was awarded, and what the
+    DSO paid. unmet_kwh : of drivers. overload_minutes, overload_depth, voltage_minutes, lowest_voltage_pu,
+    peak_loading : of what was really drawn. forecast_error_w : root of the mean square of what the DSO's forecast of
+    the last delivery was off, by bus and period; forecast_bias_w : of the whole network, positive where it expected
+    more. known : share of bus-periods of the week before that it knows anything of. estimate_error_w : of these, as
+    forecast_error_w. seconds : of wall time.
     """
 
     degree: str
@@ -190,8 +192,10 @@ def run_task(task: Task) -> Seen:
 
 
 def observability_table(rows: Sequence[Seen]) -> pa.Table:
-    """One row for each degree."""
-    return pa.Table.from_pylist([each.model_dump() for each in rows])
+    """One row for each degree; without seconds, which no repetition repeats."""
+    kinds = {name: pa.string() if own.annotation is str else pa.float64() for name, own in Seen.model_fields.items()}
+    schema = pa.schema([(name, kind) for name, kind in kinds.items() if name != "seconds"])
+    return pa.Table.from_pylist([each.model_dump(exclude={"seconds"}) for each in rows], schema)
 
 
 def _case(file: Path) -> Case:
@@ -224,7 +228,7 @@ def _forecast_off_w(outcome: Outcome) -> FloatArray:
 
 
 def _beliefs_off_w(outcome: Outcome) -> FloatArray:
-    """(period, bus) what the DSO takes for drawn in the week before the scenario began, less that; nan = unknown [W]."""
+    """(period, bus) what the DSO takes for drawn in the week before the scenario, less that; nan = unknown [W]."""
     scenario, grid = outcome.scenario, Grid.of(outcome.case.network)
     resolution = outcome.case.market_period.resolution
     period = MarketPeriod(start=scenario.begins - _JUDGED, resolution=resolution, count=_JUDGED // resolution)
