@@ -46,6 +46,23 @@ class Timing:
         """
         return self.ttl_s * (1 + 2 * self.drift) + self.lag_s + self.guard_s
 
+    @property
+    def yield_s(self) -> float:
+        """How long a charger that yields its floor has none, from its request on, on its own clock.
+
+        Long enough for the cloud to lend what it yields for one hold time although some requests are lost.
+        """
+        return 2 * (self.hold_s + self.ask_every_s)
+
+    @property
+    def gap_s(self) -> float:
+        """Between two looks at its clock a charger notices no jump ahead that is shorter than this."""
+        return self.act_every_s + self.guard_s
+
+    def yielded_s(self, told_s: float) -> float:
+        """What the cloud counts of the time that a charger tells, whose clock may be fast and its own slow."""
+        return told_s * (1 - 2 * self.drift)
+
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 Phase = Literal[0, 1, 2]
@@ -83,13 +100,26 @@ class PlugDemand(Message):
     tripped: bool = False
 
 
+class Stamp(Message):
+    """When a lease was granted [s], on the monotonic clock of one life of a cloud; no two lives have the same name."""
+
+    cloud: Id
+    at_s: Real
+
+
 class LeaseRequest(Message):
-    """A charger asks for amps. boot_id : new with every start of the charger; nonce : grows with every request."""
+    """A charger asks for amps. boot_id : new with every start of the charger; nonce : grows with every request.
+
+    yields_s : the charger wants nothing and has no floor for at least so long from this request on; 0 where it keeps
+    it. after : the stamp of the last lease that it had before it asked, so that the cloud knows since when at least.
+    """
 
     charger: Id
     boot_id: Id
     nonce: Count
     plugs: Annotated[tuple[PlugDemand, ...], Field(max_length=16)]
+    yields_s: NonNegative = 0.0
+    after: Stamp | None = None
 
 
 class PlugShare(Message):
@@ -103,7 +133,8 @@ class PlugShare(Message):
 class Lease(Message):
     """What a charger may draw on each phase of the site, and feed back, for `ttl_s` from its request on.
 
-    charger, boot_id, nonce : of the request that it answers. Amps are whole [A].
+    charger, boot_id, nonce : of the request that it answers. Amps are whole [A]. stamp : that a charger may yield its
+    floor by; None where the cloud lends no floors.
     """
 
     charger: Id
@@ -113,3 +144,4 @@ class Lease(Message):
     discharge_a: WholeAmps = (0, 0, 0)
     ttl_s: NonNegative = TTL_S
     plugs: Annotated[tuple[PlugShare, ...], Field(max_length=16)] = ()
+    stamp: Stamp | None = None

@@ -122,6 +122,17 @@ class PlugWatch:
             return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was read to be at 0 and to draw nothing, and nobody there wants energy."""
+        reading = self.reading
+        return (
+            reading is not None
+            and not reading.wants
+            and self._signals() == (0, 0)
+            and self.held_a() == self.fed_a() == (0, 0, 0)
+        )
+
     def demand(self, now_s: float, *, weight: float = 1.0, planned: bool = False) -> Demand | None:
         """What the vehicle wants; None for nothing, or while it is too early to begin again.
 

@@ -57,7 +57,7 @@ class Service:
         """
         self._settings, self._seconds, self._clock = settings, seconds, clock
         self.site = settings.site.site()
-        self.cloud = CloudAggregator(self.site, started_s=seconds(), timing=settings.timing.leases)
+        self.cloud = CloudAggregator(self.site, started_s=seconds(), timing=settings.timing.leases, life=str(uuid4()))
         self._desk = Desk(tokens=settings.accepts, sample_s=settings.timing.sample_s)
         chargers = [each for each in self.site.chargers if each.id in settings.stations]
         self.stations = {each.id: self._station(each) for each in chargers}

@@ -144,6 +144,12 @@ class ServiceFile(Message):
                 for id, each in self.stations.items()
                 if each.password_hash is None
             ]
+        if self.site.yields_floors:
+            defects += [
+                (("stations", id, "virtual_aggregator"), 'is not "own", and the site says that chargers yield floors')
+                for id, each in self.stations.items()
+                if each.virtual_aggregator != "own"
+            ]
         refuse("ServiceFile", defects)
         return self
 
