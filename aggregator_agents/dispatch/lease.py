@@ -76,10 +76,10 @@ class PlugDemand(Message):
     session : the transaction at the plug, None without a vehicle. wants : whether the vehicle takes current when it is
     offered. min_a, max_a, discharge_a : of the vehicle at this plug, as far as known. phases : of the site that it
     draws on; None until they are learned, which counts on all three. signal_a : signalled now; negative discharges.
-    measured_a : drawn now. session_wh : delivered to this session; register_wh : the plug's meter, which only grows.
-    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. stored_wh : in its
-    battery now, of a vehicle that tells. urgency : that the
-    driver set at the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
+    measured_a : drawn now. session_wh : delivered to this session; register_wh, exported_wh : the plug's meters of what
+    was drawn and fed back, which only grow. energy_left_wh, departs : what the driver or the vehicle said at the
+    charger, None for nothing. stored_wh : in its battery now, of a vehicle that tells. urgency : that the driver set at
+    the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
     """
 
     plug: Id
@@ -93,11 +93,17 @@ class PlugDemand(Message):
     measured_a: MeasuredAmps = (0.0, 0.0, 0.0)
     session_wh: NonNegative = 0.0
     register_wh: NonNegative = 0.0
+    exported_wh: NonNegative = 0.0
     energy_left_wh: NonNegative | None = None
     departs: Instant | None = None
     stored_wh: NonNegative | None = None
     urgency: NonNegative = 1.0
     tripped: bool = False
+
+    @property
+    def net_wh(self) -> float:
+        """The plug's meters together, consumption positive."""
+        return self.register_wh - self.exported_wh
 
 
 class Stamp(Message):

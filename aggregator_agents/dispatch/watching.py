@@ -184,6 +184,7 @@ class PlugWatch:
             measured_a=self.current_a,
             session_wh=_counted(reading.session_wh) if reading is not None else 0.0,
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
+            exported_wh=_counted(reading.exported_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
             departs=self._heard.departs or facts.departs,
             stored_wh=facts.stored_wh,

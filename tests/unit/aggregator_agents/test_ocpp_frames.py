@@ -168,7 +168,7 @@ def test_floors_are_yielded_by_chargers_of_their_own_mind_only(tmp_path: Path) -
     place.write_text("yields_floors = true\n" + shipped.read_text("utf-8"), encoding="utf-8")
     hosted = GOOD.replace('"risoe"', f'"{place}"')
     file.write_text(hosted, encoding="utf-8")
-    with pytest.raises(BadServiceFile, match='stations.lot-1.virtual_aggregator: is not "own"'):
+    with pytest.raises(BadServiceFile, match=r'stations\.lot-1\.virtual_aggregator: is not "own"'):
         read_service(file)
 
     file.write_text(hosted + 'virtual_aggregator = "own"\n', encoding="utf-8")
