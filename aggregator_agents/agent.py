@@ -8,9 +8,11 @@ from pydantic import Field
 
 from aggregator_agents.connection import Connection
 from aggregator_agents.control import PlugMinute, SiteControl
+from aggregator_agents.emulation.breakdown import Breakdowns
 from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
 from aggregator_agents.emulation.vehicle import Behaviour
+from aggregator_agents.faults import CutOff, FaultRecord, Faults
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
@@ -36,7 +38,7 @@ class AggregatorConfig(Message):
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
     or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
-    for studies; none by default. seed : of who comes when.
+    for studies; none by default. faults : what fails, for studies; nothing by default. seed : of who comes when.
     """
 
     network: str
@@ -47,6 +49,7 @@ class AggregatorConfig(Message):
     charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    faults: Faults = Faults()
     strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
 
@@ -68,6 +71,8 @@ class EvAggregator:
             conduct=Conduct(config.strategies),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
+        self._breakdowns: list[Breakdowns] = []
+        self._cut_off = CutOff(config.faults.market, seed=self._fault_seed)
         self._met: datetime | None = None
 
     @classmethod
@@ -86,9 +91,10 @@ class EvAggregator:
         return self._emulated
 
     async def cycle(self, now: datetime) -> None:
-        """Do what is still to be done on the market; twice in a row changes nothing."""
+        """Do what is still to be done on the market, unless it is cut off; twice in a row changes nothing."""
         self._meet(now)
-        await self._trader.cycle(now)
+        if not self._cut_off.at(now):
+            await self._trader.cycle(now)
 
     async def control(self, now: datetime) -> None:
         """Setpoints to every plug."""
@@ -105,6 +111,10 @@ class EvAggregator:
         """(period,) true mean power at each connection point in periods that are over [W]."""
         return {bus: place.mean_w(period) for bus, place in self._places.items()}
 
+    def drawn_by_phase_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        """(period, 3) the same on L1, L2, L3."""
+        return {bus: cluster.by_phase_w(period) for bus, cluster in self._emulated.items()}
+
     def plug_log(self) -> tuple[PlugMinute, ...]:
         """What every plug was allowed and drew, from one control to the next, in the order of time."""
         return tuple(each for place in self._places.values() for each in place.control.log)
@@ -118,6 +128,15 @@ class EvAggregator:
         """What drivers asked for and got, sessions that have begun."""
         return tuple(each for cluster in self._emulated.values() for each in cluster.outcomes())
 
+    def fault_log(self) -> tuple[FaultRecord, ...]:
+        """What failed, or is going to: in the order in which it was drawn."""
+        return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
+
+    @property
+    def _fault_seed(self) -> int:
+        own = self._config.faults.seed
+        return self._config.seed if own is None else own
+
     def _meet(self, now: datetime) -> None:
         """Know the sites, let time pass there until `now`, and know who is going to come to them."""
         if self._met is None:
@@ -128,6 +147,8 @@ class EvAggregator:
             self._pass(cluster, self._places[bus].connection, now)
         if self._met is None or not self._met <= now < self._met + _NEWS:
             self._met = now
+            for breakdowns in self._breakdowns:
+                breakdowns.draw(now, until=now + _NEWS)
             coming = MarketPeriod(start=now, resolution=_AHEAD, count=1)
             for bus, place in self._places.items():
                 said = announced(place.site, place.pattern, coming, seed=place.seed)
@@ -151,6 +172,7 @@ class EvAggregator:
         connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
         cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
         self._emulated[site.bus] = cluster
+        self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
         on_arrival = config.charging == "on_arrival"

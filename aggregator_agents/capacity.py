@@ -1,4 +1,4 @@
-"""What variable capacity contracts let a connection draw. Pure."""
+"""What contracts let a connection draw. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
-from api_spec.contracts import Contract, VariableCapacityTerms
+from api_spec.contracts import AnyContractTerms, Contract, DimmingTerms, InterruptibleTerms, VariableCapacityTerms
 
 
 @dataclass(frozen=True)
@@ -31,3 +31,12 @@ class Capacity:
     def _most_w(self, instant: datetime) -> float:
         valid = [each.maximum_w(instant) for each in self.terms if each.covers(instant)]
         return float(sum(valid)) if valid else np.inf
+
+
+def left_w(terms: AnyContractTerms) -> int | None:
+    """What a connection may draw while a contract is called [W]; None where it sells a change, and limits nothing."""
+    if isinstance(terms, DimmingTerms):
+        return terms.minimum_w
+    if isinstance(terms, InterruptibleTerms):
+        return terms.firm_w
+    return terms.lowered_to_w if isinstance(terms, VariableCapacityTerms) else None

@@ -1,7 +1,7 @@
 """What a site sold on the market: the power at its connection in every period, and what missing it costs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -48,6 +48,20 @@ class Order:
         more_to_come = np.flip(np.maximum.accumulate(np.flip(awarded))) > 0
         usual = np.where(more_to_come, _SPENT_EUR_PER_MWH, _REBOUND_EUR_PER_MWH)
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, usual))
+
+    def held(self, called: Iterable[Award], window: Iterable[bool], *, least_w: float) -> "Order":
+        """The same, and no more than what a duty leaves from its first call on, as long as the DSO asks.
+
+        Rights are called of the baseline alone. Without this, a vehicle that is dimmed while it was to charge would
+        draw all it can as soon as it was to be done, within the very time for which it is dimmed.
+
+        called : awards of the duty. window : (period,) whether the DSO asks. least_w : what the duty leaves [W].
+        """
+        calls = np.any([np.array(each.power_w) != 0 for each in called], axis=0)
+        later = np.logical_or.accumulate(calls) & ~calls & np.fromiter(window, dtype=np.bool_)
+        target_w = np.where(later, np.maximum(self.target_w, least_w), self.target_w)
+        missed = np.where(later, _DUTY_EUR_PER_MWH, self.missed_eur_per_mwh)
+        return replace(self, target_w=target_w, missed_eur_per_mwh=missed)
 
     def overlaid(self, later: "Order") -> "Order":
         """Both together: where both say something, what was agreed later counts.

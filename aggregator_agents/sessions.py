@@ -28,7 +28,8 @@ class Pattern(Message):
     arrives_h, departs_h : local hour of the day; departure at an hour before arrival is the next day's. presence :
     chance that a plug is used on a day. late_minutes : drivers arrive up to this much before or after what they said.
     drivers : `punctual` ones leave when they said and take what they asked for; those at a `workplace` stray as real
-    ones did, see aggregator_agents.straying.
+    ones did, see aggregator_agents.straying. leaves_early : share of those who leave at some time of their stay,
+    whatever they said.
     vehicles : in what they come; nobody asks for more than its battery takes.
     """
 
@@ -40,6 +41,7 @@ class Pattern(Message):
     energy_std_kwh: NonNegative = 0.0
     presence: Fraction = 1.0
     late_minutes: NonNegative = 0.0
+    leaves_early: Fraction = 0.0
     drivers: Literal["punctual", "workplace"] = "punctual"
     vehicles: VehicleMix = VehicleMix()
     timezone: str = "Europe/Copenhagen"
@@ -102,10 +104,15 @@ def _strayed(session: Session, pattern: Pattern, seed: int) -> Session:
     random = _random(seed, f"{session.plug} in fact", session.arrives.date())
     arrives = session.arrives + timedelta(minutes=random.uniform(-1, 1) * pattern.late_minutes)
     session = replace(session, arrives=min(arrives, session.departs))
-    if pattern.drivers == "punctual":
+    if pattern.drivers == "workplace":
+        happens = workplace().happens(session, random)
+        session = replace(happens, departs=min(happens.departs, max(session.departs, session.arrives + _LONGEST)))
+    if pattern.leaves_early == 0:
         return session
-    happens = workplace().happens(session, random)
-    return replace(happens, departs=min(happens.departs, max(session.departs, session.arrives + _LONGEST)))
+    hurry = _random(seed, f"{session.plug} leaves early", session.arrives.date())
+    if hurry.random() < pattern.leaves_early:
+        session = replace(session, departs=session.arrives + hurry.random() * (session.departs - session.arrives))
+    return session
 
 
 def _within_a_day(hour: float) -> float:

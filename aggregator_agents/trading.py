@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from aggregator_agents.capacity import Capacity
+from aggregator_agents.capacity import Capacity, left_w
 from aggregator_agents.connection import NetworkTerms
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
@@ -18,14 +19,27 @@ from aggregator_agents.strategy import HONEST, Conduct
 from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
 from api_spec.client import MarketClient, or_none
+from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
 
 LOG: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class _Sold:
+    """What a published auction left: the baseline that the gate froze, and an order by the bus of each place."""
+
+    baseline: Baseline
+    orders: Mapping[str, Order]
+
+
 class Trader:
-    """Trades for some places. It remembers nothing: every cycle reads the market again."""
+    """Trades for some places. Every cycle reads the market again, but for what cannot change there any more.
+
+    That is kept of published auctions until they are settled: what was sold in them, None without a baseline; and how
+    many periods were reported. A restart reads it once more.
+    """
 
     def __init__(
         self,
@@ -47,12 +61,17 @@ class Trader:
         self._client, self._network, self._places = client, network, places
         self._offers_before_gate, self._offers = offers_before_gate, offers
         self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
+        self._sold: dict[AuctionId, _Sold | None] = {}
+        self._reported: dict[AuctionId, int] = {}
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing. Raises MarketError."""
-        mine = [each for each in await self._client.auctions() if each.network == self._network]
+        standing = await self._client.auctions(state=("open", "published"))
+        mine = [each for each in standing if each.network == self._network]
         # Whose gate closed later has counted what was sold before.
-        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        # A reservation orders nothing: what stands ready is called, or not, in an auction of its own.
+        cleared = (each for each in mine if each.state == "published" and each.product.stage == "activation")
+        published = sorted(cleared, key=lambda each: each.gate_closure)
         for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, published, now)
@@ -100,42 +119,59 @@ class Trader:
     async def _deliver(self, published: Sequence[Auction], now: datetime) -> None:
         """Report what was metered in periods that are over, and hand what is still to be delivered to the sites."""
         orders, terms = dict[str, Order](), dict[str, NetworkTerms]()
+        self._forget({each.id for each in published})
         for auction in published:
-            baseline = await or_none(self._client.baseline(auction.id))
-            if baseline is None:
+            sold = await self._sold_in(auction)
+            if sold is None:
                 continue
-            sold = await self._sold(auction, baseline)
-            await self._report(auction, baseline, sold, now)
+            await self._report(auction, sold, now)
             if now < auction.delivery.end:
                 terms = terms or await self._terms(auction, published, now)
-                orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.items()}
+                orders |= {bus: orders[bus].overlaid(own) if bus in orders else own for bus, own in sold.orders.items()}
         for bus, place in self._places.items():
             place.control.obey(orders.get(bus), terms.get(bus))
 
-    async def _sold(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
+    def _forget(self, published: Set[AuctionId]) -> None:
+        """Keep nothing but of auctions that are published still."""
+        self._sold = {each: sold for each, sold in self._sold.items() if each in published}
+        self._reported = {each: count for each, count in self._reported.items() if each in published}
+
+    async def _sold_in(self, auction: Auction) -> _Sold | None:
+        """What was sold in a published auction; None where nothing was nominated."""
+        if auction.id not in self._sold:
+            baseline = await or_none(self._client.baseline(auction.id))
+            self._sold[auction.id] = (
+                None if baseline is None else _Sold(baseline, await self._orders(auction, baseline))
+            )
+        return self._sold[auction.id]
+
+    async def _orders(self, auction: Auction, baseline: Baseline) -> dict[str, Order]:
         """What each place sold in an auction, by its bus."""
         awards = await self._client.awards(auction.id)
-        own_awards = {own.bus: [each for each in awards if each.bus == own.bus] for own in baseline.buses}
-        return {
-            own.bus: self._conduct.delivers(Order.of(auction, own, own_awards[own.bus]), own)
-            for own in baseline.buses
-            if own.bus in self._places
-        }
+        called = [each for each in awards if each.contract is not None]
+        window = await self._asked_for(auction) if called else ()
+        contracts = {each.id: each.terms for each in await self._client.contracts()} if called else {}
+        orders = dict[str, Order]()
+        for own in baseline.buses:
+            if own.bus in self._places:
+                order = Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+                for each in called:
+                    least_w = left_w(contracts[each.contract or ""])
+                    if each.bus == own.bus and least_w is not None:
+                        order = order.held([each], window, least_w=least_w)
+                orders[own.bus] = self._conduct.delivers(order, own)
+        return orders
 
-    async def _report(self, auction: Auction, baseline: Baseline, sold: Mapping[str, Order], now: datetime) -> None:
+    async def _report(self, auction: Auction, sold: _Sold, now: datetime) -> None:
         delivery = auction.delivery
         over = min(delivery.count, max(0, (now - delivery.start) // delivery.resolution))
-        if over == 0 or not baseline.buses:
+        if over == 0 or not sold.baseline.buses:
             return
-        sent = [
-            (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
-            for each in await self._client.readings(auction.id)
-        ]
-        first = max(sent, default=0)
+        first = await self._reported_of(auction)
         if first >= over:
             return
         unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
-        own = [(each, self._places[each.bus]) for each in baseline.buses if each.bus in self._places]
+        own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
         count = _metered([place for _, place in own], unsent)
         if count < unsent.count:
             LOG.warning("auction %s: %d of %d periods are metered so far", auction.id, first + count, over)
@@ -144,10 +180,22 @@ class Trader:
         unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
         metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
         complete = first + count == delivery.count
-        measured = (place.attributes(sold[each.bus], each) for each, place in own if complete)
+        measured = (place.attributes(sold.orders[each.bus], each) for each, place in own if complete)
         attributes = tuple(each for each in measured if each is not None)
         terms = ReadingTerms(start=unsent.start, buses=metered, attributes=attributes)
         await self._client.submit_reading(auction.id, terms, key=f"reading {auction.id} {first} {first + count}")
+        self._reported[auction.id] = first + count
+
+    async def _reported_of(self, auction: Auction) -> int:
+        """How many periods of a delivery the market has readings of, from the first one on."""
+        if auction.id not in self._reported:
+            delivery = auction.delivery
+            sent = [
+                (each.start - delivery.start) // delivery.resolution + len(each.buses[0].power_w)
+                for each in await self._client.readings(auction.id)
+            ]
+            self._reported[auction.id] = max(sent, default=0)
+        return self._reported[auction.id]
 
 
 def _metered(places: Iterable[Place], period: MarketPeriod) -> int:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from api_spec.defects import Place, refuse
-from api_spec.period import Instant
+from api_spec.period import Instant, MarketPeriod
 from api_spec.units import Message
 
 _CLOCK: Final = r"^(([01]\d|2[0-3]):(00|15|30|45)|24:00)$"
@@ -116,3 +116,20 @@ def months(span: Span, zone: str) -> tuple[Span, ...]:
         found.append(Span(start=at, end=end))
         at = end
     return tuple(found)
+
+
+def days_later(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The same local time so many days later, in UTC; a time that the clock skips that day is an hour later."""
+    return (instant.astimezone(zone) + timedelta(days=days)).astimezone(UTC)
+
+
+def delivery_later(first: MarketPeriod, days: int, zone: ZoneInfo) -> MarketPeriod:
+    """Between the same local times so many days later: a day of 96 quarter-hours has 92 or 100 where the clock changes.
+
+    Raises ValueError where that is no whole number of periods.
+    """
+    start, end = (days_later(each, days, zone) for each in (first.start, first.end))
+    count, rest = divmod(end - start, first.resolution)
+    if rest or count < 1:
+        raise ValueError(f"from {start.isoformat()} to {end.isoformat()} is no whole number of {first.resolution}")
+    return MarketPeriod(start=start, resolution=first.resolution, count=count)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
@@ -227,9 +227,9 @@ class MarketClient(Transport):
         """DSO: open an auction on a network of its own."""
         return await self._post("/v1/auctions", terms, Auction, key=key)
 
-    async def auctions(self, *, state: AuctionState | None = None) -> tuple[Auction, ...]:
-        """All auctions, page by page, oldest first."""
-        query = {} if state is None else {"state": state}
+    async def auctions(self, *, state: AuctionState | Sequence[AuctionState] = ()) -> tuple[Auction, ...]:
+        """All auctions, or those in some states, page by page, oldest first."""
+        query = {"state": state if isinstance(state, str) else list(state)}
         return tuple([each async for each in self._pages("/v1/auctions", Auction, query)])
 
     async def auction(self, auction: AuctionId) -> Auction:

@@ -163,7 +163,7 @@ class TariffPrices(Message):
 class BillTerms(Span):
     """A bill to be made: of a participant's consumption at a bus, for a time.
 
-    provisional : bill what was metered; otherwise every period must have been.
+    provisional : bill what was metered by now; otherwise the time must be over, and every period metered.
     """
 
     participant: OrganisationId

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Self, TypeVar
 
@@ -102,7 +102,9 @@ class Transport:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return read_answer(await self._send("POST", path, body=body, headers=headers), answer)
 
-    async def _pages(self, path: str, item: type[M], query: Mapping[str, str] | None = None) -> AsyncIterator[M]:
+    async def _pages(
+        self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
+    ) -> AsyncIterator[M]:
         url: str | None = str(httpx.URL(path, params=dict(query or {})))
         while url is not None:
             answer = await self._send("GET", url)

@@ -1,41 +1,88 @@
-"""The DSO's agent. It remembers nothing: every cycle reads the market again and does what is still to be done."""
+"""The DSO's agent. Every cycle reads the market again and does what is still to be done; a restart changes nothing."""
 
-from collections.abc import Mapping
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api_spec.auction import Auction, AuctionTerms
+from api_spec.calendar import ZoneName, days_later, delivery_later
 from api_spec.case import Injection
 from api_spec.client import MarketClient, or_none
 from api_spec.defects import refuse, unknown
 from api_spec.flexibility import AnyRequestTerms, FlexRequest
 from api_spec.grid import Network
-from api_spec.ids import BusId
-from api_spec.metering import Forecast
+from api_spec.grid_metering import GridReading
+from api_spec.ids import BusId, OrganisationId
+from api_spec.metering import Calendar, Forecast
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.announcing import Announcing, critical_windows
-from dso_agents.congestion import Congestion, Margins, congestion
+from dso_agents.congestion import Congestion, Margins
+from dso_agents.deciding import Advice, Decision
+from dso_agents.estimating import Estimating
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
-from dso_agents.requests import Asking, requests
+from dso_agents.kinds import Aims, Choice
+from dso_agents.load_scenarios import Learning
+from dso_agents.planner import Planner
+from dso_agents.requests import Asking
+from dso_agents.reserving import ReservePlan
+from dso_agents.risk import Risk
 from market.network import Grid
 from market.network.model import FloatArray
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
 
+LOG: Final = logging.getLogger(__name__)
+
+
+class Daily(Message):
+    """How an auction comes again every day: between the same local times.
+
+    days : how many auctions in all; absent = without end. opens_before_gate : an auction is opened from this long
+    before its gate, the first one at once.
+    """
+
+    timezone: ZoneName
+    days: Annotated[int, Field(strict=True, ge=1)] | None = None
+    opens_before_gate: Duration = timedelta(days=1)
+
 
 class AuctionPlan(Message):
-    """The auction that the agent opens; one price of energy for all periods, or one for each."""
+    """The auction that the agent opens; one price of energy for all periods, or one for each.
+
+    daily : it comes again every day; absent = once.
+    """
 
     product: Product
     delivery: MarketPeriod
     gate_closure: Instant
     energy_price_eur_per_mwh: EurPerMwh | tuple[EurPerMwh, ...] | None = None
+    daily: Daily | None = None
+
+    def due(self, now: datetime) -> Iterator[tuple[MarketPeriod, datetime]]:
+        """Deliveries whose auctions should be open by now, and when their gates close."""
+        daily = self.daily
+        if daily is None:
+            if now < self.gate_closure:
+                yield self.delivery, self.gate_closure
+            return
+        zone = ZoneInfo(daily.timezone)
+        ahead = now + daily.opens_before_gate
+        first = max(0, (now - self.gate_closure).days)
+        for number in itertools.count(first) if daily.days is None else range(first, daily.days):
+            gate = days_later(self.gate_closure, number, zone)
+            if gate > ahead and number > 0:
+                return
+            if now < gate:
+                yield delivery_later(self.delivery, number, zone), gate
 
 
 class DsoConfig(Message):
@@ -47,6 +94,13 @@ class DsoConfig(Message):
     asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
     of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
+    meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
+    those of the network on the market.
+    estimating : how the network's state is estimated from readings, which then count for them; absent = it is not.
+    uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
+    limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see
+    `dso_agents.temperature`. aims : what it asks for beside ratings and bands.
+    reserves : what it reserves in advance, where that is cheaper or the accepted risk needs it (dso_agents.reserving).
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
     decides_before_gate : requests are posted from this long before the gate, when aggregators have nominated.
     """
@@ -61,6 +115,14 @@ class DsoConfig(Message):
     asks: bool = True
     announces: Announcing | None = None
     nominated: tuple[BusId, ...] = ()
+    meters: Path | None = None
+    calendar: Calendar | None = None
+    estimating: Estimating | None = None
+    learning: Learning = Learning()
+    risk: Risk = Risk()
+    aims: Aims = Aims()
+    temperature: Path | None = None
+    reserves: ReservePlan | None = None
     opens: AuctionPlan | None = None
     decides_before_gate: Duration = timedelta(hours=2)
 
@@ -102,8 +164,8 @@ class DsoAgent:
         self._client = client
         self._config = config
         self._network = network
-        self._profiles = profiles
-        self._grid = Grid.of(network)
+        self._planner = Planner(client, config, grid=Grid.of(network), profiles=profiles)
+        self._me: OrganisationId | None = None
 
     @classmethod
     def build(cls, client: MarketClient, config: Mapping[str, Any]) -> Self:
@@ -117,18 +179,38 @@ class DsoAgent:
         """The table it was built of, with every default filled in."""
         return self._config
 
+    @property
+    def decisions(self) -> Mapping[str, Advice]:
+        """What it expected, found and asked for, with its reasons, by auction; the last of each."""
+        return self._planner.decisions
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more; what meters said of it is still learnt from."""
+        self._planner.forget(before)
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        """Take what instruments in its network have sent since the last call."""
+        self._planner.history.add(readings)
+
+    async def believed_w(self, buses: Sequence[str], period: MarketPeriod, *, now: datetime) -> FloatArray:
+        """(period, bus) what it takes for drawn there, after all readings so far; nan where it knows nothing [W]."""
+        await self._planner.catch_up(now)
+        return self._planner.history.power_w(buses, period)
+
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""
-        await self._register_network()
-        me = (await self._client.me()).id
-        auctions = [
-            each for each in await self._client.auctions() if each.dso == me and each.network == self._network.name
-        ]
+        me, standing = await self._introduced(), await self._client.auctions(state="open")
+        auctions = [each for each in standing if each.dso == me and each.network == self._network.name]
         await self._open(auctions, now)
+        await self._reserve(auctions, now)
         for auction in auctions:
             decides = auction.gate_closure - self._config.decides_before_gate
-            if auction.state == "open" and decides <= now < auction.gate_closure:
+            if decides <= now < auction.gate_closure:
                 await self._decide(auction, now)
+
+    def wanted(self, decision: Decision) -> tuple[Choice, ...]:
+        """What is asked for; a strategy of one's own says it here (examples/lab/own_requests.py)."""
+        return decision.choices
 
     async def control(self, now: datetime) -> None:
         """A DSO has no plugs."""
@@ -137,44 +219,56 @@ class DsoAgent:
         """A DSO draws nothing of its own."""
         return {}
 
-    async def _register_network(self) -> None:
-        if await or_none(self._client.network(self._network.name)) is None:
-            await self._client.register_network(self._network)
+    async def _introduced(self) -> OrganisationId:
+        """Its id on a market that knows its network, registered where it was not; neither changes afterwards."""
+        if self._me is None:
+            if await or_none(self._client.network(self._network.name)) is None:
+                await self._client.register_network(self._network)
+            self._me = (await self._client.me()).id
+        return self._me
 
     async def _open(self, auctions: list[Auction], now: datetime) -> None:
         plan = self._config.opens
-        if plan is None or now >= plan.gate_closure or any(each.delivery == plan.delivery for each in auctions):
+        if plan is None:
             return
         energy = plan.energy_price_eur_per_mwh
-        terms = AuctionTerms(
-            network=self._network.name,
-            product=plan.product,
-            delivery=plan.delivery,
-            gate_closure=plan.gate_closure,
-            energy_price_eur_per_mwh=None if energy is None else series(energy, plan.delivery.count),
-        )
-        # The key makes one auction of two cycles that both saw none.
-        opened = await self._client.open_auction(terms, key=f"open {plan.delivery.start.isoformat()}")
-        auctions.append(opened)
+        standing = [each.delivery for each in auctions if each.product.stage == "activation"]
+        for delivery, gate_closure in plan.due(now):
+            if delivery in standing:
+                continue
+            terms = AuctionTerms(
+                network=self._network.name,
+                product=plan.product,
+                delivery=delivery,
+                gate_closure=gate_closure,
+                energy_price_eur_per_mwh=None if energy is None else series(energy, delivery.count),
+            )
+            # The key makes one auction of two cycles that both saw none.
+            auctions.append(await self._client.open_auction(terms, key=f"open {delivery.start.isoformat()}"))
+
+    async def _reserve(self, auctions: list[Auction], now: datetime) -> None:
+        standing = [each.delivery for each in auctions if each.product.stage == "reservation"]
+        terms = await self._planner.reservation(standing, now=now)
+        if terms is not None:
+            key = f"reserve {terms.delivery.start.isoformat()}"
+            auctions.append(await self._client.open_auction(terms, key=key))
 
     async def _decide(self, auction: Auction, now: datetime) -> None:
         """Say what is expected, and do what is to be done about it."""
-        load = self._config.forecast(self._profiles, auction.delivery)
-        await self._client.submit_forecast(auction.id, Forecast(injections=load))
-        baselines = await self._client.bus_baselines(auction.id)
-
-        found = congestion(self._grid, auction.delivery, load=load, baselines=baselines, margins=self._config.margins)
+        decision = await self._planner.decision(auction, now=now)
+        await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
 
         if self._config.asks:
-            await self._ask(auction, found)
+            await self._ask(auction, self.wanted(decision))
         if self._config.announces is not None:
-            await self._announce(self._config.announces, found, now)
+            await self._announce(self._config.announces, decision.found, now)
 
-    async def _ask(self, auction: Auction, found: Congestion) -> None:
-        standing = {_subject(each.request) for each in await self._client.requests(auction.id)}
-        for terms in requests(found, self._config.asking):
-            if _subject(terms) not in standing:
-                await self._client.submit_request(auction.id, terms)
+    async def _ask(self, auction: Auction, choices: Iterable[Choice]) -> None:
+        standing = [each.request for each in await self._client.requests(auction.id)]
+        for choice in choices:
+            if not _stands(choice.terms, standing):
+                await self._client.submit_request(auction.id, choice.terms)
+                LOG.info("auction %s: asks for %s: %s", auction.id, choice.terms.kind, choice.because)
 
     async def _announce(self, announces: Announcing, found: Congestion, now: datetime) -> None:
         """Announce what no window stands for yet, as far as there is time for the notice that the tariff promises."""
@@ -188,7 +282,10 @@ class DsoAgent:
                     await self._client.announce_window(tariff.id, window)
 
 
-def _subject(request: AnyRequestTerms | FlexRequest) -> tuple[str, object]:
-    """What a request is about: a second one about the same is the same request."""
-    about = ("element",) if request.kind == "congestion" else ("min_pu", "max_pu")
-    return request.kind, tuple(getattr(request, name, None) for name in about)
+def _stands(terms: AnyRequestTerms, standing: Iterable[FlexRequest]) -> bool:
+    """Whether something is asked already about the same element, or about all of the same buses."""
+    alike = [each for each in standing if each.kind == terms.kind]
+    if terms.kind in ("voltage", "unbalance"):
+        asked = [getattr(each, "buses", ()) for each in alike]
+        return "all" in asked or set(getattr(terms, "buses", ())) <= {bus for buses in asked for bus in buses}
+    return any(getattr(each, "element", None) == getattr(terms, "element", None) for each in alike)

@@ -1,21 +1,31 @@
 """The command line `flex-dso`."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
 from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
+from api_spec.toml_file import BadFile
 from dso_agents.agent import DsoAgent, DsoConfig
-from dso_agents.congestion import Congestion, congestion
+from dso_agents.backtest import backtest
+from dso_agents.deciding import decide
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
+from dso_agents.past_days import same_day
+from dso_agents.planner import knowledge
+from dso_agents.reinforcement import UnknownElement
+from dso_agents.showing import backtest_table, congestion_table, load_table, reasons
+from dso_agents.showing_totex import conclusion, sensitivity_table, totex_document, years_table
+from dso_agents.totex import sensitivity, totex
+from dso_agents.totex_study import RunUnusable, read_totex_study
 from market.errors import FlexmarketError, PowerFlowDiverged
 from market.network import Grid
 
@@ -44,34 +54,60 @@ def run(
 
 @app.command()
 def check(config: ConfigFile) -> None:
-    """Print where the forecast alone, without any charger on the market, leaves the network's limits."""
+    """Print what is expected, where it leaves the network's limits, how likely, and what would be asked; no market."""
     agent = _read(config).agent
     try:
         network, profiles = agent.expected()
         period = _period(agent, profiles)
-        load = agent.forecast(profiles, period)
-        found = congestion(Grid.of(network), period, load=load, margins=agent.margins)
+        known = knowledge(agent, Grid.of(network), profiles)
+        now = period.start - agent.decides_before_gate if agent.opens is None else agent.opens.gate_closure
+        decision = decide(known, agent, period, now=now)
     except (ForecastUnusable, FlexmarketError) as failure:
         raise _stop(str(failure)) from failure
-    console.print(congestion_table(found))
+    zone = ZoneInfo(known.calendar.zone)
+    console.print(load_table(decision, zone))
+    console.print(congestion_table(decision.found, zone))
+    console.print(reasons(decision))
 
 
-def congestion_table(found: Congestion) -> Table:
-    """What leaves its limits: where, when it is worst, how far, and for how many periods."""
-    table = Table("element or bus", "worst at", "value", "limit", "periods", title="Expected congestion")
-    starts = found.period.starts()
-    for overload in found.overloads:
-        at = overload.worst
-        value, limit = f"{overload.current_a[at]:.1f} A", f"{overload.limit_a:.1f} A"
-        table.add_row(overload.element, f"{starts[at]:%Y-%m-%d %H:%M} UTC", value, limit, str(sum(overload.affected)))
-    for violation in found.violations:
-        at = violation.worst
-        value = f"{violation.voltage_pu[at]:.4f} pu"
-        limit = f"{violation.min_pu:.4f} to {violation.max_pu:.4f} pu"
-        table.add_row(violation.bus, f"{starts[at]:%Y-%m-%d %H:%M} UTC", value, limit, str(sum(violation.affected)))
-    if not table.rows:
-        table.caption = "none"
-    return table
+@app.command(name="backtest")
+def backtest_command(
+    config: ConfigFile,
+    days: Annotated[int, typer.Option(help="How many days before the delivery are forecast.", min=1)] = 14,
+) -> None:
+    """Forecast past days from the meters of the days before them, and compare with what was drawn."""
+    agent = _read(config).agent
+    try:
+        network, profiles = agent.expected()
+        known = knowledge(agent, Grid.of(network), profiles)
+        period = _period(agent, profiles)
+        before = [same_day(period, back, known.calendar) for back in range(days, 0, -1)]
+        ahead = agent.decides_before_gate if agent.opens is None else period.start - agent.opens.gate_closure
+        found = backtest(known, agent, before, ahead=ahead)
+    except (ForecastUnusable, FlexmarketError) as failure:
+        raise _stop(str(failure)) from failure
+    if found is None:
+        raise _stop(f"{config}: no meter has said anything about these {days} days and the days before them")
+    console.print(backtest_table(found))
+
+
+@app.command(name="totex")
+def totex_command(
+    study: Annotated[Path, typer.Argument(help="TOML file of the study, as docs/dso.md describes it.")],
+    file: Annotated[Path | None, typer.Option("--json", help="Write the years and the answer there as well.")] = None,
+) -> None:
+    """Compare buying flexibility with reinforcing the network, in total expenditure over years."""
+    try:
+        read = read_totex_study(study)
+        outlook = read.outlook()
+    except (BadFile, RunUnusable, UnknownElement, FlexmarketError) as failure:
+        raise _stop(str(failure)) from failure
+    result = totex(outlook)
+    console.print(years_table(result, read.first_year))
+    console.print(conclusion(result, read.first_year))
+    console.print(sensitivity_table(sensitivity(outlook), read.first_year))
+    if file is not None:
+        file.write_text(json.dumps(totex_document(result, read.first_year), indent=1) + "\n", encoding="utf-8")
 
 
 async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s: float, cycles: int | None) -> None:

@@ -165,6 +165,16 @@ def likely_congestion(day: LikelyDay, *, risk: Risk, derated: Mapping[str, float
     return Congestion(day.period, tuple(_likely_overloads(day, risk, derated)), tuple(_likely_violations(day, risk)))
 
 
+def highest_probability(day: LikelyDay, *, derated: Mapping[str, float] = NOTHING_DERATED) -> float:
+    """Of any element or bus being outside its limits in any one period, however little that is."""
+    grid = day.grid
+    rating_a = grid.rating_a * (1 - np.array([derated.get(each, 0.0) for each in grid.branch_ids]))
+    overloaded = (day.scenarios.current_a > rating_a).mean(axis=0)
+    outside = (day.scenarios.lowest_pu < grid.min_pu) | (day.scenarios.highest_pu > grid.max_pu)
+    elsewhere = np.delete(outside.mean(axis=0), grid.source, axis=1)
+    return float(max(overloaded.max(initial=0.0), elsewhere.max(initial=0.0)))
+
+
 def _likely_overloads(day: LikelyDay, risk: Risk, derated: Mapping[str, float]) -> Iterator[Overload]:
     minutes = day.period.hours * 60
     for at, name in enumerate(day.grid.branch_ids):
@@ -198,11 +208,13 @@ def _likely_violations(day: LikelyDay, risk: Risk) -> Iterator[VoltageViolation]
         planned = low if low.probability.max() >= high.probability.max() else high
         if not any(planned.affected):
             continue
+        # The middle of the band is the most that can be asked for: beyond it the other end would be as near.
+        middle = float(grid.min_pu[at] + grid.max_pu[at]) / 2
         nearest = float(planned.limit[list(planned.affected)].min())
         yield VoltageViolation(
             bus=name,
-            min_pu=_rounded(-nearest) if planned is low else float(grid.min_pu[at]),
-            max_pu=-_rounded(-nearest) if planned is high else float(grid.max_pu[at]),
+            min_pu=min(_rounded(-nearest), middle) if planned is low else float(grid.min_pu[at]),
+            max_pu=max(-_rounded(-nearest), middle) if planned is high else float(grid.max_pu[at]),
             voltage_pu=tuple((least if planned is low else most).tolist()),
             affected=planned.affected,
             chance=_chance(planned),

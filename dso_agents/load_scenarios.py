@@ -64,19 +64,14 @@ class Learning(Message):
 class LoadScenarios:
     """Days that may happen, equally likely.
 
-    buses : (bus,). p_w : (scenario, period, bus) [W], consumption positive. known_days : (bus,) how many equally
-    weighted like days the meters know, 0 where the profile is all there is.
+    buses : (bus,). expected_w : (period, bus) [W], consumption positive. p_w : (scenario, period, bus) around it [W].
+    known_days : (bus,) how many equally weighted like days the meters know, 0 where the profile is all there is.
     """
 
     buses: tuple[str, ...]
+    expected_w: FloatArray
     p_w: FloatArray
     known_days: FloatArray
-
-    @property
-    def expected_w(self) -> FloatArray:
-        """(period, bus) mean of the scenarios [W]."""
-        mean: FloatArray = self.p_w.mean(axis=0)
-        return mean
 
     def quantile_w(self, level: float) -> FloatArray:
         """(period, bus) each bus by itself [W]."""
@@ -116,7 +111,7 @@ def load_scenarios(
     like = _LikeDays.of(power_w[days], weight[days])
     if temperature_c is not None:
         heating = np.maximum(0.0, _HEATED_BELOW_C - temperature_c)
-        like = like.adjusted(_by_temperature(like, heating[1:][days], heating[0]))
+        like = like.adjusted(_by_temperature(like, heating[1 + days], heating[0]))
     like = like.adjusted(learning.level_share * _by_level(like, past.power_w, days, learning.level_days))
 
     prior = (learning.prior_days / np.maximum(learning.prior_days + like.known_days, _ROUNDING)) ** 2
@@ -130,7 +125,8 @@ def load_scenarios(
     p_w = expected + error - error.mean(axis=0)
     # Where nothing was ever fed back, nothing will be.
     never_negative = (profile_w >= 0).all(axis=0) & ~(power_w < 0).any(axis=(0, 1))
-    return LoadScenarios(past.buses, np.where(never_negative, np.maximum(p_w, 0.0), p_w), like.known_days)
+    p_w = np.where(never_negative, np.maximum(p_w, 0.0), p_w)
+    return LoadScenarios(past.buses, expected, p_w, like.known_days)
 
 
 def _weights(alike: FloatArray, learning: Learning) -> FloatArray:

@@ -1,10 +1,10 @@
 """The same local hours on earlier days: what meters know of days like the one that is forecast. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from math import gcd
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -44,6 +44,11 @@ class PastDays:
         """Whether anything is known at all."""
         return not bool(np.isnan(self.power_w).all())
 
+    def without(self, buses: Collection[str]) -> Self:
+        """The same, with nothing known of some buses."""
+        left_out = np.isin(self.buses, list(buses))
+        return replace(self, power_w=np.where(left_out, np.nan, self.power_w))
+
 
 def past_days(
     history: KnowsLoad,
@@ -77,6 +82,17 @@ def past_days(
         for back in range(1, days + 1)
     ]
     return PastDays(tuple(buses), steps[at].mean(axis=2), np.array(alike, dtype=np.float64))
+
+
+def same_time_before(instant: datetime, days: int, calendar: Calendar) -> datetime:
+    """The same wall-clock time, local days before."""
+    return _earlier(instant.astimezone(ZoneInfo(calendar.zone)), days=days)
+
+
+def same_day(period: MarketPeriod, days: int, calendar: Calendar) -> MarketPeriod:
+    """Between the same wall-clock times, local days before; a day of a changing clock is shorter or longer."""
+    start, end = (same_time_before(each, days, calendar) for each in (period.start, period.end))
+    return MarketPeriod(start=start, resolution=period.resolution, count=(end - start) // period.resolution)
 
 
 def day_type(day: date, calendar: Calendar) -> DayType:

@@ -8,19 +8,19 @@ as expected and I_s in scenario s, its rating R is exceeded with probability at 
 So asking the market to plan within `limit` is asking for the probability. It stays right after clearing, where I(m)
 has been lowered by awards: the distance Q - I(m) is made by errors of the load that nobody traded and of chargers
 around their plan. To first order it does not depend on the plan, because a shift of consumption moves all scenarios
-alike. This is the uncertainty margin of chance-constrained optimal power flow (Roald and Andersson 2018, IEEE Trans. Power
-Systems 33:2906), with empirical quantiles, taken from AC power flows, instead of an assumed distribution. Voltages
-alike.
+alike. This is the uncertainty margin of chance-constrained optimal power flow (Roald and Andersson 2018, IEEE Trans.
+Power Systems 33:2906), with empirical quantiles, taken from AC power flows, instead of an assumed distribution.
+Voltages alike.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from api_spec.units import Message, NonNegative
-from dso_agents.load_scenarios import quantile
 from market.network.model import FloatArray
 
 
@@ -85,7 +85,18 @@ def tightened(
     """
     probability = (sample > bound).mean(axis=0)
     accepted = risk.accepted(probability, period_minutes=period_minutes)
-    # A network that carries no more at all is as far gone as the worst that it does carry.
-    carried = np.where(np.isfinite(sample), sample, expected).max(axis=0)
-    high = carried if accepted <= 0 else np.minimum(quantile(np.minimum(sample, carried), 1 - accepted), carried)
-    return Tightened(bound, bound - np.maximum(high - expected, 0.0), expected, probability, accepted)
+    # How far beyond the bound a load is that no network carries, no power flow says: half as much again.
+    reached = rarely_exceeded(np.where(np.isfinite(sample), sample, bound + abs(bound) / 2), accepted)
+    return Tightened(bound, bound - np.maximum(reached - expected, 0.0), expected, probability, accepted)
+
+
+def rarely_exceeded(sample: FloatArray, probability: float) -> FloatArray:
+    """(period,) the least of the n values that the next one exceeds with no more than this probability.
+
+    The ceil((1 - probability) (n + 1))-th, without any assumption on how they are distributed, and the largest where
+    there is none (Vovk et al. 2005, conformal prediction). sample : (scenario, period), exchangeable with the next.
+    """
+    count = len(sample)
+    rank = min(count, ceil((1 - probability) * (count + 1) - 1e-9))
+    value: FloatArray = np.partition(sample, rank - 1, axis=0)[rank - 1]
+    return value

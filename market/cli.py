@@ -140,10 +140,13 @@ def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
 
 @app.command()
 def simulate(
-    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    scenario: Annotated[Path | None, typer.Argument(help="Scenario file (TOML).")] = None,
     out: Out = None,
     serve: Serve = False,
     port: Port = 8000,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of a run that broke off: go on after its last delivery.")
+    ] = None,
 ) -> None:
     """Run a scenario on a real market in virtual time, and write a folder with everything about it.
 
@@ -151,7 +154,26 @@ def simulate(
     """
     from market import running
 
-    running.simulate(scenario, out, port if serve else None)
+    if resume is not None and scenario is None and out is None:
+        running.resume(resume, port if serve else None)
+    elif resume is None and scenario is not None:
+        running.simulate(scenario, out, port if serve else None)
+    else:
+        raise stop("needs a scenario, or --resume with the folder of a run and nothing else", status=BAD_INPUT)
+
+
+@app.command()
+def rerun(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the repetition; must not exist yet.")] = None,
+) -> None:
+    """Repeat a run from its folder, and say where its results are not the same bytes.
+
+    Exit status: 0 the same, 1 not, 2 a folder without a finished run.
+    """
+    from market import running
+
+    running.rerun(folder, out)
 
 
 @app.command()
@@ -179,6 +201,61 @@ def sweep(
     from market.simulation.sweep.command import run_sweep
 
     run_sweep(file, out=out, workers=workers, cluster=cluster, keep_runs=keep_runs, retry=retry, changed=changed)
+
+
+study = typer.Typer(no_args_is_help=True, help="Many runs of one scenario that together answer a question.")
+app.add_typer(study, name="study")
+
+
+@study.command("instruments")
+def study_instruments(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter night of homes on risoe")
+    ] = None,
+    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "20,40,60,80,100",
+    quick: Annotated[bool, typer.Option("--quick", help="Only 50 and 100 %.")] = False,
+    instruments: Annotated[
+        str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--with", help="Catalogue of instruments (TOML).", show_default="the shipped one")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/instruments"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+) -> None:
+    """Put every economic instrument on the same night, network and drivers, as more and more homes have a vehicle.
+
+    Exit status: 0 all cells are done, 1 some failed, 2 bad input.
+    """
+    from market.simulation.studies import commands
+
+    commands.study_instruments(
+        scenario,
+        penetration=penetration,
+        quick=quick,
+        instruments=instruments,
+        catalogue_file=catalogue,
+        out=out,
+        workers=workers,
+        cluster=cluster,
+    )
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs or of sweeps.", metavar="RUN...")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+) -> None:
+    """Print what runs measured side by side, with the best of each measure marked.
+
+    Exit status: 0 printed, 2 a folder without a finished run.
+    """
+    from market.simulation.comparing import compare as compare_runs
+
+    compare_runs(folders, everything=everything)
 
 
 @app.command()

@@ -18,15 +18,21 @@ def random_id(kind: str, owner: str = "", /) -> str:
     return f"{kind}_{secrets.token_hex(10)}"
 
 
-def seeded_ids(seed: int) -> NewId:
+class SeededIds:
     """Identifiers for a simulation: order by identifier breaks ties, and so a repeated run breaks them alike.
 
-    Every owner has a stream of its own: what one organisation does changes no identifier of another.
+    Every owner has a stream of its own: what one organisation does changes no identifier of another. What follows is
+    kept with it, so that it can be written down and go on.
     """
-    streams: dict[tuple[str, str], random.Random] = {}
 
-    def new_id(kind: str, owner: str = "", /) -> str:
-        stream = streams.setdefault((kind, owner), random.Random(f"{seed} {kind} {owner}"))
+    def __init__(self, seed: int) -> None:
+        """From the beginning."""
+        self._seed = seed
+        self._streams: dict[tuple[str, str], random.Random] = {}
+
+    def __call__(self, kind: str, owner: str = "", /) -> str:
+        """The next identifier of a kind."""
+        stream = self._streams.get((kind, owner))
+        if stream is None:
+            stream = self._streams[kind, owner] = random.Random(f"{self._seed} {kind} {owner}")
         return f"{kind}_{stream.randbytes(10).hex()}"
-
-    return new_id

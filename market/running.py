@@ -34,14 +34,16 @@ from market.errors import (
     SecondWorker,
     SecretsUnreadable,
 )
-from market.figures.run_folder import REPORT
+from market.figures.run_folder import REPORT, RunFolder
 from market.logs import configure as configure_logs
 from market.logs import log
 from market.settings import Settings, read_settings
-from market.simulation.archive import archive
+from market.simulation.archive import MEASURES, keep_text, publish
 from market.simulation.progress import progress_bar
+from market.simulation.rerun import NoRun, differences, other_versions, scenario_in
+from market.simulation.run import Finished
 from market.simulation.run import simulate as run_scenario
-from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.scenario import BadScenario, Scenario, read_scenario
 from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
@@ -135,7 +137,7 @@ def _metrics(settings: Settings, engine: Engine, clock: Clock) -> Iterator[str]:
 
 
 def simulate(file: Path, out: Path | None, port: int | None) -> None:
-    """Run, archive and print; then serve the pages on `port`, if there is one."""
+    """Run a scenario, archive and print; then serve the pages on `port`, if there is one."""
     configure_logs("console", "warning")
     try:
         scenario = read_scenario(file)
@@ -143,26 +145,88 @@ def simulate(file: Path, out: Path | None, port: int | None) -> None:
         raise stop(str(failure), status=BAD_INPUT) from failure
     # Before the day is run: a port that is taken should not cost a minute.
     listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
-    folder = out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = _new_folder(out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    keep_text(folder, file.read_text(encoding="utf-8"))
+    try:
+        finished = _run(scenario, folder, resume=False)
+    except BadScenario as failure:
+        shutil.rmtree(folder)  # nothing has happened yet
+        raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+    _show(finished, listening)
+
+
+def resume(folder: Path, port: int | None) -> None:
+    """Go on with a run that broke off; then as `simulate`."""
+    configure_logs("console", "warning")
+    scenario = _scenario_in(folder)
+    if (folder / MEASURES).exists():
+        raise stop(f"{folder} is finished: `flexmarket rerun` repeats it", status=BAD_INPUT)
+    listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
+    _show(_run(scenario, folder, resume=True), listening)
+
+
+def rerun(folder: Path, out: Path | None) -> None:
+    """Run a finished run again, and say where it is not the same bytes."""
+    configure_logs("console", "warning")
+    scenario = _scenario_in(folder)
+    if not (folder / MEASURES).exists():
+        raise stop(f"{folder} is not finished: flexmarket simulate --resume {folder} goes on", status=BAD_INPUT)
+    again = _new_folder(out or folder.with_name(f"{folder.name}-again-{datetime.now():%Y%m%d-%H%M%S}"))
+    _run(scenario, again, resume=False)
+    found = differences(folder, again)
+    for each in found:
+        console.print(str(each), highlight=False, soft_wrap=True, markup=False)
+    if not found:
+        console.print(f"The same bytes  {again}", highlight=False, soft_wrap=True)
+        return
+    for name in other_versions(folder, again):
+        console.print(f"computed with {name}", highlight=False, soft_wrap=True, markup=False)
+    raise stop(f"{again} is not the same as {folder}: {_files(len(found))}", status=1)
+
+
+def _files(count: int) -> str:
+    return "1 file differs" if count == 1 else f"{count} files differ"
+
+
+def _scenario_in(folder: Path) -> Scenario:
+    try:
+        return scenario_in(folder)
+    except NoRun as failure:
+        raise stop(str(failure), status=BAD_INPUT) from failure
+
+
+def _new_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as failure:
         raise stop(f"{folder}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
+    return folder
+
+
+def _run(scenario: Scenario, folder: Path, *, resume: bool) -> Finished:
+    """Raises BadScenario; whatever else goes wrong ends the process with a sentence."""
     try:
         with progress_bar(console) as told:
-            outcome = asyncio.run(run_scenario(scenario, folder=folder, progress=told))
-            told("results and report", 0.98)
-            rows = archive(outcome, scenario_text=file.read_text(encoding="utf-8"), folder=folder)
-    except BadScenario as failure:
-        shutil.rmtree(folder)  # nothing has happened yet
-        raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+            finished = asyncio.run(run_scenario(scenario, folder=folder, progress=told, resume=resume))
+            told("report", 1.0)
+            publish(folder)
+    except BadScenario:
+        raise
     except (FlexmarketError, MarketError) as failure:
         raise stop(str(failure), status=1) from failure
-    console.print(short_table(scenario.title, rows))
+    return finished
+
+
+def _show(finished: Finished, listening: socket.socket | None) -> None:
+    """The short table, where everything is, and the pages until stopped."""
+    folder, scenario = finished.folder, finished.last.scenario
+    console.print(short_table(scenario.title, RunFolder.at(folder).rows))
     console.print(f"Run folder  {folder}\nReport      {folder / REPORT}", highlight=False, soft_wrap=True)
+    if finished.note is not None:
+        console.print(f"It could not have been resumed: {finished.note}", highlight=False, soft_wrap=True, markup=False)
     if listening is not None:
         console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        _serve_run(folder, outcome.auction.delivery.end, listening)
+        _serve_run(folder, finished.last.auction.delivery.end, listening)
 
 
 def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:

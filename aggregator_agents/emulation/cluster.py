@@ -23,7 +23,8 @@ from aggregator_agents.emulation.clock import Clock
 from aggregator_agents.emulation.link import IDEAL, Link, Weather
 from aggregator_agents.emulation.plant import DriverOutcome, EmulatedPlant, Visit
 from aggregator_agents.emulation.vehicle import Behaviour
-from aggregator_agents.fleet import FloatArray, PhaseAmps, Session, Site
+from aggregator_agents.fleet import PHASE_V, FloatArray, PhaseAmps, Session, Site
+from api_spec.period import MarketPeriod
 
 MARKET_TIMING: Final = Timing(act_every_s=30.0, ask_every_s=30.0, ttl_s=120.0)
 """For whole days of many sites, where no message is lost and seconds do not matter."""
@@ -152,6 +153,12 @@ class EmulatedCluster:
     def mean_w(self, start: datetime, step: timedelta, count: int) -> FloatArray:
         """(step,) mean power of all plugs together in `count` steps that are over, feeding back negative [W]."""
         return self.plant.meter.mean_w(self.plant.seconds(start), step.total_seconds(), count)
+
+    def by_phase_w(self, period: MarketPeriod) -> FloatArray:
+        """(period, 3) mean power at the connection point on L1, L2, L3 in periods that are over [W]."""
+        lines, start_s = self.plant.lines, self.plant.seconds(period.start)
+        mean: FloatArray = lines.mean_a(start_s, period.resolution.total_seconds(), period.count) * PHASE_V
+        return mean
 
     def metered_wh(self, start: datetime, end: datetime) -> float:
         """Energy of all plugs together from `start` to `end`, which is not later than now [Wh]."""

@@ -4,7 +4,7 @@ from bisect import bisect_right
 
 import numpy as np
 
-from aggregator_agents.fleet import FloatArray
+from aggregator_agents.fleet import FloatArray, PhaseAmps
 
 
 class LineMeter:
@@ -53,3 +53,31 @@ class LineMeter:
         edges = [self.energy_wh(start_s + step * step_s) for step in range(count + 1)]
         mean: FloatArray = np.diff(edges) * 3600 / step_s
         return mean
+
+
+class PhaseMeter:
+    """Current on L1, L2, L3 under broken lines. Seconds from its start. Written at every event, so it only writes."""
+
+    def __init__(self) -> None:
+        """At second 0, at no current."""
+        self._rows: list[tuple[float, PhaseAmps, PhaseAmps]] = [(0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))]
+
+    def record(self, now_s: float, before_a: PhaseAmps, after_a: PhaseAmps) -> None:
+        """Currents reached `before_a` on straight lines and go on from `after_a`."""
+        self._rows.append((now_s, before_a, after_a))
+
+    def mean_a(self, start_s: float, step_s: float, count: int) -> FloatArray:
+        """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded."""
+        at_s = np.array([row[0] for row in self._rows])
+        reached, left = (np.array([row[each] for row in self._rows]) for each in (1, 2))
+        lasts_s = np.diff(at_s, append=at_s[-1])[:, None]
+        ends = np.vstack([reached[1:], left[-1]])
+        whole = np.cumsum((left + ends) / 2 * lasts_s, axis=0)
+        before = np.vstack([np.zeros(3), whole[:-1]])
+        edges_s = start_s + step_s * np.arange(count + 1)
+        own = np.searchsorted(at_s, edges_s, side="right") - 1
+        since_s = (edges_s - at_s[own])[:, None]
+        slope = np.divide(ends - left, lasts_s, out=np.zeros_like(left), where=lasts_s > 0)[own]
+        until: FloatArray = before[own] + left[own] * since_s + slope * since_s**2 / 2
+        means: FloatArray = np.diff(until, axis=0) / step_s
+        return means

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from aggregator_agents.emulation.charger import EmulatedCharger, EmulatedPlug
-from aggregator_agents.emulation.meter import LineMeter
+from aggregator_agents.emulation.meter import LineMeter, PhaseMeter
 from aggregator_agents.emulation.vehicle import Behaviour, EmulatedVehicle
 from aggregator_agents.fleet import PHASE_V, PhaseAmps, Session, Site
 
@@ -77,7 +77,7 @@ class EmulatedPlant:
     def __init__(self, site: Site, *, since: datetime) -> None:
         """Nobody is there at `since`. arrived : is called with the session of every vehicle that comes."""
         self.site, self.since, self.now_s = site, since, 0.0
-        self.meter, self.fuse = LineMeter(), FuseRecord(site.fuse_a)
+        self.meter, self.lines, self.fuse = LineMeter(), PhaseMeter(), FuseRecord(site.fuse_a)
         self.chargers = {each.id: EmulatedCharger(each, floor_a=site.floor_a) for each in site.chargers}
         self.plugs = {id: plug for each in self.chargers.values() for id, plug in each.plugs.items()}
         self.arrived: Callable[[Session], None] = lambda session: None
@@ -146,6 +146,14 @@ class EmulatedPlant:
         self._change(lambda: hardware.open_contactor(plug))
         self._turn(own)
 
+    def power_off(self, charger: str) -> None:
+        """A charger has no power: it does not answer, and every pilot is at 0 until somebody commands it again."""
+        hardware = self.chargers[charger]
+        hardware.silent = True
+        for own in hardware.plugs.values():
+            own.signal(0, self.now_s)
+            self._turn(own)
+
     @property
     def settled_w(self) -> float:
         """Power of all plugs once their vehicles follow the present signals [W]."""
@@ -210,6 +218,7 @@ class EmulatedPlant:
         change()
         after_a, after_w = self._flows()
         self.fuse.record(self.now_s, before_a, after_a)
+        self.lines.record(self.now_s, before_a, after_a)
         self.meter.record(self.now_s, before_w, after_w)
 
     def _flows(self) -> tuple[PhaseAmps, float]:

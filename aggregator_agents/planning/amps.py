@@ -162,6 +162,8 @@ def filled(problem: Problem) -> FloatArray:
     plan_a = np.zeros(problem.share.shape)
     ceiling_w, kept = _ceiling_w(problem), kept_on(problem)
     for step in range(problem.grid.count):
+        if not (left_wh > _WHOLE).any():
+            break
         urgent = urgency(problem, left_wh, step)
         asking = np.flatnonzero((problem.amp_wh[:, step] > 0) & (left_wh > _WHOLE) & (problem.min_a <= problem.max_a))
         division = Division(problem, step, budget_w=float(ceiling_w[step]))

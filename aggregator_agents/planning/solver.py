@@ -1,7 +1,7 @@
 """Programmes solved by HiGHS, one after another, each from where the last one ended."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import highspy
 import numpy as np
@@ -67,6 +67,10 @@ class Solver:
             self._highs.setOptionValue(name, option)
         self._columns: _Statuses | None = None
         self._rows: _Statuses | None = None
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        """Kept and restored, it starts anew: HiGHS cannot be written down, and a basis only saves time."""
+        return type(self), ()
 
     @property
     def used_s(self) -> float:

@@ -16,7 +16,7 @@ def write_report(run_folder: Path) -> Path:
     charts = run_charts(run.tables(), run.zone, run.network())
 
     assets = files("market.figures") / "assets"
-    page = _templates().get_template("report.html")
+    page = templates().get_template("report.html")
     text = page.render(
         run=run,
         charts=charts,
@@ -30,6 +30,7 @@ def write_report(run_folder: Path) -> Path:
     return report
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Of pages that are written once; what is missing in one is an error."""
     loader = PackageLoader("market.figures")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from api_spec.grid import Network
 SUMMARY = "summary.json"
 RESULTS = "results"
 NETWORK = "inputs/network.json"
+_MEASURES = "measures"
 REPORT = "report.html"
 
 
@@ -30,12 +31,16 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What stands in the folder: `summary.json`, `results/*.parquet`, and files of any other kind."""
+    """What stands in the folder: `summary.json`, `results/*.parquet`, and files of any other kind.
+
+    shown : the delivery of several that pictures are of; None where every row is.
+    """
 
     path: Path
     title: str
     zone: tzinfo
     rows: tuple[SummaryRow, ...]
+    shown: date | None = None
 
     @classmethod
     def at(cls, path: Path) -> Self:
@@ -45,7 +50,8 @@ class RunFolder:
             SummaryRow(row["label"], row.get("before") or "", row.get("after") or row.get("value") or "")
             for row in document["rows"]
         )
-        return cls(path=path, title=document["title"], zone=ZoneInfo(document["timezone"]), rows=rows)
+        shown = None if document.get("shown") is None else date.fromisoformat(document["shown"])
+        return cls(path=path, title=document["title"], zone=ZoneInfo(document["timezone"]), rows=rows, shown=shown)
 
     @property
     def name(self) -> str:
@@ -53,8 +59,10 @@ class RunFolder:
         return self.path.name
 
     def tables(self) -> dict[str, pa.Table]:
-        """Every table of results, by name."""
-        return {each.stem: pq.read_table(each) for each in sorted((self.path / RESULTS).glob("*.parquet"))}
+        """Every table of results, by name; of several deliveries the rows of the one that is shown, measures of all."""
+        only = None if self.shown is None else [("delivery", "=", self.shown)]
+        files = sorted((self.path / RESULTS).glob("*.parquet"))
+        return {each.stem: pq.read_table(each, filters=None if each.stem == _MEASURES else only) for each in files}
 
     def network(self) -> Network | None:
         """The network of the run, where it stands in the folder."""

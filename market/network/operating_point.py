@@ -22,7 +22,7 @@ from market.errors import PowerFlowDiverged
 from market.network.branches import TO_SEQUENCE, series_ohm
 from market.network.model import BASE_VA, PHASES, ComplexArray, FloatArray, Grid
 
-_FREQUENCY_HZ: Final = 50.0
+FREQUENCY_HZ: Final = 50.0
 _STIFF_VA: Final = 1e20  # short-circuit power that makes power-grid-model's source an ideal one
 _TOLERANCE: Final = 1e-11
 _ITERATIONS: Final = 40
@@ -151,18 +151,26 @@ class PowerFlow:
         """Build the model."""
         self._grid = grid
         self._load = ComponentType.sym_load if grid.phases == 1 else ComponentType.asym_load
-        self._model = PowerGridModel(_input_of(grid, self._load), system_frequency=_FREQUENCY_HZ)
+        self._model = PowerGridModel(power_grid_input(grid, self._load), system_frequency=FREQUENCY_HZ)
 
-    def solve(self, p_w: FloatArray, q_var: FloatArray) -> OperatingPoints:
-        """Operating points for (period, terminal) consumption; see `operating_points`."""
+    def solve(self, p_w: FloatArray, q_var: FloatArray, *, source_pu: FloatArray | None = None) -> OperatingPoints:
+        """Operating points for (period, terminal) consumption; see `operating_points`.
+
+        source_pu : (period,) voltage of the source, where it is not the network's own.
+        """
         grid, periods = self._grid, len(p_w)
         loads = initialize_array(DatasetType.update, self._load, (periods, grid.buses))
-        loads["id"] = _load_ids(grid)
+        loads["id"] = load_ids(grid)
         loads["p_specified"] = p_w.reshape(loads["p_specified"].shape)
         loads["q_specified"] = q_var.reshape(loads["q_specified"].shape)
+        update = {self._load: loads}
+        if source_pu is not None:
+            update[ComponentType.source] = initialize_array(DatasetType.update, ComponentType.source, (periods, 1))
+            update[ComponentType.source]["id"] = _source_id(grid)
+            update[ComponentType.source]["u_ref"] = source_pu[:, None]
         try:
             answer = self._model.calculate_power_flow(
-                update_data={self._load: loads},
+                update_data=update,
                 symmetric=grid.phases == 1,
                 calculation_method=CalculationMethod.newton_raphson,
                 error_tolerance=_TOLERANCE,
@@ -178,11 +186,16 @@ class PowerFlow:
         return OperatingPoints(grid, voltage, p_w, q_var)
 
 
-def _load_ids(grid: Grid) -> range:
+def load_ids(grid: Grid) -> range:
+    """Of the loads in `power_grid_input`, one at every bus; nodes have the positions of buses, branches follow them."""
     return range(grid.buses + grid.branches, 2 * grid.buses + grid.branches)
 
 
-def _input_of(grid: Grid, load: ComponentType) -> dict[ComponentType, Components]:
+def _source_id(grid: Grid) -> int:
+    return 2 * grid.buses + grid.branches
+
+
+def power_grid_input(grid: Grid, load: ComponentType) -> dict[ComponentType, Components]:
     """The grid in power-grid-model's own terms, from the wire form rather than from our admittances.
 
     In the order of ids, so that the same network written in another order gives the same bits.
@@ -191,13 +204,13 @@ def _input_of(grid: Grid, load: ComponentType) -> dict[ComponentType, Components
     nodes["id"] = range(grid.buses)
     nodes["u_rated"] = grid.nominal_v
     source = initialize_array(DatasetType.input, ComponentType.source, 1)
-    source["id"] = 2 * grid.buses + grid.branches
+    source["id"] = _source_id(grid)
     source["node"] = grid.source
     source["status"] = 1
     source["u_ref"] = grid.source_pu
     source["sk"] = _STIFF_VA
     loads = initialize_array(DatasetType.input, load, grid.buses)
-    loads["id"] = _load_ids(grid)
+    loads["id"] = load_ids(grid)
     loads["node"] = range(grid.buses)
     loads["status"] = 1
     loads["type"] = LoadGenType.const_power
@@ -233,8 +246,8 @@ def _sequence_lines(lines: list[wire.Line], grid: Grid) -> Components:
         row["r1"], row["x1"] = r_ohm, x_ohm
         if grid.phases == 3:
             row["r0"], row["x0"], row["tan0"] = line.r0_ohm, line.x0_ohm, 0.0
-            row["c0"] = line.b_s / (2 * np.pi * _FREQUENCY_HZ)
-        row["c1"], row["tan1"] = line.b_s / (2 * np.pi * _FREQUENCY_HZ), 0.0
+            row["c0"] = line.b_s / (2 * np.pi * FREQUENCY_HZ)
+        row["c1"], row["tan1"] = line.b_s / (2 * np.pi * FREQUENCY_HZ), 0.0
     return rows
 
 
@@ -246,7 +259,7 @@ def _matrix_lines(lines: list[wire.Line], grid: Grid) -> Components:
         for i, one in enumerate(PHASES):
             for j, other in enumerate(PHASES[: i + 1]):
                 row[f"r_{one}{other}"], row[f"x_{one}{other}"] = z[i, j].real, z[i, j].imag
-        row["c0"] = row["c1"] = line.b_s / (2 * np.pi * _FREQUENCY_HZ)
+        row["c0"] = row["c1"] = line.b_s / (2 * np.pi * FREQUENCY_HZ)
     return rows
 
 

@@ -1,12 +1,13 @@
 """Where a network and the load on it come from: a shipped feeder, files, or SimBench."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Protocol, Self
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from api_spec.case import Injection
@@ -32,6 +33,10 @@ class GridSource(Protocol):
 
     def injections(self, period: MarketPeriod) -> tuple[Injection, ...]:
         """Load per bus, phase and period [W], [var]; NoLoadForPeriod or LoadNotKnown where it cannot be said."""
+        ...
+
+    def mean_w(self) -> Mapping[tuple[str, Phase | None], float]:
+        """Mean size of the load at each bus and phase over all that is known [W], generation counted positive."""
         ...
 
 
@@ -78,6 +83,10 @@ class Snapshot:
             for each in self.load
         )
 
+    def mean_w(self) -> Mapping[tuple[str, Phase | None], float]:
+        """What it is at all times."""
+        return {(each.bus, each.phase): abs(each.p_w[0]) for each in self.load}
+
 
 @dataclass(frozen=True, eq=False)
 class ProfiledGrid:
@@ -89,6 +98,10 @@ class ProfiledGrid:
     def injections(self, period: MarketPeriod) -> tuple[Injection, ...]:
         """As Profiles."""
         return self.profiles.injections(period)
+
+    def mean_w(self) -> Mapping[tuple[str, Phase | None], float]:
+        """Of all steps."""
+        return dict(zip(self.profiles.places, np.abs(self.profiles.p_w).mean(axis=0).tolist(), strict=True))
 
 
 @lru_cache(maxsize=32)

@@ -1,57 +1,134 @@
-"""A finished run as a folder that says everything about it: inputs, configuration, versions, results, report.
+"""A run as a folder that says everything about it: inputs, configuration, versions, results, report.
 
-inputs/scenario.toml   as it was given          results/*.parquet, *.csv   see market.simulation.results
-inputs/network.json    the network              results/clearing.json      prices, limits, accepted power
-inputs/case.json       the cleared book; `flexmarket clear` takes it
-resolved.json          the scenario with every default filled in
+inputs/scenario.toml   as it was given, where it was a file
+inputs/scenario.json   the same with every default filled in: what a run is resumed and repeated from
+inputs/network.json    the network
+inputs/cases/DAY.json  each cleared book; `flexmarket clear` takes it
+results/*.parquet      all deliveries, each row with its `delivery` (the local date); results/dictionary.json : what
+                       every table and column means; README.md : the same for people
+results/measures.parquet   one row for each delivery; measures.json : of the whole run (market.simulation.measures)
+results/clearing/DAY.json  prices, limits, accepted power
+resolved.json          the scenario with the defaults of its agents, too
 versions.json          of Python, flexmarket and what it is built on
+timing.json            where the time went; the only file that is not the same in every run of a scenario
 summary.json           the short table          report.html                the plots, in one file
-measures.json          see market.simulation.measures
 market.db              the market's database, with the ledger
+checkpoint/, parts/    while the run goes on: where it can be resumed, and the deliveries that are settled
 """
 
 import json
 import platform
-import re
-import sys
-from collections.abc import Mapping
-from importlib.metadata import requires, version
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.parquet as pq
 
 from market.figures.report import write_report
-from market.figures.run_folder import RESULTS, SUMMARY, SummaryRow
-from market.simulation.measures import measures_of
+from market.figures.run_folder import NETWORK, RESULTS, SUMMARY, SummaryRow
+from market.simulation.agenda import Day
+from market.simulation.describing import describe
+from market.simulation.dictionary import described, dictionary
+from market.simulation.measures import Measures, measures_of
+from market.simulation.outcome import Outcome
 from market.simulation.results import Results
-from market.simulation.run import Outcome
-from market.simulation.summary import summary
+from market.simulation.scenario import Scenario
+from market.simulation.summary import summary, summary_of_days
+from market.simulation.timing import Seconds, total
+from market.simulation.versions import versions
+from market.simulation.whole_run import whole_run
 
+SCENARIO: Final = "inputs/scenario.json"
+SCENARIO_TEXT: Final = "inputs/scenario.toml"
 MEASURES: Final = "measures.json"
+VERSIONS: Final = "versions.json"
+TIMING: Final = "timing.json"
+_PARTS: Final = "parts"
+_CASES: Final = "inputs/cases"
+_CLEARINGS: Final = "clearing"
+_SUMMARY_PART: Final = "summary.json"
 
 
-def archive(outcome: Outcome, *, scenario_text: str, folder: Path) -> tuple[SummaryRow, ...]:
-    """Write everything into `folder`, where the run's market.db stands already; returns the short table."""
-    results = Results(outcome)
-    rows = summary(outcome, results)
-    inputs = folder / "inputs"
-    inputs.mkdir()
-    _write(inputs / "scenario.toml", scenario_text)
-    _write(inputs / "network.json", outcome.case.network.model_dump_json(indent=1))
-    _write(inputs / "case.json", outcome.case.model_dump_json(indent=1))
-    _write_json(folder / "resolved.json", _resolved(outcome))
-    _write_json(folder / "versions.json", _versions())
-    _write_tables(results.tables, folder / RESULTS)
-    _write(folder / RESULTS / "clearing.json", outcome.result.model_dump_json(indent=1))
-    short = [{"label": row.label, "before": row.before, "after": row.after} for row in rows]
-    document = {"title": outcome.scenario.title, "timezone": outcome.scenario.timezone, "rows": short}
-    _write_json(folder / SUMMARY, document)
-    _write(folder / MEASURES, measures_of(outcome, results).model_dump_json(indent=1))
+class Archive:
+    """Writes the folder of one run, delivery by delivery."""
+
+    def __init__(self, folder: Path, scenario: Scenario) -> None:
+        """Nothing is written yet."""
+        self._folder, self._scenario = folder, scenario
+
+    def begin(self) -> None:
+        """What stands before anything happens; what is there of deliveries is overwritten once they are settled."""
+        for each in (self._folder / _CASES, self._folder / RESULTS / _CLEARINGS, self._folder / _PARTS):
+            each.mkdir(parents=True, exist_ok=True)
+        _write(self._folder / SCENARIO, self._scenario.model_dump_json(indent=1))
+        _write_json(self._folder / VERSIONS, {**versions(), "platform": platform.platform()})
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write down a settled delivery."""
+        day, results = outcome.day, Results(outcome)
+        part = self._folder / _PARTS / day.name
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for name, table in results.tables.items():
+            pq.write_table(_of_delivery(table, day), part / f"{name}.parquet")
+        _write(part / MEASURES, measures_of(outcome, results).model_dump_json())
+        _write_json(part / _SUMMARY_PART, _short(summary(outcome, results)))
+        _write(self._folder / _CASES / f"{day.name}.json", outcome.case.model_dump_json())
+        _write(self._folder / RESULTS / _CLEARINGS / f"{day.name}.json", outcome.result.model_dump_json())
+        if day.number == 0:
+            _write(self._folder / NETWORK, outcome.case.network.model_dump_json(indent=1))
+            _write_json(self._folder / "resolved.json", _resolved(outcome))
+
+    def spent(self, day: Day, seconds: Seconds) -> None:
+        """Write down how long a delivery took to compute."""
+        _write_json(self._folder / _PARTS / day.name / TIMING, seconds)
+
+    def finish(self) -> Measures:
+        """Put the deliveries together, and write what is said of the whole run."""
+        days = self._scenario.planned
+        parts = [self._folder / _PARTS / each.name for each in days]
+        for table in sorted(each.name for each in parts[0].glob("*.parquet")):
+            _put_together([each / table for each in parts], self._folder / RESULTS / table)
+        measures = [Measures.model_validate_json((each / MEASURES).read_text(encoding="utf-8")) for each in parts]
+        pq.write_table(_measures_table(days, measures), self._folder / RESULTS / "measures.parquet")
+        describe(self._folder, title=self._scenario.title)
+        whole = whole_run(measures)
+        _write(self._folder / MEASURES, whole.model_dump_json(indent=1))
+        _write_json(self._folder / SUMMARY, self._summary(days, measures, whole))
+        seconds = {day.name: json.loads((part / TIMING).read_text()) for day, part in zip(days, parts, strict=True)}
+        _write_json(self._folder / TIMING, {"total": total(seconds.values()), "deliveries": seconds})
+        shutil.rmtree(self._folder / _PARTS)
+        return whole
+
+    def _summary(self, days: Sequence[Day], measures: Sequence[Measures], whole: Measures) -> Mapping[str, Any]:
+        """The short table, and which delivery the report shows: the one with the highest loading."""
+        worst = max(zip(measures, days, strict=True), key=lambda each: (each[0].peak_loading, -each[1].number))[1]
+        if len(days) == 1:
+            rows = json.loads((self._folder / _PARTS / worst.name / _SUMMARY_PART).read_text(encoding="utf-8"))
+        else:
+            rows = _short(summary_of_days(days, measures, whole))
+        title, zone = self._scenario.title, self._scenario.timezone
+        return {"title": title, "timezone": zone, "rows": rows, "shown": worst.name}
+
+
+def publish(folder: Path) -> None:
+    """Write what people look at, of a finished run: the report, and where it is of one delivery, tables as CSV."""
     write_report(folder)
-    return rows
+    tables = {each.stem: each for each in (folder / RESULTS).glob("*.parquet")}
+    if pq.read_metadata(tables["measures"]).num_rows == 1:
+        for name, file in tables.items():
+            pa.csv.write_csv(pq.read_table(file), folder / RESULTS / f"{name}.csv")
+
+
+def keep_text(folder: Path, text: str) -> None:
+    """Keep a scenario's file as it was given."""
+    file = folder / SCENARIO_TEXT
+    file.parent.mkdir(exist_ok=True)
+    _write(file, text)
 
 
 def _resolved(outcome: Outcome) -> Mapping[str, Any]:
@@ -61,22 +138,36 @@ def _resolved(outcome: Outcome) -> Mapping[str, Any]:
     return scenario
 
 
-def _versions() -> Mapping[str, str]:
-    """Of Python and of every package that flexmarket requires to run."""
-    needed = [each for each in requires("flexmarket") or () if "extra ==" not in each]
-    names = sorted(re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in needed)
-    machine = {"python": sys.version.split()[0], "platform": platform.platform()}
-    return machine | {name: version(name) for name in ("flexmarket", *names)}
+def _of_delivery(table: pa.Table, day: Day) -> pa.Table:
+    """With the delivery that each row belongs to."""
+    column = pa.array([date.fromisoformat(day.name)] * len(table), pa.date32())
+    return table.add_column(0, "delivery", column)
 
 
-def _write_tables(tables: Mapping[str, pa.Table], folder: Path) -> None:
-    folder.mkdir()
-    for name, table in tables.items():
-        pa.parquet.write_table(table, folder / f"{name}.parquet")
-        pa.csv.write_csv(table, folder / f"{name}.csv")
+def _put_together(parts: Sequence[Path], file: Path) -> None:
+    """One table of all deliveries; never more than one of them in memory."""
+    schema = described(pq.read_schema(parts[0]), dictionary().table(file.stem).columns)
+    with pq.ParquetWriter(file, schema) as writer:
+        for each in parts:
+            writer.write_table(pq.read_table(each).cast(schema))
 
 
-def _write_json(file: Path, document: Mapping[str, Any]) -> None:
+def _measures_table(days: Sequence[Day], measures: Sequence[Measures]) -> pa.Table:
+    dates = pa.array([date.fromisoformat(each.name) for each in days], pa.date32())
+    columns = {name: pa.array([getattr(each, name) for each in measures], pa.float64()) for name in _figures()}
+    table = pa.table({"delivery": dates, **columns})
+    return table.cast(described(table.schema, dictionary().table("measures").columns))
+
+
+def _figures() -> Iterator[str]:
+    return iter(Measures.model_fields)
+
+
+def _short(rows: Sequence[SummaryRow]) -> list[dict[str, str]]:
+    return [{"label": row.label, "before": row.before, "after": row.after} for row in rows]
+
+
+def _write_json(file: Path, document: Any) -> None:
     _write(file, json.dumps(document, indent=1, ensure_ascii=False))
 
 

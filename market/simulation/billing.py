@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from api_spec.auction import Auction
 from api_spec.calendar import Span, month_of, months
 from api_spec.client import MarketClient
 from api_spec.tariffs import Bill, BillTerms, Tariff
+from market.network.model import FloatArray
 from market.simulation.enacting import connections, dso_client, registered
 from market.simulation.scenario import Scenario
 from market.simulation.world import World
@@ -41,13 +40,12 @@ class Bills:
 NO_BILLS: Final = Bills()
 
 
-async def billed(scenario: Scenario, world: World, auction: Auction) -> Bills:
-    """Bill a delivery that is settled, and pay what contracts owe for its time."""
+async def billed(scenario: Scenario, world: World, auction: Auction, drawn_w: FloatArray) -> Bills:
+    """Bill a delivery that is settled, and pay what contracts owe for its time.
+
+    drawn_w : (period,) what all fleets drew together [W].
+    """
     delivery, supply = auction.delivery, scenario.supply
-    drawn_w = np.zeros(delivery.count)
-    for name, entry in scenario.agents.items():
-        if entry.role == "aggregator":
-            drawn_w += sum(world.participants[name].drawn_w(delivery).values(), np.zeros(delivery.count))
     span = Span(start=delivery.start, end=delivery.end)
     tariffs_eur = Decimal(0)
     for name, tariff in (await registered(scenario, world)).items():
@@ -100,7 +98,9 @@ def _terms(span: Span, tariff: Tariff, who: str, bus: str, power_w: int, *, whol
 
 
 async def _made(client: MarketClient, tariff: Tariff, terms: BillTerms, *, until: Span) -> Bill:
-    return await client.make_bill(tariff.id, terms, key=f"bill {terms.bus} {until.end.isoformat()}")
+    return await client.make_bill(
+        tariff.id, terms, key=f"bill {tariff.id} {terms.participant} {terms.bus} {until.end.isoformat()}"
+    )
 
 
 def _latest_eur(before: Iterable[Bill], terms: BillTerms, tariff: Tariff) -> Decimal:
@@ -116,10 +116,12 @@ async def _contracts_eur(auction: Auction, span: Span, scenario: Scenario, world
     for client in {id(each): each for each in _with_contracts(scenario, world)}.values():
         for contract in await client.contracts():
             if contract.terms.kind != "dimming_obligation":
-                await client.pay_availability(contract.id, span, key=f"availability {span.start.isoformat()}")
+                await client.pay_availability(
+                    contract.id, span, key=f"availability {contract.id} {span.start.isoformat()}"
+                )
             for each in await client.contract_transfers(contract.id):
                 if each.auction == auction.id or (each.auction is None and each.start == span.start):
-                    paid += each.amount_eur if each.debit.startswith("dso:") else -each.amount_eur
+                    paid += each.amount_eur
     return paid
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,19 +18,23 @@ from market.simulation.world import built_agent
 class Checks:
     """Builds the agents of scenarios on no market; equal agents of many scenarios are built once."""
 
-    def __init__(self) -> None:
-        """Nothing is built yet."""
+    def __init__(self, folder: Path) -> None:
+        """Scenarios name files as seen from `folder`."""
+        self._folder = folder
         self._nowhere = MarketClient("http://nowhere.invalid")
         self._built: dict[str, BaseModel | BadScenario] = {}
 
     def defects(self, document: Mapping[str, Any]) -> tuple[str, ...]:
         """What keeps a scenario, as a document, from being run: lines of key and reason; none where nothing does."""
         try:
-            scenario = Scenario.model_validate(document)
+            scenario = Scenario.model_validate(document).beside(self._folder)
         except ValidationError as failure:
             return tuple(f"{toml_key(each.pointer)}: {each.reason}" for each in defects_of(failure, document))
-        failures = (self._built_of(scenario, name) for name in scenario.agents)
-        return tuple(line for each in failures if isinstance(each, BadScenario) for line in str(each).splitlines())
+        try:
+            built = [self._built_of(scenario, name) for name in scenario.agents]
+        except BadScenario as failure:  # of the network, which all agents need
+            built = [failure]
+        return tuple(line for each in built if isinstance(each, BadScenario) for line in str(each).splitlines())
 
     def filled(self, scenario: Scenario) -> dict[str, Any]:
         """The scenario as a document with every default filled in; BadScenario where an agent has a defect."""

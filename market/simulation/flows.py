@@ -9,8 +9,8 @@ import numpy as np
 from api_spec.grid import Phase
 from market.network import Grid, OperatingPoints, operating_points
 from market.network.model import FloatArray
+from market.simulation.outcome import Outcome
 from market.simulation.physics import Truth
-from market.simulation.run import Outcome
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from api_spec.units import Message, NonNegative, Real
 from market.ledger.transfers import balances
 from market.network.model import FloatArray
+from market.simulation.outcome import Fleet, Outcome
 from market.simulation.participant import RatesPlugs
 from market.simulation.physics import Truth
 from market.simulation.results import Results
-from market.simulation.run import Fleet, Outcome
 
 _NOTICED_WH: Final = 100.0
 """A driver who lacks less has got what was asked for: a few hundred metres."""

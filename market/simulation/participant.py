@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, cast, runtime_checkable
 from pydantic import BaseModel
 
 from api_spec.client import MarketClient
+from api_spec.grid_metering import GridReading
 from api_spec.period import MarketPeriod
 from market.network.model import FloatArray
 from market.simulation.scenario import BadScenario
@@ -94,12 +95,52 @@ class HasConnections(Protocol):
         ...
 
 
+class FaultRecord(Protocol):
+    """Something that was out of order, of some kind, somewhere."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def where(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> datetime: ...  # noqa: D102
+    @property
+    def end(self) -> datetime: ...  # noqa: D102
+
+
+@runtime_checkable
+class LogsFaults(Protocol):
+    """A participant that knows what failed."""
+
+    def fault_log(self) -> Sequence[FaultRecord]:
+        """Everything that has been out of order so far, or is going to be."""
+        ...
+
+
 @runtime_checkable
 class RatesPlugs(Protocol):
     """A participant that says how much all of its plugs could draw."""
 
     def plug_ratings_w(self) -> Mapping[str, float]:
         """The most that every plug gives [W], by its id."""
+        ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A participant that need not remember everything."""
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more."""
+        ...
+
+
+@runtime_checkable
+class ReadsMeters(Protocol):
+    """A participant who reads the instruments of the network: a DSO."""
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        """Take what has arrived since the last call; in a later version of a reading what is missing is not new."""
         ...
 
 
@@ -112,7 +153,8 @@ def participant_class(name: str) -> type[Participant]:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
     except AttributeError as failure:
         raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if not hasattr(found, each)]
+    there = {*dir(found), *getattr(found, "__annotations__", {})}  # a plain attribute is there once it is built
+    missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if each not in there]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Final, Protocol, Self
+from typing import Annotated, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +18,7 @@ from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Message
 from market.network import Grid, OperatingPoints, operating_points
 from market.network.ageing import ONAN, Ageing, Cooling, ageing
-from market.network.model import FloatArray
+from market.network.model import PHASES, FloatArray
 from market.network.surroundings import Surroundings
 from market.network.violations import Episode, Violations, episodes
 
@@ -49,7 +49,16 @@ class Draws(Protocol):
     """Someone whose devices are on the network: a participant."""
 
     def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
-        """See market.simulation.participant.Participant."""
+        """(period,) see market.simulation.participant.Participant."""
+        ...
+
+
+@runtime_checkable
+class DrawsByPhase(Protocol):
+    """Someone who knows in which phases its devices draw, which counts on three-phase networks."""
+
+    def drawn_by_phase_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        """(period, 3) as Draws, in phases a, b, c."""
         ...
 
 
@@ -76,12 +85,11 @@ class Truth:
         p_w, q_var = grid.consumption(around.actual(steps), steps.count)
         drawn_w: dict[str, FloatArray] = {}
         for participant in participants:
-            for bus, power_w in participant.drawn_w(steps).items():
-                drawn_w[bus] = drawn_w.get(bus, np.zeros(steps.count)) + power_w
-        for bus, power_w in sorted(drawn_w.items()):
-            at = grid.connected(bus, None)
-            p_w[:, at] += power_w[:, None] / len(at)
-        return cls(steps, operating_points(grid, p_w, q_var), drawn_w, around.ambient_c(steps), table.cooling)
+            for bus, power_w in _by_terminal(participant, steps, phases=grid.phases).items():
+                p_w[:, grid.connected(bus, None)] += power_w
+                drawn_w[bus] = drawn_w.get(bus, np.zeros(steps.count)) + power_w.sum(axis=1)
+        points = operating_points(grid, p_w, q_var)
+        return cls(steps, points, drawn_w, around.ambient_c(steps), table.cooling)
 
     @property
     def grid(self) -> Grid:
@@ -146,3 +154,11 @@ class Truth:
         ):
             for thing, episode in episodes(excess):
                 yield kind, names[thing], episode
+
+
+def _by_terminal(participant: Draws, steps: MarketPeriod, *, phases: int) -> Mapping[str, FloatArray]:
+    """(step, phase) what it drew at each bus [W]; balanced where it does not know better."""
+    if phases == len(PHASES) and isinstance(participant, DrawsByPhase):
+        return participant.drawn_by_phase_w(steps)
+    drawn_w = participant.drawn_w(steps)
+    return {bus: np.repeat(power_w[:, None] / phases, phases, axis=1) for bus, power_w in drawn_w.items()}

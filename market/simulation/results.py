@@ -11,6 +11,7 @@ flowed in finer steps is in the tables of market.simulation.physical_tables.
     plugs       start (of a minute), plug, setpoint_w, metered_w
     offers      offer, participant, bus, kind, moved_wh, payment_eur, uplift_eur, reason
     drivers     participant, session, plug, arrives, departs, asked_wh, delivered_wh
+    faults      participant, kind, where, start, end
     settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
     transfers   id, stage, debit, credit, amount_eur, memo, at
 """
@@ -30,10 +31,11 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
-from market.simulation.participant import ChargesVehicles
+from market.simulation.metering import readings_table
+from market.simulation.outcome import Outcome
+from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
 from market.simulation.physics import Truth
-from market.simulation.run import Outcome
 from market.simulation.tidy import tidy, times
 
 _EURO: Final = pa.decimal128(18, MONEY_PLACES)
@@ -46,19 +48,19 @@ class Results:
 
     def __init__(self, outcome: Outcome) -> None:
         """Of a finished run."""
-        self._outcome = outcome
+        self.outcome = outcome
         self._delivery = outcome.auction.delivery
 
     @cached_property
     def truth(self) -> Truth:
         """What really flowed."""
-        scenario = self._outcome.scenario
-        return Truth.of(scenario.around(), self._outcome.agents.values(), self._delivery, scenario.physics)
+        scenario = self.outcome.scenario
+        return Truth.of(scenario.around(), self.outcome.agents.values(), self._delivery, scenario.physics)
 
     @cached_property
     def flows(self) -> Flows:
         """AC operating points before, after and as drawn."""
-        return Flows.of(self._outcome, self.truth)
+        return Flows.of(self.outcome, self.truth)
 
     @cached_property
     def tables(self) -> Mapping[str, pa.Table]:
@@ -72,8 +74,10 @@ class Results:
             "offers": self._offers(),
             "book": self._book(),
             "drivers": self._drivers(),
+            "faults": self._faults(),
             "settlement": self._settlement(),
-            "transfers": _transfers(self._outcome.transfers),
+            "meter_readings": readings_table(self.outcome.meter_readings),
+            "transfers": _transfers(self.outcome.transfers),
             **physical_tables(self.truth),
         }
 
@@ -93,14 +97,14 @@ class Results:
         return self._tidy("bus", grid.terminal_names, {**voltage, **band})
 
     def _prices(self) -> pa.Table:
-        prices = sorted(priced_places(self._outcome.result.prices_eur_per_mwh))
+        prices = sorted(priced_places(self.outcome.result.prices_eur_per_mwh))
         columns = {
             part: np.array([[float(price) for price in getattr(parts, part)] for _, parts in prices]) for part in _PARTS
         }
         return self._tidy("bus", [bus for bus, _ in prices], columns)
 
     def _fleets(self) -> pa.Table:
-        fleets = self._outcome.fleets
+        fleets = self.outcome.fleets
         count = self._delivery.count
         columns = {
             "baseline_w": [_total_w(each.baseline.buses if each.baseline else (), count) for each in fleets.values()],
@@ -111,30 +115,30 @@ class Results:
 
     def _plugs(self) -> pa.Table:
         delivery = self._delivery
-        agents = [each.agent for each in self._outcome.fleets.values()]
+        agents = [each.agent for each in self.outcome.fleets.values()]
         logs = [agent.plug_log() for agent in agents if isinstance(agent, ChargesVehicles)]
         rows = [row for log in logs for row in log if delivery.start <= row.at < delivery.end]
         return pa.table(
             {
                 "start": times(row.at for row in rows),
-                "plug": [row.plug for row in rows],
+                "plug": pa.array([row.plug for row in rows], pa.string()),
                 "setpoint_w": pa.array([row.setpoint_w for row in rows], pa.float64()),
                 "metered_w": pa.array([row.metered_w for row in rows], pa.float64()),
             }
         )
 
     def _offers(self) -> pa.Table:
-        offers = {each.id: each for each in self._outcome.case.offers}
-        names = {each.organisation: name for name, each in self._outcome.fleets.items()}
+        offers = {each.id: each for each in self.outcome.case.offers}
+        names = {each.organisation: name for name, each in self.outcome.fleets.items()}
         hours = self._delivery.hours
-        rows = [(offers[each.id], each) for each in self._outcome.result.offers]
+        rows = [(offers[each.id], each) for each in self.outcome.result.offers]
         return pa.table(
             {
-                "offer": [offer.id for offer, _ in rows],
-                "participant": [names[offer.participant] for offer, _ in rows],
-                "bus": [offer.bus for offer, _ in rows],
-                "kind": [offer.kind for offer, _ in rows],
-                "moved_wh": [hours * sum(map(abs, each.power_w)) for _, each in rows],
+                "offer": pa.array([offer.id for offer, _ in rows], pa.string()),
+                "participant": pa.array([names[offer.participant] for offer, _ in rows], pa.string()),
+                "bus": pa.array([offer.bus for offer, _ in rows], pa.string()),
+                "kind": pa.array([offer.kind for offer, _ in rows], pa.string()),
+                "moved_wh": pa.array([hours * sum(map(abs, each.power_w)) for _, each in rows], pa.float64()),
                 "payment_eur": pa.array([each.payment_eur for _, each in rows], _EURO),
                 "uplift_eur": pa.array([each.uplift_eur for _, each in rows], _EURO),
                 "reason": pa.array([each.reason.code if each.reason else None for _, each in rows], pa.string()),
@@ -143,7 +147,7 @@ class Results:
 
     def _book(self) -> pa.Table:
         """The published order book, without owners: entries are numbered in its order."""
-        book = self._outcome.book
+        book = self.outcome.book
         names = [f"{at + 1}" for at in range(len(book))]
         shape = (len(book), self._delivery.count)
         columns = {
@@ -157,13 +161,13 @@ class Results:
         return table
 
     def _drivers(self) -> pa.Table:
-        """Sessions that overlap the delivery."""
+        """Sessions that end within the delivery, and on the last one those as well that go on after it."""
         rows = [
             (name, each)
-            for name, fleet in self._outcome.fleets.items()
+            for name, fleet in self.outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if each.departs > self._delivery.start
+            if self._delivery.start < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {
@@ -177,10 +181,30 @@ class Results:
             }
         )
 
+    def _faults(self) -> pa.Table:
+        """What was out of order at some time of the delivery."""
+        delivery = self._delivery
+        rows = [
+            (name, each)
+            for name, agent in self.outcome.agents.items()
+            if isinstance(agent, LogsFaults)
+            for each in sorted(agent.fault_log(), key=lambda each: (each.start, each.kind, each.where))
+            if each.start < delivery.end and each.end > delivery.start
+        ]
+        return pa.table(
+            {
+                "participant": pa.array([name for name, _ in rows], pa.string()),
+                "kind": pa.array([each.kind for _, each in rows], pa.string()),
+                "where": pa.array([each.where for _, each in rows], pa.string()),
+                "start": times(each.start for _, each in rows),
+                "end": times(each.end for _, each in rows),
+            }
+        )
+
     def _settlement(self) -> pa.Table:
         settled = [
             (name, line)
-            for name, fleet in self._outcome.fleets.items()
+            for name, fleet in self.outcome.fleets.items()
             for line in (fleet.statement.lines if fleet.statement else ())
         ]
         columns: dict[str, Any] = {

@@ -1,186 +1,267 @@
-"""One simulated delivery, from the opening of an auction to settled statements, over HTTP and in virtual time."""
+"""A scenario, run: one continuous virtual time from its beginning to its last settled delivery.
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+Agents act every quarter of an hour, chargers get set-points every minute of a delivery, gates are cleared as they
+close, and deliveries are settled and written down as they end. After each one the run is kept, and goes on from what
+was kept: so a run that is resumed and one that never stopped are the same, bit for bit.
+"""
+
+import contextlib
+import traceback
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import numpy as np
-
-from api_spec.auction import Auction, BookEntry, PublishedResult
-from api_spec.award import Award
-from api_spec.case import Case
-from api_spec.client import or_none
-from api_spec.metering import Baseline, Reading
-from api_spec.settlement import Statement, Transfer
+from api_spec.auction import AuctionState
+from api_spec.grid_metering import GridReading
+from market.clock import SimulatedClock
 from market.errors import FlexmarketError
-from market.network.model import FloatArray
 from market.settings import Settings
-from market.simulation.billing import NO_BILLS, Bills, billed
+from market.simulation.agenda import Day, Moment, moments
+from market.simulation.archive import Archive
+from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
 from market.simulation.enacting import enact
-from market.simulation.participant import Participant
+from market.simulation.measures import Measures
+from market.simulation.metering import Arriving, HeadEnd
+from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
+from market.simulation.participant import Forgets
 from market.simulation.scenario import Scenario
-from market.simulation.world import World, world_of
-from market.store import UnitOfWork
+from market.simulation.timing import Stopwatch
+from market.simulation.versions import versions
+from market.simulation.world import DATABASE, World, resumed_world, world_of
 
-MINUTE: Final = timedelta(minutes=1)
-_BETWEEN_CYCLES: Final = timedelta(minutes=15)
-_TOKEN_TTL: Final = timedelta(days=400)  # virtual time runs fast, and every new token costs a password check
+FAILURE: Final = "failure.txt"
+_TOKENS_LAST_DAYS: Final = 30
+"""Beyond the last delivery: virtual time runs fast, and every new token costs a password check."""
 
 Progress: TypeAlias = Callable[[str, float], None]
 """Told what is happening and which part of the run is done, 0 to 1."""
 
 
 class NothingHappened(FlexmarketError):
-    """A run without an auction to look at, or one that could not be cleared."""
+    """A delivery without an auction to look at, or one that could not be cleared."""
+
+
+class DayFailed(FlexmarketError):
+    """A run that broke off; says on which day, where, and how to go on."""
+
+    def __init__(self, day: Day, *, of: int, doing: str, at: datetime, how: str, cause: Exception) -> None:
+        """Keep the cause's own words."""
+        what = str(cause) if isinstance(cause, FlexmarketError) else f"{type(cause).__name__}: {cause}"
+        where = f"{day.name}, delivery {day.number + 1} of {of}, failed at {at.isoformat()}, {doing}"
+        super().__init__(f"{where}: {what}\n{how}")
+        self.day, self.at, self.doing = day, at, doing
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """One aggregator's view of the auction, and its agent. organisation : its id on the market."""
+class Finished:
+    """A run that has come to its end.
 
-    agent: Participant
-    organisation: str
-    baseline: Baseline | None
-    awards: tuple[Award, ...]
-    readings: tuple[Reading, ...]
-    statement: Statement | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything that a finished run has to tell.
-
-    agents, fleets : by the name of the scenario. case : the frozen book that was cleared. book : as it was published.
-    drawn_w : (period,) true mean power of all chargers at each bus [W]. bills : what was paid outside of the auction.
+    measures : of all of it. last : its last delivery. note : why it could not have been resumed, if so.
     """
 
-    scenario: Scenario
-    agents: Mapping[str, Participant]
-    auction: Auction
-    case: Case
-    result: PublishedResult
-    book: tuple[BookEntry, ...]
-    fleets: Mapping[str, Fleet]
-    transfers: tuple[Transfer, ...]
-    drawn_w: Mapping[str, FloatArray]
-    bills: Bills = NO_BILLS
+    folder: Path
+    measures: Measures
+    last: Outcome
+    note: str | None = None
 
 
-async def simulate(scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None) -> Outcome:
-    """Run a scenario; the market's database stays in `folder`.
+async def simulate(
+    scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None, resume: bool = False
+) -> Finished:
+    """Run a scenario, and write all of it into `folder` (market.simulation.archive).
 
-    Raises BadScenario, and NothingHappened where no agent opened an auction or it could not be cleared.
+    resume : go on after the last delivery that is settled in `folder`, or begin anew where none is.
+
+    Raises BadScenario before anything happens, CannotResume, and DayFailed for whatever goes wrong on a day.
     """
-    settings = Settings(token_ttl=_TOKEN_TTL, clearing_limit=None)
-    async with world_of(scenario, folder=folder, settings=settings) as world:
-        await _prepared(scenario, world)
-        await _until_gate(scenario, world, progress)
-        progress("clearing", 0.1)
-        auction = await _cleared(scenario, world)
-        drawn_w = await _deliver(scenario, world, progress)
-        progress("settling", 0.97)
-        return await _settled(scenario, world, auction, drawn_w)
+    kept = restored(folder, scenario=scenario.model_dump_json()) if resume else None
+    archive = Archive(folder, scenario)
+    span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
+    settings = Settings(token_ttl=span, clearing_limit=None)
+    watch = Stopwatch()
+    async with _world(scenario, kept, folder=folder, settings=settings, watch=watch) as world:
+        archive.begin()
+        arriving = None if kept is None else kept.arriving
+        under_way = _UnderWay(scenario, world, archive, folder, progress, watch, arriving)
+        last = await under_way.to_the_end(0 if kept is None else kept.done)
+    progress("putting deliveries together", 1.0)
+    measures = archive.finish()
+    discard(folder)
+    return Finished(folder, measures, last, under_way.note)
 
 
-async def _prepared(scenario: Scenario, world: World) -> None:
-    """Networks, tariffs and contracts stand before any aggregator acts."""
-    for name, entry in scenario.agents.items():
-        if entry.role == "dso":
-            await world.participants[name].cycle(scenario.begins)
-    await enact(scenario, world)
+@contextlib.asynccontextmanager
+async def _world(
+    scenario: Scenario, kept: Checkpoint | None, *, folder: Path, settings: Settings, watch: Stopwatch
+) -> AsyncIterator[World]:
+    if kept is None:
+        async with world_of(scenario, folder=folder, settings=settings, watch=watch) as world:
+            yield world
+        return
+    clock = SimulatedClock(kept.at)
+    async with resumed_world(
+        folder / DATABASE,
+        clock=clock,
+        ids=kept.ids,
+        settings=settings,
+        watch=watch,
+        operator=kept.operator,
+        accounts=kept.accounts,
+    ) as world:
+        yield replace(world, participants=unpacked(kept.agents, world.clients))
 
 
-async def _until_gate(scenario: Scenario, world: World, progress: Progress) -> None:
-    """Everyone acts every quarter of an hour until the gate closes."""
-    now = scenario.begins
-    while now < scenario.gate_closure:
-        done = (now - scenario.begins) / (scenario.gate_closure - scenario.begins)
-        progress("requests and offers", 0.1 * done)
-        world.clock.advance_to(now)
-        await _cycle(world, now)
-        now += _BETWEEN_CYCLES
-    world.clock.advance_to(scenario.gate_closure)
+class _UnderWay:
+    """A run, moment by moment."""
 
+    def __init__(
+        self,
+        scenario: Scenario,
+        world: World,
+        archive: Archive,
+        folder: Path,
+        progress: Progress,
+        watch: Stopwatch,
+        arriving: Arriving | None,
+    ) -> None:
+        self._scenario, self._world, self._archive = scenario, world, archive
+        self._folder, self._progress = folder, progress
+        self._days = scenario.planned
+        self._next = self._days[0]
+        self._doing = "at the beginning"
+        self._watch = watch
+        self._last: Outcome | None = None
+        self._head_end = None if scenario.metering is None else HeadEnd(scenario, world.participants, arriving)
+        self._read: list[GridReading] = []
+        self.note: str | None = None
 
-async def _cleared(scenario: Scenario, world: World) -> Auction:
-    standing = await world.operator.auctions()
-    mine = next((each for each in standing if each.delivery == scenario.delivery), None)
-    if mine is None:
-        raise NothingHappened(f'scenario "{scenario.name}": no DSO opened an auction for its delivery')
-    cleared = await world.operator.clear(mine.id)
-    if cleared.state != "published":
-        raise NothingHappened(f"auction {mine.id} could not be cleared: {cleared.failure}")
-    return cleared
+    async def to_the_end(self, done: int) -> Outcome:
+        """Everything from the moment on that comes after the first `done`; the last delivery."""
+        if done == 0:
+            await self._prepare()
+        for number, moment in enumerate(moments(self._scenario.begins, self._days)):
+            if number < done:
+                self._next = self._days[min(len(self._days) - 1, self._next.number + (moment.ends is not None))]
+                continue
+            try:
+                await self._happens(moment, number + 1)
+            except Exception as failure:  # whatever an agent runs into
+                raise self._failed(moment, failure) from failure
+        assert self._last is not None, "a run has at least one delivery"
+        return self._last
 
+    async def _prepare(self) -> None:
+        """Networks, tariffs and contracts stand before any aggregator acts."""
+        self._world.clock.advance_to(self._scenario.begins)
+        for name, entry in self._scenario.agents.items():
+            if entry.role == "dso":
+                await self._world.participants[name].cycle(self._scenario.begins)
+        await enact(self._scenario, self._world)
 
-async def _deliver(scenario: Scenario, world: World, progress: Progress) -> dict[str, FloatArray]:
-    """Setpoints every minute, the market side every period; returns what was really drawn, mean per period [W]."""
-    delivery = scenario.delivery
-    minutes = int((delivery.end - delivery.start) / MINUTE)
-    per_period = delivery.resolution / MINUTE
-    for minute in range(minutes):
-        now = delivery.start + minute * MINUTE
-        world.clock.advance_to(now)
-        if minute % per_period < 1:
-            progress(f"delivery {_clock(scenario, now)}", 0.12 + 0.85 * minute / minutes)
-            await _cycle(world, now)
+    async def _happens(self, moment: Moment, done: int) -> None:
+        self._world.clock.advance_to(moment.at)
+        if moment.closes is not None or moment.cycle:
+            with self._watch.timed("clearing"):
+                await self._close_gates(moment)
+        if moment.cycle:
+            self._tell(moment, "agents on the market")
+            for name, participant in self._world.participants.items():
+                self._doing = f"in the cycle of agents.{name}"
+                with self._watch.timed("agents on the market"):
+                    await participant.cycle(moment.at)
+        if moment.control:
+            for name, participant in self._world.participants.items():
+                self._doing = f"in the control of agents.{name}"
+                with self._watch.timed("dispatch and chargers"):
+                    await participant.control(moment.at)
+        if moment.cycle and self._head_end is not None:
+            self._doing = "reading meters"
+            with self._watch.timed("meters"):
+                self._read += self._head_end.hand_out(self._world.participants, moment.at)
+        if moment.ends is not None:
+            await self._end(moment.ends, moment, done)
+
+    async def _close_gates(self, moment: Moment) -> None:
+        """Clear every auction whose gate has closed: those of the days, and what else a DSO has opened."""
+        if moment.closes is not None:
+            self._tell(moment, "clearing")
+            self._auction(moment.closes, "open")
+        for auction in standing(self._world, "open"):
+            if auction.gate_closure <= moment.at:
+                cleared = await self._world.operator.clear(auction.id)
+                if cleared.state != "published":
+                    raise NothingHappened(f"auction {auction.id} could not be cleared: {cleared.failure}")
+
+    async def _end(self, day: Day, moment: Moment, done: int) -> None:
+        """Settle, write down, and keep what goes on."""
+        self._tell(moment, "settling")
+        last = day is self._days[-1]
+        with self._watch.timed("settling"):
+            auction = self._auction(day, "published")
+            outcome = await settled(self._scenario, self._world, day, auction, last=last)
+            outcome, self._read = replace(outcome, meter_readings=tuple(self._read)), []
+            await settle_due(self._world, moment.at)
+        self._tell(moment, "writing down")
+        with self._watch.timed("physics and archive"):
+            self._archive.keep(outcome)
+        self._last = outcome
+        if not last:
+            with self._watch.timed("checkpoint"):
+                self._keep(day, moment, done)
+            self._next = self._days[day.number + 1]
+        self._archive.spent(day, self._watch.taken())
+
+    def _keep(self, day: Day, moment: Moment, done: int) -> None:
+        """What is over is forgotten; the rest is kept, and goes on from what was kept."""
+        world = self._world
         for participant in world.participants.values():
-            await participant.control(now)
-    world.clock.advance_to(delivery.end)
-    await _cycle(world, delivery.end)
-    drawn: dict[str, FloatArray] = defaultdict(lambda: np.zeros(delivery.count))
-    for participant in world.participants.values():
-        for bus, power_w in participant.drawn_w(delivery).items():
-            drawn[bus] += power_w
-    return dict(drawn)
+            if isinstance(participant, Forgets):
+                participant.forget(day.delivery.end)
+        if self.note is not None:
+            return
+        try:
+            agents = packed(world.participants, world.clients)
+        except CannotBeKept as failure:
+            self.note = str(failure)
+            forswear(self.note, folder=self._folder)
+            return
+        save(
+            Checkpoint(
+                done=done,
+                at=moment.at,
+                scenario=self._scenario.model_dump_json(),
+                versions=versions(),
+                operator=world.operator_account,
+                accounts=world.accounts,
+                ids=world.market.ids,
+                agents=agents,
+                arriving=None if self._head_end is None else self._head_end.arriving,
+            ),
+            folder=self._folder,
+        )
+        self._world = replace(world, participants=unpacked(agents, world.clients))
 
+    def _auction(self, day: Day, state: AuctionState) -> str:
+        """The auction of a delivery, the oldest of those there are."""
+        mine = next((each for each in standing(self._world, state) if of_day(each, day)), None)
+        if mine is None:
+            raise NothingHappened(f'scenario "{self._scenario.name}": no DSO opened an auction for its delivery')
+        return mine.id
 
-async def _settled(scenario: Scenario, world: World, auction: Auction, drawn_w: Mapping[str, FloatArray]) -> Outcome:
-    settled = await world.operator.settle(auction.id)
-    fleets = {
-        name: await _fleet(world, name, settled) for name, entry in scenario.agents.items() if entry.role != "dso"
-    }
-    return Outcome(
-        scenario=scenario,
-        agents=world.participants,
-        auction=settled,
-        case=_cleared_case(world, settled),
-        result=await world.operator.result(settled.id),
-        book=await world.operator.book(settled.id),
-        fleets=fleets,
-        transfers=await world.operator.transfers(settled.id),
-        drawn_w=drawn_w,
-        bills=await billed(scenario, world, settled),
-    )
+    def _tell(self, moment: Moment, what: str) -> None:
+        self._doing = what
+        begins, ends = self._scenario.begins, self._days[-1].delivery.end
+        clock = f"{moment.at.astimezone(self._scenario.zone):%d %b %H:%M}"
+        self._progress(f"{self._next.name}: {clock}, {what}", (moment.at - begins) / (ends - begins))
 
-
-def _cleared_case(world: World, auction: Auction) -> Case:
-    """From the market's database: nobody is told all of it over HTTP."""
-    with UnitOfWork(world.engine) as work:
-        published = work.auctions.published(auction.id)
-    assert published is not None, "a settled auction was published"
-    return published.case
-
-
-async def _fleet(world: World, name: str, auction: Auction) -> Fleet:
-    client = world.clients[name]
-    return Fleet(
-        agent=world.participants[name],
-        organisation=(await client.me()).id,
-        baseline=await or_none(client.baseline(auction.id)),
-        awards=await client.awards(auction.id),
-        readings=await client.readings(auction.id),
-        statement=await or_none(client.statement(auction.id)),
-    )
-
-
-async def _cycle(world: World, now: datetime) -> None:
-    for participant in world.participants.values():
-        await participant.cycle(now)
-
-
-def _clock(scenario: Scenario, now: datetime) -> str:
-    return f"{now.astimezone(scenario.zone):%H:%M}"
+    def _failed(self, moment: Moment, failure: Exception) -> DayFailed:
+        trace = "".join(traceback.format_exception(failure))
+        (self._folder / FAILURE).write_text(trace, encoding="utf-8")
+        if self.note is None:
+            after = f"after {self._days[self._next.number - 1].name}" if self._next.number else "from the beginning"
+            how = f"flexmarket simulate --resume {self._folder} goes on {after}; {FAILURE} there has the details"
+        else:
+            how = f"the run cannot be resumed: {self.note}"
+        return DayFailed(self._next, of=len(self._days), doing=self._doing, at=moment.at, how=how, cause=failure)

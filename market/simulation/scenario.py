@@ -1,5 +1,6 @@
 """A scenario: what is simulated, as a TOML file."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +15,9 @@ from api_spec.units import Message
 from market.errors import FlexmarketError
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
+from market.simulation.agenda import Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
+from market.simulation.metering_table import MeteringTable
 from market.simulation.physics import PhysicsTable
 
 _FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
@@ -41,12 +44,15 @@ class AgentEntry(Message):
 
 
 class Scenario(Message):
-    """One simulated delivery.
+    """Simulated deliveries: one, or one a day.
 
+    days : deliveries follow each other between the same local times, of `timezone`, as `delivery` is the first, and
+    gates close at the same local time each.
     title : for people. feeder : name of a network that ships with flexmarket; instead of that, grid : one from files or
     of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
     name under which they register, at least one DSO. tariffs, contracts, supply : see market.simulation.instruments.
     surroundings : what else happens on the network. physics : how it is computed what really flows.
+    metering : which instruments the DSO has; absent = none.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -56,9 +62,11 @@ class Scenario(Message):
     grid: GridTable | None = None
     surroundings: SurroundingsTable = SurroundingsTable()
     physics: PhysicsTable = PhysicsTable()
+    metering: MeteringTable | None = None
     begins: Instant
     gate_closure: Instant
     delivery: MarketPeriod
+    days: Annotated[int, Field(strict=True, ge=1, le=3660)] = 1
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
     tariffs: Annotated[dict[str, TariffTable], Field(max_length=100)] = Field(default_factory=dict)
@@ -77,6 +85,10 @@ class Scenario(Message):
             defects.append((("physics", "step"), "must divide the delivery's resolution"))
         if self.begins >= self.gate_closure:
             defects.append((("begins",), "must be before gate_closure"))
+        try:
+            days_of(self.delivery, self.gate_closure, days=min(self.days, 2), zone=self.zone)
+        except ValueError as failure:
+            defects.append((("days",), str(failure)))
         if not any(each.role == "dso" for each in self.agents.values()):
             defects.append((("agents",), "needs a DSO"))
         for name, entry in self.agents.items():
@@ -87,10 +99,19 @@ class Scenario(Message):
         refuse("Scenario", defects)
         return self
 
+    @cached_property
+    def planned(self) -> tuple[Day, ...]:
+        """Its days, in order."""
+        return days_of(self.delivery, self.gate_closure, days=self.days, zone=self.zone)
+
     @property
     def zone(self) -> ZoneInfo:
         """Of `timezone`."""
         return ZoneInfo(self.timezone)
+
+    def beside(self, folder: Path) -> Self:
+        """The same, with the files that it names as seen from a folder."""
+        return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
 
     def network_name(self) -> str:
         """Under which the DSO registers its network."""
@@ -118,14 +139,16 @@ class Scenario(Message):
     def table_of(self, name: str) -> dict[str, Any]:
         """What a participant is built of: its own config, and what the scenario says for all.
 
-        A DSO gets `opens` (product, delivery, gate_closure), and unless it knows a load of its own `feeder` or `grid`,
-        and `surroundings` as anyone can know them; aggregators get `network`.
+        A DSO gets `opens` (product, delivery, gate_closure; daily where there are several days), and unless it knows a
+        load of its own `feeder` or `grid`, and `surroundings` as anyone can know them; aggregators get `network`.
         """
         entry = self.agents[name]
         if entry.role == "aggregator":
             return {**entry.config, "network": self.network_name()}
         product, delivery = self.product.model_dump(), self.delivery.model_dump()
-        opens = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
+        opens: dict[str, Any] = {"product": product, "delivery": delivery, "gate_closure": self.gate_closure}
+        if self.days > 1:
+            opens["daily"] = {"timezone": self.timezone, "days": self.days}
         place: dict[str, Any] = {"feeder": self.feeder} if self.grid is None else {"grid": self.grid.model_dump()}
         if "surroundings" in self.model_fields_set:
             place["surroundings"] = self._filled_surroundings().model_dump()
@@ -139,4 +162,4 @@ def read_scenario(path: Path) -> Scenario:
         scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
-    return scenario.model_copy(update={"grid": scenario.grid and scenario.grid.within(path.parent)})
+    return scenario.beside(path.parent)

@@ -1,6 +1,6 @@
 """The short table of a finished run: what a person wants to know first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,13 +12,42 @@ from api_spec.result import priced_places
 from market.figures.run_folder import SummaryRow
 from market.ledger.transfers import balances
 from market.network import OperatingPoints
+from market.simulation.agenda import Day
+from market.simulation.measures import Measures
+from market.simulation.outcome import Outcome
 from market.simulation.results import Results
-from market.simulation.run import Outcome
 
 
 def summary(outcome: Outcome, results: Results) -> tuple[SummaryRow, ...]:
     """Its rows; `before` is empty where there is nothing to compare with."""
     return tuple(_rows(outcome, results))
+
+
+def summary_of_days(days: Sequence[Day], measures: Sequence[Measures], whole: Measures) -> tuple[SummaryRow, ...]:
+    """Of a run of several deliveries: the worst of all, with its day, and what adds up."""
+
+    def worst(name: str) -> str:
+        figure = getattr(whole, name)
+        return next(day.name for day, own in zip(days, measures, strict=True) if getattr(own, name) == figure)
+
+    def share(part: float, of: float) -> str:
+        return f" ({part / of:.1%})" if of else ""
+
+    overloads = f"{whole.overload_count:.0f}, {whole.overload_minutes:,.0f} min"
+    violations = f"{whole.voltage_violation_count:.0f}, {whole.voltage_violation_minutes:,.0f} min"
+    moved = f"{whole.award_delivered_kwh:,.1f} of {whole.awarded_kwh:,.1f} kWh"
+    got = f"{whole.delivered_kwh:,.1f} kWh{share(whole.delivered_kwh, whole.asked_kwh)}"
+    return (
+        SummaryRow("deliveries", "", f"{len(days)}, {days[0].name} to {days[-1].name}"),
+        SummaryRow("loading as drawn", "", f"{whole.peak_loading:.1%}, {worst('peak_loading')}"),
+        SummaryRow("lowest voltage", "", f"{whole.lowest_voltage_pu:.4f} pu, {worst('lowest_voltage_pu')}"),
+        SummaryRow("overloads", "", overloads),
+        SummaryRow("voltage violations", "", violations),
+        SummaryRow("losses", "", f"{whole.losses_kwh:,.1f} kWh"),
+        SummaryRow("delivered", "", moved + share(whole.award_delivered_kwh, whole.awarded_kwh)),
+        SummaryRow("the DSO paid", "", f"{whole.dso_flexibility_eur:.4f} EUR"),
+        SummaryRow("drivers' energy", f"{whole.asked_kwh:,.1f} kWh asked for", got),
+    )
 
 
 def short_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -13,15 +12,16 @@ from sqlalchemy import Engine
 
 from api_spec.client import MarketClient
 from api_spec.defects import defects_of
-from api_spec.organisation import OrganisationTerms
+from api_spec.organisation import Credentials, OrganisationTerms
 from market.api.app import create_app
 from market.api.inside import BASE_URL, inside
 from market.clock import SimulatedClock
 from market.errors import FlexmarketError
-from market.ids import seeded_ids
+from market.ids import SeededIds
 from market.settings import Settings
 from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
+from market.simulation.timing import Stopwatch, TimedTransport
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
 
@@ -29,52 +29,98 @@ DATABASE: Final = "market.db"
 
 
 @dataclass(frozen=True)
-class World:
-    """A running market and who takes part in it.
+class Market:
+    """A running market without anybody on it.
 
-    transport : how clients reach the market, at `market.api.inside.BASE_URL`.
-    participants, clients : by the name of the scenario; a client sees what its organisation may see. engine : of the
-    market's database.
+    transport : how clients reach it, at `market.api.inside.BASE_URL`. engine : of its database.
     """
 
     transport: httpx.AsyncBaseTransport
     engine: Engine
     clock: SimulatedClock
+    ids: SeededIds
+
+
+@dataclass(frozen=True)
+class World:
+    """A running market and who takes part in it.
+
+    accounts : the operator's, and those of participants. participants, clients, accounts : by the name of the scenario;
+    a client sees what its organisation may see.
+    """
+
+    market: Market
     operator: MarketClient
+    operator_account: Credentials
     participants: Mapping[str, Participant]
     clients: Mapping[str, MarketClient]
+    accounts: Mapping[str, Credentials]
+
+    @property
+    def engine(self) -> Engine:
+        """Of the market's database."""
+        return self.market.engine
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """The market's."""
+        return self.market.clock
 
 
 @contextlib.asynccontextmanager
-async def world_of(scenario: Scenario, *, folder: Path, settings: Settings) -> AsyncIterator[World]:
+async def market_on(
+    file: Path, *, clock: SimulatedClock, ids: SeededIds, settings: Settings, watch: Stopwatch
+) -> AsyncIterator[Market]:
+    """Run a market on a database file, new or old, in this process. watch : counts what its answers take."""
+    with _database(file) as engine:
+        # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
+        api = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=ids)
+        async with inside(api) as transport:
+            yield Market(TimedTransport(transport, watch), engine, clock, ids)
+
+
+@contextlib.asynccontextmanager
+async def world_of(
+    scenario: Scenario, *, folder: Path, settings: Settings, watch: Stopwatch | None = None
+) -> AsyncIterator[World]:
     """Run a new market on `folder`/DATABASE, register every organisation and build its agent.
 
-    BadScenario for an agent that does not exist, before anything is started.
+    watch : counts what the market's answers take. Raises BadScenario for an agent that does not exist, before anything
+    is started.
     """
     classes = {name: participant_class(entry.agent) for name, entry in scenario.agents.items()}
-    clock = SimulatedClock(scenario.begins)
+    clock, ids = SimulatedClock(scenario.begins), SeededIds(scenario.seed)
     async with contextlib.AsyncExitStack() as stack:
-        engine = stack.enter_context(_database(folder / DATABASE))
-        credentials = bootstrap_operator("operator", engine=engine, clock=clock)
-        # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        api = create_app(
-            settings,
-            clock=clock,
-            engine=engine,
-            watch_gates=False,
-            send_webhooks=False,
-            new_id=seeded_ids(scenario.seed),
+        market = await stack.enter_async_context(
+            market_on(folder / DATABASE, clock=clock, ids=ids, settings=settings, watch=watch or Stopwatch())
         )
-        transport = await stack.enter_async_context(inside(api))
-        operator = await stack.enter_async_context(MarketClient(BASE_URL, credentials, transport=transport))
-        participants: dict[str, Participant] = {}
-        clients: dict[str, MarketClient] = {}
-        for name, entry in scenario.agents.items():
-            account = await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
-            client = await stack.enter_async_context(MarketClient(BASE_URL, account, transport=transport))
-            clients[name] = client
-            participants[name] = built_agent(classes[name], client, scenario, name)
-        yield World(transport, engine, clock, operator, MappingProxyType(participants), MappingProxyType(clients))
+        account = bootstrap_operator("operator", engine=market.engine, clock=clock)
+        operator = await _client(market, account, stack)
+        accounts = {
+            name: await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
+            for name, entry in scenario.agents.items()
+        }
+        clients = {name: await _client(market, own, stack) for name, own in accounts.items()}
+        participants = {name: built_agent(classes[name], client, scenario, name) for name, client in clients.items()}
+        yield World(market, operator, account, participants, clients, accounts)
+
+
+@contextlib.asynccontextmanager
+async def resumed_world(
+    file: Path,
+    *,
+    clock: SimulatedClock,
+    ids: SeededIds,
+    settings: Settings,
+    watch: Stopwatch,
+    operator: Credentials,
+    accounts: Mapping[str, Credentials],
+) -> AsyncIterator[World]:
+    """Run the market of an earlier world on its database; who takes part in it is still to be said."""
+    async with contextlib.AsyncExitStack() as stack:
+        market = await stack.enter_async_context(market_on(file, clock=clock, ids=ids, settings=settings, watch=watch))
+        clients = {name: await _client(market, own, stack) for name, own in accounts.items()}
+        yield World(market, await _client(market, operator, stack), operator, {}, clients, accounts)
 
 
 def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenario, name: str) -> Participant:
@@ -90,6 +136,11 @@ def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenar
         raise BadScenario("\n".join(lines)) from failure
     except (ValueError, OSError, FlexmarketError) as failure:
         raise BadScenario(f"agents.{name}: {failure}") from failure
+
+
+async def _client(market: Market, account: Credentials, stack: contextlib.AsyncExitStack) -> MarketClient:
+    client = MarketClient(BASE_URL, account, transport=market.transport)
+    return await stack.enter_async_context(client)
 
 
 @contextlib.contextmanager

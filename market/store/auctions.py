@@ -1,6 +1,6 @@
 """Auctions: their calendar and state, the DSO's forecast, and what clearing published."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -67,11 +67,11 @@ class Auctions:
         row.closed_at, row.published_at, row.settled_at = auction.closed_at, auction.published_at, auction.settled_at
         self._session.add(row)
 
-    def page(self, *, after: int, limit: int, state: AuctionState | None = None) -> list[tuple[int, Auction]]:
-        """Auctions after a place in the sequence, oldest first, each with its own place."""
+    def page(self, *, after: int, limit: int, states: Collection[AuctionState] = ()) -> list[tuple[int, Auction]]:
+        """Auctions after a place in the sequence, oldest first, each with its own place; in any state without one."""
         query = select(AuctionRow).where(col(AuctionRow.sequence) > after)
-        if state is not None:
-            query = query.where(AuctionRow.state == state)
+        if states:
+            query = query.where(col(AuctionRow.state).in_(states))
         rows = self._session.exec(query.order_by(col(AuctionRow.sequence)).limit(limit))
         return [(row.sequence or 0, _auction(row)) for row in rows]
 

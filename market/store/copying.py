@@ -47,6 +47,16 @@ class Copying(Protocol):
         ...
 
 
+def copy_file(database: Path, file: Path) -> None:
+    """Write a SQLite database as of one instant to a new file; sqlite3.Error."""
+    address = f"file:{quote(str(database))}?mode=rw"
+    with (
+        closing(sqlite3.connect(address, uri=True, timeout=10)) as source,
+        closing(sqlite3.connect(file)) as target,
+    ):
+        source.backup(target)  # all pages in one step: a step at a time would begin anew at each commit
+
+
 def copying(engine: Engine, *, postgres_bin: Path | None) -> Copying:
     """How this database is copied. postgres_bin : folder of pg_dump and pg_restore; absent = PATH."""
     if engine.dialect.name == "sqlite":
@@ -69,13 +79,8 @@ class SqliteCopying:
         """Write a copy as of one instant to a new file."""
         if not self.database.is_file():
             raise BackupFailed(f"there is no database at {self.database}")
-        address = f"file:{quote(str(self.database))}?mode=rw"
         try:
-            with (
-                closing(sqlite3.connect(address, uri=True, timeout=10)) as source,
-                closing(sqlite3.connect(file)) as target,
-            ):
-                source.backup(target)  # all pages in one step: a step at a time would begin anew at each commit
+            copy_file(self.database, file)
             return _contents_of_file(file)
         except (sqlite3.Error, SQLAlchemyError) as failure:
             raise BackupFailed(f"{self.database}: {_cause(failure)}") from failure

@@ -21,7 +21,8 @@ def make_bill(
 ) -> Bill:
     """Bill a participant's consumption at a bus for a span that is over, and post it unless it is provisional.
 
-    Raises ReadingsMissing where a final one lacks readings, AlreadyExists where one covers some of the time already.
+    A provisional one may be made before: it bills what was metered by now. Raises ReadingsMissing where a final one
+    lacks readings, AlreadyExists where one covers some of the time already.
     """
     found = own_tariff(tariff, dso, work)
     require_bus(found.network, terms.bus, work)
@@ -29,7 +30,7 @@ def make_bill(
     defects = span_defects(found, terms, work.tariffs.announced(tariff))
     if defects:
         raise NotAdmitted(defects)
-    if now < terms.end:
+    if now < terms.end and not terms.provisional:
         raise PeriodNotOver("what is billed", terms.end)
     bill = _bill(found, terms, new_id("bill", dso), version=1, now=now, work=work)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from typer.testing import CliRunner
@@ -90,7 +91,21 @@ async def test_one_baseline_and_one_offer_however_often_it_is_started_again(plac
     assert (await place.fleet.baseline(place.auction)).version == 1
 
 
-async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: Place) -> None:
+def asked_of(client: MarketClient, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Method and last word of every request that it sends from now on."""
+    asked, attempt = list[str](), client._attempt
+
+    async def noted(method: str, path: str, **request: Any) -> httpx.Response:
+        asked.append(f"{method} {httpx.URL(path).path.rsplit('/', 1)[-1]}")
+        return await attempt(method, path, **request)
+
+    monkeypatch.setattr(client, "_attempt", noted)
+    return asked
+
+
+async def test_an_award_becomes_amps_and_amps_become_readings_and_money(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     agent = EvAggregator.build(place.fleet, FLEET)
     await agent.cycle(NOON)
     await place.ask()
@@ -101,6 +116,7 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
     (award,) = await place.fleet.awards(place.auction)
     assert min(award.power_w) < -5_000
 
+    asked = asked_of(place.fleet, monkeypatch)
     for minute in range(16 * 15 + 1):
         now = DELIVERY.start + timedelta(minutes=minute)
         place.market.clock.advance_to(now)
@@ -108,6 +124,13 @@ async def test_an_award_becomes_amps_and_amps_become_readings_and_money(place: P
             await agent.cycle(now)
             await agent.cycle(now)
         await agent.control(now)
+    each_time = ["GET auctions", "GET contracts"]
+    once = ["GET auctions", "GET baseline", "GET awards", "GET contracts", *each_time, "GET auctions", "GET readings"]
+    assert asked == [
+        *[*once, "POST readings", "GET contracts", *each_time],
+        *["GET auctions", "POST readings", "GET contracts", *each_time] * 14,
+        *["GET auctions", "POST readings", "GET auctions"],
+    ]
     assert agent.drawn_w(DELIVERY)["far"].max() <= 48 * 690
     readings = await place.fleet.readings(place.auction)
     assert [each.start for each in readings] == list(DELIVERY.starts()), "each period once"

@@ -25,7 +25,7 @@ from market import metrics
 from market.api.app import create_app
 from market.api.serving import serving
 from market.clock import SimulatedClock
-from market.ids import seeded_ids
+from market.ids import SeededIds
 from market.settings import Settings
 from market.store import migrate, open_engine
 from market.workflow.identity import bootstrap_operator
@@ -161,7 +161,7 @@ def office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Office]
     clock = SimulatedClock(NOON)
     operator = bootstrap_operator("operator", engine=engine, clock=clock)
     settings = Settings(token_ttl=timedelta(days=3), clearing_limit=None, webhooks_allow_private=True)
-    app = create_app(settings, clock=clock, engine=engine, watch_gates=True, new_id=seeded_ids(9))
+    app = create_app(settings, clock=clock, engine=engine, watch_gates=True, new_id=SeededIds(9))
     with serving(app) as url:
         opened = Office(url, engine, clock, operator)
         yield opened

@@ -19,7 +19,8 @@ from aggregator_agents.retail import RetailPrices
 from aggregator_agents.sessions import announced
 from api_spec.period import MarketPeriod
 from market.simulation import SCENARIOS
-from market.simulation.run import Outcome, simulate
+from market.simulation.outcome import Outcome
+from market.simulation.run import simulate
 from market.simulation.scenario import Scenario, read_scenario
 
 HALF_HOUR = timedelta(minutes=30)
@@ -114,7 +115,7 @@ def shortened(
 def run(name: str, only: str, *, from_h: float, hours: float, asks: bool = True, **sessions: float) -> Day:
     scenario = shortened(name, from_h=from_h, hours=hours, only=only, sessions=sessions, asks=asks)
     with TemporaryDirectory() as folder:
-        outcome = asyncio.run(simulate(scenario, folder=Path(folder)))
+        outcome = asyncio.run(simulate(scenario, folder=Path(folder))).last
     agent = outcome.agents[only]
     assert isinstance(agent, EvAggregator)
     return Day(outcome, agent)

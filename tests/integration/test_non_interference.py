@@ -38,7 +38,7 @@ from market.api.serving import serving
 from market.api.tokens import Tokens
 from market.clearing import Options
 from market.clock import SimulatedClock
-from market.ids import seeded_ids
+from market.ids import SeededIds
 from market.store import UnitOfWork, migrate, open_engine
 from market.workflow.auditing import build_log
 from market.workflow.clearing import clear_auction
@@ -103,7 +103,7 @@ class Place:
         self._http = httpx.Client(base_url=url, timeout=30)
         self._tokens: dict[str, str] = {}
         self.organisations: dict[str, str] = {}
-        new_id = seeded_ids(7)
+        new_id = SeededIds(7)
         roles: dict[str, Role] = {"operator": "operator", "grid": "dso", "first": "aggregator", "rival": "aggregator"}
         for name, role in roles.items():
             with UnitOfWork(engine) as work:
@@ -262,7 +262,7 @@ def place(folder: Path) -> Iterator[Place]:
     migrate(engine)
     clock = SimulatedClock(EARLIER - DAY)
     settings = SETTINGS.model_copy(update={"public_url": "http://market"})
-    app = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=seeded_ids(8))
+    app = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=SeededIds(8))
     gets = [
         each.path
         for each in iter_route_contexts(app.routes)

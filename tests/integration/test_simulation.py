@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from market.cli import app
 from market.simulation.measures import measures_of
+from market.simulation.outcome import Outcome
 from market.simulation.results import Results
-from market.simulation.run import NothingHappened, Outcome, simulate
+from market.simulation.run import DayFailed, simulate
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
 
 EVENING = """
@@ -58,7 +59,7 @@ def scenario(folder: Path, text: str = EVENING) -> Scenario:
 
 def simulated(folder: Path, text: str = EVENING) -> Outcome:
     folder.mkdir(exist_ok=True)
-    return asyncio.run(simulate(scenario(folder, text), folder=folder))
+    return asyncio.run(simulate(scenario(folder, text), folder=folder)).last
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_other_drivers_are_another_day(outcome: Outcome, tmp_path: Path, spread_
 def test_a_day_without_an_auction_is_said(tmp_path: Path) -> None:
     late = EVENING.replace("begins = 2026-01-15T12:00:00+01:00", "begins = 2026-01-15T13:59:00+01:00")
     quiet = late.replace('agent = "dso_agents.agent:DsoAgent"', 'agent = "tests.integration.test_simulation:Absent"')
-    with pytest.raises(NothingHappened, match='scenario "evening": no DSO opened an auction'):
+    with pytest.raises(DayFailed, match='scenario "evening": no DSO opened an auction'):
         simulated(tmp_path, quiet.replace('config = { decides_before_gate = "PT1H" }', ""))
 
 

@@ -39,7 +39,7 @@ async def test_the_agents_of_a_scenario_act_on_a_market_whose_time_it_moves(tmp_
 
         world.clock.advance_to(GATE + timedelta(minutes=1))
         assert (await world.operator.clear(auction.id)).state == "published"
-        async with MarketClient(BASE_URL, None, transport=world.transport) as anybody:
+        async with MarketClient(BASE_URL, None, transport=world.market.transport) as anybody:
             with pytest.raises(Exception, match="401"):
                 await anybody.me()
 

@@ -81,6 +81,8 @@ async def test_life_of_a_request(tmp_path: Path) -> None:
             assert await dso.register_network(STREET) == STREET
             auction = (await dso.open_auction(TERMS)).id
             assert [each.id for each in await cheap.auctions(state="open")] == [auction]
+            assert [each.id for each in await cheap.auctions(state=("open", "settled"))] == [auction]
+            assert await cheap.auctions(state=("closed", "published")) == ()
 
             # 2. Aggregators nominate their baselines; the DSO sees their sum, and nobody else's business.
             await cheap.nominate_baseline(auction, BaselineNomination(buses=drawn(10_000, 10_000)))

@@ -1,6 +1,8 @@
 """Networks, auctions and forecasts: what a DSO sets up, and everybody may see of it."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.grid import Network
@@ -50,10 +52,12 @@ def open_auction(terms: AuctionTerms, who: Dso, world: WorldOf, key: Idempotency
 
 
 @router.get("/auctions")
-def auctions(who: Anyone, world: WorldOf, page: PageOf, state: AuctionState | None = None) -> list[Auction]:
-    """All auctions, oldest first."""
+def auctions(
+    who: Anyone, world: WorldOf, page: PageOf, state: Annotated[frozenset[AuctionState], Query()] = frozenset()
+) -> list[Auction]:
+    """All auctions, or those in some states, oldest first."""
     with world.reading() as work:
-        found = work.auctions.page(after=page.number(), limit=page.limit + 1, state=state)
+        found = work.auctions.page(after=page.number(), limit=page.limit + 1, states=state)
     if len(found) > page.limit:
         page.link_next(str(found[page.limit - 1][0]))
     return [outcome.visible_auction(auction, who=who) for _, auction in found[: page.limit]]

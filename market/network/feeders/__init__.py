@@ -3,6 +3,7 @@
 A feeder is a folder beside this file: `network.json` (the wire form), `load.json` (one day), `SOURCE.md`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -86,6 +87,10 @@ class Feeder:
             )
             for bus, phase, day in self.load.parts()
         )
+
+    def mean_w(self) -> Mapping[tuple[BusId, Phase | None], float]:
+        """Mean size of the load of each bus and phase over its day [W]."""
+        return {(bus, phase): float(np.abs(day.p_w).mean()) for bus, phase, day in self.load.parts()}
 
     def _steps(self, period: MarketPeriod) -> list[list[int]]:
         """The steps of the day that every period covers."""

@@ -41,6 +41,22 @@ class Noise(Message):
         return factor
 
 
+class LoadNoise(Noise):
+    """Noise of a load, which is the smaller the more customers there are behind it.
+
+    std : of the logarithm, of a load of household_w on average, or less. Of a larger one std sqrt(household_w / mean),
+    as of so many households that know nothing of each other; what they have in common is noise of its own. Source:
+    Sevlian and Rajagopal, Int. J. Electrical Power & Energy Systems 98 (2018) 350, equation of CV over mean load.
+    """
+
+    household_w: Positive = 500.0
+
+    def of(self, mean_w: float) -> Noise:
+        """Of a load of this size."""
+        std = self.std if mean_w <= self.household_w else self.std * sqrt(self.household_w / mean_w)
+        return Noise(std=std, hours=self.hours)
+
+
 def noise(name: str, minutes: IntArray, *, hours: float, seed: int) -> FloatArray:
     """(minute,) standard normal and autocorrelated, see above; minutes : whole ones since 1970."""
     days, within = np.divmod(minutes, A_DAY)

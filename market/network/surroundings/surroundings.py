@@ -63,7 +63,7 @@ class Surroundings:
 
         def cycling(own: HeatPumps, name: str) -> FloatArray:
             chance = drawn(name, seed=seed)
-            phase, size = chance.random(), np.exp(own.size.std * chance.standard_normal() - own.size.std**2 / 2)
+            phase, size = chance.random(), np.exp(own.size_std * chance.standard_normal() - own.size_std**2 / 2)
             return own.power_w(outdoor_c, minutes, phase=phase, size=float(size))
 
         load = self._load(period)
@@ -88,10 +88,12 @@ class Surroundings:
         table, seed = self._table, self._seed
         if table.load.std == table.common.std == 0:
             return tuple(load)
-        common = table.common.factor("load", minutes, seed=seed)
+        common, mean_w = table.common.factor("load", minutes, seed=seed), self._source.mean_w()
         found = []
         for each in load:
-            own = table.load.factor(f"load {each.bus} {each.phase or ''}", minutes, seed=seed)
+            own = table.load.of(mean_w[each.bus, each.phase]).factor(
+                f"load {each.bus} {each.phase or ''}", minutes, seed=seed
+            )
             factor = _means(common * own, period)
             found.append(_injection(each.bus, each.phase, factor * each.p_w, factor * each.q_var))
         return tuple(found)

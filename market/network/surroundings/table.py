@@ -7,9 +7,9 @@ from pydantic import Field
 
 from api_spec.grid import Phase
 from api_spec.ids import BusId
-from api_spec.units import Count, Fraction, Message, Positive
+from api_spec.units import Count, Fraction, Message, NonNegative, Positive
 from market.network.model import PHASES
-from market.network.surroundings.chance import Noise, drawn
+from market.network.surroundings.chance import LoadNoise, Noise, drawn
 from market.network.surroundings.heat import HeatPump, Outdoors
 from market.network.surroundings.sunshine import Modules, Sky
 
@@ -49,11 +49,10 @@ class Panels(Spread, Modules):
 class HeatPumps(Spread, HeatPump):
     """A heat pump at each of some buses.
 
-    size : how buildings' losses differ, lognormal, which nobody knows in advance; only its `std` counts. power_factor :
-    inductive.
+    size_std : how buildings' losses differ, of the logarithm; nobody knows it in advance. power_factor : inductive.
     """
 
-    size: Noise = Noise(std=0.2)
+    size_std: Annotated[NonNegative, Field(le=1)] = 0.2
     power_factor: Annotated[Fraction, Field(gt=0)] = 0.95
 
 
@@ -62,13 +61,13 @@ class SurroundingsTable(Message):
 
     seed : of everything below; absent in a scenario = the scenario's. left_out : buses whose load in the network's file
     counts for nothing, because a participant draws all that is drawn there; absent in a scenario = those that its DSOs
-    have as `nominated`. load : noise of each bus's load, standard deviation of its logarithm. common : the same for all
-    buses together.
+    have as `nominated`. load : noise of each bus's load. common : the same for all buses together, its standard
+    deviation is of the logarithm.
     """
 
     seed: Count | None = None
     left_out: tuple[BusId, ...] | None = None
-    load: Noise = Noise()
+    load: LoadNoise = LoadNoise()
     common: Noise = Noise(hours=6)
     sky: Sky = Sky()
     outdoors: Outdoors = Outdoors()

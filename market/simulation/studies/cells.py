@@ -13,7 +13,7 @@ import numpy as np
 
 from api_spec.units import Message, NonNegative, Real
 from market.network.model import FloatArray
-from market.simulation.measures import Measures, measures_of
+from market.simulation.measures import Measures
 from market.simulation.results import Results
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
@@ -29,6 +29,11 @@ class Cell:
     instrument: str
     penetration: float
     scenario: Scenario
+
+    @property
+    def place(self) -> tuple[str, float]:
+        """Where it is in the study."""
+        return self.instrument, self.penetration
 
     @property
     def key(self) -> str:
@@ -64,7 +69,8 @@ def run_cell(cell: Cell) -> CellOutcome:
     """Simulate a cell in a folder that is not kept; the same cell gives the same outcome, but for its seconds."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="flexmarket-cell-") as folder:
-        outcome = asyncio.run(simulate(cell.scenario, folder=Path(folder)))
+        finished = asyncio.run(simulate(cell.scenario, folder=Path(folder)))
+    outcome = finished.last
     results = Results(outcome)
     delivery = outcome.auction.delivery
     nominated_w = np.zeros(delivery.count)
@@ -76,11 +82,11 @@ def run_cell(cell: Cell) -> CellOutcome:
         penetration=cell.penetration,
         key=cell.key,
         seconds=round(time.perf_counter() - began, 3),
-        measures=measures_of(outcome, results),
+        measures=finished.measures,
         starts=tuple(each.isoformat() for each in delivery.starts()),
         fleet_w=tuple(sum(outcome.drawn_w.values(), np.zeros(delivery.count)).round(1).tolist()),
         nominated_w=tuple(nominated_w.tolist()),
-        source_w=tuple(_by_period(results.truth.source_w, delivery.count).round(1).tolist()),
+        source_w=tuple(_by_period(results.truth.points.source_w, delivery.count).round(1).tolist()),
     )
 
 

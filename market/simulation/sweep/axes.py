@@ -1,7 +1,7 @@
 """What is varied in a sweep, and how: axes, each over one or several fields of the scenario.
 
 [axes.penetration]
-path = "agents.*.config.sites.*.sessions.presence"
+path = "agents.homes-*.config.sites.*.adoption"
 values = [0.25, 0.5, 1.0]
 """
 

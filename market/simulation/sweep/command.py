@@ -8,9 +8,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from market.logs import configure as configure_logs
+from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.scenario import BadScenario
 from market.simulation.sweep.executors import executor_of
-from market.simulation.sweep.folder import RESULTS_FILE, SweepChanged, SweepFolder
+from market.simulation.sweep.folder import SweepChanged, SweepFolder
 from market.simulation.sweep.on_dask import ClusterOutOfReach
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.sweep_file import BadSweep
@@ -69,7 +70,8 @@ def _opened(path: Path, plan: Plan, file: Path, *, changed: bool) -> SweepFolder
 def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar that disappears at the end; gives the function that moves it: done, of how many, what is to be noted."""
     columns = TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
         def moved(done: int, total: int, note: str) -> None:
@@ -95,4 +97,4 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         more = len(swept.failed) - _MOST_TOLD
         rest = f" ({more} more of them)" if more > 0 else ""
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
-    console.print(f"Results     {folder / RESULTS_FILE}", highlight=False, soft_wrap=True)
+    console.print(f"Results     {folder / SWEEP_RESULTS}", highlight=False, soft_wrap=True)

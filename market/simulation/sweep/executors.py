@@ -1,6 +1,7 @@
 """Calls that need nothing of each other, made one after another here, in processes, or on a Dask cluster.
 
-The same call gives the same value wherever it is made: each has one thread for linear algebra, whoever makes it.
+The same call gives the same value wherever it is made: each has one thread for linear algebra, and nothing beside it in
+its process.
 
     with executor_of(workers=2) as executor:
         answers = run_all(simulated, tasks, executor=executor)      # in the order of the tasks
@@ -13,18 +14,21 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from market.clearing.threads import one_thread
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
 _PLACES: Final = 6
+_ONE_AT_A_TIME: Final = Lock()
+"""Runs set up what there is once in a process (migrations, for one): threads of a Dask worker wait for each other."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a call gave no value. kind : of the exception; reason : its words; where : the last places it passed."""
+    """Why a call gave no value. kind : of the exception; reason : its words; where : it came from, innermost last."""
 
     kind: str
     reason: str
@@ -106,17 +110,21 @@ class InProcess:
 
 def answered(call: Callable[[T], R], number: int, task: T) -> Answer[R]:
     """Make one call, whatever comes of it."""
-    value, failure, began = None, None, time.perf_counter()
-    with one_thread():
+    value, failure = None, None
+    with _ONE_AT_A_TIME, threadpool_limits(1, user_api="blas"):
+        began = time.perf_counter()
         try:
             value = call(task)
         # An agent of a researcher may raise anything; it is told, and the other runs are none of its business.
         except Exception as exception:
             failure = _failure(exception)
-    return Answer(number, value, failure, time.perf_counter() - began)
+        return Answer(number, value, failure, time.perf_counter() - began)
 
 
 def _failure(exception: Exception) -> Failure:
-    frames: list[Any] = traceback.extract_tb(exception.__traceback__)[-_PLACES:]
+    first: BaseException = exception
+    while first.__cause__ is not None:
+        first = first.__cause__
+    frames: list[Any] = traceback.extract_tb(first.__traceback__)[-_PLACES:]
     places = tuple(f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return Failure(type(exception).__name__, str(exception), places)

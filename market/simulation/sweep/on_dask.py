@@ -40,16 +40,19 @@ def on_dask(address: str) -> Iterator["OnDask"]:
     except OSError as failure:
         raise ClusterOutOfReach(address, "its scheduler does not answer") from failure
     with client:
-        threads = client.nthreads()  # type: ignore[no-untyped-call]
-        if not threads:
+        there = client.nthreads()  # type: ignore[no-untyped-call]
+        if not there:
             raise ClusterOutOfReach(address, "it has no workers")
         _refuse_others(address, _versions_there(client, address))
-        yield OnDask(client, sum(threads.values()))
+        yield OnDask(client, len(there))
 
 
 @dataclass(frozen=True)
 class OnDask:
-    """Calls as tasks of a cluster. The scheduler makes those of a worker that is lost again on another."""
+    """Calls as tasks of a cluster. The scheduler makes those of a worker that is lost again on another.
+
+    workers : processes; their threads do not count, since a call has its process for itself.
+    """
 
     client: "Client"
     workers: int

@@ -1,4 +1,6 @@
-"""Dotted paths into a scenario: `agents.homes.config.sites.0.sessions.energy_kwh`; `*` is every key that fits.
+"""Dotted paths into a scenario: `agents.homes.config.sites.0.sessions.energy_kwh`; `*` stands for what is there.
+
+`agents.homes-*.config.sites.*.adoption` is the adoption of every site of every agent whose name begins with `homes-`.
 
 Paths are looked up in the scenario with every default filled in, and set in the scenario as it was written: a field
 with a default can be set where the file says nothing of it, and a path to no field is refused with the nearest name.
@@ -8,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 Document: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = tuple[str | int, ...]
 """Keys of tables and positions in arrays, from the top."""
 
-EVERY: Final = "*"
+_EVERY: Final = "*"
 _KEY: Final = re.compile(r'"([^"]+)"|([^."]+)')
 
 
@@ -33,7 +36,7 @@ def places(path: str, document: Document) -> tuple[Place, ...]:
     if found:
         return found
     for end, key in enumerate(keys):
-        if key != EVERY and not tuple(_walk((), keys[: end + 1], document)):
+        if _EVERY not in key and not tuple(_walk((), keys[: end + 1], document)):
             raise NoSuchPlace(_missing(path, keys[:end], key, document))
     raise NoSuchPlace(f'nothing in the scenario fits "{path}"')
 
@@ -66,18 +69,21 @@ def _walk(before: Place, keys: Sequence[str], here: Any) -> Iterator[Place]:
 def _inside(here: Any, key: str) -> Iterator[tuple[str | int, Any]]:
     """What one key of a path leads to."""
     if isinstance(here, Mapping):
-        yield from here.items() if key == EVERY else [(key, here[key])] if key in here else []
+        yield from ((name, inside) for name, inside in here.items() if _fits(name, key))
     elif isinstance(here, list):
-        numbers = range(len(here)) if key == EVERY else [int(key)] if key.isdecimal() else []
-        yield from ((number, here[number]) for number in numbers if number < len(here))
-    elif here is None and key != EVERY and not key.isdecimal():
+        yield from ((number, inside) for number, inside in enumerate(here) if _fits(str(number), key))
+    elif here is None and _EVERY not in key and not key.isdecimal():
         yield key, None
+
+
+def _fits(name: str, key: str) -> bool:
+    return fnmatchcase(name, key) if _EVERY in key else name == key
 
 
 def _missing(path: str, before: Sequence[str], key: str, document: Document) -> str:
     """Why a path ends at `key`, with the nearest name that would have led on."""
     known = sorted(
-        {str(part) for place in _walk((), before, document) for part, _ in _inside(_at(document, place), EVERY)}
+        {str(part) for place in _walk((), before, document) for part, _ in _inside(_at(document, place), _EVERY)}
     )
     at = f'no "{key}" at {".".join(before)}' if before else f'no "{key}"'
     near = get_close_matches(key, known, n=1)

@@ -9,7 +9,7 @@ from typing import Final
 
 from api_spec.defects import MOST_DEFECTS
 from market.simulation.checking import Checks
-from market.simulation.scenario import BadScenario, Scenario, read_scenario
+from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.sweep.paths import Document, NoSuchPlace, Place, dotted, places, put
 from market.simulation.sweep.points import Point, points
 from market.simulation.sweep.sweep_file import SEED, BadSweep, Sweep, read_sweep
@@ -33,10 +33,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep whose every run could be built. runs : in the order of the sweep, each once."""
+    """A sweep whose every run could be built.
+
+    folder : from which its scenarios name files. runs : in the order of the sweep, each once.
+    """
 
     sweep: Sweep
-    scenario: Scenario
+    folder: Path
     runs: tuple[Run, ...]
 
 
@@ -47,7 +50,7 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     """
     sweep = read_sweep(file)
     scenario_file = file.parent / sweep.scenario
-    scenario, checks = read_scenario(scenario_file), Checks()
+    scenario, checks = read_scenario(scenario_file), Checks(scenario_file.parent)
     written = tomllib.loads(scenario_file.read_text(encoding="utf-8"))
     try:
         filled = checks.filled(scenario)
@@ -66,7 +69,7 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
         told(number + 1, len(every))
     if defects:
         raise BadSweep("\n".join(f"{file}: {each}" for each in defects))
-    return Plan(sweep, scenario, tuple(runs.values()))
+    return Plan(sweep, scenario_file.parent.resolve(), tuple(runs.values()))
 
 
 _Places = Mapping[str, Mapping[str, tuple[Place, ...]]]

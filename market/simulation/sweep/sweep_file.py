@@ -5,7 +5,7 @@
     seeds = [1, 2, 3]
 
     [axes.penetration]
-    path = "agents.*.config.sites.*.sessions.presence"
+    path = "agents.homes-*.config.sites.*.adoption"
     values = [0.25, 0.5, 1.0]
 
 Every combination is run; with `[sample]`, points drawn from the axes' distributions instead.

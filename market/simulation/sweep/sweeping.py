@@ -34,7 +34,7 @@ class Swept:
     @property
     def busy(self) -> float:
         """Share of the workers' time in which runs were under way; the rest is their start and the end, 0 to 1."""
-        return self.worked_seconds / (self.workers * self.seconds) if self.seconds else 0.0
+        return self.worked_seconds / (self.workers * self.seconds) if self.workers else 0.0
 
 
 def to_do(folder: SweepFolder, *, retry: bool) -> tuple[Run, ...]:
@@ -65,7 +65,8 @@ def sweep(
             folder.keep_failure(run, answer.failure)
         told(run, answer)
 
-    tasks = [RunTask(run.text, folder.kept(run) if keep_runs else None) for run in runs]
+    beside = folder.plan.folder
+    tasks = [RunTask(run.text, beside, folder.kept(run) if keep_runs else None) for run in runs]
     try:
         run_all(measured, tasks, executor=executor, each=note)
     finally:

@@ -1,10 +1,12 @@
 """What a site sold in several auctions: hours of a day ahead, and quarters of an hour that were sold later."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 
 from aggregator_agents.order import Order
+from api_spec.award import Award
 from api_spec.period import MarketPeriod
 from tests.unit.aggregator_agents.places import HOUR, NOON
 
@@ -40,3 +42,24 @@ def test_periods_that_do_not_fit_leave_the_earlier_as_it_is() -> None:
 def test_the_same_again_is_the_same() -> None:
     assert DAY_AHEAD.same_as(order(0, 60, [8e3, 6e3], [0.0, -2e3]))
     assert not DAY_AHEAD.same_as(order(0, 60, [8e3, 6e3], [0.0, -1e3]).overlaid(order(0, 60, [1.0], [0.0])))
+
+
+def test_who_is_dimmed_stays_so_until_the_dso_asks_no_more() -> None:
+    """Dimmed from 8 to 4 kW at 13 o'clock, when it was to be done at 14: no more than 4 kW until the window ends."""
+    called = Award(
+        offer="right:con:day",
+        participant="agg",
+        bus="lot",
+        power_w=(0, -4_000, 0, 0),
+        price_eur_per_mwh=(Decimal(0),) * 4,
+        payment_eur=Decimal(0),
+        uplift_eur=Decimal(0),
+        contract="con",
+    )
+    own = order(0, 60, [8e3, 4e3, 0.0, 0.0], [0.0, -4e3, 0.0, 0.0])
+
+    held = own.held([called], (True, True, True, False), least_w=4_000)
+
+    assert held.target_w.tolist() == [8e3, 4e3, 4e3, 0.0]
+    assert held.missed_eur_per_mwh.tolist() == [60.0, 60.0, 10_000.0, 60.0]
+    assert held.awarded_w.tolist() == own.awarded_w.tolist()

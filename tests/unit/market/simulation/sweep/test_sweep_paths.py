@@ -26,6 +26,7 @@ SCENARIO = {
         ("agents.lot.config.sites.1.fuse_a", ["agents.lot.config.sites.1.fuse_a"]),
         ("agents.*.config.sites.*.fuse_a", ["agents.lot.config.sites.0.fuse_a", "agents.lot.config.sites.1.fuse_a"]),
         ("agents.*.config.margin", ["agents.grid.config.margin"]),
+        ("agents.l*.config.sites.0", ["agents.lot.config.sites.0"]),
         ('agents."v1.2".config', ['agents."v1.2".config']),
         ("surroundings.noise", ["surroundings.noise"]),
     ],

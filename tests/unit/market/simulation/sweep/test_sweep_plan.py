@@ -11,40 +11,7 @@ from market.simulation.sweep.axes import Axis
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.points import points
 from market.simulation.sweep.sweep_file import BadSweep, Sweep
-
-SCENARIO = """
-name = "evening"
-feeder = "risoe"
-begins = 2026-01-15T12:00:00+01:00
-gate_closure = 2026-01-15T14:00:00+01:00
-seed = 3
-
-[delivery]
-start = 2026-01-15T18:00:00+01:00
-resolution = "PT15M"
-count = 4
-
-[product]
-name = "evening"
-price_cap_eur_per_mwh = 900
-penalty_eur_per_mwh = 150
-
-[agents.grid]
-role = "dso"
-agent = "dso_agents.agent:DsoAgent"
-
-[agents.homes]
-role = "aggregator"
-agent = "aggregator_agents.agent:EvAggregator"
-
-[[agents.homes.config.sites]]
-buses = ["oest-07", "oest-08"]
-fuse_a = 25
-sessions = { arrives_h = 17.9, departs_h = 23, energy_kwh = 14 }
-"""
-
-HEAD = 'name = "some-runs"\nscenario = "evening.toml"\n'
-ENERGY = '[axes.energy_kwh]\npath = "agents.homes.config.sites.0.sessions.energy_kwh"\n'
+from tests.small_sweep import ENERGY, HEAD, SCENARIO
 
 
 def planned(folder: Path, text: str, scenario: str = SCENARIO) -> Plan:

@@ -1,0 +1,92 @@
+"""A run, repeated from its folder, and held to it byte by byte."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from market.errors import FlexmarketError
+from market.figures.run_folder import NETWORK, RESULTS, SUMMARY
+from market.simulation.archive import MEASURES, SCENARIO, VERSIONS
+from market.simulation.scenario import Scenario
+
+
+class NoRun(FlexmarketError):
+    """A folder that holds no finished run."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """file : relative to the folder. what : differs in it."""
+
+    file: Path
+    what: str
+
+    def __str__(self) -> str:
+        """For a person."""
+        return f"{self.file}: {self.what}"
+
+
+def scenario_in(folder: Path) -> Scenario:
+    """The scenario that the run in a folder is of; NoRun."""
+    try:
+        return Scenario.model_validate_json((folder / SCENARIO).read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise NoRun(f"{folder} holds no run: {SCENARIO} cannot be read ({failure.strerror})") from failure
+    except ValueError as failure:
+        raise NoRun(f"{folder}/{SCENARIO} is no scenario of this version: {failure}") from failure
+
+
+def differences(first: Path, second: Path) -> tuple[Difference, ...]:
+    """Where the results of two runs are not the same bytes, in the order of files."""
+    files = sorted({each.relative_to(folder) for folder in (first, second) for each in _reproducible(folder)})
+    return tuple(Difference(each, what) for each in files if (what := _difference(first / each, second / each)))
+
+
+def other_versions(first: Path, second: Path) -> tuple[str, ...]:
+    """What the two were computed with that is not the same."""
+    before, after = (json.loads((each / VERSIONS).read_text(encoding="utf-8")) for each in (first, second))
+    names = sorted(before.keys() | after.keys())
+    return tuple(
+        f"{name} {before.get(name)} instead of {after.get(name)}"
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def _reproducible(folder: Path) -> Iterator[Path]:
+    yield from (each for each in (folder / RESULTS).rglob("*") if each.is_file() and each.suffix != ".csv")
+    yield from (folder / "inputs" / "cases").glob("*.json")
+    yield from (each for name in (SCENARIO, NETWORK, MEASURES, SUMMARY) if (each := folder / name).is_file())
+
+
+def _difference(first: Path, second: Path) -> str | None:
+    """None where both are the same, or both are not there."""
+    if not (first.is_file() and second.is_file()):
+        return "is only in " + ("the first" if first.is_file() else "the second")
+    if first.read_bytes() == second.read_bytes():
+        return None
+    if first.suffix == ".parquet":
+        return _of_tables(pq.read_table(first), pq.read_table(second))
+    return "is not the same"
+
+
+def _of_tables(first: pa.Table, second: pa.Table) -> str:
+    if first.schema != second.schema:
+        return "has other columns"
+    if len(first) != len(second):
+        return f"has {len(second):,} rows instead of {len(first):,}"
+    for name in first.column_names:
+        one, other = first[name], second[name]
+        if one.equals(other):
+            continue
+        equal = pc.fill_null(pc.equal(one, other), False).to_pylist()
+        row = equal.index(False)
+        count = equal.count(False)
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        return f"{name} differs in {rows}, first in row {row + 1:,}: {other[row]} instead of {one[row]}"
+    return "holds the same values in other bytes"

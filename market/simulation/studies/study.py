@@ -1,0 +1,128 @@
+"""Every instrument on the same night and the same drivers, as more and more homes have a vehicle; and what came of it.
+
+OUT/inputs/scenario.toml, instruments.toml   as they were given
+OUT/cells/INSTRUMENT/PENETRATION.json        every cell; what is there is not run again
+OUT/results/instruments.parquet              one row for each cell: its measures
+OUT/results/profiles.parquet                 one row for each cell and period: what fleets and network drew
+OUT/study.json                               titles of instruments, for people
+OUT/timing.json                              what each cell took [s], which no repetition repeats
+OUT/report.html                              the figures and tables, in one file
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from market.figures.study_report import INSTRUMENTS, PROFILES, STUDY, TIMING
+from market.simulation.measures import Measures
+from market.simulation.scenario import BadScenario, Scenario
+from market.simulation.studies.cells import Cell, CellOutcome, keep, known, run_cell
+from market.simulation.studies.instruments import Catalogue, at_penetration, on
+from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
+from market.simulation.tidy import TIME
+
+PENETRATIONS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
+QUICK: Final = (0.5, 1.0)
+
+Told = Callable[[Cell, CellOutcome | Failure], object]
+"""Told of every cell that is done, or has failed."""
+
+
+def cells_of(
+    scenario: Scenario, catalogue: Catalogue, instruments: Sequence[str], penetrations: Iterable[float]
+) -> tuple[Cell, ...]:
+    """All cells, by penetration and then by instrument; BadScenario before anything is run."""
+    under = {name: on(scenario, catalogue.instrument(name)) for name in instruments}
+    return tuple(
+        Cell(name, share, at_penetration(scenario, share))
+        for share in sorted(set(penetrations))
+        for name, scenario in under.items()
+    )
+
+
+def run_study(cells: Sequence[Cell], *, folder: Path, executor: Executor, told: Told) -> tuple[CellOutcome, ...]:
+    """Run what is not known in the folder yet, each cell kept as soon as it is done; those that failed are left out."""
+    found = {cell.place: outcome for cell in cells if (outcome := known(cell, folder)) is not None}
+    missing = [cell for cell in cells if cell.place not in found]
+    for cell in cells:
+        if cell.place in found:
+            told(cell, found[cell.place])
+
+    def done(answer: Answer[CellOutcome]) -> None:
+        cell = missing[answer.number]
+        if answer.value is not None:
+            found[cell.place] = answer.value
+            keep(answer.value, cell, folder)
+        came = answer.value or answer.failure
+        assert came is not None, "an answer is a value or a failure"
+        told(cell, came)
+
+    run_all(run_cell, missing, executor=executor, each=done)
+    return tuple(found[cell.place] for cell in cells if cell.place in found)
+
+
+def write_tables(outcomes: Sequence[CellOutcome], catalogue: Catalogue, scenario: Scenario, folder: Path) -> None:
+    """All but the cells and the report."""
+    (folder / "results").mkdir(parents=True, exist_ok=True)
+    pq.write_table(measures_table(outcomes), folder / INSTRUMENTS)
+    pq.write_table(profiles_table(outcomes), folder / PROFILES)
+    names = list(dict.fromkeys(each.instrument for each in outcomes))
+    told = {name: {"title": own.title, "note": own.note} for name in names if (own := catalogue.instruments[name])}
+    document = {"title": scenario.title, "timezone": scenario.timezone, "instruments": told}
+    _write_json(folder / STUDY, document)
+    _write_json(folder / TIMING, [[each.instrument, each.penetration, each.seconds] for each in outcomes])
+
+
+def measures_table(outcomes: Sequence[CellOutcome]) -> pa.Table:
+    """One row for each cell."""
+    columns = {
+        "instrument": pa.array([each.instrument for each in outcomes], pa.string()),
+        "penetration": pa.array([each.penetration for each in outcomes], pa.float64()),
+    }
+    for name in Measures.model_fields:
+        columns[name] = pa.array([getattr(each.measures, name) for each in outcomes], pa.float64())
+    return pa.table(columns)
+
+
+def profiles_table(outcomes: Sequence[CellOutcome]) -> pa.Table:
+    """One row for each cell and period."""
+    rows = [(each, at) for each in outcomes for at in range(len(each.starts))]
+    columns = {
+        "instrument": pa.array([each.instrument for each, _ in rows], pa.string()),
+        "penetration": pa.array([each.penetration for each, _ in rows], pa.float64()),
+        "start": pa.array([datetime.fromisoformat(each.starts[at]) for each, at in rows], TIME),
+    }
+    for name in ("fleet_w", "nominated_w", "source_w"):
+        columns[name] = pa.array([getattr(each, name)[at] for each, at in rows], pa.float64())
+    return pa.table(columns)
+
+
+def chosen(names: str | None, catalogue: Catalogue) -> tuple[str, ...]:
+    """Instruments of a comma-separated list, in the catalogue's order; None = all. BadScenario for an unknown one."""
+    if names is None:
+        return tuple(catalogue.instruments)
+    asked = {name.strip() for name in names.split(",")}
+    for name in sorted(asked):
+        if name not in catalogue.instruments:
+            raise BadScenario(f'no instrument "{name}"; there are {", ".join(catalogue.instruments)}')
+    return tuple(name for name in catalogue.instruments if name in asked)
+
+
+def shares(percents: str) -> tuple[float, ...]:
+    """Shares of a comma-separated list of percentages; BadScenario for anything else."""
+    try:
+        found = tuple(float(each) / 100 for each in percents.split(","))
+    except ValueError as failure:
+        raise BadScenario(f'"{percents}" is no list of percentages, such as 0,50,100') from failure
+    if not all(0 <= each <= 1 for each in found):
+        raise BadScenario(f'"{percents}": a penetration lies between 0 and 100 %')
+    return found
+
+
+def _write_json(file: Path, document: object) -> None:
+    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

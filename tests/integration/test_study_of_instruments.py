@@ -1,0 +1,120 @@
+"""Every instrument on the same evening: a tariff synchronises, and what is done is not done again."""
+
+from pathlib import Path
+
+import pytest
+
+from market.figures.study import Study
+from market.figures.study_report import read_study, write_study_report
+from market.simulation import SCENARIOS
+from market.simulation.scenario import Scenario, read_scenario
+from market.simulation.studies.cells import Cell, CellOutcome
+from market.simulation.studies.instruments import read_catalogue
+from market.simulation.studies.study import cells_of, run_study, write_tables
+from market.simulation.sweep.executors import Failure, InProcess
+
+CATALOGUE = """
+[instruments.dumb]
+title = "Dumb charging"
+dso.asks = false
+aggregators.charging = "on_arrival"
+
+[instruments.time-of-use]
+title = "Time-of-use tariff"
+dso.asks = false
+aggregators.charging = "planned"
+[[instruments.time-of-use.tariffs.network.components]]
+name = "energy"
+kind = "energy"
+price_eur_per_mwh = 60
+[[instruments.time-of-use.tariffs.network.components.bands]]
+price_eur_per_mwh = 10
+windows = [{ start = "19:30", end = "24:00" }]
+"""
+HOMES = ("oest-01", "oest-04", "oest-07", "oest-10", "oest-13", "oest-14")
+
+
+def evening() -> Scenario:
+    """Six homes from 17:30 to 20:30: all come before 19:30, each wants 4 kWh, which 11 kW give in 22 minutes."""
+    night = read_scenario(SCENARIOS / "risoe-homes.toml")
+    said = {"arrives_h": 18.5, "arrives_std_h": 0.4, "departs_h": 7.0, "energy_kwh": 4, "presence": 1.0}
+    homes = night.agents["homes"].config
+    site = {**homes["sites"][0], "buses": list(HOMES), "sessions": said}
+    agents = {**night.agents, "homes": night.agents["homes"].model_copy(update={"config": {**homes, "sites": [site]}})}
+    delivery = {"start": "2026-01-15T17:30+01:00", "resolution": "PT15M", "count": 12}
+    times = {"begins": "2026-01-15T13:00+01:00", "gate_closure": "2026-01-15T15:00+01:00", "delivery": delivery}
+    return Scenario.model_validate({**night.model_dump(), **times, "agents": agents})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of the evening: under both instruments, and before anybody has a vehicle."""
+    path = tmp_path_factory.mktemp("study")
+    file = path / "own.toml"
+    file.write_text(CATALOGUE)
+    catalogue, scenario = read_catalogue(file), evening()
+    cells = (
+        *cells_of(scenario, catalogue, ("dumb",), (0.0,)),
+        *cells_of(scenario, catalogue, tuple(catalogue.instruments), (1.0,)),
+    )
+    outcomes = run_study(cells, folder=path, executor=InProcess(), told=_must_succeed)
+    write_tables(outcomes, catalogue, scenario, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def study(folder: Path) -> Study:
+    return read_study(folder)
+
+
+def _must_succeed(_: Cell, came: CellOutcome | Failure) -> None:
+    assert isinstance(came, CellOutcome), str(came)
+
+
+def test_a_time_of_use_tariff_makes_those_start_together_who_came_one_after_another(study: Study) -> None:
+    """Charging on arrival takes a part of the spread of arrivals, so few overlap; everyone waits for 19:30 instead."""
+    dumb, tou = study.at(1.0)
+    assert [dumb.instrument, tou.instrument] == ["dumb", "time-of-use"]
+
+    assert f"{tou.peak_at:%H:%M}" == "19:30", "where the cheap band begins"
+    waiting = [w for start, w in zip(tou.starts, tou.fleet_w, strict=True) if f"{start:%H:%M}" < "19:30"]
+    assert max(waiting) == 0.0
+    assert tou.measures["fleet_peak_w"] > dumb.measures["fleet_peak_w"]
+    assert tou.measures["synchronisation"] == pytest.approx(1.0, abs=0.15), "nearly all plugs at full power"
+    assert dumb.measures["asked_kwh"] == tou.measures["asked_kwh"] == 6 * 4, "the same drivers"
+
+
+def test_bills_are_the_energy_at_the_price_of_its_time(study: Study) -> None:
+    """60 EUR/MWh on arrival, 10 EUR/MWh where all wait for it; what energy itself costs, 130 EUR/MWh, on top."""
+    for each, price in zip(study.at(1.0), (0.060, 0.010), strict=True):
+        drawn_kwh = each.measures["delivered_kwh"]
+        assert drawn_kwh == pytest.approx(6 * 4, rel=0.1)
+        assert each.measures["tariff_income_eur"] == pytest.approx(price * drawn_kwh, rel=0.01)
+        assert each.measures["drivers_bill_eur"] == pytest.approx((price + 0.130) * drawn_kwh, rel=0.01)
+        assert each.measures["dso_contracts_eur"] == each.measures["dso_flexibility_eur"] == 0.0
+
+
+def test_before_anybody_has_a_vehicle_the_network_carries_its_homes(study: Study) -> None:
+    (nobody,) = study.at(0.0)
+    assert nobody.measures["asked_kwh"] == nobody.measures["fleet_peak_w"] == nobody.measures["tariff_income_eur"] == 0
+    assert nobody.measures["peak_w"] > 0
+    assert study.over_dumb(nobody) is None
+
+
+def test_what_is_done_is_not_done_again_unless_the_scenario_is_another(folder: Path) -> None:
+    cells = cells_of(evening(), read_catalogue(folder / "own.toml"), ("dumb",), (1.0,))
+    ran: list[Cell] = []
+    (before,) = run_study(cells, folder=folder, executor=InProcess(), told=lambda cell, _: ran.append(cell))
+    assert before.key == cells[0].key
+    assert ran == list(cells)
+
+    other = Cell("dumb", 1.0, evening().model_copy(update={"seed": 1}))
+    assert other.key != before.key
+
+
+def test_the_report_holds_every_cell_and_says_what_was_found(folder: Path, study: Study) -> None:
+    text = write_study_report(folder).read_text(encoding="utf-8")
+
+    assert study.finding() in text
+    assert "Dumb charging" in text
+    assert text.count("<tbody>") == 2

@@ -1,0 +1,83 @@
+"""Readings and temperatures from files."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from api_spec.metering import Calendar
+from api_spec.period import MarketPeriod
+from dso_agents.forecast import ForecastUnusable
+from dso_agents.meter_file import read_meters
+from dso_agents.temperature import read_temperature
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def test_rows_of_a_bus_become_one_reading_and_a_missing_row_a_gap(tmp_path: Path) -> None:
+    file = tmp_path / "meters.csv"
+    file.write_text(
+        "bus,start,p_w\n"
+        "b,2026-01-15T13:00:00+01:00,5\n"
+        "a,2026-01-15T12:00:00Z,1\n"
+        "a,2026-01-15T12:30:00Z,3\n"
+        "a,2026-01-15T12:15:00Z,\n"
+        "b,2026-01-15T14:00:00+01:00,6\n"
+        "a,2026-01-15T13:00:00Z,4\n"
+    )
+
+    first, second = read_meters(file)
+
+    assert (first.bus, first.start, first.resolution) == ("a", NOON, timedelta(minutes=15))
+    assert first.values == (1.0, None, 3.0, None, 4.0)
+    assert (second.bus, second.start, second.values) == ("b", NOON, (5.0, 6.0))
+
+
+def test_parquet_is_read_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "meters.parquet"
+    starts = pa.array([NOON, NOON + timedelta(hours=1)], pa.timestamp("us", "UTC"))
+    pa.parquet.write_table(pa.table({"start": starts, "bus": ["a", "a"], "p_w": [1, 2]}), file)
+
+    (reading,) = read_meters(file)
+
+    assert (reading.resolution, reading.values) == (timedelta(hours=1), (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("bus,start\na,2026-01-15T12:00:00Z\n", "has no column p_w"), ("bus,start,p_w\na,noon,1\n", "meters.csv")],
+)
+def test_a_file_that_holds_no_readings_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "meters.csv"
+    file.write_text(text)
+
+    with pytest.raises(ForecastUnusable, match=reason):
+        read_meters(file)
+
+
+def test_a_day_is_as_warm_as_the_mean_of_its_hours(tmp_path: Path) -> None:
+    """0 and 4 degrees today, 10 yesterday, nothing known of the day before."""
+    file = tmp_path / "temperature.csv"
+    file.write_text(
+        "start,temperature_c\n"
+        "2026-01-15T12:00:00Z,0\n2026-01-15T13:00:00Z,4\n2026-01-14T12:00:00+00:00,10\n2026-01-14T14:00:00Z,99\n"
+    )
+    period = MarketPeriod(start=NOON, resolution=timedelta(hours=1), count=2)
+
+    mean = read_temperature(file).of_days(period, calendar=Calendar(), days=2)
+
+    assert mean == pytest.approx([2.0, 10.0, float("nan")], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("start,warmth\n2026-01-15T12:00:00Z,1\n", "temperature_c"), ("start,temperature_c\n2026-01-15,1\n", "offset")],
+)
+def test_a_file_without_temperatures_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "temperature.csv"
+    file.write_text(text)
+
+    with pytest.raises(ForecastUnusable, match=reason):
+        read_temperature(file)
