@@ -100,6 +100,10 @@ class SiteControl:
         """What was sold, and the network's terms, from the next decision on; the same again changes nothing."""
         self._told = order, terms or NetworkTerms()
 
+    def forget(self, before: datetime) -> None:
+        """Nothing that was decided before will be asked for."""
+        self.log = [each for each in self.log if each.at >= before]
+
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""
         return self._weights

@@ -169,6 +169,12 @@ class EmulatedCluster:
         """Power of all plugs once their vehicles follow the present signals [W]."""
         return self.plant.settled_w
 
+    def forget(self, before: datetime) -> None:
+        """Nothing that was over by then will be asked for."""
+        self.plant.forget(self.plant.seconds(before))
+        said = self._said.items()
+        self._said = {id: each for id, each in said if self.plant.knows(id) or each.departs >= before}
+
     def outcomes(self) -> tuple[DriverOutcome, ...]:
         """Every session that has begun."""
         return self.plant.outcomes()
