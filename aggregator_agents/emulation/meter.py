@@ -54,6 +54,12 @@ class LineMeter:
         mean: FloatArray = np.diff(edges) * 3600 / step_s
         return mean
 
+    def forget(self, before_s: float) -> None:
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._at_s, before_s) - 1)
+        for each in (self._at_s, self._energy_wh, self._power_w):
+            del each[:first]
+
 
 class PhaseMeter:
     """Current on L1, L2, L3 under broken lines. Seconds from its start. Written at every event, so it only writes."""
@@ -65,6 +71,11 @@ class PhaseMeter:
     def record(self, now_s: float, before_a: PhaseAmps, after_a: PhaseAmps) -> None:
         """Currents reached `before_a` on straight lines and go on from `after_a`."""
         self._rows.append((now_s, before_a, after_a))
+
+    def forget(self, before_s: float) -> None:
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._rows, before_s, key=lambda row: row[0]) - 1)
+        del self._rows[:first]
 
     def mean_a(self, start_s: float, step_s: float, count: int) -> FloatArray:
         """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded."""
