@@ -1,8 +1,10 @@
 """The world of a simulation: a real market within this process, in virtual time, and the scenario's agents on it."""
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -154,9 +156,22 @@ async def _client(market: Market, account: Credentials, stack: contextlib.AsyncE
 
 @contextlib.contextmanager
 def _database(file: Path) -> Iterator[Engine]:
+    if not file.exists():
+        file.write_bytes(_migrated())
     engine = open_engine(f"sqlite:///{file}", durable=False)
     try:
         migrate(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+@cache
+def _migrated() -> bytes:
+    """A database without anything in it: made once in a process, since that takes as long as some hours of a market."""
+    with tempfile.TemporaryDirectory(prefix="flexmarket-") as folder:
+        file = Path(folder) / DATABASE
+        engine = open_engine(f"sqlite:///{file}", durable=False)
+        migrate(engine)
+        engine.dispose()
+        return file.read_bytes()
