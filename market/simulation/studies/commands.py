@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -20,7 +21,7 @@ from market.simulation.studies.study import QUICK, cells_of, chosen, run_study, 
 from market.simulation.sweep.executors import Failure, executor_of
 from market.terminal import BAD_INPUT, console, stderr, stop
 
-_WIDTH: Final = 200
+_WIDTH: Final = 190
 
 
 def study_instruments(
@@ -72,9 +73,10 @@ def study_instruments(
     write_tables(outcomes, catalogue, scenario, out)
     report = write_study_report(out)
     found = read_study(out)
+    # Wider than many a terminal, whose lines then go on below: numbers that are cut off are of no use.
+    wide = Console(width=max(console.width, _WIDTH))
     for table in study_tables(found):
-        # Wider than many a terminal, whose lines then go on below: numbers that are cut off are of no use.
-        console.print(table, width=_WIDTH, crop=False)
+        wide.print(table)
     console.print(found.finding(), highlight=False, soft_wrap=True)
     console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
     if failed:
@@ -82,13 +84,15 @@ def study_instruments(
 
 
 def study_tables(study: Study) -> list[Table]:
-    """One for each penetration."""
+    """One for each penetration, of what a terminal has room for."""
+    columns = [each for each in COLUMNS if each.short]
     found = []
     for share in study.penetrations:
-        table = Table("", title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
-        for column in COLUMNS:
+        table = Table(title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("", no_wrap=True)
+        for column in columns:
             table.add_column(column.heading, justify="right", no_wrap=True)
         for row in study.at(share):
-            table.add_row(row.title, *(column.text(study, row) for column in COLUMNS))
+            table.add_row(row.title, *(column.text(study, row) for column in columns))
         found.append(table)
     return found
