@@ -69,7 +69,9 @@ class Trader:
         standing = await self._client.auctions(state=("open", "published"))
         mine = [each for each in standing if each.network == self._network]
         # Whose gate closed later has counted what was sold before.
-        published = sorted((each for each in mine if each.state == "published"), key=lambda each: each.gate_closure)
+        # A reservation orders nothing: what stands ready is called, or not, in an auction of its own.
+        cleared = (each for each in mine if each.state == "published" and each.product.stage == "activation")
+        published = sorted(cleared, key=lambda each: each.gate_closure)
         for auction in mine:
             if auction.state == "open" and now < auction.gate_closure:
                 await self._offer(auction, published, now)

@@ -26,7 +26,8 @@ from api_spec.tariffs import CriticalComponent
 from api_spec.units import EurPerMwh, Message, series
 from dso_agents.announcing import Announcing, critical_windows
 from dso_agents.congestion import Congestion, Margins
-from dso_agents.deciding import Decision
+from dso_agents.deciding import Advice, Decision
+from dso_agents.estimating import Estimating
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
 from dso_agents.kinds import Aims, Choice
 from dso_agents.load_scenarios import Learning
@@ -94,7 +95,9 @@ class DsoConfig(Message):
     of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
     meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
-    those of the network on the market.
+    those of the network on the market. chargers_since : when aggregators' chargers came to the network: what was
+    metered before is load without them; absent = not known, and of their buses only past auctions tell.
+    estimating : how the network's state is estimated from readings, which then count for them; absent = it is not.
     uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
     limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see
     `dso_agents.temperature`. aims : what it asks for beside ratings and bands.
@@ -115,6 +118,8 @@ class DsoConfig(Message):
     nominated: tuple[BusId, ...] = ()
     meters: Path | None = None
     calendar: Calendar | None = None
+    estimating: Estimating | None = None
+    chargers_since: Instant | None = None
     learning: Learning = Learning()
     risk: Risk = Risk()
     aims: Aims = Aims()
@@ -177,13 +182,21 @@ class DsoAgent:
         return self._config
 
     @property
-    def decisions(self) -> Mapping[str, Decision]:
+    def decisions(self) -> Mapping[str, Advice]:
         """What it expected, found and asked for, with its reasons, by auction; the last of each."""
         return self._planner.decisions
 
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more; what meters said of it is still learnt from."""
+        self._planner.forget(before)
+
     def meters(self, readings: Sequence[GridReading]) -> None:
         """Take what instruments in its network have sent since the last call."""
-        self._planner.history.add(readings)
+        self._planner.hear(readings)
+
+    def believed_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
+        """(period, bus) what it takes for drawn there: estimates, else readings; nan where it knows nothing [W]."""
+        return self._planner.history.power_w(buses, period)
 
     async def cycle(self, now: datetime) -> None:
         """Do what is still to be done; twice in a row changes nothing."""

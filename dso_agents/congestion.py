@@ -165,6 +165,16 @@ def likely_congestion(day: LikelyDay, *, risk: Risk, derated: Mapping[str, float
     return Congestion(day.period, tuple(_likely_overloads(day, risk, derated)), tuple(_likely_violations(day, risk)))
 
 
+def highest_probability(day: LikelyDay, *, derated: Mapping[str, float] = NOTHING_DERATED) -> float:
+    """Of any element or bus being outside its limits in any one period, however little that is."""
+    grid = day.grid
+    rating_a = grid.rating_a * (1 - np.array([derated.get(each, 0.0) for each in grid.branch_ids]))
+    overloaded = (day.scenarios.current_a > rating_a).mean(axis=0)
+    outside = (day.scenarios.lowest_pu < grid.min_pu) | (day.scenarios.highest_pu > grid.max_pu)
+    elsewhere = np.delete(outside.mean(axis=0), grid.source, axis=1)
+    return float(max(overloaded.max(initial=0.0), elsewhere.max(initial=0.0)))
+
+
 def _likely_overloads(day: LikelyDay, risk: Risk, derated: Mapping[str, float]) -> Iterator[Overload]:
     minutes = day.period.hours * 60
     for at, name in enumerate(day.grid.branch_ids):

@@ -15,14 +15,14 @@ from api_spec.case import Injection
 from api_spec.ids import BusId
 from api_spec.metering import BusPower, Calendar
 from api_spec.period import MarketPeriod
-from dso_agents.congestion import Congestion, Margins, congestion, likely_congestion
+from dso_agents.congestion import Congestion, Margins, congestion, highest_probability, likely_congestion
 from dso_agents.forecast import ProfileSource, Uncertainty, forecast
 from dso_agents.kinds import Aims, Choice, choices
 from dso_agents.likely import LikelyDay, likely_day
 from dso_agents.load_scenarios import Learning, LoadScenarios, load_scenarios
 from dso_agents.meter_history import MeterHistory
 from dso_agents.own_load import Connected, Traded, WithoutChargers, WithoutMarket
-from dso_agents.past_days import past_days
+from dso_agents.past_days import KnowsLoad, past_days
 from dso_agents.requests import Asking
 from dso_agents.risk import Risk
 from dso_agents.temperature import Temperature
@@ -40,6 +40,8 @@ class Policy(Protocol):
     def asking(self) -> Asking: ...  # noqa: D102
     @property
     def nominated(self) -> tuple[BusId, ...]: ...  # noqa: D102
+    @property
+    def chargers_since(self) -> datetime | None: ...  # noqa: D102
     @property
     def learning(self) -> Learning: ...  # noqa: D102
     @property
@@ -69,25 +71,32 @@ class Knowledge:
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
-    """What is expected of a delivery, what leaves its limits, and what is asked because of it.
+class Advice:
+    """What leaves its limits in a delivery, and what is asked because of it.
 
     learnt : whether meters had something to say; else the known profile is all there is. forecast : what the market is
-    told to expect. choices : requests with their reasons.
+    told to expect. need : the highest probability of any period that anything is outside its limits, however little is
+    accepted; without meters 1 or 0. choices : requests with their reasons.
     """
 
     period: MarketPeriod
     learnt: bool
     forecast: tuple[Injection, ...]
-    day: LikelyDay
     found: Congestion
+    need: float
     choices: tuple[Choice, ...]
 
+
+@dataclass(frozen=True, eq=False)
+class Decision(Advice):
+    """The same with all that it is made of. day : scenarios and their flows, too much to keep."""
+
+    day: LikelyDay
+
     @property
-    def need(self) -> float:
-        """The highest probability of any period that something found is violated; 1 where only means are known."""
-        chances = [each.chance for each in self.found.overloads] + [each.chance for each in self.found.violations]
-        return max((1.0 if each is None else each.worst for each in chances), default=0.0)
+    def advice(self) -> Advice:
+        """What is worth keeping of it."""
+        return Advice(self.period, self.learnt, self.forecast, self.found, self.need, self.choices)
 
 
 def decide(
@@ -117,12 +126,14 @@ def decide(
         day = likely_day(connected, period, load, baselines=baselines, watched=watched)
         found = congestion(known.grid, period, load=told, baselines=baselines, margins=policy.margins)
         asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
-        return Decision(period, False, told, day, found, asked)
+        need = 1.0 if found.overloads or found.violations else 0.0
+        return Decision(period, False, told, found, need, asked, day)
     connected = Connected.of(known.grid, profile, period.count)
     day = likely_day(connected, period, load, baselines=baselines, watched=watched)
     found = likely_congestion(day, risk=risk, derated=policy.margins.elements)
     asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
-    return Decision(period, True, connected.injections(load.expected_w), day, found, asked)
+    need = highest_probability(day, derated=policy.margins.elements)
+    return Decision(period, True, connected.injections(load.expected_w), found, need, asked, day)
 
 
 def profile_of(known: Knowledge, policy: Policy, period: MarketPeriod) -> tuple[Injection, ...]:
@@ -140,7 +151,9 @@ def expected_load(
     with_chargers: bool = False,
 ) -> LoadScenarios | None:
     """The load of all buses of the grid as meters teach it; None where they have said nothing."""
-    source = (WithoutMarket if with_chargers else WithoutChargers)(known.history, known.traded)
+    source: KnowsLoad = WithoutChargers(known.history, known.traded, before=policy.chargers_since)
+    if with_chargers:
+        source = WithoutMarket(known.history, known.traded)
     buses, learning = known.grid.bus_ids, policy.learning
     past = past_days(source, buses, period, now=now, calendar=known.calendar, days=learning.reach_days)
     if not with_chargers:

@@ -54,6 +54,7 @@ class MeterHistory:
         self._readings = _Window(step, keep)
         self._estimates = _Window(step, keep)
         self._instruments: dict[Channel, Instrument] = {}
+        self._fresh: tuple[datetime, datetime] | None = None
 
     @property
     def step(self) -> timedelta:
@@ -78,12 +79,19 @@ class MeterHistory:
                 channel = Channel.of(each)
                 series[channel] = [np.nan if value is None else value for value in each.values]
                 self._instruments[channel] = Instrument(each.accuracy_class, resolution)
+            since, until = self._fresh or (start, start)
+            self._fresh = min(since, start), max(until, start + count * resolution)
             values = np.array(list(series.values()), dtype=np.float64).T
             self._readings.put(list(series), MarketPeriod(start=start, resolution=resolution, count=count), values)
 
     def instrument(self, channel: Channel) -> Instrument:
         """What a channel was last measured with; KeyError where it never was."""
         return self._instruments[channel]
+
+    def take_fresh(self) -> tuple[datetime, datetime] | None:
+        """From when to when readings have come since this was last asked; None where none have."""
+        fresh, self._fresh = self._fresh, None
+        return fresh
 
     def estimate(self, buses: Sequence[str], period: MarketPeriod, power_w: FloatArray) -> None:
         """Believe these bus powers more than readings. power_w : (period, bus), nan = no better than the readings."""

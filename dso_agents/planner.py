@@ -1,16 +1,18 @@
 """What a DSO knows of its network and its market, kept up to date, and what it decides from that."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from api_spec.auction import Auction, AuctionTerms
 from api_spec.client import MarketClient, or_none
+from api_spec.grid_metering import GridReading
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
-from dso_agents.deciding import Decision, Knowledge, Policy, decide
+from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
+from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ProfileSource
 from dso_agents.meter_file import read_meters
 from dso_agents.meter_history import MeterHistory
@@ -34,6 +36,8 @@ class Planning(Policy, Protocol):
     def temperature(self) -> Path | None: ...  # noqa: D102
     @property
     def reserves(self) -> ReservePlan | None: ...  # noqa: D102
+    @property
+    def estimating(self) -> Estimating | None: ...  # noqa: D102
 
 
 class Planner:
@@ -43,9 +47,14 @@ class Planner:
         """With the DSO's own credentials. Raises ForecastUnusable for a file that cannot be read."""
         self._client, self._planning = client, planning
         self._known = knowledge(planning, grid, profiles)
+        self._states = None
+        if planning.estimating is not None:
+            self._states = StateKeeper(planning.estimating, grid, profiles, self._known.history)
         self._past = PastMarket(client)
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, Advice] = {}
         self._weighed: dict[ReserveAuction, ReserveChoice] = {}
+        self._heard = 0
+        self._latest: tuple[object, Decision] | None = None
 
     @property
     def history(self) -> MeterHistory:
@@ -53,20 +62,36 @@ class Planner:
         return self._known.history
 
     @property
-    def decisions(self) -> dict[str, Decision]:
+    def decisions(self) -> dict[str, Advice]:
         """The last for each auction, by its id."""
         return self._decisions
+
+    def hear(self, readings: Sequence[GridReading]) -> None:
+        """Take what instruments have sent."""
+        self.history.add(readings)
+        self._heard += len(readings)
+
+    def forget(self, before: datetime) -> None:
+        """Keep no advice on deliveries that ended before, nor an answer on reservations whose gates have closed."""
+        self._latest = None
+        self._decisions = {name: each for name, each in self._decisions.items() if each.period.end > before}
+        self._weighed = {due: choice for due, choice in self._weighed.items() if due.gate_closure > before}
 
     async def decision(self, auction: Auction, *, now: datetime) -> Decision:
         """What is expected of an auction's delivery, what to ask for, and why. Raises MarketError."""
         baselines = await self._client.bus_baselines(auction.id)
         known = await self._up_to_date(now)
+        # Nothing new: what was decided stands, and 10 000 power flows are not solved again.
+        learnt_from = (auction.id, baselines, len(known.traded), self._heard)
+        if self._latest is not None and self._latest[0] == learnt_from:
+            return self._latest[1]
         decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines)
         plan = self._planning.reserves
         if auction.product.stage == "reservation" and plan is not None:
             risk = self._choice(plan, decision).risk
             decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines, risk=risk)
-        self._decisions[auction.id] = decision
+        self._decisions[auction.id] = decision.advice
+        self._latest = learnt_from, decision
         return decision
 
     async def reservation(self, standing: Iterable[MarketPeriod], *, now: datetime) -> AuctionTerms | None:
@@ -101,6 +126,8 @@ class Planner:
         own = [each for each in await self._client.auctions() if each.dso == me and each.network == network]
         await self._past.read(own, since=now - timedelta(days=self._planning.learning.reach_days))
         calendar = self._planning.calendar or await or_none(self._client.calendar(network)) or Calendar()
+        if self._states is not None:
+            self._states.catch_up(self._past.traded)
         return known.with_market(self._past.traded, calendar)
 
 

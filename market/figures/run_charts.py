@@ -10,6 +10,7 @@ import pyarrow as pa
 from api_spec.grid import Network
 from market.figures.charging import plan_against_metered, plug_map, setpoint_against_metered
 from market.figures.chart import Chart
+from market.figures.days import day_by_day
 from market.figures.load import load_against_limit, lowest_voltage, voltage_profile
 from market.figures.market_charts import merit_orders, payments
 from market.figures.network_charts import network_maps
@@ -31,6 +32,7 @@ def _charts(tables: Tables, zone: tzinfo, network: Network | None) -> Iterator[C
     if network is not None:
         yield from network_maps(network, tables, zone)
     parts: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Chart]]], ...] = (
+        (("measures",), day_by_day),
         (("elements",), load),
         (("prices",), prices),
         (("voltages",), voltages),

@@ -2,9 +2,11 @@
 
 inputs/scenario.toml   as it was given, where it was a file
 inputs/scenario.json   the same with every default filled in: what a run is resumed and repeated from
+inputs/grid/           copies of the files of a network that does not ship with flexmarket
 inputs/network.json    the network
 inputs/cases/DAY.json  each cleared book; `flexmarket clear` takes it
-results/*.parquet      see market.simulation.results; all deliveries, each row with its `delivery` (the local date)
+results/*.parquet      all deliveries, each row with its `delivery` (the local date); results/dictionary.json : what
+                       every table and column means; README.md : the same for people
 results/measures.parquet   one row for each delivery; measures.json : of the whole run (market.simulation.measures)
 results/clearing/DAY.json  prices, limits, accepted power
 resolved.json          the scenario with the defaults of its agents, too
@@ -30,6 +32,8 @@ import pyarrow.parquet as pq
 from market.figures.report import write_report
 from market.figures.run_folder import NETWORK, RESULTS, SUMMARY, SummaryRow
 from market.simulation.agenda import Day
+from market.simulation.describing import describe
+from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures, measures_of
 from market.simulation.outcome import Outcome
 from market.simulation.results import Results
@@ -39,6 +43,8 @@ from market.simulation.timing import Seconds, total
 from market.simulation.versions import versions
 from market.simulation.whole_run import whole_run
 
+INPUTS: Final = "inputs"
+"""The folder from which the scenario's own names are seen."""
 SCENARIO: Final = "inputs/scenario.json"
 SCENARIO_TEXT: Final = "inputs/scenario.toml"
 MEASURES: Final = "measures.json"
@@ -61,7 +67,7 @@ class Archive:
         """What stands before anything happens; what is there of deliveries is overwritten once they are settled."""
         for each in (self._folder / _CASES, self._folder / RESULTS / _CLEARINGS, self._folder / _PARTS):
             each.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / SCENARIO, self._scenario.model_dump_json(indent=1))
+        _write(self._folder / SCENARIO, self._scenario.seen_from(self._folder / INPUTS).model_dump_json(indent=1))
         _write_json(self._folder / VERSIONS, {**versions(), "platform": platform.platform()})
 
     def keep(self, outcome: Outcome) -> None:
@@ -92,6 +98,7 @@ class Archive:
             _put_together([each / table for each in parts], self._folder / RESULTS / table)
         measures = [Measures.model_validate_json((each / MEASURES).read_text(encoding="utf-8")) for each in parts]
         pq.write_table(_measures_table(days, measures), self._folder / RESULTS / "measures.parquet")
+        describe(self._folder, title=self._scenario.title)
         whole = whole_run(measures)
         _write(self._folder / MEASURES, whole.model_dump_json(indent=1))
         _write_json(self._folder / SUMMARY, self._summary(days, measures, whole))
@@ -120,6 +127,18 @@ def publish(folder: Path) -> None:
             pa.csv.write_csv(pq.read_table(file), folder / RESULTS / f"{name}.csv")
 
 
+def keep_files(scenario: Scenario, folder: Path) -> Scenario:
+    """Copy the files that a scenario names into a run's folder; the scenario that names the copies."""
+    if scenario.grid is None or not scenario.grid.files:
+        return scenario
+    # A name may say something: a pandapower network is called after its file.
+    names = {key: folder / INPUTS / "grid" / key / each.name for key, each in scenario.grid.files.items()}
+    for key, each in scenario.grid.files.items():
+        names[key].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(each, names[key])
+    return scenario.model_copy(update={"grid": scenario.grid.model_copy(update=names)}).beside(Path())
+
+
 def keep_text(folder: Path, text: str) -> None:
     """Keep a scenario's file as it was given."""
     file = folder / SCENARIO_TEXT
@@ -142,15 +161,17 @@ def _of_delivery(table: pa.Table, day: Day) -> pa.Table:
 
 def _put_together(parts: Sequence[Path], file: Path) -> None:
     """One table of all deliveries; never more than one of them in memory."""
-    with pq.ParquetWriter(file, pq.read_schema(parts[0])) as writer:
+    schema = described(pq.read_schema(parts[0]), dictionary().table(file.stem).columns)
+    with pq.ParquetWriter(file, schema) as writer:
         for each in parts:
-            writer.write_table(pq.read_table(each))
+            writer.write_table(pq.read_table(each).cast(schema))
 
 
 def _measures_table(days: Sequence[Day], measures: Sequence[Measures]) -> pa.Table:
     dates = pa.array([date.fromisoformat(each.name) for each in days], pa.date32())
     columns = {name: pa.array([getattr(each, name) for each in measures], pa.float64()) for name in _figures()}
-    return pa.table({"delivery": dates, **columns})
+    table = pa.table({"delivery": dates, **columns})
+    return table.cast(described(table.schema, dictionary().table("measures").columns))
 
 
 def _figures() -> Iterator[str]:

@@ -16,6 +16,7 @@ from api_spec.client import MarketClient
 from api_spec.organisation import Credentials
 from market.errors import FlexmarketError
 from market.ids import SeededIds
+from market.simulation.metering import Arriving
 from market.simulation.participant import Participant
 from market.simulation.versions import versions
 from market.simulation.world import DATABASE
@@ -41,6 +42,7 @@ class Checkpoint:
 
     done : how many moments are over. at : virtual time. scenario : as JSON. versions : that it was made with.
     accounts : of the operator and of every participant, by name. agents : pickled, without their clients.
+    arriving : meter readings on their way.
     """
 
     done: int
@@ -51,6 +53,7 @@ class Checkpoint:
     accounts: Mapping[str, Credentials]
     ids: SeededIds
     agents: bytes
+    arriving: Arriving | None
 
 
 def packed(participants: Mapping[str, Participant], clients: Mapping[str, MarketClient]) -> bytes:

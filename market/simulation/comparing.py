@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from market.simulation.dictionary import Column, dictionary
-from market.simulation.reading import Measured, NoRun, measured_in
+from market.simulation.reading import Measured, NothingMeasured, measured_in
 from market.terminal import BAD_INPUT, console, stop
 
 _BEST: Final = "*"
@@ -43,7 +43,7 @@ def compare(folders: Sequence[Path], *, everything: bool) -> None:
     """Print the runs in folders; measures that are the same in all only where `everything` is asked for."""
     try:
         runs = tuple(run for folder in folders for run in measured_in(folder))
-    except NoRun as failure:
+    except NothingMeasured as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     if not runs:
         raise stop("no run is done yet", status=BAD_INPUT)

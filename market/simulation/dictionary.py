@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -14,6 +14,9 @@ from pydantic import Field
 from api_spec.toml_file import read_toml
 from api_spec.units import Message
 
+_ABOUT_MEASURES: Final = "Of a whole run in `measures.json`; in `results/measures.parquet` one row is a delivery."
+DELIVERY: Final = "delivery"
+MEASURES: Final = "measures"
 Words = Annotated[str, Field(min_length=1)]
 
 
@@ -34,10 +37,18 @@ class TableWords(Message):
 
 
 class Dictionary(Message):
-    """tables : of `results/`, by name. measures : of `measures.json` and of every table of runs."""
+    """delivery : the first column of every table of a run. tables : by name. measures : of runs and of deliveries."""
 
+    delivery: Column
     tables: dict[str, TableWords]
     measures: dict[str, Column]
+
+    def table(self, name: str) -> TableWords:
+        """The words of one table of a run, `measures` included, with all of its columns; KeyError where it has none."""
+        if name == MEASURES:
+            return TableWords(row="a delivery", columns={DELIVERY: self.delivery, **self.measures})
+        words = self.tables[name]
+        return TableWords(row=words.row, columns={DELIVERY: self.delivery, **words.columns})
 
 
 @cache
@@ -46,21 +57,14 @@ def dictionary() -> Dictionary:
     return read_toml(files(__package__) / "dictionary.toml", Dictionary, name="dictionary.toml")
 
 
-def described(table: pa.Table, columns: Mapping[str, Column]) -> pa.Table:
-    """The table with unit and meaning in the metadata of its columns, where readers of Parquet files find them."""
-    return table.cast(described_schema(table.schema, columns))
-
-
-def described_schema(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Schema:
-    """The same of a schema; fields that are not among `columns` stay as they are."""
-    return pa.schema(
-        [field.with_metadata(_metadata(columns[field.name])) if field.name in columns else field for field in schema]
-    )
+def described(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Schema:
+    """With unit and meaning in the metadata of each column that has words, where readers of Parquet find them."""
+    return pa.schema([_described(field, columns.get(field.name)) for field in schema])
 
 
 def document(tables: Mapping[str, pa.Schema]) -> dict[str, Any]:
     """The words of these tables for programs: what a row is, and name, type, unit and meaning of every column."""
-    words = dictionary().tables
+    words = {name: dictionary().table(name) for name in tables}
     return {name: {"row": words[name].row, "columns": _columns(schema, words[name])} for name, schema in tables.items()}
 
 
@@ -68,8 +72,9 @@ def in_markdown() -> str:
     """The words of all tables for people."""
     words = dictionary()
     tables = (f"## {name}\n\nOne row is {each.row}.\n\n{_rows(each.columns)}" for name, each in words.tables.items())
-    about = "Of one run as a whole (`measures.json`), or one row for each delivery (`measures.parquet`) or each run."
-    return "\n\n".join([*tables, f"## measures\n\n{about}\n\n{_rows(words.measures)}"]) + "\n"
+    measures = f"## measures\n\n{_ABOUT_MEASURES}\n\n{_rows(words.measures)}"
+    first = f"The first column of every table is `delivery`: the {words.delivery.meaning}."
+    return "\n\n".join([first, *tables, measures]) + "\n"
 
 
 def _columns(schema: pa.Schema, words: TableWords) -> list[dict[str, str]]:
@@ -88,5 +93,5 @@ def _of_null(column: Column) -> str:
     return f"; null: {column.null}" if column.null else ""
 
 
-def _metadata(column: Column) -> dict[str, str]:
-    return {"unit": column.unit, "meaning": column.meaning}
+def _described(field: pa.Field, words: Column | None) -> pa.Field:
+    return field if words is None else field.with_metadata({"unit": words.unit, "meaning": words.meaning})

@@ -13,6 +13,7 @@ from api_spec.auction import Auction, AuctionState, BookEntry, PublishedResult
 from api_spec.award import Award
 from api_spec.case import Case
 from api_spec.client import MarketRefused, or_none
+from api_spec.grid_metering import GridReading
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, Reading
 from api_spec.period import MarketPeriod
@@ -47,7 +48,7 @@ class Outcome:
 
     day : which delivery it is. last : none follows it. agents, fleets : by the name of the scenario. case : the frozen
     book that was cleared. book : as it was published. drawn_w : (period,) true mean power of all chargers at each bus
-    [W]. bills : what was paid outside of the auction.
+    [W]. bills : what was paid outside of the auction. meter_readings : that have arrived since the delivery before.
     """
 
     scenario: Scenario
@@ -62,6 +63,7 @@ class Outcome:
     transfers: tuple[Transfer, ...]
     drawn_w: Mapping[str, FloatArray]
     bills: Bills = NO_BILLS
+    meter_readings: tuple[GridReading, ...] = ()
 
 
 async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId, *, last: bool) -> Outcome:

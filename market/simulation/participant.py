@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, cast, runtime_checkable
 from pydantic import BaseModel
 
 from api_spec.client import MarketClient
+from api_spec.grid_metering import GridReading
 from api_spec.period import MarketPeriod
 from market.network.model import FloatArray
 from market.simulation.scenario import BadScenario
@@ -131,6 +132,24 @@ class Forgets(Protocol):
 
     def forget(self, before: datetime) -> None:
         """Nothing that happened before will be asked for any more."""
+        ...
+
+
+@runtime_checkable
+class ReadsMeters(Protocol):
+    """A participant who reads the instruments of the network: a DSO."""
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        """Take what has arrived since the last call; in a later version of a reading what is missing is not new."""
+        ...
+
+
+@runtime_checkable
+class BelievesLoad(Protocol):
+    """A participant who says what it takes for drawn: a DSO, of what its instruments told."""
+
+    def believed_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
+        """(period, bus) power of everything connected there, nan where it knows nothing [W]."""
         ...
 
 

@@ -16,7 +16,7 @@ SWEEP_RESULTS: Final = "results.parquet"
 _RUN: Final = "run"
 
 
-class NoRun(FlexmarketError):
+class NothingMeasured(FlexmarketError):
     """A folder that is neither that of a finished run nor that of a sweep."""
 
 
@@ -30,15 +30,17 @@ class Measured:
 
 
 def measured_in(folder: Path) -> tuple[Measured, ...]:
-    """The run in a folder, or all runs of a sweep that are done; NoRun where there is neither."""
+    """The run in a folder, or all runs of a sweep that are done; NothingMeasured where there is neither."""
     try:
         if (folder / SWEEP_RESULTS).exists():
             return tuple(map(_of_sweep, pq.read_table(folder / SWEEP_RESULTS).to_pylist()))
         measures = json.loads((folder / MEASURES_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as failure:
-        raise NoRun(f"{folder}: no finished run and no sweep ({MEASURES_FILE} or {SWEEP_RESULTS})") from failure
+        raise NothingMeasured(
+            f"{folder}: no finished run and no sweep ({MEASURES_FILE} or {SWEEP_RESULTS})"
+        ) from failure
     except (OSError, ValueError) as failure:
-        raise NoRun(f"{folder}: cannot be read ({failure})") from failure
+        raise NothingMeasured(f"{folder}: cannot be read ({failure})") from failure
     return (Measured(folder.resolve().name, measures, {}),)
 
 

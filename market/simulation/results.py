@@ -31,6 +31,7 @@ from api_spec.settlement import SettlementLine, Transfer
 from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
+from market.simulation.metering import readings_table
 from market.simulation.outcome import Outcome
 from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
@@ -75,6 +76,7 @@ class Results:
             "drivers": self._drivers(),
             "faults": self._faults(),
             "settlement": self._settlement(),
+            "meter_readings": readings_table(self.outcome.meter_readings),
             "transfers": _transfers(self.outcome.transfers),
             **physical_tables(self.truth),
         }

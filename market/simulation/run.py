@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from api_spec.auction import AuctionState
+from api_spec.grid_metering import GridReading
 from market.clock import SimulatedClock
 from market.errors import FlexmarketError
 from market.settings import Settings
@@ -22,6 +23,7 @@ from market.simulation.archive import Archive
 from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
 from market.simulation.enacting import enact
 from market.simulation.measures import Measures
+from market.simulation.metering import Arriving, HeadEnd
 from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
 from market.simulation.participant import Forgets
 from market.simulation.scenario import Scenario
@@ -81,7 +83,8 @@ async def simulate(
     watch = Stopwatch()
     async with _world(scenario, kept, folder=folder, settings=settings, watch=watch) as world:
         archive.begin()
-        under_way = _UnderWay(scenario, world, archive, folder, progress, watch)
+        arriving = None if kept is None else kept.arriving
+        under_way = _UnderWay(scenario, world, archive, folder, progress, watch, arriving)
         last = await under_way.to_the_end(0 if kept is None else kept.done)
     progress("putting deliveries together", 1.0)
     measures = archive.finish()
@@ -114,7 +117,14 @@ class _UnderWay:
     """A run, moment by moment."""
 
     def __init__(
-        self, scenario: Scenario, world: World, archive: Archive, folder: Path, progress: Progress, watch: Stopwatch
+        self,
+        scenario: Scenario,
+        world: World,
+        archive: Archive,
+        folder: Path,
+        progress: Progress,
+        watch: Stopwatch,
+        arriving: Arriving | None,
     ) -> None:
         self._scenario, self._world, self._archive = scenario, world, archive
         self._folder, self._progress = folder, progress
@@ -123,6 +133,8 @@ class _UnderWay:
         self._doing = "at the beginning"
         self._watch = watch
         self._last: Outcome | None = None
+        self._head_end = None if scenario.metering is None else HeadEnd(scenario, world.participants, arriving)
+        self._read: list[GridReading] = []
         self.note: str | None = None
 
     async def to_the_end(self, done: int) -> Outcome:
@@ -164,6 +176,10 @@ class _UnderWay:
                 self._doing = f"in the control of agents.{name}"
                 with self._watch.timed("dispatch and chargers"):
                     await participant.control(moment.at)
+        if moment.cycle and self._head_end is not None:
+            self._doing = "reading meters"
+            with self._watch.timed("meters"):
+                self._read += self._head_end.hand_out(self._world.participants, moment.at)
         if moment.ends is not None:
             await self._end(moment.ends, moment, done)
 
@@ -185,6 +201,7 @@ class _UnderWay:
         with self._watch.timed("settling"):
             auction = self._auction(day, "published")
             outcome = await settled(self._scenario, self._world, day, auction, last=last)
+            outcome, self._read = replace(outcome, meter_readings=tuple(self._read)), []
             await settle_due(self._world, moment.at)
         self._tell(moment, "writing down")
         with self._watch.timed("physics and archive"):
@@ -220,6 +237,7 @@ class _UnderWay:
                 accounts=world.accounts,
                 ids=world.market.ids,
                 agents=agents,
+                arriving=None if self._head_end is None else self._head_end.arriving,
             ),
             folder=self._folder,
         )

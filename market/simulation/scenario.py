@@ -17,6 +17,7 @@ from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
 from market.simulation.agenda import Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
+from market.simulation.metering_table import MeteringTable
 from market.simulation.physics import PhysicsTable
 
 _FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
@@ -51,6 +52,7 @@ class Scenario(Message):
     of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
     name under which they register, at least one DSO. tariffs, contracts, supply : see market.simulation.instruments.
     surroundings : what else happens on the network. physics : how it is computed what really flows.
+    metering : which instruments the DSO has; absent = none.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -60,6 +62,7 @@ class Scenario(Message):
     grid: GridTable | None = None
     surroundings: SurroundingsTable = SurroundingsTable()
     physics: PhysicsTable = PhysicsTable()
+    metering: MeteringTable | None = None
     begins: Instant
     gate_closure: Instant
     delivery: MarketPeriod
@@ -109,6 +112,10 @@ class Scenario(Message):
     def beside(self, folder: Path) -> Self:
         """The same, with the files that it names as seen from a folder."""
         return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
+
+    def seen_from(self, folder: Path) -> Self:
+        """The same, with the files inside of a folder named as seen from there: what `beside` undoes."""
+        return self.model_copy(update={"grid": self.grid and self.grid.seen_from(folder)})
 
     def network_name(self) -> str:
         """Under which the DSO registers its network."""

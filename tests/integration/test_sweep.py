@@ -1,17 +1,22 @@
 """A sweep of two runs, one of which fails: the same files whoever runs it."""
 
 import contextlib
+import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped]
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from dso_agents.agent import DsoAgent
 from market.cli import app
+from market.simulation.dictionary import dictionary, in_markdown
+from market.simulation.reading import measured_in
 from market.simulation.sweep.executors import Executor, InProcess
 from market.simulation.sweep.folder import SweepFolder
 from market.simulation.sweep.on_dask import on_dask
@@ -21,6 +26,7 @@ from market.simulation.sweep.sweeping import sweep, to_do
 from tests.integration.test_executors import cluster
 from tests.small_sweep import HEAD, SCENARIO
 
+RESULTS_PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
 AXIS = """
 [axes.dso.cases]
 works = {}
@@ -53,17 +59,24 @@ def opened(folder: Path, name: str) -> SweepFolder:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Everything that a sweep writes but for the time it took."""
+    """Everything that a sweep writes but for the time it took, and the folders of runs."""
     inside = (each for each in folder.rglob("*") if each.is_file() and each.name != "seconds.json")
-    return {str(each.relative_to(folder)): each.read_bytes() for each in inside}
+    relative = (each.relative_to(folder) for each in inside)
+    return {str(each): (folder / each).read_bytes() for each in relative if each.parts[0] != "runs"}
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
-    """The sweep, run in this process."""
+    """The sweep, run in this process, with the folders of its runs."""
     folder = opened(tmp_path_factory.mktemp("sweep"), "alone")
-    sweep(folder, to_do(folder, retry=False), executor=InProcess())
+    sweep(folder, to_do(folder, retry=False), executor=InProcess(), keep_runs=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(alone: SweepFolder) -> Path:
+    """The folder of the run that works."""
+    return alone.kept(alone.plan.runs[0])
 
 
 def test_a_run_that_works_is_measured_and_one_that_does_not_is_told(alone: SweepFolder) -> None:
@@ -71,7 +84,7 @@ def test_a_run_that_works_is_measured_and_one_that_does_not_is_told(alone: Sweep
     assert table.dso.tolist() == ["works"]
     assert table.asked_kwh[0] == pytest.approx(28), "two vehicles of 14 kWh"
     (why,) = alone.failures().values()
-    assert "nothing to do with me at 11:00" in why
+    assert "nothing to do with me at 15:00" in why
 
 
 @pytest.mark.parametrize("elsewhere", [other_process, dask])
@@ -85,6 +98,47 @@ def test_files_are_the_same_whoever_runs_it_and_in_whatever_order(
     assert files(folder.path) == files(alone.path)
 
 
+def test_every_table_and_column_of_a_run_has_words_and_no_other_has(run: Path) -> None:
+    words = dictionary()
+    tables = {each.stem: pq.read_schema(each).names for each in (run / "results").glob("*.parquet")}
+    assert {name: list(words.table(name).columns) for name in (*words.tables, "measures")} == tables
+
+
+def test_a_run_says_itself_what_is_in_it(run: Path) -> None:
+    told = json.loads((run / "results" / "dictionary.json").read_text())["fleets"]
+    assert told["row"] == "a period and an aggregator"
+    assert told["columns"][3] == {
+        "name": "baseline_w",
+        "type": "double",
+        "unit": "W",
+        "meaning": "nominated baseline at all of its buses, consumption positive; 0 where it nominated none",
+    }
+    field = pq.read_schema(run / "results" / "fleets.parquet").field("baseline_w")
+    assert field.metadata[b"unit"] == b"W"
+    assert "## physical_voltages" in (run / "README.md").read_text()
+
+
+@pytest.mark.parametrize("code", re.findall(r"^```python\n(.*?)^```$", RESULTS_PAGE, flags=re.MULTILINE | re.DOTALL))
+def test_results_are_read_in_three_lines(run: Path, code: str) -> None:
+    """Nobody lacks anything while both are still there; a bus has its lowest voltage in some step."""
+    *first, last = filter(None, code.replace("runs/RUN", str(run)).splitlines())
+    known: dict[str, Any] = {}
+    exec("\n".join(first), known)
+    assert len(first) == 2
+    assert len(eval(last, known)) in {1, 5}
+
+
+def test_the_page_of_results_is_the_dictionary() -> None:
+    assert RESULTS_PAGE.endswith(in_markdown())
+
+
+def test_runs_of_a_sweep_are_compared(alone: SweepFolder, run: Path) -> None:
+    """The same run, as part of its sweep and by its folder: nothing differs."""
+    of_sweep, of_folder = measured_in(alone.path), measured_in(run)
+    assert of_sweep[0].measures == of_folder[0].measures
+    assert (of_sweep[0].point, of_folder[0].name) == ({"dso": "works"}, of_sweep[0].name)
+
+
 def test_the_command_goes_on_with_what_is_there(alone: SweepFolder) -> None:
     """Nothing is left to be run; that one has failed is said, and is the exit status."""
     file = alone.path.parent / "sweep.toml"
@@ -92,7 +146,7 @@ def test_the_command_goes_on_with_what_is_there(alone: SweepFolder) -> None:
 
     assert answer.exit_code == 1
     assert "1 of 2 runs are done, 1 of them were before" in answer.output
-    assert "nothing to do with me at 11:00" in answer.output
+    assert "nothing to do with me at 15:00" in answer.output
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Surroundings:
 
         def cycling(own: HeatPumps, name: str) -> FloatArray:
             chance = drawn(name, seed=seed)
-            phase, size = chance.random(), np.exp(own.size.std * chance.standard_normal() - own.size.std**2 / 2)
+            phase, size = chance.random(), np.exp(own.size_std * chance.standard_normal() - own.size_std**2 / 2)
             return own.power_w(outdoor_c, minutes, phase=phase, size=float(size))
 
         load = self._load(period)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api_spec.grid import Phase
 from api_spec.ids import BusId
-from api_spec.units import Count, Fraction, Message, Positive
+from api_spec.units import Count, Fraction, Message, NonNegative, Positive
 from market.network.model import PHASES
 from market.network.surroundings.chance import LoadNoise, Noise, drawn
 from market.network.surroundings.heat import HeatPump, Outdoors
@@ -49,11 +49,10 @@ class Panels(Spread, Modules):
 class HeatPumps(Spread, HeatPump):
     """A heat pump at each of some buses.
 
-    size : how buildings' losses differ, lognormal, which nobody knows in advance; only its `std` counts. power_factor :
-    inductive.
+    size_std : how buildings' losses differ, of the logarithm; nobody knows it in advance. power_factor : inductive.
     """
 
-    size: Noise = Noise(std=0.2)
+    size_std: Annotated[NonNegative, Field(le=1)] = 0.2
     power_factor: Annotated[Fraction, Field(gt=0)] = 0.95
 
 

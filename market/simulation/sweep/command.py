@@ -8,9 +8,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from market.logs import configure as configure_logs
+from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.scenario import BadScenario
 from market.simulation.sweep.executors import executor_of
-from market.simulation.sweep.folder import RESULTS_FILE, SweepChanged, SweepFolder
+from market.simulation.sweep.folder import SweepChanged, SweepFolder
 from market.simulation.sweep.on_dask import ClusterOutOfReach
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.sweep_file import BadSweep
@@ -96,4 +97,4 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         more = len(swept.failed) - _MOST_TOLD
         rest = f" ({more} more of them)" if more > 0 else ""
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
-    console.print(f"Results     {folder / RESULTS_FILE}", highlight=False, soft_wrap=True)
+    console.print(f"Results     {folder / SWEEP_RESULTS}", highlight=False, soft_wrap=True)

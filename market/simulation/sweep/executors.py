@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from market.clearing.threads import one_thread
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,7 +28,7 @@ _ONE_AT_A_TIME: Final = Lock()
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a call gave no value. kind : of the exception; reason : its words; where : the last places it passed."""
+    """Why a call gave no value. kind : of the exception; reason : its words; where : it came from, innermost last."""
 
     kind: str
     reason: str
@@ -111,7 +111,7 @@ class InProcess:
 def answered(call: Callable[[T], R], number: int, task: T) -> Answer[R]:
     """Make one call, whatever comes of it."""
     value, failure = None, None
-    with _ONE_AT_A_TIME, one_thread():
+    with _ONE_AT_A_TIME, threadpool_limits(1, user_api="blas"):
         began = time.perf_counter()
         try:
             value = call(task)
@@ -122,6 +122,9 @@ def answered(call: Callable[[T], R], number: int, task: T) -> Answer[R]:
 
 
 def _failure(exception: Exception) -> Failure:
-    frames: list[Any] = traceback.extract_tb(exception.__traceback__)[-_PLACES:]
+    first: BaseException = exception
+    while first.__cause__ is not None:
+        first = first.__cause__
+    frames: list[Any] = traceback.extract_tb(first.__traceback__)[-_PLACES:]
     places = tuple(f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return Failure(type(exception).__name__, str(exception), places)

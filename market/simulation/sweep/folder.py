@@ -17,14 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.errors import FlexmarketError
-from market.simulation.parquet import write_parquet
+from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.sweep.executors import Failure
 from market.simulation.sweep.plan import Plan, Run
 from market.simulation.sweep.table import MEASURES, part_of, schema_of
 from market.simulation.sweep.toml_text import toml_value
 from market.simulation.versions import versions
 
-RESULTS_FILE: Final = "results.parquet"
 _BEGUN: Final = "begun.json"
 
 
@@ -72,7 +71,7 @@ class SweepFolder:
 
     def keep(self, run: Run, measures: Mapping[str, float]) -> None:
         """A run is done."""
-        write_parquet(part_of(run, measures, self.plan), self._part(run.id))
+        _write_table(part_of(run, measures, self.plan), self._part(run.id))
         self._failure(run.id).unlink(missing_ok=True)
 
     def keep_failure(self, run: Run, failure: Failure) -> None:
@@ -97,7 +96,7 @@ class SweepFolder:
         """All that is done in one table, in the order of the sweep."""
         done = [self._part(run.id) for run in self.plan.runs if self.done(run)]
         table = pa.concat_tables([schema_of(self.plan).empty_table(), *map(pq.read_table, done)])
-        write_parquet(table, self.path / RESULTS_FILE)
+        _write_table(table, self.path / SWEEP_RESULTS)
         return table
 
     def _part(self, run: str) -> Path:
@@ -139,6 +138,12 @@ class SweepFolder:
 def _begun(plan: Plan) -> dict[str, Any]:
     runs = json.dumps([schema_of(plan).names, [run.id for run in plan.runs]])
     return {"name": plan.sweep.name, "runs": hashlib.sha256(runs.encode()).hexdigest(), "versions": dict(versions())}
+
+
+def _write_table(table: pa.Table, file: Path) -> None:
+    partial = file.with_name(f"{file.name}.partial")
+    pq.write_table(table, partial)
+    partial.replace(file)
 
 
 def _write_json(file: Path, document: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from market.errors import FlexmarketError
 from market.simulation.archive import keep_text, publish
-from market.simulation.run import simulate
+from market.simulation.checkpoint import CannotResume
+from market.simulation.run import DayFailed, simulate
 from market.simulation.scenario import Scenario
 
 
@@ -23,6 +24,10 @@ class FolderOutOfReach(FlexmarketError):
         self.folder = folder
 
 
+class RunFailed(FlexmarketError):
+    """A run broke off: when, doing what, and why."""
+
+
 @dataclass(frozen=True)
 class RunTask:
     """text : of the scenario, which names files as seen from `beside`. keep : the run's folder; absent = not kept."""
@@ -33,21 +38,36 @@ class RunTask:
 
 
 def measured(task: RunTask) -> Mapping[str, float]:
-    """Simulate a scenario; its measures by name."""
+    """Simulate a scenario; its measures by name. A run that is kept and was stopped goes on after its last delivery.
+
+    Raises RunFailed for whatever goes wrong on a day.
+    """
     scenario = Scenario.model_validate(tomllib.loads(task.text)).beside(task.beside)
-    with tempfile.TemporaryDirectory(prefix="flexmarket-", dir=_beside(task.keep)) as name:
-        folder = Path(name) / "run"
-        folder.mkdir()
-        finished = asyncio.run(simulate(scenario, folder=folder))
-        if task.keep is not None:
-            keep_text(folder, task.text)
-            publish(folder)
-            shutil.rmtree(task.keep, ignore_errors=True)
-            folder.rename(task.keep)
+    if task.keep is None:
+        with tempfile.TemporaryDirectory(prefix="flexmarket-") as name:
+            return _simulated(scenario, Path(name))
+    partial = task.keep.with_name(f"{task.keep.name}.partial")
+    try:
+        partial.mkdir(exist_ok=True)
+    except FileNotFoundError as failure:
+        raise FolderOutOfReach(task.keep.parent) from failure
+    try:
+        measures = _simulated(scenario, partial)
+    except CannotResume:  # begun with other versions, or by agents that cannot be kept
+        shutil.rmtree(partial)
+        partial.mkdir()
+        measures = _simulated(scenario, partial)
+    keep_text(partial, task.text)
+    publish(partial)
+    shutil.rmtree(task.keep, ignore_errors=True)
+    partial.replace(task.keep)
+    return measures
+
+
+def _simulated(scenario: Scenario, folder: Path) -> Mapping[str, float]:
+    try:
+        finished = asyncio.run(simulate(scenario, folder=folder, resume=True))
+    except DayFailed as failure:
+        # What it says of going on is for who runs one scenario, and names a folder that may be gone.
+        raise RunFailed(str(failure).splitlines()[0]) from failure.__cause__
     return finished.measures.model_dump()
-
-
-def _beside(keep: Path | None) -> Path | None:
-    if keep is not None and not keep.parent.is_dir():
-        raise FolderOutOfReach(keep.parent)
-    return None if keep is None else keep.parent

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from market.simulation.dictionary import described_schema, dictionary
+from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures
 from market.simulation.sweep.plan import Plan, Run
 from market.simulation.sweep.sweep_file import RUN
@@ -18,7 +18,7 @@ def schema_of(plan: Plan) -> pa.Schema:
     """Columns of a sweep's results: the run, what was varied, and the measures with their units and meanings."""
     varied = [pa.field(name, _kind([run.point[name] for run in plan.runs])) for name in plan.sweep.columns]
     measures = [pa.field(name, pa.float64()) for name in MEASURES]
-    return described_schema(pa.schema([pa.field(RUN, pa.string()), *varied, *measures]), dictionary().measures)
+    return described(pa.schema([pa.field(RUN, pa.string()), *varied, *measures]), dictionary().measures)
 
 
 def part_of(run: Run, measures: Mapping[str, float], plan: Plan) -> pa.Table:

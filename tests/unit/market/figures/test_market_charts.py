@@ -1,12 +1,13 @@
 """Money and stays as pictures."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 
 from market.figures.comparison import measure_map, measure_over
+from market.figures.days import day_by_day
 from market.figures.local_time import TimeAxis
 from market.figures.market_charts import payments
 from market.figures.money import settlement_waterfall
@@ -62,3 +63,28 @@ def test_comparisons_have_a_line_for_every_series_and_a_cell_for_every_pair() ->
     assert [(line.name, list(line.y)) for line in lines.data] == [("dumb", [1, 2, 3]), ("market", [1, 1, 2])]
     assert lines.layout.shapes[0].y0 == 2.5
     assert cells.data[0].z.shape == (1, 2)
+
+
+def test_a_run_of_several_days_shows_every_measure_by_day_and_one_of_a_single_day_does_not() -> None:
+    days = [date(2026, 1, 15), date(2026, 1, 16)]
+    measures = pa.table(
+        {
+            "delivery": days,
+            "peak_w": [5e4, 6e4],
+            "peak_loading": [0.8, 1.1],
+            "overload_minutes": [0.0, 15.0],
+            "dso_flexibility_eur": [1.0, 2.0],
+            "unmet_kwh": [0.0, 0.5],
+        }
+    )
+    (chart,) = day_by_day(measures, UTC)
+
+    assert chart.labels == ("peak loading", "overload minutes", "dso flexibility eur", "unmet kwh", "peak w")
+    assert [figure.layout.yaxis.title.text for figure in chart.figures[1:]] == [
+        "overload [min]",
+        "dso flexibility [EUR]",
+        "unmet [kWh]",
+        "peak [W]",
+    ]
+    assert list(chart.figures[0].data[0].y) == [0.8, 1.1]
+    assert list(day_by_day(measures.slice(0, 1), UTC)) == []

@@ -58,6 +58,22 @@ def test_it_agrees_with_the_differences_of_the_standard() -> None:
     assert exact.hot_spot_c[:, 0] == pytest.approx(differences, abs=0.5), "the error of differences in such steps"
 
 
+def test_a_day_that_repeats_is_that_of_another_program() -> None:
+    """Alliander's transformer-thermal-model 0.6.0, fourth day of four alike; top oil and hot spot after every hour."""
+    load = [*[0.4] * 6, 0.6, 0.9, 0.8, *[0.7] * 4, 0.6, 0.6, 0.7, 0.9, 1.2, 1.4, 1.3, 1.1, 0.9, 0.7, 0.5]
+    oil_c = [
+        50.06, 43.23, 38.35, 34.84, 32.34, 30.54, 31.77, 37.77, 40.2, 40.23, 40.26, 40.28,
+        43.13, 43.63, 43.99, 45.78, 50.64, 60.55, 72.59, 78.69, 78.37, 73.99, 67.28, 59.58,
+    ]  # fmt: skip
+    hot_spot_c = [
+        55.37, 48.54, 43.66, 40.15, 37.64, 35.85, 41.93, 57.19, 56.29, 53.23, 53.26, 53.28,
+        56.13, 53.79, 54.14, 58.78, 70.07, 91.34, 111.99, 113.69, 105.17, 93.43, 80.28, 67.17,
+    ]  # fmt: skip
+    found = ageing(np.array(load)[:, None], np.repeat([5.0, 15.0], 12), step_minutes=60)
+    assert found.oil_c[:, 0] == pytest.approx(oil_c, abs=0.006)
+    assert found.hot_spot_c[:, 0] == pytest.approx(hot_spot_c, abs=0.006)
+
+
 def test_a_finer_step_changes_nothing_but_what_the_load_does_within_it() -> None:
     load = np.array([[0.3], [1.2], [0.8], [0.1]])
     coarse = ageing(load, np.zeros(4), step_minutes=60)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from market.cli import app
 from market.simulation.comparing import lines_of
-from market.simulation.reading import Measured, NoRun, measured_in
+from market.simulation.reading import Measured, NothingMeasured, measured_in
 
 
 def run(name: str, **measures: float) -> Measured:
@@ -86,9 +86,9 @@ def test_many_runs_of_a_sweep_are_shown_in_blocks_that_fit(tmp_path: Path) -> No
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoRun, match="no finished run and no sweep"):
+    with pytest.raises(NothingMeasured, match="no finished run and no sweep"):
         measured_in(tmp_path)
     (tmp_path / "measures.json").write_text("{")
-    with pytest.raises(NoRun, match="cannot be read"):
+    with pytest.raises(NothingMeasured, match="cannot be read"):
         measured_in(tmp_path)
     assert CliRunner().invoke(app, ["compare", str(tmp_path)]).exit_code == 2

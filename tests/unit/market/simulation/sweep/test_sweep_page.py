@@ -42,7 +42,7 @@ def test_results_are_read_in_three_lines(code: str, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     table = {"penetration": [0.5, 0.5, 1.0, 1.0], "waiting_eur_per_mwh_hour": [4, 12, 4, 12]}
     pq.write_table(pa.table({**table, "dso_flexibility_eur": [1.0, 2.0, 3.0, 4.0]}), folder / "results.parquet")
-    *first, last = code.strip().splitlines()
+    *first, last = filter(None, code.splitlines())
     assert len(first) == 2
     with contextlib.chdir(tmp_path):
         known: dict[str, Any] = {}

@@ -1,0 +1,45 @@
+"""A run of several deliveries, day by day."""
+
+from collections.abc import Iterator
+from datetime import date, tzinfo
+
+import plotly.graph_objects as go
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from market.figures.chart import Chart
+from market.figures.style import AFTER, frame
+
+_FIRST = ("peak_loading", "overload_minutes", "dso_flexibility_eur", "unmet_kwh")
+_UNITS = {"w": "W", "kwh": "kWh", "eur": "EUR", "pu": "pu", "h": "h", "minutes": "min"}
+
+
+def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
+    """Every measure of every delivery; nothing of a run that has only one."""
+    if len(measures) < 2:
+        return
+    days = measures["delivery"].to_pylist()
+    others = (name for name in measures.column_names if name not in (*_FIRST, "delivery"))
+    names = [*_FIRST, *others]
+    yield Chart.choice(
+        "days",
+        "Day by day",
+        f"{len(days)} deliveries, {days[0]} to {days[-1]}; the other pictures are of the one with the highest loading.",
+        [
+            (name.replace("_", " "), measure_by_day(days, measures[name].to_pylist(), title=_title(name)))
+            for name in names
+        ],
+    )
+
+
+def measure_by_day(days: list[date], values: ArrayLike, *, title: str) -> go.Figure:
+    """A bar for every delivery."""
+    figure = frame(x_title="delivery", y_title=title, x_axis={"type": "date", "tickformat": "%-d %b\n%Y"}, bargap=0.15)
+    figure.add_bar(x=days, y=values, marker={"color": AFTER}, hovertemplate="%{y:,.4~g}")
+    return figure
+
+
+def _title(name: str) -> str:
+    words, _, last = name.rpartition("_")
+    unit = _UNITS.get(last)
+    return name.replace("_", " ") if unit is None else f"{words.replace('_', ' ')} [{unit}]"
