@@ -194,9 +194,8 @@ class DsoAgent:
         """Take what instruments in its network have sent since the last call."""
         self._planner.hear(readings)
 
-    async def believed_w(self, buses: Sequence[str], period: MarketPeriod, *, now: datetime) -> FloatArray:
-        """(period, bus) what it takes for drawn there, after all readings so far; nan where it knows nothing [W]."""
-        await self._planner.catch_up(now)
+    def believed_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
+        """(period, bus) what it takes for drawn there: estimates, else readings; nan where it knows nothing [W]."""
         return self._planner.history.power_w(buses, period)
 
     async def cycle(self, now: datetime) -> None:

@@ -77,10 +77,6 @@ class Planner:
         self._decisions = {name: each for name, each in self._decisions.items() if each.period.end > before}
         self._weighed = {due: choice for due, choice in self._weighed.items() if due.gate_closure > before}
 
-    async def catch_up(self, now: datetime) -> None:
-        """Read the market again, and estimate what readings have come for. Raises MarketError."""
-        await self._up_to_date(now)
-
     async def decision(self, auction: Auction, *, now: datetime) -> Decision:
         """What is expected of an auction's delivery, what to ask for, and why. Raises MarketError."""
         baselines = await self._client.bus_baselines(auction.id)
