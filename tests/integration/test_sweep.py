@@ -129,9 +129,8 @@ def test_results_are_read_in_three_lines(run: Path, code: str) -> None:
 
 
 def test_the_page_of_results_is_the_dictionary() -> None:
-    assert RESULTS_PAGE.endswith(in_markdown()), (
-        "python -m market.simulation.dictionary docs/results.md writes it again"
-    )
+    """`python -m market.simulation.dictionary docs/results.md` writes it again."""
+    assert RESULTS_PAGE.endswith(in_markdown())
 
 
 def test_runs_of_a_sweep_are_compared(alone: SweepFolder, run: Path) -> None:
