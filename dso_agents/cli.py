@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ from dso_agents.observing import observability_tables
 from dso_agents.past_days import same_day
 from dso_agents.planner import knowledge
 from dso_agents.reinforcement import UnknownElement
-from dso_agents.showing import backtest_table, congestion_table, load_table, reasons
+from dso_agents.showing import backtest_table, congestion_table, decision_document, load_table, reasons
 from dso_agents.showing_totex import conclusion, sensitivity_table, totex_document, years_table
 from dso_agents.state_solvers import NoEstimate
 from dso_agents.totex import sensitivity, totex
@@ -52,11 +53,16 @@ def run(
         credentials = file.market.read_credentials()
     except BadAgentFile as failure:
         raise _stop(str(failure)) from failure
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("dso_agents").setLevel(logging.INFO)
     asyncio.run(_run(file.market.url, credentials, file.agent, every_s=every, cycles=cycles))
 
 
 @app.command()
-def check(config: ConfigFile) -> None:
+def check(
+    config: ConfigFile,
+    file: Annotated[Path | None, typer.Option("--json", help="Write all of it there as well.")] = None,
+) -> None:
     """Print what is expected, where it leaves the network's limits, how likely, and what would be asked; no market."""
     agent = _read(config).agent
     try:
@@ -71,6 +77,8 @@ def check(config: ConfigFile) -> None:
     console.print(load_table(decision, zone))
     console.print(congestion_table(decision.found, zone))
     console.print(reasons(decision))
+    if file is not None:
+        file.write_text(json.dumps(decision_document(decision), indent=1) + "\n", encoding="utf-8")
 
 
 @app.command(name="backtest")

@@ -61,8 +61,8 @@ class CloudAggregator:
 
     def follow(self, plan: SitePlan) -> None:
         """What is wanted from now on."""
-        self._plan = plan
-        self._division = None
+        if plan != self._plan:
+            self._plan, self._division = plan, None
 
     def observe(self, other_a: PhaseAmps, now_s: float) -> None:
         """The other load behind the fuse as its meter shows it, per phase; feeding in is negative."""

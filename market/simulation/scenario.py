@@ -113,6 +113,10 @@ class Scenario(Message):
         """The same, with the files that it names as seen from a folder."""
         return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
 
+    def seen_from(self, folder: Path) -> Self:
+        """The same, with the files inside of a folder named as seen from there: what `beside` undoes."""
+        return self.model_copy(update={"grid": self.grid and self.grid.seen_from(folder)})
+
     def network_name(self) -> str:
         """Under which the DSO registers its network."""
         return self.feeder or self.around().network.name

@@ -130,7 +130,7 @@ def _seen(scenario: Scenario, degree: Degree, history_days: int) -> Scenario:
         metering["history_days"] = history_days
     document = {
         **{name: getattr(scenario, name) for name in Scenario.model_fields},
-        "agents": {name: _told(entry, degree) for name, entry in scenario.agents.items()},
+        "agents": {name: _told(entry, degree, scenario) for name, entry in scenario.agents.items()},
         "metering": metering,
     }
     try:
@@ -140,11 +140,13 @@ def _seen(scenario: Scenario, degree: Degree, history_days: int) -> Scenario:
         raise BadScenario("\n".join(f"{degree.title}: {line}" for line in lines)) from failure
 
 
-def _told(entry: AgentEntry, degree: Degree) -> AgentEntry:
+def _told(entry: AgentEntry, degree: Degree, scenario: Scenario) -> AgentEntry:
+    """A DSO knows that there were no fleets in the history."""
     if entry.role != "dso":
         return entry
-    without = {key: value for key, value in entry.config.items() if key != "estimating"}
-    return entry.model_copy(update={"config": merged(without, degree.dso)})
+    own = {key: value for key, value in entry.config.items() if key != "estimating"}
+    own["chargers_since"] = scenario.begins.isoformat()
+    return entry.model_copy(update={"config": merged(own, degree.dso)})
 
 
 def run_study(
