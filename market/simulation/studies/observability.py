@@ -166,7 +166,7 @@ def _told(entry: AgentEntry, degree: Degree, scenario: Scenario) -> AgentEntry:
 def run_study(
     tasks: Sequence[Task], *, folder: Path, executor: Executor, told: Callable[[Task, Seen | Failure], object]
 ) -> tuple[Seen, ...]:
-    """Run what is not known in the folder yet, each degree kept as soon as it is done; those that failed are left out."""
+    """Run what is not known in the folder yet, each kept as soon as it is done; those that failed are left out."""
     found = {task.name: seen for task in tasks if (seen := _known(task, folder)) is not None}
     missing = [task for task in tasks if task.name not in found]
     for task in tasks:
@@ -200,7 +200,7 @@ def run_task(task: Task) -> Seen:
         degree=task.name,
         title=task.title,
         requests=sum(len(each.requests) for each in cases),
-        requested_kwh=sum(_requested_kwh(each) for each in cases),
+        requested_kwh=sum(requested_kwh(each) for each in cases),
         bought_kwh=measures.awarded_kwh,
         cost_eur=measures.dso_flexibility_eur,
         unmet_kwh=measures.unmet_kwh,
@@ -249,7 +249,7 @@ def _case(file: Path) -> Case:
     return Case.model_validate_json(file.read_text(encoding="utf-8"))
 
 
-def _requested_kwh(case: Case) -> float:
+def requested_kwh(case: Case) -> float:
     """Energy by which currents of the baselines exceed what congestion requests allow, at nominal voltage."""
     grid, period = Grid.of(case.network), case.market_period
     before = operating_points(grid, *grid.consumption(case.baseline, period.count)).current_a

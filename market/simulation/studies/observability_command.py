@@ -40,7 +40,7 @@ def study_observability(
     workers: int | None,
     cluster: str | None,
 ) -> None:
-    """Run what is missing of a study, and write and print what came of them; see market.simulation.studies.observability."""
+    """Run what is missing, and write and print what came of all; see market.simulation.studies.observability."""
     configure_logs("console", "warning")
     file = scenario_file or SCENARIOS / "risoe-observed.toml"
     try:
