@@ -28,6 +28,7 @@ from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
+_KEPT: Final = timedelta(days=1)
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 
 
@@ -131,6 +132,17 @@ class EvAggregator:
     def fault_log(self) -> tuple[FaultRecord, ...]:
         """What failed, or is going to: in the order in which it was drawn."""
         return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
+
+    def forget(self, before: datetime) -> None:
+        """Nothing that happened before will be asked for any more; a day of it is kept for what is not settled yet."""
+        over = before - _KEPT
+        for cluster in self._emulated.values():
+            cluster.forget(over)
+        for place in self._places.values():
+            place.control.forget(over)
+        for breakdowns in self._breakdowns:
+            breakdowns.forget(over)
+        self._cut_off.forget(over)
 
     @property
     def _fault_seed(self) -> int:

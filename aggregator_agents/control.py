@@ -100,6 +100,10 @@ class SiteControl:
         """What was sold, and the network's terms, from the next decision on; the same again changes nothing."""
         self._told = order, terms or NetworkTerms()
 
+    def forget(self, before: datetime) -> None:
+        """Nothing that was decided before will be asked for."""
+        self.log = [each for each in self.log if each.at >= before]
+
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""
         return self._weights
@@ -266,7 +270,7 @@ class SiteControl:
                 if (each := later.get(was.plug)) is not None:
                     phases = 3 if was.phases is None else len(was.phases)
                     allowed_w = was.signal_a * phases * PHASE_V if was.session is not None else 0.0
-                    self.log.append(PlugMinute(at, was.plug, allowed_w, (each.register_wh - was.register_wh) / hours))
+                    self.log.append(PlugMinute(at, was.plug, allowed_w, (each.net_wh - was.net_wh) / hours))
         self._seen = (now, demands)
 
 
