@@ -256,7 +256,9 @@ def study_observability(
         Path | None, typer.Option("--with", help="Catalogue of degrees (TOML).", show_default="the shipped one")
     ] = None,
     history: Annotated[int, typer.Option(help="Days of readings before the scenario begins.", min=0, max=400)] = 14,
-    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/observability"),
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/observability"
+    ),
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
 ) -> None:
