@@ -144,7 +144,10 @@ class Orders:
 
     def add_reading(self, auction: str, participant: str, reading: ReadingTerms, *, now: datetime) -> Reading:
         """Keep a message of readings as the participant's next version."""
-        version = len(self.readings(auction, participant=participant)) + 1
+        newest = select(func.max(ReadingRow.version)).where(
+            ReadingRow.auction == auction, ReadingRow.participant == participant
+        )
+        version = (self._session.exec(newest).one() or 0) + 1
         self._session.add(
             ReadingRow(
                 auction=auction,
