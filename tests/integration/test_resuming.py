@@ -29,8 +29,17 @@ EVENINGS = (
     .replace("begins = 2026-01-15T12:00", "begins = 2026-01-15T13:15")
     .replace('"oest-07", "oest-08", "oest-10", "oest-11", "oest-13", "oest-14"', '"oest-11", "oest-14"')
     .replace("departs_h = 23", "departs_h = 7")
+    + """
+[agents.homes.config.faults]
+lines = { per_day = 24, minutes = 5 }
+ignoring = { per_day = 8, minutes = 5 }
+
+[surroundings]
+load = { std = 0.5 }
+heat_pumps = [{ share = 0.3 }]
+"""
 )
-"""Three quarter-hours on three evenings, two homes, whose vehicles stay over night."""
+"""Three quarter-hours on three evenings, two homes, whose vehicles stay over night; load strays, chargers fail."""
 
 
 @pytest.fixture(scope="module")
