@@ -138,6 +138,9 @@ class EvAggregator:
         for bus, place in self._places.items():
             place.control.forget(before)
             self._emulated[bus].forget(before, metered_before=before - _READ_LATE)
+        for breakdowns in self._breakdowns:
+            breakdowns.forget(before)
+        self._cut_off.forget(before)
 
     @property
     def _fault_seed(self) -> int:

@@ -35,9 +35,11 @@ class LineMeter:
         return self._at_s[-1]
 
     def energy_wh(self, at_s: float) -> float:
-        """Until `at_s`, which has been recorded already."""
+        """Until `at_s`, which has been recorded already; ValueError for what is forgotten."""
         index = bisect_right(self._at_s, at_s) - 1
         if index < 0:
+            if self._at_s[0] > 0:
+                raise ValueError(f"second {at_s:g} is forgotten")
             return 0.0
         begin_s, energy_wh, power_w = self._at_s[index], self._energy_wh[index], self._power_w[index]
         since_s = at_s - begin_s
@@ -78,7 +80,12 @@ class PhaseMeter:
         del self._rows[:first]
 
     def mean_a(self, start_s: float, step_s: float, count: int) -> FloatArray:
-        """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded."""
+        """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded.
+
+        ValueError for what is forgotten, or was before the start.
+        """
+        if start_s < self._rows[0][0]:
+            raise ValueError(f"second {start_s:g} is forgotten")
         at_s = np.array([row[0] for row in self._rows])
         reached, left = (np.array([row[each] for row in self._rows]) for each in (1, 2))
         lasts_s = np.diff(at_s, append=at_s[-1])[:, None]
