@@ -48,7 +48,7 @@ def test_every_delivery_is_settled_and_written_down(whole: Path) -> None:
     assert [each.isoformat() for each in measures["delivery"].to_pylist()] == ["2026-01-15", "2026-01-16"]
     plugs = pq.read_table(whole / "results" / "plugs.parquet").to_pandas()
     assert plugs.groupby(["delivery", "plug"]).size().eq(3 * 15).all(), "every plug has a set-point in every minute"
-    assert sorted(each.stem for each in (whole / "inputs" / "cases").iterdir()) == ["2026-01-15", "2026-01-16"]  # fmt: skip
+    assert {each.stem for each in (whole / "inputs" / "cases").iterdir()} == {"2026-01-15", "2026-01-16"}
     assert not (whole / "checkpoint").exists(), "nothing is left to be resumed"
 
 
