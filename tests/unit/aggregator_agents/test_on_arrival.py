@@ -1,5 +1,7 @@
 """A fleet that nobody plans: as soon and as fast as it can, whatever energy costs; only a duty holds it back."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
@@ -50,3 +52,8 @@ def test_nobody_draws_more_than_the_contract_lets_the_connection() -> None:
     planned = Planner().plan(asked(most_w=np.full(16, 4_200.0)))
     assert planned.total_w.max() <= 4_200.0
     assert planned.shortfall_wh.sum() == 0
+
+
+def test_without_anybody_nothing_is_drawn() -> None:
+    nobody = replace(asked(), sessions=())
+    assert OnArrival().plan(nobody).total_w.tolist() == [0.0] * 16
