@@ -56,3 +56,8 @@ def test_nobody_draws_more_than_the_contract_lets_the_connection() -> None:
     planned = Planner().plan(asked(most_w=np.full(16, 4_200.0)))
     assert planned.total_w.max() <= 4_200.0
     assert planned.shortfall_wh.sum() == 0
+
+
+def test_without_anybody_nothing_is_drawn() -> None:
+    nobody = replace(asked(), sessions=())
+    assert OnArrival().plan(nobody).total_w.tolist() == [0.0] * 16
