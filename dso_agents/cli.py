@@ -151,12 +151,12 @@ def observe(config: ConfigFile, hours: Annotated[int, typer.Option(help="Up to t
 
 
 async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s: float, cycles: int | None) -> None:
-    try:
-        network, profiles = config.expected()
-    except (ForecastUnusable, FlexmarketError) as failure:
-        raise _stop(str(failure)) from failure
     async with MarketClient(url, credentials) as client:
-        agent = DsoAgent(client, config, network=network, profiles=profiles)
+        try:
+            network, profiles = config.expected()
+            agent = DsoAgent(client, config, network=network, profiles=profiles)
+        except (ForecastUnusable, FlexmarketError) as failure:
+            raise _stop(str(failure)) from failure
         done, read = 0, _written(config.meters)
         while True:
             if config.meters is not None:
