@@ -91,6 +91,10 @@ class SiteControl:
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
 
+    def forget(self, before: datetime) -> None:
+        """What plugs were allowed and drew before."""
+        self.log = [each for each in self.log if each.at >= before]
+
     @property
     def plan(self) -> Plan | None:
         """The plan that holds, for those who want to see it."""
@@ -266,7 +270,7 @@ class SiteControl:
                 if (each := later.get(was.plug)) is not None:
                     phases = 3 if was.phases is None else len(was.phases)
                     allowed_w = was.signal_a * phases * PHASE_V if was.session is not None else 0.0
-                    self.log.append(PlugMinute(at, was.plug, allowed_w, (each.register_wh - was.register_wh) / hours))
+                    self.log.append(PlugMinute(at, was.plug, allowed_w, (each.net_wh - was.net_wh) / hours))
         self._seen = (now, demands)
 
 

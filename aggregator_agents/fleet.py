@@ -68,7 +68,8 @@ class Site:
     fuse_a : per phase [A]. other_a : what everything else behind the fuse may draw at most, per phase [A], which
     counts wherever it is not measured. margin_a : of the fuse that is left unused, per phase [A]. fallback_a : the most
     that a charger draws without any coordination, per phase [A]; None for an equal share. What is kept for falling back
-    cannot be moved to other chargers.
+    cannot be moved to other chargers; where yields_floors, but while nobody at a charger wants energy. That is only for
+    chargers with a virtual aggregator of their own, which promise not to fall back to more than nothing for a while.
     """
 
     bus: str
@@ -77,6 +78,7 @@ class Site:
     other_a: int = 0
     margin_a: int = 0
     fallback_a: int | None = None
+    yields_floors: bool = False
 
     @classmethod
     def of(

@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -56,9 +57,16 @@ class MeterLog:
         """Erase what is older."""
         self._database.execute("DELETE FROM register WHERE at_s < ?", (before.timestamp(),))
 
-    def meter(self, *names: str) -> "LoggedMeter":
-        """One of the meters, or several together."""
-        return LoggedMeter(self, names)
+    def meter(self, *names: str, waits: timedelta | None = None) -> "LoggedMeter":
+        """One of the meters, or several together; see LoggedMeter."""
+        return LoggedMeter(self, names, waits)
+
+    def newest_s(self, meter: str) -> float:
+        """Instant of the last reading [s since the epoch]; minus infinity without any."""
+        query = "SELECT max(at_s) FROM register WHERE meter = ?"
+        with closing(self._database.execute(query, (meter,))) as cursor:
+            (newest_s,) = cursor.fetchone()
+        return -inf if newest_s is None else float(newest_s)
 
     def registers(self, meter: str, start: datetime, end: datetime) -> tuple[FloatArray, FloatArray]:
         """Instants [s since the epoch] and registers [Wh] from the last before `start` to the first after `end`."""
@@ -77,13 +85,22 @@ class MeterLog:
 class LoggedMeter:
     """Meters of a log together; a SiteMeter. Between two readings power counts as constant.
 
-    A meter that began to count within an interval counts from then on, and one that was never read counts nothing; but
-    where one has fallen silent, nobody knows.
+    A meter that began to count within an interval counts from then on, and one that was never read counts nothing.
+    Where one has fallen silent nobody knows, until others have been read for `waits` longer: then it counts as having
+    stood still since its last reading, so that one that is gone for ever keeps nobody from reporting the rest.
     """
 
-    def __init__(self, log: MeterLog, names: tuple[str, ...]) -> None:
-        """Reads `log` every time."""
+    def __init__(self, log: MeterLog, names: tuple[str, ...], waits: timedelta | None = None) -> None:
+        """Reads `log` every time. waits : None = for ever."""
         self._log, self._names = log, names
+        self._waits_s = inf if waits is None else waits.total_seconds()
+
+    def silent(self, end: datetime) -> tuple[str, ...]:
+        """Meters that were read once and are taken to stand still before `end`."""
+        newest_s = {name: self._log.newest_s(name) for name in self._names}
+        known_s = max(newest_s.values(), default=-inf)
+        waited_s = min(end.timestamp(), known_s - self._waits_s)
+        return tuple(name for name, at_s in newest_s.items() if -inf < at_s < end.timestamp() and at_s <= waited_s)
 
     def metered_wh(self, start: datetime, end: datetime) -> float:
         """As SiteMeter."""
@@ -96,13 +113,15 @@ class LoggedMeter:
         return mean
 
     def _at(self, edges_s: list[float], start: datetime, end: datetime) -> FloatArray:
-        total, known = np.zeros(len(edges_s)), False
+        total, known, still = np.zeros(len(edges_s)), False, None
         for name in self._names:
             instants, registers = self._log.registers(name, start, end)
             if len(instants) == 0:
                 continue
             if instants[-1] < edges_s[-1]:
-                raise NotMetered(f"{name} from {start} to {end}")
+                still = self.silent(end) if still is None else still
+                if name not in still:
+                    raise NotMetered(f"{name} from {start} to {end}")
             known = True
             total += np.interp(edges_s, instants, registers)
         if not known:

@@ -50,13 +50,14 @@ class ChargerEntry(Message):
 
 
 class SiteFile(Message):
-    """A site; see aggregator_agents.fleet.Site. title : for people."""
+    """A site; see aggregator_agents.fleet.Site. title : for people. yields_floors : docs/charging.md."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     bus: BusId
     fuse_a: Fuse
     margin_a: Count = 0
     other_a: Count = 0
+    yields_floors: bool = False
     chargers: Annotated[tuple[ChargerEntry, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
@@ -85,7 +86,7 @@ class SiteFile(Message):
             )
             for each in self.chargers
         )
-        return Site(self.bus, self.fuse_a, chargers, self.other_a, self.margin_a)
+        return Site(self.bus, self.fuse_a, chargers, self.other_a, self.margin_a, yields_floors=self.yields_floors)
 
 
 def too_small(fuse_a: int, *, margin_a: int, other_a: int) -> list[tuple[Place, str]]:

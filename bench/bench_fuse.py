@@ -2,7 +2,7 @@
 
 What happens in them is said in aggregator_agents/emulation/trial.py. Currents are followed from corner to corner, so
 that peaks are those of every instant. A fuse is broken where a phase carries more than its rating; rows below the first
-are the same scenes with one rule taken away.
+two are the same scenes with one rule taken away, the last one of those in which chargers yield their floors.
 """
 
 import os
@@ -52,20 +52,37 @@ class StubbornCharger(VirtualAggregator):
         return super()._limits(now_s)
 
 
+class ImpatientCharger(VirtualAggregator):
+    """Falls back to the floor that it has yielded, without waiting."""
+
+    def _fallback_a(self, now_s: float) -> int:
+        return self._floor_a
+
+
 def run(options: Options) -> Iterator[Row]:
     scenes = QUICK_SCENES if options.quick else SCENES
     few = max(QUICK_SCENES, scenes // 20)
     yield _row("every rule", scenes, CloudAggregator, VirtualAggregator)
+    yield _row("every rule, floors yielded", scenes, CloudAggregator, VirtualAggregator, yields_floors=True)
     yield _row("grants are freed when a smaller one is answered", few, LastWordCloud, VirtualAggregator)
     yield _row("the cloud grants right after its start", few, HastyCloud, VirtualAggregator)
     yield _row("chargers keep an expired lease", few, CloudAggregator, StubbornCharger)
+    yield _row("chargers take a yielded floor", few, CloudAggregator, ImpatientCharger, yields_floors=True)
 
 
-def _row(name: str, scenes: int, cloud: type[CloudAggregator], agent: type[VirtualAggregator]) -> Row:
+def _row(
+    name: str,
+    scenes: int,
+    cloud: type[CloudAggregator],
+    agent: type[VirtualAggregator],
+    *,
+    yields_floors: bool = False,
+) -> Row:
     progress(f"fuse: {scenes} scenes, {name}")
     started = time.perf_counter()
     with ProcessPoolExecutor(os.cpu_count()) as workers:
-        verdicts = list(workers.map(partial(try_fuse, cloud=cloud, agent=agent), range(scenes), chunksize=10))
+        one = partial(try_fuse, yields_floors=yields_floors, cloud=cloud, agent=agent)
+        verdicts = list(workers.map(one, range(scenes), chunksize=10))
     seconds = time.perf_counter() - started
     worst = max(verdicts, key=_share)
     full = sum(each.peak_a > each.fuse_a - 1 for each in verdicts)

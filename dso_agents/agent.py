@@ -94,9 +94,10 @@ class DsoConfig(Message):
     asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
     of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
-    meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
-    those of the network on the market. chargers_since : when aggregators' chargers came to the network: what was
-    metered before is load without them; absent = not known, and of their buses only past auctions tell.
+    meters : CSV or Parquet file of readings, or a folder that such files are put into (dso_agents.meter_file).
+    calendar : clocks and holidays; absent = those of the network on the market. chargers_since : when aggregators'
+    chargers came to the network: what was metered before is load without them; absent = not known, and of their buses
+    only past auctions tell.
     estimating : how the network's state is estimated from readings, which then count for them; absent = it is not.
     uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
     limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see

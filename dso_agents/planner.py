@@ -14,7 +14,7 @@ from api_spec.period import MarketPeriod
 from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
 from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ProfileSource
-from dso_agents.meter_file import read_meters
+from dso_agents.meter_file import MeterFiles
 from dso_agents.meter_history import MeterHistory
 from dso_agents.past_market import PastMarket
 from dso_agents.reserving import ReserveAuction, ReserveChoice, ReservePlan, reserve_choice
@@ -46,7 +46,8 @@ class Planner:
     def __init__(self, client: MarketClient, planning: Planning, *, grid: Grid, profiles: ProfileSource) -> None:
         """With the DSO's own credentials. Raises ForecastUnusable for a file that cannot be read."""
         self._client, self._planning = client, planning
-        self._known = knowledge(planning, grid, profiles)
+        self._files = None if planning.meters is None else MeterFiles(planning.meters)
+        self._known = knowledge(planning, grid, profiles, files=self._files)
         self._states = None
         if planning.estimating is not None:
             self._states = StateKeeper(planning.estimating, grid, profiles, self._known.history)
@@ -119,6 +120,8 @@ class Planner:
     async def _up_to_date(self, now: datetime) -> Knowledge:
         """All that it knows. Past auctions are read where something can be learnt of them."""
         known = self._known
+        if self._files is not None:
+            self.hear(self._files.news())
         if known.history.newest is None and self._planning.reserves is None:
             return known
         network = known.grid.network.name
@@ -131,11 +134,14 @@ class Planner:
         return known.with_market(self._past.traded, calendar)
 
 
-def knowledge(planning: Planning, grid: Grid, profiles: ProfileSource) -> Knowledge:
-    """What is known without a market: from files. Raises ForecastUnusable for one that cannot be read."""
+def knowledge(planning: Planning, grid: Grid, profiles: ProfileSource, *, files: MeterFiles | None = None) -> Knowledge:
+    """What is known without a market: from files. Raises ForecastUnusable for one that cannot be read.
+
+    files : that readings come in, for who reads later ones as well.
+    """
     history = MeterHistory(keep=timedelta(days=planning.learning.reach_days) + _AHEAD)
     if planning.meters is not None:
-        history.add(read_meters(planning.meters))
+        history.add((files or MeterFiles(planning.meters)).news())
     return Knowledge(
         grid,
         profiles,

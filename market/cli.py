@@ -256,7 +256,9 @@ def study_observability(
         Path | None, typer.Option("--with", help="Catalogue of degrees (TOML).", show_default="the shipped one")
     ] = None,
     history: Annotated[int, typer.Option(help="Days of readings before the scenario begins.", min=0, max=400)] = 14,
-    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/observability"),
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/observability"
+    ),
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
 ) -> None:
@@ -271,6 +273,43 @@ def study_observability(
         names=degrees,
         degrees_file=catalogue,
         history_days=history,
+        out=out,
+        workers=workers,
+        cluster=cluster,
+    )
+
+
+@study.command("strategies")
+def study_strategies(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="three aggregators in one street")
+    ] = None,
+    player: Annotated[str | None, typer.Option(help="Aggregator that plays.", show_default="the first one")] = None,
+    days: Annotated[int | None, typer.Option(help="Deliveries.", show_default="the scenario's", min=1, max=31)] = None,
+    designs: Annotated[str | None, typer.Option(help="Names with commas between.", show_default="all")] = None,
+    strategies: Annotated[str | None, typer.Option(help="Names with commas between.", show_default="all")] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--with", help="Designs and strategies (TOML).", show_default="the shipped ones")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/strategies"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+) -> None:
+    """Have one aggregator play the market under several designs: what it gains, who pays, whether it shows.
+
+    Exit status: 0 all games are done, 1 some failed, 2 bad input.
+    """
+    from market.simulation.studies import commands
+
+    commands.study_strategies(
+        scenario,
+        player=player,
+        days=days,
+        designs=designs,
+        strategies=strategies,
+        plays_file=catalogue,
         out=out,
         workers=workers,
         cluster=cluster,

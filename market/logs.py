@@ -39,7 +39,7 @@ log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("flexmarket")
 
 def configure(format_: LogFormat, level: LogLevel, *, stream: TextIO | None = None) -> None:
     """Send the market's events, and those of every library, to one stream in one form; replaces what was set before."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Stderr() if stream is None else logging.StreamHandler(stream)
     handler.set_name("flexmarket")
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -57,6 +57,21 @@ def configure(format_: LogFormat, level: LogLevel, *, stream: TextIO | None = No
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr by then: where a command runs inside of another program, that one's is gone later."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        raise TypeError("stderr is what sys says")
 
 
 def accepted_request_id(given: str | None) -> str:

@@ -32,7 +32,7 @@ class PlugReading:
     session : the transaction at the plug, None without a vehicle. wants : the vehicle takes current when offered (pilot
     state C). signal_a : signalled now, per phase; negative discharges. current_a : at terminals 1, 2, 3 of the charger,
     charging positive [A]. session_wh, register_wh : delivered to this session, and the meter, which only grows.
-    open : the contactor is open whatever is signalled.
+    exported_wh : the meter of what was fed back, which only grows. open : the contactor is open whatever is signalled.
     """
 
     plug: str
@@ -44,6 +44,7 @@ class PlugReading:
     register_wh: float
     open: bool = False
     vehicle: VehicleFacts | None = None
+    exported_wh: float = 0.0
 
 
 class HardwareSilent(Exception):

@@ -6,11 +6,13 @@ from math import ceil
 from typing import Final
 
 from aggregator_agents.dispatch.grants import GrantBook
-from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Timing, WholeAmps
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Stamp, Timing, WholeAmps
 from aggregator_agents.dispatch.other_load import OtherLoad
 from aggregator_agents.dispatch.sharing import Division, SitePlan, share_out
 from aggregator_agents.fleet import PhaseAmps, Site
 
+_Basis = tuple[WholeAmps, frozenset[str], frozenset[str]]
+"""What a division was made of besides plan and plugs: room, who is silent, who has no floor."""
 _METER_A: Final = 0.1
 """A measurement that exceeds a whole amp by no more than this is that whole amp."""
 
@@ -27,8 +29,16 @@ class CloudAggregator:
     """One site: who of its chargers may draw what. A pure state machine in seconds of the cloud's monotonic clock.
 
     It hands out the fuse by what the plan wants, then by what plugs ask for, and never more than its book leaves:
-    on every phase sum_c max(floor, granted or measured within one hold time) <= fuse - margin - other load.
+    on every phase sum_c max(floor, granted or measured within one hold time) <= fuse - margin - other load. A charger
+    that has yielded its floor counts without it, where the site's floors may be lent.
     """
+
+    _at_s: float
+    _started_s: float
+    _drawn: GrantBook
+    _fed: GrantBook
+    _division: Division | None
+    _basis: _Basis | None
 
     def __init__(
         self,
@@ -37,22 +47,20 @@ class CloudAggregator:
         started_s: float,
         timing: Timing | None = None,
         other_rise_a: int | None = None,
+        life: str | None = None,
     ) -> None:
         """Just started: what an earlier life granted is unknown, so nothing is granted for one hold time.
 
         other_rise_a : by how much the other load may rise on a phase before a grant is over, see OtherLoad [A]; absent,
-        to site.other_a at any moment, and then its meter makes no room.
+        to site.other_a at any moment, and then its meter makes no room. life : a name that no other start of a cloud at
+        this site has; without one no floor is lent.
         """
-        self._site, self._timing, self._started_s = site, timing or Timing(), started_s
+        self._site, self._timing = site, timing or Timing()
+        self._life, self._lives = life if site.yields_floors else None, 0
         self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)
-        self._drawn, self._fed = self._book(floor_a=site.floor_a), self._book(floor_a=0)
         self._plan = SitePlan()
         self._plugs = {each.id: {plug.id for plug in each.plugs} for each in site.chargers}
-        self._heard: dict[str, Heard] = {}
-        self._answered: dict[str, Lease] = {}
-        self._division: Division | None = None
-        self._basis: tuple[WholeAmps, frozenset[str]] = ((0, 0, 0), frozenset())
-        self._at_s = started_s
+        self._start(started_s)
 
     @property
     def heard(self) -> Mapping[str, Heard]:
@@ -76,7 +84,7 @@ class CloudAggregator:
         """
         if now_s < self._at_s:
             # A clock that goes backwards has lost count of what is outstanding, as a restart has.
-            self._started_s = now_s
+            self._start(now_s)
         self._at_s = now_s
         charger, before = request.charger, self._heard.get(request.charger)
         if charger not in self._plugs or any(each.plug not in self._plugs[charger] for each in request.plugs):
@@ -86,6 +94,7 @@ class CloudAggregator:
             same = answered is not None and (answered.boot_id, answered.nonce) == (request.boot_id, request.nonce)
             return answered if same else None
         self._hear(request, now_s)
+        self._count_floor(request, now_s)
         drawn_a, fed_a = measured_a(request)
         self._drawn.write(charger, _whole(drawn_a), now_s)
         self._fed.write(charger, _whole(fed_a), now_s)
@@ -101,6 +110,16 @@ class CloudAggregator:
         first, second, third = (max(0, left_a - each) for each in self._other.reserved_a(now_s))
         return first, second, third
 
+    def _start(self, now_s: float) -> None:
+        """Nothing is known of any charger."""
+        self._started_s = self._at_s = now_s
+        self._lives += 1
+        self._drawn, self._fed = self._book(floor_a=self._site.floor_a), self._book(floor_a=0)
+        self._heard: dict[str, Heard] = {}
+        self._since_s: dict[str, float] = {}
+        self._answered: dict[str, Lease] = {}
+        self._division, self._basis = None, None
+
     def _is_silent(self, now_s: float) -> bool:
         """What an earlier life granted may still be drawn."""
         return now_s < self._started_s + self._timing.hold_s
@@ -111,7 +130,7 @@ class CloudAggregator:
     def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
         charger, division = request.charger, self._divided(now_s)
         free_a = self._drawn.free_a(charger, self.room_a(now_s), now_s)
-        limit_a = _least(division.limit_a[charger], free_a)
+        limit_a = (0, 0, 0) if request.yields_s else _least(division.limit_a[charger], free_a)
         room = self._site.fuse_a - self._site.margin_a
         discharge_a = _least(division.discharge_a[charger], self._fed.free_a(charger, (room, room, room), now_s))
         self._drawn.write(charger, limit_a, now_s)
@@ -124,23 +143,44 @@ class CloudAggregator:
             discharge_a=discharge_a,
             ttl_s=self._timing.ttl_s,
             plugs=tuple(division.shares[each.plug] for each in request.plugs if each.plug in division.shares),
+            stamp=None if self._life is None else Stamp(cloud=self._name, at_s=now_s),
         )
+
+    @property
+    def _name(self) -> str:
+        """Of this life, which ends when the clock goes backwards."""
+        return f"{self._life} {self._lives}"
+
+    def _count_floor(self, request: LeaseRequest, now_s: float) -> None:
+        """Whether the charger counts with its floor from now on.
+
+        It yields it from a moment on that is not before the one of the stamp, which was given in this life of ours, and
+        in this life of the charger: what is late from another one says nothing of what it may draw now.
+        """
+        stamp, since_s = request.after, self._since_s[request.charger]
+        if request.yields_s and stamp is not None and stamp.cloud == self._name and since_s <= stamp.at_s <= now_s:
+            until_s = stamp.at_s + self._timing.yielded_s(request.yields_s)
+            self._drawn.yield_floor(request.charger, until_s=until_s, now_s=now_s)
+        else:
+            self._drawn.keep_floor(request.charger)
 
     def _hear(self, request: LeaseRequest, now_s: float) -> None:
         """Keep what it says, the longest silent first."""
         before = self._heard.pop(request.charger, None)
         self._heard[request.charger] = Heard(request, now_s)
+        if before is None or before.request.boot_id != request.boot_id:
+            self._since_s[request.charger] = now_s
         if before is None or list(map(_matters, before.request.plugs)) != list(map(_matters, request.plugs)):
             self._division = None
 
     def _divided(self, now_s: float) -> Division:
         """The present division of the fuse, made anew when something that it depends on has changed."""
-        basis = (self.room_a(now_s), self._unheard(now_s))
+        basis = (self.room_a(now_s), self._unheard(now_s), self._drawn.yielded_at(now_s))
         if self._division is None or self._basis != basis:
-            room_a, silent = self._basis = basis
+            room_a, silent, yielded = self._basis = basis
             plugs = [each for heard in self._heard.values() for each in heard.request.plugs]
             there = [each for each in plugs if self._site.charger_of(each.plug).id not in silent]
-            self._division = share_out(self._site, self._plan, there, silent, room_a)
+            self._division = share_out(self._site, self._plan, there, silent, room_a, yielded=yielded)
         return self._division
 
     def _unheard(self, now_s: float) -> frozenset[str]:

@@ -4,7 +4,7 @@ Plug i draws x_i on each of its phases, a_if = 1; on all three while they are un
 
     all together:   sum_i a_if x_i <= left_f
     charger c:      g_cf = sum_{i in c} a_if x_i <= limit_cf
-    falling back:   sum_c max(0, g_cf - floor) <= spare_f
+    falling back:   sum_c max(0, g_cf - floor_c) <= spare_f
     plug:           x_i = 0, or min_i <= x_i <= max_i and whole  (I2)
 """
 
@@ -52,18 +52,19 @@ class Room:
         left_a: WholeAmps,
         limit_a: Mapping[str, WholeAmps],
         *,
-        floor_a: int = 0,
+        floor_a: Mapping[str, int] | None = None,
         spare_a: WholeAmps | None = None,
     ) -> None:
-        """left_a : to all together. limit_a : of each charger. spare_a : to all chargers above `floor_a` each."""
+        """left_a : to all together. limit_a : of each charger. spare_a : to all chargers above their `floor_a`."""
         self.left_a = list(left_a)
         self.given_a = {charger: [0, 0, 0] for charger in limit_a}
-        self._limit_a, self._floor_a = limit_a, floor_a
+        self._limit_a, self._floor_a = limit_a, dict.fromkeys(limit_a, 0) if floor_a is None else floor_a
         self._spare_a = list(left_a if spare_a is None else spare_a)
 
     def take(self, demand: Demand, more_a: int) -> bool:
         """Give a plug `more_a` amps on each of its phases; False, and nothing, where one of them has no room."""
-        given, limit, floor_a = self.given_a[demand.charger], self._limit_a[demand.charger], self._floor_a
+        charger = demand.charger
+        given, limit, floor_a = self.given_a[charger], self._limit_a[charger], self._floor_a[charger]
         left, spare = self.left_a, self._spare_a
         for phase in demand.phases:
             after_a = given[phase] + more_a
@@ -81,7 +82,8 @@ class Room:
 
     def left_for(self, demand: Demand) -> int:
         """The most that `take` would still give this plug."""
-        given, limit, floor_a = self.given_a[demand.charger], self._limit_a[demand.charger], self._floor_a
+        charger = demand.charger
+        given, limit, floor_a = self.given_a[charger], self._limit_a[charger], self._floor_a[charger]
         left, spare = self.left_a, self._spare_a
         return min([min(left[f], limit[f] - given[f], spare[f] + max(0, floor_a - given[f])) for f in demand.phases])
 

@@ -3,6 +3,9 @@
 On every phase f, with the floor that every charger may fall back to without a word:
 
     counted_f = sum_c max(floor, what was granted to or measured at c within one hold time)
+
+A charger that yields its floor counts without it, until one hold time before the floor comes back: what others are
+granted of it until then has ended by that time.
 """
 
 from collections.abc import Iterable
@@ -32,16 +35,36 @@ class GrantBook:
         self._counted = dict.fromkeys(self._entries, floor)
         self._total = [floor_a * len(self._entries)] * 3
         self._ends: list[tuple[float, str]] = []
+        self._yielded_until_s: dict[str, float] = {}
+
+    def yield_floor(self, charger: str, *, until_s: float, now_s: float) -> None:
+        """This charger has no floor until then."""
+        lent_until_s = until_s - self._hold_s
+        if lent_until_s <= max(now_s, self._yielded_until_s.get(charger, now_s)):
+            return
+        self._yielded_until_s[charger] = lent_until_s
+        heappush(self._ends, (lent_until_s, charger))
+        self._recount(charger)
+
+    def keep_floor(self, charger: str) -> None:
+        """This charger may fall back to its floor at any time."""
+        if self._yielded_until_s.pop(charger, None) is not None:
+            self._recount(charger)
 
     def write(self, charger: str, amps: WholeAmps, now_s: float) -> None:
         """Count `amps` at this charger for one hold time from now."""
         until_s = now_s + self._hold_s
         kept = [each for each in self._entries[charger] if any(map(int.__gt__, each.amps, amps))]
-        if max(amps) > self._floor_a:  # which counts in any case
+        if any(amps):  # also below the floor, which may be yielded before this ends
             kept.append(_Entry(until_s, amps))
             heappush(self._ends, (until_s, charger))
         self._entries[charger] = kept
         self._recount(charger)
+
+    def yielded_at(self, now_s: float) -> frozenset[str]:
+        """Chargers that count without their floor."""
+        self._forget(now_s)
+        return frozenset(self._yielded_until_s)
 
     def counted_a(self, now_s: float) -> WholeAmps:
         """All chargers together."""
@@ -60,10 +83,12 @@ class GrantBook:
         while self._ends and self._ends[0][0] <= now_s:
             _, charger = heappop(self._ends)
             self._entries[charger] = [each for each in self._entries[charger] if each.until_s > now_s]
+            if self._yielded_until_s.get(charger, now_s) <= now_s:
+                self._yielded_until_s.pop(charger, None)
             self._recount(charger)
 
     def _recount(self, charger: str) -> None:
-        first = second = third = self._floor_a
+        first = second = third = 0 if charger in self._yielded_until_s else self._floor_a
         for _, amps in self._entries[charger]:
             first, second, third = max(first, amps[0]), max(second, amps[1]), max(third, amps[2])
         before, after = self._counted[charger], (first, second, third)

@@ -46,6 +46,23 @@ class Timing:
         """
         return self.ttl_s * (1 + 2 * self.drift) + self.lag_s + self.guard_s
 
+    @property
+    def yield_s(self) -> float:
+        """How long a charger that yields its floor has none, from its request on, on its own clock.
+
+        Long enough for the cloud to lend what it yields for one hold time although some requests are lost.
+        """
+        return 2 * (self.hold_s + self.ask_every_s)
+
+    @property
+    def gap_s(self) -> float:
+        """Between two looks at its clock a charger notices no jump ahead that is shorter than this."""
+        return self.act_every_s + self.guard_s
+
+    def yielded_s(self, told_s: float) -> float:
+        """What the cloud counts of the time that a charger tells, whose clock may be fast and its own slow."""
+        return told_s * (1 - 2 * self.drift)
+
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 Phase = Literal[0, 1, 2]
@@ -59,10 +76,10 @@ class PlugDemand(Message):
     session : the transaction at the plug, None without a vehicle. wants : whether the vehicle takes current when it is
     offered. min_a, max_a, discharge_a : of the vehicle at this plug, as far as known. phases : of the site that it
     draws on; None until they are learned, which counts on all three. signal_a : signalled now; negative discharges.
-    measured_a : drawn now. session_wh : delivered to this session; register_wh : the plug's meter, which only grows.
-    energy_left_wh, departs : what the driver or the vehicle said at the charger, None for nothing. stored_wh : in its
-    battery now, of a vehicle that tells. urgency : that the
-    driver set at the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
+    measured_a : drawn now. session_wh : delivered to this session; register_wh, exported_wh : the plug's meters of what
+    was drawn and fed back, which only grow. energy_left_wh, departs : what the driver or the vehicle said at the
+    charger, None for nothing. stored_wh : in its battery now, of a vehicle that tells. urgency : that the driver set at
+    the charger, 1 = as any other. tripped : the contactor is open because the vehicle drew too much.
     """
 
     plug: Id
@@ -76,20 +93,39 @@ class PlugDemand(Message):
     measured_a: MeasuredAmps = (0.0, 0.0, 0.0)
     session_wh: NonNegative = 0.0
     register_wh: NonNegative = 0.0
+    exported_wh: NonNegative = 0.0
     energy_left_wh: NonNegative | None = None
     departs: Instant | None = None
     stored_wh: NonNegative | None = None
     urgency: NonNegative = 1.0
     tripped: bool = False
 
+    @property
+    def net_wh(self) -> float:
+        """The plug's meters together, consumption positive."""
+        return self.register_wh - self.exported_wh
+
+
+class Stamp(Message):
+    """When a lease was granted [s], on the monotonic clock of one life of a cloud; no two lives have the same name."""
+
+    cloud: Id
+    at_s: Real
+
 
 class LeaseRequest(Message):
-    """A charger asks for amps. boot_id : new with every start of the charger; nonce : grows with every request."""
+    """A charger asks for amps. boot_id : new with every start of the charger; nonce : grows with every request.
+
+    yields_s : the charger wants nothing and has no floor for at least so long from this request on; 0 where it keeps
+    it. after : the stamp of the last lease that it had before it asked, so that the cloud knows since when at least.
+    """
 
     charger: Id
     boot_id: Id
     nonce: Count
     plugs: Annotated[tuple[PlugDemand, ...], Field(max_length=16)]
+    yields_s: NonNegative = 0.0
+    after: Stamp | None = None
 
 
 class PlugShare(Message):
@@ -103,7 +139,8 @@ class PlugShare(Message):
 class Lease(Message):
     """What a charger may draw on each phase of the site, and feed back, for `ttl_s` from its request on.
 
-    charger, boot_id, nonce : of the request that it answers. Amps are whole [A].
+    charger, boot_id, nonce : of the request that it answers. Amps are whole [A]. stamp : that a charger may yield its
+    floor by; None where the cloud lends no floors.
     """
 
     charger: Id
@@ -113,3 +150,4 @@ class Lease(Message):
     discharge_a: WholeAmps = (0, 0, 0)
     ttl_s: NonNegative = TTL_S
     plugs: Annotated[tuple[PlugShare, ...], Field(max_length=16)] = ()
+    stamp: Stamp | None = None

@@ -1,6 +1,6 @@
 """How the cloud divides a site's fuse between its chargers: by plan, then by what plugs ask for. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aggregator_agents.dispatch.dividing import ALL_PHASES, Demand, Room, divide, raise_lowest
@@ -33,11 +33,18 @@ class Division:
 
 
 def share_out(
-    site: Site, plan: SitePlan, plugs: Iterable[PlugDemand], silent: Iterable[str], room_a: WholeAmps
+    site: Site,
+    plan: SitePlan,
+    plugs: Iterable[PlugDemand],
+    silent: Iterable[str],
+    room_a: WholeAmps,
+    *,
+    yielded: Container[str] = (),
 ) -> Division:
     """What each charger is to have once all have followed.
 
-    silent : chargers that were not heard of for so long that they are on their floor. room_a : for all chargers.
+    silent : chargers that were not heard of for so long that they are on their floor. yielded : those that have none.
+    room_a : for all chargers.
     What a plug leaves of its target goes to other planned plugs, so that the site draws what was planned.
     """
     present = sorted(
@@ -46,7 +53,8 @@ def share_out(
     demands = [_demand(site, plan, each) for each in present if each.wants]
     planned = [each for each in demands if plan.target_a.get(each.plug, 0) >= MIN_A]
     unplanned = [each for each in demands if each.plug not in plan.target_a]
-    room = _room(site, plan, len(list(silent)), room_a)
+    floor_a = {each.id: 0 if each.id in yielded else site.floor_a for each in site.chargers}
+    room = _room(site, plan, sum(floor_a[each] for each in silent), room_a, floor_a)
     amps = divide(planned, room, most_a=plan.target_a)
     withheld_a = room.withhold_beyond(_planned_a(present, plan))
     raise_lowest(amps, planned, room)
@@ -78,17 +86,17 @@ def _demand(site: Site, plan: SitePlan, plug: PlugDemand) -> Demand:
     )
 
 
-def _room(site: Site, plan: SitePlan, silent: int, room_a: WholeAmps) -> Room:
+def _room(site: Site, plan: SitePlan, silent_a: int, room_a: WholeAmps, floor_a: Mapping[str, int]) -> Room:
     """Whoever falls silent goes back to the floor, so only what is above all floors together can be moved about."""
-    floors_a = site.floor_a * len(site.chargers)
+    floors_a = sum(floor_a.values())
     left_a = room_a
     if plan.cap_a is not None:
-        capped_a = max(0, plan.cap_a - site.floor_a * silent)
+        capped_a = max(0, plan.cap_a - silent_a)
         left_a = _whole(min(each, capped_a) for each in room_a)
     return Room(
         left_a,
         {each.id: (each.max_a,) * 3 for each in site.chargers},
-        floor_a=site.floor_a,
+        floor_a=floor_a,
         spare_a=_whole(max(0, each - floors_a) for each in room_a),
     )
 

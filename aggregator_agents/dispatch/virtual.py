@@ -11,7 +11,7 @@ from typing import Final
 
 from aggregator_agents.charging.hardware import PlugReading
 from aggregator_agents.dispatch.dividing import ALL_PHASES, Room, divide, raise_lowest, signals_within_held
-from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugShare, Timing, WholeAmps
+from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugShare, Stamp, Timing, WholeAmps
 from aggregator_agents.dispatch.watching import PlugWatch, Said
 from aggregator_agents.fleet import Charger
 
@@ -39,16 +39,26 @@ class VirtualAggregator:
     _asked: dict[int, float]
     _lease: Lease | None
     _expires_s: float
+    _stamp: Stamp | None
+    _kept_a: int | None
 
     def __init__(
-        self, charger: Charger, *, floor_a: int, boot_id: str, started_s: float, timing: Timing | None = None
+        self,
+        charger: Charger,
+        *,
+        floor_a: int,
+        boot_id: str,
+        started_s: float,
+        timing: Timing | None = None,
+        yields: bool = False,
     ) -> None:
         """Just started: it knows of no lease. floor_a : that the charger may draw without one, per phase.
 
-        boot_id : another one at every start, so that no answer to an earlier life is taken for its own.
+        boot_id : another one at every start, so that no answer to an earlier life is taken for its own. yields :
+        whether it gives up its floor for a while whenever nobody wants energy; an earlier life may have done so, too.
         """
         self.charger, self._boot_id, self._timing = charger, boot_id, timing or Timing()
-        self._floor_a = min(floor_a, charger.max_a)
+        self._floor_a, self._yields = min(floor_a, charger.max_a), yields
         self._nonce = self._accepted = -1
         self._start(started_s)
 
@@ -67,6 +77,9 @@ class VirtualAggregator:
         seen = {each.plug: each for each in readings}
         for plug, reading in seen.items():
             self._watches[plug].read(reading, now_s)
+        if self._kept_a is None and all(each.reading is not None for each in self._watches.values()):
+            # A pilot that is up was put there by a lease, since this charger yielded its floor last.
+            self._kept_a = min(self._floor_a, sum(max(0, each.signal_a) for each in self._watches.values()))
         limit_a, discharge_a = self._limits(now_s)
         held_a = {plug: each.held_a() for plug, each in self._watches.items()}
         fed_a = {plug: each.fed_a() for plug, each in self._watches.items()}
@@ -93,8 +106,14 @@ class VirtualAggregator:
         self._nonce += 1
         self._asked = {nonce: at_s for nonce, at_s in self._asked.items() if at_s + self._timing.ttl_s > now_s}
         self._asked[self._nonce] = now_s
-        plugs = tuple(each.told() for each in self._watches.values())
-        return LeaseRequest(charger=self.charger.id, boot_id=self._boot_id, nonce=self._nonce, plugs=plugs)
+        return LeaseRequest(
+            charger=self.charger.id,
+            boot_id=self._boot_id,
+            nonce=self._nonce,
+            plugs=tuple(each.told() for each in self._watches.values()),
+            yields_s=self._yield_floor(now_s),
+            after=self._stamp,
+        )
 
     def accept(self, lease: Lease, now_s: float) -> bool:
         """Take a lease for its own; False for one that is another's, too late, or older than one that it has taken."""
@@ -107,6 +126,7 @@ class VirtualAggregator:
         if now_s >= expires_s:
             return False
         self._lease, self._expires_s, self._accepted = lease, expires_s, lease.nonce
+        self._stamp = lease.stamp
         return True
 
     def _start(self, now_s: float) -> None:
@@ -114,20 +134,43 @@ class VirtualAggregator:
         charger = self.charger
         self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, now_s) for each in charger.plugs}
         self._asked = {}
-        self._lease, self._expires_s = None, -inf
+        self._lease, self._expires_s, self._stamp = None, -inf, None
+        self._kept_a = None
+        self._yields_until_s = now_s + self._timing.yield_s if self._yields else -inf
         self._at_s = now_s
 
     def _notice(self, now_s: float) -> None:
-        """A clock that goes backwards cannot be counted on: nothing that was leased by it holds."""
+        """A clock that goes backwards cannot be counted on: nothing that was leased by it holds.
+
+        One that leaps may have done so by itself: the floor is yielded for as long as if that had only begun.
+        """
         if now_s < self._at_s:
             self._start(now_s)
+        if now_s > self._at_s + self._timing.gap_s and self._at_s < self._yields_until_s:
+            self._yields_until_s = now_s + self._timing.yield_s
         self._at_s = now_s
+
+    def _fallback_a(self, now_s: float) -> int:
+        """What it may draw without a lease now."""
+        return self._floor_a if now_s >= self._yields_until_s else self._kept_a or 0
+
+    def _yield_floor(self, now_s: float) -> float:
+        """Give up the floor for a while where nobody wants energy: what was leased until now ends, too.
+
+        Only where all pilots are at 0 and nothing flows: then nothing rises without another lease, whoever dies.
+        Returns for how long at least, whatever its clock does unnoticed; 0 for not at all.
+        """
+        if self._stamp is None or not self._yields or not all(each.is_idle for each in self._watches.values()):
+            return 0.0
+        self._yields_until_s, self._kept_a = now_s + self._timing.yield_s, 0
+        self._lease, self._expires_s, self._accepted = None, -inf, self._nonce - 1
+        return self._timing.yield_s - self._timing.gap_s
 
     def _limits(self, now_s: float) -> tuple[WholeAmps, WholeAmps]:
         """What the charger may draw and feed back now, on each phase."""
         if self._lease is None or now_s >= self._expires_s:
             self._lease = None
-            return (self._floor_a,) * 3, (0, 0, 0)
+            return (self._fallback_a(now_s),) * 3, (0, 0, 0)
         return self._capped(self._lease.limit_a), self._capped(self._lease.discharge_a)
 
     def _capped(self, amps: WholeAmps) -> WholeAmps:
@@ -191,8 +234,9 @@ class VirtualAggregator:
     def _held_until_s(self, due: Iterable[str], wanted: Mapping[str, int], now_s: float) -> float:
         """Signals within the floor hold until others come, more than that no longer than the lease."""
         signals = {plug: each.signal_a for plug, each in self._watches.items()} | {plug: wanted[plug] for plug in due}
+        floor_a = self._fallback_a(now_s)
         if min(signals.values()) >= 0 and all(
-            sum(signals[plug] for plug, each in self._watches.items() if phase in each.phases) <= self._floor_a
+            sum(signals[plug] for plug, each in self._watches.items() if phase in each.phases) <= floor_a
             for phase in ALL_PHASES
         ):
             return inf

@@ -122,6 +122,17 @@ class PlugWatch:
             return 0, 0, 0
         return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was read to be at 0 and to draw nothing, and nobody there wants energy."""
+        reading = self.reading
+        return (
+            reading is not None
+            and not reading.wants
+            and self._signals() == (0, 0)
+            and self.held_a() == self.fed_a() == (0, 0, 0)
+        )
+
     def demand(self, now_s: float, *, weight: float = 1.0, planned: bool = False) -> Demand | None:
         """What the vehicle wants; None for nothing, or while it is too early to begin again.
 
@@ -173,6 +184,7 @@ class PlugWatch:
             measured_a=self.current_a,
             session_wh=_counted(reading.session_wh) if reading is not None else 0.0,
             register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
+            exported_wh=_counted(reading.exported_wh) if reading is not None else 0.0,
             energy_left_wh=self._left_wh(facts),
             departs=self._heard.departs or facts.departs,
             stored_wh=facts.stored_wh,

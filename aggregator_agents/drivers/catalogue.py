@@ -31,7 +31,6 @@ CATALOGUE: Final[dict[Language, dict[str, str]]] = {
         # the grid
         "giving": "This site is giving room to the grid until {time}.",
         "giving_how": "Charging may be slower meanwhile; your departure still counts.",
-        "credit": "For the room your stay has given, you get {money}.",
         # the plan
         "plan": "The plan",
         "plan_of": "Planned at {time}",
@@ -142,7 +141,6 @@ CATALOGUE: Final[dict[Language, dict[str, str]]] = {
         "has_priority": "Fortrinsret",
         "giving": "Dette sted giver plads til elnettet indtil {time}.",
         "giving_how": "Imens kan ladningen gå langsommere; din afgangstid gælder stadig.",
-        "credit": "For den plads, dit ophold har givet, får du {money}.",
         "plan": "Planen",
         "plan_of": "Lagt {time}",
         "no_plan": "Der er ingen plan endnu; den lægges inden for de næste minutter.",

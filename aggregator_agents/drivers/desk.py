@@ -5,7 +5,6 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final, Protocol
 
 from aggregator_agents.drivers.book import WishBook
@@ -34,9 +33,7 @@ class StayView:
 
     session : as the plan takes it, wishes and all. most_w : that plug, charger and vehicle can draw [W]. drawn_w,
     delivered_wh : measured, now and in this stay. wants : the vehicle takes current when it is offered. plan : None
-    before there is one. driver : a pseudonym of the charging
-    card (`Codes.pseudonym`), None without one. credit_eur : what the driver gets for the room given to the grid in this
-    stay, None where that is not known.
+    before there is one. driver : a pseudonym of the charging card (`Codes.pseudonym`), None without one.
     """
 
     session: Session
@@ -45,7 +42,6 @@ class StayView:
     delivered_wh: float
     plan: PowerPlan | None = None
     driver: str | None = None
-    credit_eur: Decimal | None = None
     wants: bool = True
 
     @property

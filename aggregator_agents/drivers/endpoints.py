@@ -1,6 +1,5 @@
 """The same for apps: JSON under /v1, with the seat's secret as a bearer token."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -12,7 +11,7 @@ from aggregator_agents.drivers.reception import Declined, Reception, ReceptionOf
 from aggregator_agents.drivers.wishes import WattHoursPerKm, Wish
 from api_spec.defects import refuse
 from api_spec.period import Instant
-from api_spec.units import Count, Message, Money, NonNegative, Real
+from api_spec.units import Count, Message, NonNegative, Real
 
 router = APIRouter(prefix="/v1/plugs", tags=["plugs"])
 _bearer = HTTPBearer(auto_error=False, description="The secret of a stay's seat.")
@@ -33,7 +32,7 @@ class StayState(Message):
     departs, energy_wh, priority : as the plan takes them; energy_wh over the whole stay. priorities_left : stays of
     this driver that can still have priority. in_plan : the plan was made with the latest wish. ready_at,
     by_departure_wh : what the plan leads to; absent where it does not say. possible_wh : by this departure, if nobody
-    else needed the fuse. credit_eur : for room given to the grid; absent where it is not known.
+    else needed the fuse.
     """
 
     departs: Instant
@@ -47,7 +46,6 @@ class StayState(Message):
     ready_at: Instant | None = None
     by_departure_wh: Real | None = None
     plan: PlanState | None = None
-    credit_eur: Money | None = None
 
 
 class PlugState(Message):
@@ -151,7 +149,6 @@ def _stay_state(stay: StayView, reception: Reception) -> StayState:
         ready_at=found and found.ready_at,
         by_departure_wh=found and found.by_departure_wh,
         plan=None if stay.plan is None else _plan_state(stay.plan),
-        credit_eur=None if stay.credit_eur is None else stay.credit_eur.quantize(Decimal("0.0001")),
     )
 
 

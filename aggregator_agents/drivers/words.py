@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -44,7 +43,7 @@ class Words:
         """A sentence of the catalogue."""
         return CATALOGUE[self.language][key].format(**values)
 
-    def number(self, value: float | Decimal, places: int = 1) -> str:
+    def number(self, value: float, places: int = 1) -> str:
         """`12.4`, in Danish `12,4`; with a true minus sign."""
         text = f"{value:.{places}f}".replace("-", "\u2212")
         return text.replace(".", ",") if self.language == "da" else text
@@ -61,10 +60,6 @@ class Words:
     def power(self, power_w: float) -> str:
         """A power in kW."""
         return f"{self.number(power_w / 1000)}\u00a0kW"
-
-    def money(self, eur: Decimal) -> str:
-        """An amount in EUR."""
-        return f"{self.number(eur, 2)}\u00a0EUR"
 
     @property
     def clock_format(self) -> str:

@@ -74,7 +74,13 @@ class Decentralised(EmulatedCluster):
         """voltage_pu : at the chargers at a second since the start, as every one of them measures it."""
 
         def charger(
-            charger: Charger, *, floor_a: int, boot_id: str, started_s: float, timing: Timing | None = None
+            charger: Charger,
+            *,
+            floor_a: int,
+            boot_id: str,
+            started_s: float,
+            timing: Timing | None = None,
+            yields: bool = False,
         ) -> VirtualAggregator:
             return DroopingCharger(
                 charger, floor_a=floor_a, boot_id=boot_id, started_s=started_s, timing=timing, voltage_pu=measured_pu

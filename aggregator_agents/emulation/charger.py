@@ -19,7 +19,7 @@ class EmulatedPlug:
         self.signal_a = 0
         self.held_until_s = inf
         self.open = False
-        self._register_wh = 0.0
+        self._register_wh = self._exported_wh = 0.0
 
     @property
     def current_a(self) -> float:
@@ -41,6 +41,11 @@ class EmulatedPlug:
         """Charged since the plug was built."""
         return self._register_wh + self.session_wh
 
+    @property
+    def exported_wh(self) -> float:
+        """Fed back since the plug was built."""
+        return self._exported_wh + (self.vehicle.discharged_wh if self.vehicle is not None else 0.0)
+
     def plug_in(self, session: str, vehicle: EmulatedVehicle, now_s: float) -> None:
         """A vehicle comes, to a pilot at 0 until it is commanded."""
         self.session, self.vehicle, self.open = session, vehicle, False
@@ -50,6 +55,7 @@ class EmulatedPlug:
     def unplug(self) -> None:
         """It leaves, its current is gone, and what was signalled to it is nothing to the next."""
         self._register_wh += self.session_wh
+        self._exported_wh = self.exported_wh
         self.session, self.vehicle, self.open = None, None, False
         self.signal_a, self.held_until_s = 0, inf
 
@@ -65,7 +71,16 @@ class EmulatedPlug:
         """As its meter and its pilot show it."""
         vehicle = self.vehicle
         if vehicle is None:
-            return PlugReading(self.plug.id, None, False, self.signal_a, (0.0, 0.0, 0.0), 0.0, self._register_wh)
+            return PlugReading(
+                plug=self.plug.id,
+                session=None,
+                wants=False,
+                signal_a=self.signal_a,
+                current_a=(0.0, 0.0, 0.0),
+                session_wh=0.0,
+                register_wh=self._register_wh,
+                exported_wh=self._exported_wh,
+            )
         vehicle.advance(now_s)
         amps = [vehicle.current_a if terminal < vehicle.vehicle.phases else 0.0 for terminal in range(3)]
         at_terminals: PhaseAmps = amps[0], amps[1], amps[2]
@@ -79,6 +94,7 @@ class EmulatedPlug:
             register_wh=self.register_wh,
             open=self.open,
             vehicle=_facts(vehicle),
+            exported_wh=self.exported_wh,
         )
 
 

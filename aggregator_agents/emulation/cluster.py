@@ -68,13 +68,13 @@ class EmulatedCluster:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers whose vehicles want nothing do nothing, which saves time only. cloud,
-        agent : what is built at every start.
+        CloudAggregator. sleeps : chargers whose vehicles want nothing do nothing, which saves time only; not where
+        floors are yielded, which takes asking. cloud, agent : what is built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
         self.plant.arrived = self._arrived
         self._timing, self._behaviour = timing, behaviour or Behaviour()
-        self._rise_a, self._sleeps = other_rise_a, sleeps
+        self._rise_a, self._sleeps = other_rise_a, sleeps and not site.yields_floors
         self._build_cloud, self._build_agent = cloud, agent
         self._said: dict[str, Session] = {}
         self._plan = SitePlan()
@@ -89,6 +89,7 @@ class EmulatedCluster:
         self.cloud_clock = clock()
         self.boxes = {id: Box(each, clock(), line(), line()) for id, each in self.plant.chargers.items()}
         self.cloud: CloudAggregator | None = None
+        self._clouds = 0
         self._cloud_stopped = False
         self._cloud_inbox: list[LeaseRequest] = []
         self.start_cloud()
@@ -172,6 +173,12 @@ class EmulatedCluster:
         """Every session that has begun."""
         return self.plant.outcomes()
 
+    def forget(self, before: datetime, *, metered_before: datetime) -> None:
+        """Sessions that were over before, and what meters counted before."""
+        gone = self.plant.forget(self.plant.seconds(before), metered_before_s=self.plant.seconds(metered_before))
+        for session in gone:
+            self._said.pop(session, None)
+
     @property
     def messages(self) -> int:
         """Sent over all lines so far."""
@@ -181,7 +188,10 @@ class EmulatedCluster:
         """The cloud aggregator starts, with the plan, and without a memory."""
         started_s = self.cloud_clock.reads_s(self.plant.now_s)
         site, rise_a = self.plant.site, self._rise_a
-        self.cloud = self._build_cloud(site, started_s=started_s, timing=self._timing, other_rise_a=rise_a)
+        self._clouds += 1
+        self.cloud = self._build_cloud(
+            site, started_s=started_s, timing=self._timing, other_rise_a=rise_a, life=f"cloud {self._clouds}"
+        )
         self.cloud.follow(self._plan)
 
     def kill_cloud(self) -> None:
@@ -206,6 +216,7 @@ class EmulatedCluster:
             boot_id=f"{charger} {box.life}",
             started_s=box.clock.reads_s(self.plant.now_s),
             timing=self._timing,
+            yields=self.plant.site.yields_floors,
         )
         for plug in box.hardware.plugs.values():
             if plug.session is not None:

@@ -1,6 +1,6 @@
 """One working day at the Risø lot under each control architecture, with the same vehicles, award and troubles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final, Literal
@@ -12,7 +12,7 @@ from aggregator_agents.emulation.architectures import Architecture, Centralised,
 from aggregator_agents.emulation.link import IDEAL, Weather
 from aggregator_agents.fleet import WATTS_PER_AMP, Session, Site
 
-Kind = Literal["centralised", "decentralised", "distributed"]
+Kind = Literal["centralised", "decentralised", "distributed", "distributed, floors yielded"]
 Trouble = Literal["none", "bad lines", "lines lost"]
 
 LOT: Final = Site.of("risoe", chargers=8, plugs_per_charger=2, fuse_a=63, fallback_a=6)
@@ -66,6 +66,8 @@ def _site(kind: Kind, weather: Weather, random: Random) -> Architecture:
         case "decentralised":
             voltage = lambda second: 0.94 if _awarded(second) else 0.98  # noqa: E731
             return Decentralised(LOT, since=_BEGINS, voltage_pu=voltage, random=random)
+        case "distributed, floors yielded":
+            return Distributed(replace(LOT, yields_floors=True), since=_BEGINS, weather=weather, random=random)
         case _:
             return Distributed(LOT, since=_BEGINS, weather=weather, random=random)
 

@@ -7,7 +7,7 @@ anything. Vehicles keep to their signal: what is on trial is the cluster.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import nan
@@ -52,19 +52,25 @@ def try_fuse(
     seed: int,
     *,
     minutes: float = 10.0,
+    yields_floors: bool = False,
     cloud: type[CloudAggregator] = CloudAggregator,
     agent: type[VirtualAggregator] = VirtualAggregator,
 ) -> Verdict:
-    """Ten minutes of everything, or more; the same for the same seed."""
-    return _Trial(Random(seed), minutes * 60, cloud, agent).run(seed)
+    """Ten minutes of everything, or more; the same for the same seed. yields_floors : as Site."""
+    return _Trial(Random(seed), minutes * 60, yields_floors, cloud, agent).run(seed)
 
 
 class _Trial:
     def __init__(
-        self, random: Random, lasts_s: float, cloud: type[CloudAggregator], agent: type[VirtualAggregator]
+        self,
+        random: Random,
+        lasts_s: float,
+        yields_floors: bool,
+        cloud: type[CloudAggregator],
+        agent: type[VirtualAggregator],
     ) -> None:
         self._random, self._lasts_s = random, lasts_s
-        self.site = _site(random)
+        self.site = replace(_site(random), yields_floors=yields_floors)
         self._rise_a = random.choice([None, random.randint(0, self.site.other_a)])
         self.cluster = EmulatedCluster(
             self.site,

@@ -22,8 +22,7 @@ class Room:
         self._safe_a = float(site.floor_a)
         # A solver's amps may be a trifle more than whole ones.
         self._left_a: list[float] = (np.maximum(problem.room_a[:, step], 0.0) + _WHOLE).tolist()
-        spare_a = problem.room_a[:, step] - self._safe_a * len(site.chargers)
-        self._spare_a: list[float] = (np.maximum(spare_a, 0.0) + _WHOLE).tolist()
+        self._spare_a: list[float] = (np.maximum(problem.spare_a[:, step], 0.0) + _WHOLE).tolist()
         number = {charger.id: c for c, charger in enumerate(site.chargers)}
         self._limit_a = [each.max_a + _WHOLE for each in site.chargers]
         self._drawn_a = [[0.0, 0.0, 0.0] for _ in site.chargers]

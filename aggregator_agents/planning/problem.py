@@ -110,6 +110,23 @@ class Problem:
         return np.minimum(room, self.most_w / (3 * PHASE_V) - measured_a)
 
     @cached_property
+    def spare_a(self) -> FloatArray:
+        """(3, step) what all chargers together may draw above site.floor_a each [A]; see Site.spare_a.
+
+        Where chargers yield their floors, only those with a vehicle have one.
+        """
+        site = self.site
+        floors = np.full(self.grid.count, len(site.chargers))
+        if site.yields_floors:
+            number = {charger.id: c for c, charger in enumerate(site.chargers)}
+            used = np.zeros((len(site.chargers), self.grid.count), dtype=np.bool_)
+            for session, share in zip(self.sessions, self.share, strict=True):
+                used[number[site.charger_of(session.plug).id]] |= share > 0
+            floors = used.sum(axis=0)
+        spare: FloatArray = self.room_a - site.floor_a * floors
+        return spare
+
+    @cached_property
     def feed_a(self) -> FloatArray:
         """(3, step) what all vehicles together may feed back [A]: through the fuse, and out of the connection.
 

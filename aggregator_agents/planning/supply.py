@@ -63,8 +63,7 @@ def add_supply(model: Vehicles) -> None:
     together_a = branches.members.astype(np.float64) @ take_a
     most_a = np.minimum(together_a, branches.charger_a[:, None])
     above_a = np.maximum(most_a - safe_a, 0.0)
-    spare_a = problem.room_a - safe_a * len(problem.site.chargers)
-    patterns, room_of, spare_of = _distinct(branches.phases, problem.room_a, spare_a)
+    patterns, room_of, spare_of = _distinct(branches.phases, problem.room_a, problem.spare_a)
     counts = patterns.T.astype(np.float64)
     scarce = counts @ above_a > np.maximum(spare_of, 0.0)
     if safe_a > 0:

@@ -1,6 +1,5 @@
 """A scenario: what is simulated, as a TOML file."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -99,7 +98,7 @@ class Scenario(Message):
         refuse("Scenario", defects)
         return self
 
-    @cached_property
+    @property
     def planned(self) -> tuple[Day, ...]:
         """Its days, in order."""
         return days_of(self.delivery, self.gate_closure, days=self.days, zone=self.zone)

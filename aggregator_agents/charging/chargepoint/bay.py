@@ -151,6 +151,7 @@ class Bay:
             register_wh=own.register_wh,
             open=own.cut_off,
             vehicle=facts,
+            exported_wh=own.exported_wh,
         )
 
     def held_a(self, now_s: float) -> int:

@@ -61,7 +61,12 @@ class ChargePoint:
     def _leased(self, terms: LeaseTerms, begun_s: float) -> LeasedCharger:
         timing = terms.timing
         aggregator = VirtualAggregator(
-            self.hardware.charger, floor_a=terms.floor_a, boot_id=str(uuid4()), started_s=begun_s, timing=timing
+            self.hardware.charger,
+            floor_a=terms.floor_a,
+            boot_id=str(uuid4()),
+            started_s=begun_s,
+            timing=timing,
+            yields=terms.yields_floor,
         )
         hardware = EmulatedHardware(self.device, self.clock)
         return LeasedCharger(aggregator, hardware, self._ask, timing=timing, clock=self.clock)

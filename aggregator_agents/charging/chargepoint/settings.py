@@ -139,10 +139,12 @@ class ChargePointConfig(Message):
 class LeaseTerms(Message):
     """Of chargers with a virtual aggregator. floor_a : that each may draw without a lease, per phase.
 
+    yields_floor : whether they give it up while nobody wants energy, which is of use where the site says so, too.
     ttl_s, ask_every_s, act_every_s, lag_s : see Timing; the cloud has to count with the same.
     """
 
     floor_a: Count
+    yields_floor: bool = False
     ttl_s: Positive = TTL_S
     ask_every_s: Positive = ASK_EVERY_S
     act_every_s: Positive = 1.0

@@ -17,6 +17,10 @@ Answer = tuple[Payload, tuple[Event, ...]]
 MEASURANDS: Final = (
     (
         *("Current.Import", "Current.Export", "Power.Active.Import", "Power.Active.Export"),
+        *("Energy.Active.Import.Register", "Energy.Active.Export.Register", "Current.Offered", "SoC"),
+    ),
+    (
+        *("Current.Import", "Current.Export", "Power.Active.Import", "Power.Active.Export"),
         *("Energy.Active.Import.Register", "Current.Offered", "SoC"),
     ),
     ("Current.Import", "Power.Active.Import", "Energy.Active.Import.Register", "Current.Offered"),

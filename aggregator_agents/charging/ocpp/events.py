@@ -20,13 +20,14 @@ _LARGEST: Final = 1e9
 class Sample:
     """Measured at one moment; None for what was not measured.
 
-    current_a : at terminals 1, 2, 3, charging positive; power_w has the same sign. register_wh : imported so far.
-    offered_a : what the station signals to the vehicle. charge : of the battery, 0 to 1.
+    current_a : at terminals 1, 2, 3, charging positive; power_w has the same sign. register_wh, exported_wh : drawn and
+    fed back so far. offered_a : what the station signals to the vehicle. charge : of the battery, 0 to 1.
     """
 
     current_a: PhaseAmps | None = None
     power_w: float | None = None
     register_wh: float | None = None
+    exported_wh: float | None = None
     offered_a: float | None = None
     charge: float | None = None
 
@@ -99,7 +100,7 @@ def sampled(values: Iterable[Payload]) -> Sample:
     A current without a phase is taken to be that of every phase.
     """
     phase_a: dict[int, float] = {}
-    total_a, power_w, register_wh, offered_a, charge = None, None, None, None, None
+    total_a, power_w, register_wh, exported_wh, offered_a, charge = None, None, None, None, None, None
     for each in values:
         number, measurand = _number(each), str(each.get("measurand", "Energy.Active.Import.Register"))
         phase = each.get("phase")
@@ -114,6 +115,8 @@ def sampled(values: Iterable[Payload]) -> Sample:
             power_w = (power_w or 0.0) + way * number
         elif measurand == "Energy.Active.Import.Register" and phase is None:
             register_wh = number
+        elif measurand == "Energy.Active.Export.Register" and phase is None:
+            exported_wh = number
         elif measurand in ("Current.Offered", "Current.Import.Offered"):
             offered_a = max(number, offered_a or 0.0)
         elif measurand == "SoC":
@@ -121,7 +124,7 @@ def sampled(values: Iterable[Payload]) -> Sample:
     current_a: PhaseAmps | None = None if total_a is None else (total_a, total_a, total_a)
     if phase_a:
         current_a = phase_a.get(0, 0.0), phase_a.get(1, 0.0), phase_a.get(2, 0.0)
-    return Sample(current_a, power_w, register_wh, offered_a, charge)
+    return Sample(current_a, power_w, register_wh, exported_wh, offered_a, charge)
 
 
 def metered(plug: int | None, values: Iterable[Payload], transaction: str | None) -> tuple[Measured, ...]:

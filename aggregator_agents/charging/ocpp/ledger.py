@@ -89,6 +89,7 @@ class PlugRecord:
     sample: Sample = NOTHING
     sampled_s: float = 0.0
     register_wh: float = 0.0
+    exported_wh: float = 0.0
     session_wh: float = 0.0
     declined_s: float | None = None
     cut: bool = False
@@ -101,6 +102,7 @@ class PlugRecord:
     until_s: float = 0.0
     cuts: int = 0
     _raw_wh: float | None = None
+    _raw_exported_wh: float | None = None
 
     @property
     def open(self) -> bool:
@@ -176,6 +178,7 @@ class PlugRecord:
             register_wh=self.register_wh,
             open=self.open,
             vehicle=self._told(),
+            exported_wh=self.exported_wh,
         )
 
     def begin(self, transaction: str, now_s: float) -> None:
@@ -197,6 +200,12 @@ class PlugRecord:
             self.register_wh += register_wh - self._raw_wh
             self.session_wh += register_wh - self._raw_wh
         self._raw_wh = register_wh
+
+    def meter_export(self, exported_wh: float) -> None:
+        """The same of what was fed back."""
+        if self._raw_exported_wh is not None and exported_wh > self._raw_exported_wh:
+            self.exported_wh += exported_wh - self._raw_exported_wh
+        self._raw_exported_wh = exported_wh
 
     def _told(self) -> VehicleFacts | None:
         """With the charge that the station reads now, where the vehicle said how large its battery is."""
@@ -267,6 +276,8 @@ class Ledger:
         sample = event.sample
         if sample.register_wh is not None:
             plug.meter(sample.register_wh)
+        if sample.exported_wh is not None:
+            plug.meter_export(sample.exported_wh)
         taken_s = now_s - late_s
         if taken_s < plug.sampled_s or (event.transaction is not None and event.transaction != plug.transaction):
             return

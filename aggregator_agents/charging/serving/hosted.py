@@ -10,6 +10,7 @@ from aggregator_agents.charging.hardware import HardwareSilent
 from aggregator_agents.charging.ocpp.station import Station
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Timing
 from aggregator_agents.dispatch.virtual import Command, VirtualAggregator
+from aggregator_agents.dispatch.watching import Said
 
 LOG: Final = logging.getLogger(__name__)
 Ask = Callable[[LeaseRequest], Awaitable[Lease | None]]
@@ -35,6 +36,10 @@ class HostedAggregator:
         self._id = station.charger.id
         self._trouble: str | None = None
         self._ignored: frozenset[str] = frozenset()
+
+    def hear(self, plug: str, session: str, said: Said) -> None:
+        """What the driver of a session says; see VirtualAggregator.hear."""
+        self._aggregator.hear(plug, session, said)
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong in one second is tried again in the next."""

@@ -21,6 +21,8 @@ from api_spec.client import MarketClient, MarketError
 from api_spec.organisation import Credentials
 
 LOG: Final = logging.getLogger(__name__)
+SILENT_FOR: Final = timedelta(hours=1)
+"""So long a site's readings wait for a plug that has fallen silent; then they go without it, and the log says so."""
 
 
 class LiveCluster:
@@ -29,7 +31,7 @@ class LiveCluster:
     def __init__(self, site: Site, cloud: CloudAggregator, log: MeterLog) -> None:
         """Log : in which the planner writes the registers of all plugs."""
         self._cloud = cloud
-        self._meter: LoggedMeter = log.meter(*(each.id for each in site.plugs))
+        self._meter: LoggedMeter = log.meter(*(each.id for each in site.plugs), waits=SILENT_FOR)
 
     def demands(self) -> tuple[PlugDemand, ...]:
         """As Cluster."""
@@ -38,6 +40,10 @@ class LiveCluster:
     def follow(self, plan: SitePlan) -> None:
         """As Cluster."""
         self._cloud.follow(plan)
+
+    def silent(self, end: datetime) -> tuple[str, ...]:
+        """Plugs that count as having stood still before `end`, since nothing was heard of their meters for long."""
+        return self._meter.silent(end)
 
     def metered_wh(self, start: datetime, end: datetime) -> float:
         """As Cluster."""
@@ -66,7 +72,11 @@ async def trade(
             places = {site.bus: place}
             before, tariff = table.offers_before_gate, table.tariff
             trader = Trader(client, table.network, places, offers_before_gate=before, tariff=tariff)
+            missing: tuple[str, ...] = ()
             while True:
+                before_missing, missing = missing, cluster.silent(clock())
+                if missing and missing != before_missing:
+                    LOG.warning("%s: readings go without %s, silent for %s", site.bus, ", ".join(missing), SILENT_FOR)
                 try:
                     await trader.cycle(clock())
                 except MarketError as failure:

@@ -34,6 +34,10 @@ _METERED_FOR: Final = timedelta(hours=2)
 _KEPT_FOR: Final = timedelta(days=60)
 _GOOD_FOR: Final = 3 * PLAN_EVERY
 """So long what was decided last is followed when nothing new can be."""
+_FRESH: Final = timedelta(minutes=1)
+"""So long what a charger told last is taken for what its meters show."""
+Tell = Callable[[Stay, Wish | None], None]
+"""Tell the charger of a stay what its driver has said last, None for nothing any more."""
 _SOON: Final = timedelta(minutes=15)
 """A departure within this time is no cause for a new plan: see SiteControl."""
 
@@ -63,15 +67,19 @@ class SitePlanner:
         pseudonym: Callable[[str], str | None] = lambda plug: None,
         names: Mapping[str, str] | None = None,
         meters: Path | None = None,
+        tell: Tell = lambda stay, wish: None,
     ) -> None:
         """Nothing is decided before `run`.
 
-        pseudonym : of the card at a plug. names : of plugs, for people.
-        meters : file in which their registers are kept; without one, in memory for a while.
+        pseudonym : of the card at a plug. names : of plugs, for people. meters : file in which their registers are
+        kept; without one, in memory for a while. tell : what is told to the charger of a stay whenever its driver says
+        something else.
         """
         self._site, self._cloud, self._habit = site, cloud, table.usual.habit
         self._clock, self._book, self._pseudonym, self._names = clock, book, pseudonym, names or {}
-        self._meter_file = meters
+        self._meter_file, self._tell = meters, tell
+        self._told: dict[Stay, Wish] = {}
+        self._heard_s: dict[str, tuple[float, datetime]] = {}
         connection = Connection(site, table.value, Premises(PremisesTable(), site.bus))
         self.control = SiteControl(connection, habit=self._habit, amended=self._prioritised)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planner")
@@ -122,7 +130,9 @@ class SitePlanner:
             said.append(own := spoken(self._site, each, wish, self._habit))
             if own.session is not None:
                 self._priorities[own.session] = priority(each, wish)
-        targets = await asyncio.get_running_loop().run_in_executor(self._thread, self._decided, said, now)
+        self._pass_on({stay: wishes[stay] for stay in stays if stay in wishes})
+        metered = self._metered(now)
+        targets = await asyncio.get_running_loop().run_in_executor(self._thread, self._decided, said, metered, now)
         weights = self.control.weights()
         self._follow(SitePlan(target_a=targets, weight=weights, urgency=weights))
         self._decided_at = now
@@ -152,12 +162,31 @@ class SitePlanner:
             wants=demand.wants,
         )
 
-    def _decided(self, said: Sequence[PlugDemand], now: datetime) -> dict[str, int]:
-        """In the planner's thread: amps for every plug."""
-        for each in said:
-            self._meters.record(each.plug, now, each.register_wh)
+    def _pass_on(self, wishes: Mapping[Stay, Wish]) -> None:
+        """Tell chargers what their drivers have said since."""
+        for stay in wishes.keys() | self._told.keys():
+            if wishes.get(stay) != self._told.get(stay):
+                self._tell(stay, wishes.get(stay))
+        self._told = dict(wishes)
+
+    def _metered(self, now: datetime) -> dict[str, float]:
+        """Registers, by plug, of chargers that were heard of lately: what a silent one showed last is no reading."""
+        found = dict[str, float]()
+        for charger, heard in self._cloud.heard.items():
+            heard_s, since = self._heard_s.get(charger, (None, now))
+            since = now if heard.at_s != heard_s else since
+            self._heard_s[charger] = heard.at_s, since
+            if now - since <= _FRESH:
+                found |= {each.plug: each.net_wh for each in heard.request.plugs}
+        return found
+
+    def _decided(self, said: Sequence[PlugDemand], metered: Mapping[str, float], now: datetime) -> dict[str, int]:
+        """In the planner's thread: amps for every plug. metered : by plug, see `_metered`."""
+        for plug, register_wh in metered.items():
+            self._meters.record(plug, now, register_wh)
         self._meters.forget(now - (_METERED_FOR if self._meter_file is None else _KEPT_FOR))
-        meter = self._meters.meter(*(each.id for each in self._site.plugs))
+        # What is sold is followed with the plugs that can be seen.
+        meter = self._meters.meter(*(each.id for each in self._site.plugs), waits=timedelta(0))
         targets = self.control.decide(said, meter, now)
         self.control.log.clear()
         return targets

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+import httpx
 from websockets.asyncio.server import Server
 
 from aggregator_agents.charging.ocpp.central import CentralSystem, Listening
@@ -18,8 +19,10 @@ from aggregator_agents.charging.ocpp.dialect import Desk
 from aggregator_agents.charging.ocpp.station import Station, StationTerms
 from aggregator_agents.charging.serving.hosted import HostedAggregator
 from aggregator_agents.charging.serving.market import trade
+from aggregator_agents.charging.serving.other_load import OtherLoadMeter
 from aggregator_agents.charging.serving.planned import PlanningTable, SitePlanner
 from aggregator_agents.charging.serving.settings import ServiceFile
+from aggregator_agents.charging.serving.stays import said_at
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest
 from aggregator_agents.dispatch.virtual import VirtualAggregator
@@ -30,6 +33,7 @@ from aggregator_agents.drivers.page import create_driver_app
 from aggregator_agents.drivers.reception import Reception
 from aggregator_agents.drivers.serving import served
 from aggregator_agents.drivers.settings import DriversTable
+from aggregator_agents.drivers.wishes import Stay, Wish
 from aggregator_agents.fleet import Charger
 
 LOG: Final = logging.getLogger(__name__)
@@ -57,11 +61,17 @@ class Service:
         """
         self._settings, self._seconds, self._clock = settings, seconds, clock
         self.site = settings.site.site()
-        self.cloud = CloudAggregator(self.site, started_s=seconds(), timing=settings.timing.leases)
+        self.cloud = CloudAggregator(
+            self.site,
+            started_s=seconds(),
+            timing=settings.timing.leases,
+            other_rise_a=None if settings.other_load is None else settings.other_load.rise_a,
+            life=str(uuid4()),
+        )
         self._desk = Desk(tokens=settings.accepts, sample_s=settings.timing.sample_s)
         chargers = [each for each in self.site.chargers if each.id in settings.stations]
         self.stations = {each.id: self._station(each) for each in chargers}
-        self._hosted = [self._host(each) for each in self.stations.values() if each.terms.hosted]
+        self._hosted = {id: self._host(each) for id, each in self.stations.items() if each.terms.hosted}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
@@ -79,8 +89,9 @@ class Service:
         )
         if listen.exposed:
             LOG.warning("security profile 1 on %s: passwords cross the network in the clear", listen.host)
-        async with self._planning(), CentralSystem(self.stations, doorkeeper).listen(where, tls) as server:
-            loops = [asyncio.create_task(each.run()) for each in self._hosted]
+        central = CentralSystem(self.stations, doorkeeper)
+        async with self._metering(), self._planning(), central.listen(where, tls) as server:
+            loops = [asyncio.create_task(each.run()) for each in self._hosted.values()]
             LOG.info("%d stations of %s may connect at port %d", len(self.stations), self.site.bus, port_of(server))
             try:
                 yield server
@@ -93,6 +104,22 @@ class Service:
     async def grant(self, request: LeaseRequest) -> Lease | None:
         """The cloud's answer to a charger."""
         return self.cloud.receive(request, self._seconds())
+
+    @asynccontextmanager
+    async def _metering(self) -> AsyncIterator[None]:
+        """Read the meter of the other load, where the file names one."""
+        table = self._settings.other_load
+        if table is None:
+            yield
+            return
+        async with httpx.AsyncClient() as client:
+            task = asyncio.create_task(OtherLoadMeter(table, client).run(self.cloud, self._seconds), name="metering")
+            task.add_done_callback(_tell_of_failure)
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     @asynccontextmanager
     async def _planning(self) -> AsyncIterator[None]:
@@ -148,6 +175,7 @@ class Service:
             pseudonym=pseudonym,
             names=drivers.names,
             meters=self._meters,
+            tell=self._tell,
         )
         desk = BookDesk(book, look=planner.look, replan=planner.ask, clock=self._clock)
         reception = Reception(
@@ -164,6 +192,12 @@ class Service:
         async with served(page, host=drivers.host, port=drivers.port, path=drivers.path) as self.page_port:
             LOG.info("drivers find their plugs at port %d", self.page_port)
             yield planner
+
+    def _tell(self, stay: Stay, wish: Wish | None) -> None:
+        """What a driver said, to the aggregator of his charger where we host it."""
+        hosted = self._hosted.get(self.site.charger_of(stay.plug).id)
+        if hosted is not None:
+            hosted.hear(stay.plug, stay.session, said_at(wish, now=self._clock(), now_s=self._seconds()))
 
     def _station(self, charger: Charger) -> Station:
         timing, table = self._settings.timing, self._settings.stations[charger.id]

@@ -34,6 +34,7 @@ from pydantic import Field, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
 from aggregator_agents.charging.serving.market_table import MarketTable
+from aggregator_agents.charging.serving.other_load import OtherLoadTable
 from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
 from aggregator_agents.drivers.settings import DriversTable
@@ -129,6 +130,7 @@ class ServiceFile(Message):
     planning: PlanningTable | None = None
     drivers: DriversTable | None = None
     market: MarketTable | None = None
+    other_load: OtherLoadTable | None = None
 
     @model_validator(mode="after")
     def _of_the_site(self) -> Self:
@@ -143,6 +145,12 @@ class ServiceFile(Message):
                 (("stations", id, "password_hash"), f"is needed for security profile {self.listen.profile}")
                 for id, each in self.stations.items()
                 if each.password_hash is None
+            ]
+        if self.site.yields_floors:
+            defects += [
+                (("stations", id, "virtual_aggregator"), 'is not "own", and the site says that chargers yield floors')
+                for id, each in self.stations.items()
+                if each.virtual_aggregator != "own"
             ]
         refuse("ServiceFile", defects)
         return self

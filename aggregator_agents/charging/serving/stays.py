@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from aggregator_agents.dispatch.lease import PlugDemand
+from aggregator_agents.dispatch.watching import Said
 from aggregator_agents.drivers.wishes import PRIORITY, Stay, Wish
 from aggregator_agents.fleet import PHASE_V, Session, Site, Vehicle
 from aggregator_agents.presence import Habit
@@ -45,6 +46,14 @@ def spoken(site: Site, demand: PlugDemand, wish: Wish | None, habit: Habit) -> P
         an_hour_wh = vehicle_w(site, demand)
         changed["energy_left_wh"] = max(habit.energy_wh - demand.session_wh, an_hour_wh)
     return demand.model_copy(update=changed)
+
+
+def said_at(wish: Wish | None, *, now: datetime, now_s: float) -> Said:
+    """The same for the charger's aggregator, whose clock shows `now_s`; nothing where nothing is wished."""
+    if wish is None:
+        return Said()
+    departs_s = now_s + (wish.departs - now).total_seconds()
+    return Said(wish.energy_wh, departs_s, wish.departs, PRIORITY if wish.priority else 1.0)
 
 
 def priority(demand: PlugDemand, wish: Wish | None) -> float:

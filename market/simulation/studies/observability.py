@@ -1,12 +1,15 @@
 """The same days with a network that its DSO sees better and better: what that changes in what it buys.
 
 OUT/inputs/scenario.toml, degrees.toml       as they were given
+OUT/degrees/NAME.json                        every degree that is done; what is there is not run again
 OUT/results/observability.parquet            one row for each degree, see `Seen`
 OUT/timing.json                              what each degree took [s]
 OUT/report.html                              the table and figures, in one file
 """
 
 import asyncio
+import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -35,10 +38,14 @@ from market.simulation.run import simulate
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
 from market.simulation.studies.instruments import Name, merged
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
+from market.simulation.versions import versions
 
 SHIPPED: Final = files("market.simulation.studies") / "observability.toml"
 _JUDGED: Final = timedelta(days=7)
 """Before the scenario begins: what the DSO takes for drawn then is compared with what was."""
+
+
+_NOT_TOLD: Final = {"key", "seconds"}
 
 
 class Degree(Message):
@@ -65,9 +72,10 @@ class Seen(Message):
     peak_loading : of what was really drawn. forecast_error_w : root of the mean square of what the DSO's forecast of
     the last delivery was off, by bus and period; forecast_bias_w : of the whole network, positive where it expected
     more. known : share of bus-periods of the week before that it knows anything of. estimate_error_w : of these, as
-    forecast_error_w. seconds : of wall time.
+    forecast_error_w. seconds : of wall time. key : see Task.
     """
 
+    key: str
     degree: str
     title: str
     requests: NonNegative
@@ -94,6 +102,12 @@ class Task:
     name: str
     title: str
     scenario: Scenario
+
+    @property
+    def key(self) -> str:
+        """What it depends on, in short: the scenario, and the versions of all that it is run with."""
+        text = self.scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_degrees(file: Path | None = None) -> Degrees:
@@ -130,7 +144,7 @@ def _seen(scenario: Scenario, degree: Degree, history_days: int) -> Scenario:
         metering["history_days"] = history_days
     document = {
         **{name: getattr(scenario, name) for name in Scenario.model_fields},
-        "agents": {name: _told(entry, degree) for name, entry in scenario.agents.items()},
+        "agents": {name: _told(entry, degree, scenario) for name, entry in scenario.agents.items()},
         "metering": metering,
     }
     try:
@@ -140,25 +154,36 @@ def _seen(scenario: Scenario, degree: Degree, history_days: int) -> Scenario:
         raise BadScenario("\n".join(f"{degree.title}: {line}" for line in lines)) from failure
 
 
-def _told(entry: AgentEntry, degree: Degree) -> AgentEntry:
+def _told(entry: AgentEntry, degree: Degree, scenario: Scenario) -> AgentEntry:
+    """A DSO knows that there were no fleets in the history."""
     if entry.role != "dso":
         return entry
-    without = {key: value for key, value in entry.config.items() if key != "estimating"}
-    return entry.model_copy(update={"config": merged(without, degree.dso)})
+    own = {key: value for key, value in entry.config.items() if key != "estimating"}
+    own["chargers_since"] = scenario.begins.isoformat()
+    return entry.model_copy(update={"config": merged(own, degree.dso)})
 
 
 def run_study(
-    tasks: Sequence[Task], *, executor: Executor, told: Callable[[Task, Seen | Failure], object]
+    tasks: Sequence[Task], *, folder: Path, executor: Executor, told: Callable[[Task, Seen | Failure], object]
 ) -> tuple[Seen, ...]:
-    """Run all degrees; those that failed are told of, and left out."""
+    """Run what is not known in the folder yet, each kept as soon as it is done; those that failed are left out."""
+    found = {task.name: seen for task in tasks if (seen := _known(task, folder)) is not None}
+    missing = [task for task in tasks if task.name not in found]
+    for task in tasks:
+        if task.name in found:
+            told(task, found[task.name])
 
     def done(answer: Answer[Seen]) -> None:
+        task = missing[answer.number]
+        if answer.value is not None:
+            found[task.name] = answer.value
+            _keep(answer.value, _file(task, folder))
         came = answer.value or answer.failure
         assert came is not None, "an answer is a value or a failure"
-        told(tasks[answer.number], came)
+        told(task, came)
 
-    answers = run_all(run_task, tasks, executor=executor, each=done)
-    return tuple(each.value for each in answers if each.value is not None)
+    run_all(run_task, missing, executor=executor, each=done)
+    return tuple(found[task.name] for task in tasks if task.name in found)
 
 
 def run_task(task: Task) -> Seen:
@@ -171,10 +196,11 @@ def run_task(task: Task) -> Seen:
     off_w = _forecast_off_w(last)
     believed = _beliefs_off_w(last)
     return Seen(
+        key=task.key,
         degree=task.name,
         title=task.title,
         requests=sum(len(each.requests) for each in cases),
-        requested_kwh=sum(_requested_kwh(each) for each in cases),
+        requested_kwh=sum(requested_kwh(each) for each in cases),
         bought_kwh=measures.awarded_kwh,
         cost_eur=measures.dso_flexibility_eur,
         unmet_kwh=measures.unmet_kwh,
@@ -192,17 +218,38 @@ def run_task(task: Task) -> Seen:
 
 
 def observability_table(rows: Sequence[Seen]) -> pa.Table:
-    """One row for each degree; without seconds, which no repetition repeats."""
+    """One row for each degree; seconds, which no repetition repeats, stay out of it."""
     kinds = {name: pa.string() if own.annotation is str else pa.float64() for name, own in Seen.model_fields.items()}
-    schema = pa.schema([(name, kind) for name, kind in kinds.items() if name != "seconds"])
-    return pa.Table.from_pylist([each.model_dump(exclude={"seconds"}) for each in rows], schema)
+    schema = pa.schema([(name, kind) for name, kind in kinds.items() if name not in _NOT_TOLD])
+    return pa.Table.from_pylist([each.model_dump(exclude=_NOT_TOLD) for each in rows], schema)
+
+
+def _file(task: Task, folder: Path) -> Path:
+    return folder / "degrees" / f"{task.name}.json"
+
+
+def _known(task: Task, folder: Path) -> Seen | None:
+    """What came of a degree before, if it is the same as it would be now."""
+    file = _file(task, folder)
+    if not file.exists():
+        return None
+    seen = Seen.model_validate_json(file.read_text(encoding="utf-8"))
+    return seen if seen.key == task.key else None
+
+
+def _keep(seen: Seen, file: Path) -> None:
+    """Whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(seen.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)
 
 
 def _case(file: Path) -> Case:
     return Case.model_validate_json(file.read_text(encoding="utf-8"))
 
 
-def _requested_kwh(case: Case) -> float:
+def requested_kwh(case: Case) -> float:
     """Energy by which currents of the baselines exceed what congestion requests allow, at nominal voltage."""
     grid, period = Grid.of(case.network), case.market_period
     before = operating_points(grid, *grid.consumption(case.baseline, period.count)).current_a

@@ -40,7 +40,7 @@ def study_observability(
     workers: int | None,
     cluster: str | None,
 ) -> None:
-    """Run all degrees, and write and print what came of them; see market.simulation.studies.observability."""
+    """Run what is missing, and write and print what came of all; see market.simulation.studies.observability."""
     configure_logs("console", "warning")
     file = scenario_file or SCENARIOS / "risoe-observed.toml"
     try:
@@ -67,7 +67,7 @@ def study_observability(
 
         try:
             with executor_of(workers=workers, cluster=cluster) as executor:
-                rows = run_study(tasks, executor=executor, told=told)
+                rows = run_study(tasks, folder=out, executor=executor, told=told)
         except FlexmarketError as failure:
             raise stop(str(failure), status=1) from failure
     for each in failed:
@@ -83,7 +83,7 @@ def study_observability(
     console.print(terminal_table(rows), width=_WIDTH, crop=False)
     console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
     if failed:
-        raise stop(f"{len(failed)} of {len(tasks)} degrees failed", status=1)
+        raise stop(f"{len(failed)} of {len(tasks)} degrees failed; the same command tries them again", status=1)
 
 
 def chosen(names: str | None, degrees: Degrees) -> tuple[str, ...]:

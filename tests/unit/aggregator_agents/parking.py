@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -36,7 +35,6 @@ class Parking:
     delivered_wh: float = 0.0
     drawn_w: float = 0.0
     giving_until: datetime | None = None
-    credit_eur: Decimal | None = None
     card: str | None = "card of the driver"
     _plans: dict[str, PowerPlan] = field(default_factory=dict)
 
@@ -73,7 +71,6 @@ class Parking:
             delivered_wh=self.delivered_wh,
             plan=self._plans.get(session.plug),
             driver=None if self.card is None else self.codes.pseudonym(self.card),
-            credit_eur=self.credit_eur,
         )
 
     def _told(self) -> None:

@@ -18,7 +18,7 @@ def demand(plug: str, phases: tuple[int, ...] = (0, 1, 2), **rest: float) -> Dem
 def room(left_a: int, *, charger_a: int = 32, floor_a: int = 0, spare_a: int | None = None) -> Room:
     spare = None if spare_a is None else (spare_a, spare_a, spare_a)
     limits = dict.fromkeys(CHARGERS, (charger_a,) * 3)
-    return Room((left_a,) * 3, limits, floor_a=floor_a, spare_a=spare)
+    return Room((left_a,) * 3, limits, floor_a=dict.fromkeys(CHARGERS, floor_a), spare_a=spare)
 
 
 def test_vehicles_on_different_phases_do_not_take_from_each_other() -> None:
@@ -107,7 +107,7 @@ def test_no_phase_is_given_more_than_there_is(
     wanted: list[Demand], left_a: tuple[int, int, int], charger_a: int, floor_a: int, spare_a: tuple[int, int, int]
 ) -> None:
     limits = dict.fromkeys(CHARGERS, (charger_a,) * 3)
-    amps = divide(wanted, Room(left_a, limits, floor_a=floor_a, spare_a=spare_a))
+    amps = divide(wanted, Room(left_a, limits, floor_a=dict.fromkeys(CHARGERS, floor_a), spare_a=spare_a))
 
     for phase in range(3):
         at = {name: sum(amps[d.plug] for d in wanted if d.charger == name and phase in d.phases) for name in CHARGERS}

@@ -63,6 +63,24 @@ def test_where_one_of_several_has_fallen_silent_nobody_knows(log: MeterLog) -> N
         log.meter("a", "b").metered_wh(NOON, NOON + HOUR)
 
 
+def test_a_meter_that_is_silent_for_long_stands_still_and_keeps_nobody_from_knowing_the_rest(log: MeterLog) -> None:
+    """It showed 500 Wh at half past twelve; at half past one, when the other is still read, it is given up."""
+    log.record("a", NOON, 0.0)
+    log.record("b", NOON, 0.0)
+    log.record("b", NOON + HOUR / 2, 500.0)
+    both = log.meter("a", "b", waits=HOUR)
+    log.record("a", NOON + 1.4 * HOUR, 1_400.0)
+    with pytest.raises(NotMetered, match="b from"):
+        both.mean_w(NOON, HOUR / 2, 2)
+    assert both.silent(NOON + HOUR) == ()
+
+    log.record("a", NOON + 1.5 * HOUR, 1_500.0)
+    assert both.mean_w(NOON, HOUR / 2, 2).tolist() == pytest.approx([2_000, 1_000])
+    assert both.silent(NOON + HOUR) == ("b",)
+    with pytest.raises(NotMetered, match="a from"):
+        both.metered_wh(NOON, NOON + 2 * HOUR)
+
+
 def test_what_is_old_is_erased(log: MeterLog) -> None:
     for hour in range(4):
         log.record("lot", NOON + hour * HOUR, 100.0 * hour)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,20 @@ def test_a_bad_service_file_is_told_at_its_keys(tmp_path: Path, change: tuple[st
     with pytest.raises(BadServiceFile) as failure:
         read_service(file)
     assert told in str(failure.value)
+
+
+def test_floors_are_yielded_by_chargers_of_their_own_mind_only(tmp_path: Path) -> None:
+    """A hosted station falls back by profiles of its own, whatever the service has promised for it."""
+    shipped = resources.files("aggregator_agents") / "sites" / "risoe.toml"
+    place, file = tmp_path / "lot.toml", tmp_path / "service.toml"
+    place.write_text("yields_floors = true\n" + shipped.read_text("utf-8"), encoding="utf-8")
+    hosted = GOOD.replace('"risoe"', f'"{place}"')
+    file.write_text(hosted, encoding="utf-8")
+    with pytest.raises(BadServiceFile, match=r'stations\.lot-1\.virtual_aggregator: is not "own"'):
+        read_service(file)
+
+    file.write_text(hosted + 'virtual_aggregator = "own"\n', encoding="utf-8")
+    assert read_service(file).site.site().yields_floors
 
 
 def test_passwords_in_the_clear_are_known_to_be(tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ def test_samples_of_a_transaction_that_is_over_do_not_count() -> None:
     assert told.first.reading(3).current_a == (0, 0, 0)
 
 
+def test_what_is_fed_back_is_taken_off_what_was_drawn() -> None:
+    """700 Wh drawn and 250 fed back since the first sample; a meter that is replaced starts anew."""
+    told = Told()
+    told.note(Began(1, "t"))
+    for at_s, (drawn_wh, fed_wh) in enumerate([(1_000, 90), (1_700, 90), (1_700, 340), (1_700, 0)]):
+        told.sample(at_s, 0, register_wh=drawn_wh, exported_wh=fed_wh)
+    reading = told.first.reading(4)
+
+    assert (reading.register_wh, reading.session_wh, reading.exported_wh) == (700, 700, 250)
+
+
 def test_a_vehicle_that_declines_what_it_may_take_is_asked_again_every_half_hour() -> None:
     told = Told()
     told.note(Began(1, "t"))
@@ -214,7 +225,7 @@ def test_current_is_import_less_export_by_phase() -> None:
     ]
     sample = sampled(values)
 
-    assert sample == Sample((10.5, -2, 0), 2000, 1500, None, 0.8)
+    assert sample == Sample((10.5, -2, 0), 2000, 1500, charge=0.8)
 
 
 def test_signed_values_and_those_of_the_supply_are_left_out() -> None:

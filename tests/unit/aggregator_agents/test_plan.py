@@ -107,6 +107,17 @@ def test_a_charger_without_contact_may_fall_back_so_its_share_is_left_alone() ->
     assert planned(vehicle(stays_h=1), place=place).setpoint_a == {"lot-1-1 today": 13}
 
 
+def test_where_floors_are_yielded_only_chargers_with_a_vehicle_keep_theirs() -> None:
+    """Three chargers with 7 A each of 21: of the two that are used each leaves 7 to the other, so 14 beside 7."""
+    both = [vehicle("lot-1-1"), vehicle("lot-2-1", wants_wh=4_830)]
+    place = replace(site(chargers=3, fuse_a=21), yields_floors=True)
+    kept, yielded = (planned(*both, place=each) for each in (replace(place, yields_floors=False), place))
+
+    assert kept.amps.max() == pytest.approx(7)
+    assert sorted(yielded.amps[:, 0]) == pytest.approx([7, 14])
+    assert planned(vehicle(), place=place).setpoint_a == {"lot-1-1 today": 16}
+
+
 def test_discharging_pays_when_the_spread_is_wider_than_losses_and_wear() -> None:
     """Feeds 6.9 kWh at 300 and charges them again at 100 EUR/MWh: 0.9 x 0.9 of what is bought comes back."""
     able = Vehicle(efficiency=0.9, discharge_a=10)

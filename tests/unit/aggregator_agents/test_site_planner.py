@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from aggregator_agents.drivers.book import WishBook
 from aggregator_agents.drivers.desk import outlook
 from aggregator_agents.drivers.wishes import Stay, Wish
 from aggregator_agents.fleet import FloatArray, Site
+from aggregator_agents.meter_log import MeterLog
 from aggregator_agents.order import Order
 from tests.unit.aggregator_agents.places import HOUR, NOON, quarters, site
 
@@ -72,6 +74,39 @@ class Running:
 def running(tmp_path: Path) -> Iterator[Running]:
     with WishBook.open(tmp_path / "wishes.db") as book:
         yield Running(book)
+
+
+async def test_what_a_driver_says_is_told_to_his_charger_once(running: Running) -> None:
+    told = list[tuple[Stay, Wish | None]]()
+    running.planner = SitePlanner(
+        running.place,
+        running.cloud,
+        PlanningTable(usual=USUAL),
+        clock=lambda: running.now,
+        book=running.book,
+        tell=lambda stay, wish: told.append((stay, wish)),
+    )
+    stay = Stay("lot-1-2", "b")
+    wish = running.say(stay, after_h=0.5, wh=5_300)
+    for _ in range(2):
+        await running.targets(vehicle(1, "a"), vehicle(2, "b"))
+    assert told == [(stay, wish)]
+    await running.targets(vehicle(1, "a"), vehicle(2, "another"))
+    assert told == [(stay, wish), (stay, None)]
+
+
+async def test_what_a_silent_charger_showed_last_is_no_reading_for_long(tmp_path: Path, running: Running) -> None:
+    """Heard of at noon for the last time: its register is read until a minute later, and not at ten past."""
+    file = tmp_path / "meters.db"
+    table = PlanningTable(usual=USUAL)
+    planner = SitePlanner(running.place, running.cloud, table, clock=lambda: running.now, meters=file)
+    running.tell(vehicle(1, "a", delivered_wh=500.0))
+    for minute in (0, 1, 10):
+        running.now = NOON + timedelta(minutes=minute)
+        await planner.decide()
+
+    with closing(MeterLog(file)) as log:
+        assert log.newest_s("lot-1-1") == (NOON + timedelta(minutes=1)).timestamp()
 
 
 async def test_what_a_driver_says_is_in_the_next_plan(running: Running) -> None:

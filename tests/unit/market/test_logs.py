@@ -45,6 +45,24 @@ def test_configured_again_the_last_one_counts(lines: io.StringIO) -> None:
     assert "stopped at once" in other.getvalue()
 
 
+def test_a_command_that_ran_inside_of_another_program_leaves_no_closed_stream(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a test's runner does, which gives a command a stderr of its own and closes it."""
+    of_the_command, later = io.StringIO(), io.StringIO()
+    with monkeypatch.context() as replaced:
+        replaced.setattr("sys.stderr", of_the_command)
+        configure("json", "info")
+        log.info("inside")
+    of_the_command_said = of_the_command.getvalue()
+    of_the_command.close()
+    monkeypatch.setattr("sys.stderr", later)
+    log.info("outside")
+
+    assert "inside" in of_the_command_said
+    assert json.loads(later.getvalue())["event"] == "outside"
+
+
 def _fails() -> None:
     try:
         int("120.55 EUR/MWh")
