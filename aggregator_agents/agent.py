@@ -186,7 +186,7 @@ class EvAggregator:
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
         on_arrival = config.charging == "on_arrival"
-        # Not in the two seconds of live control: on a busy machine, results would depend on what else is going on there.
+        # Not in the two seconds of live control: results would depend on what else a busy machine does.
         control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else Planner())
         planner = OnArrival() if on_arrival else Planner()
         self._places[site.bus] = Place(
