@@ -186,7 +186,8 @@ class EvAggregator:
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
         on_arrival = config.charging == "on_arrival"
-        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else None)
+        # Not in the two seconds of live control: results would depend on what else a busy machine does.
+        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else Planner())
         planner = OnArrival() if on_arrival else Planner()
         self._places[site.bus] = Place(
             connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner
