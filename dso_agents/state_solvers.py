@@ -67,7 +67,7 @@ class LeastSquares:
         self._flow = PowerFlow(grid)
 
     def voltage(self, known: Measured) -> ComplexArray:
-        """See `Solver`. Derivatives are those at the middle of all periods until close, then those of each by itself."""
+        """See `Solver`. Derivatives are those at the middle of all periods until close, then each has its own."""
         x = np.zeros((known.count, int(known.expected.known[0].sum()) + 1))
         voltage = self._at(known, x)
         x, voltage, _ = self._stepped(known, x, voltage, [Around.mean(known, voltage)] * known.count, until=_CLOSE)
