@@ -74,7 +74,7 @@ class Connection:
 
     def other_now_a(self, now: datetime) -> PhaseAmps:
         """What everything else behind the meter draws at this moment on each phase [A]."""
-        first, second, third = (self.premises.power_w(np.array([now.timestamp()]))[0] / PHASE_V).tolist()
+        first, second, third = (self.premises.now_w(now) / PHASE_V).tolist()
         return first, second, third
 
     def asked(

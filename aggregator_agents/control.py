@@ -133,7 +133,8 @@ class SiteControl:
         if order is not self.order and (order is None or not order.same_as(self.order)):
             self._standing = None
         self.order = order
-        self.connection = self.connection.under(terms)
+        if terms is not self.connection.terms:
+            self.connection = self.connection.under(terms)
 
     def _planned(
         self, here: Sequence[Session], demands: Sequence[PlugDemand], meter: SiteMeter, now: datetime

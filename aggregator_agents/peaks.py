@@ -42,7 +42,8 @@ class PeakWatch:
             plugs_w = float(meter.mean_w(one.start, one.resolution, 1)[0])
         except NotMetered:
             return
-        self._means_w = {each: mean_w for each, mean_w in self._means_w.items() if _month(each) == _month(now)}
+        if _month(next(iter(self._means_w), now)) != _month(now):
+            self._means_w = {each: mean_w for each, mean_w in self._means_w.items() if _month(each) == _month(now)}
         self._means_w[start] = plugs_w + float(connection.premises.metered_w(one).sum())
 
     def peaks(self, tariff: TariffPrices | None, grid: Grid, value: Valuation) -> tuple[Peak, ...]:

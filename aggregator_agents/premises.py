@@ -17,6 +17,7 @@ hours of an office; the same as those of the shipped feeder `risoe`.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from api_spec.units import Fraction, Message, NonNegative, Positive, Real
 
 _MINUTE_S: Final = 60.0
 _QUARTER_S: Final = 900
+_HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
 _CLOUD_SPREAD: Final = 1.5
 """Skies are mostly clear or mostly overcast: with this spread a half-covered mean has its tenth and ninetieth
@@ -126,9 +128,16 @@ class Premises:
         lead_h = np.maximum(0.0, times_s - issued.timestamp()) / 3600
         return self._power_w(times_s, known=np.exp(-lead_h / self.table.forecast_hours))
 
-    def now_w(self, now: datetime) -> float:
-        """True power of all phases together at this moment [W]."""
-        return float(self.power_w(np.array([now.timestamp()])).sum())
+    def now_w(self, now: datetime) -> FloatArray:
+        """(3,) true power on L1, L2, L3 at this moment [W]."""
+        hour, inside_s = divmod(now.timestamp(), _HOUR_S)
+        power: FloatArray = self._hour_w(int(hour))[int(inside_s // _MINUTE_S)]
+        return power
+
+    @cached_property
+    def _hour_w(self) -> Callable[[int], FloatArray]:
+        """(minute, 3) true power in a whole hour since 1970 [W], found hardly later than that of one minute."""
+        return lru_cache(maxsize=1)(lambda hour: self.power_w(_HOUR_S * hour + _MINUTE_S * np.arange(60.0)))
 
     def minutes(self, since: datetime, now: datetime) -> Iterator[datetime]:
         """When power may have changed, from `since` to `now`; never where nothing is there."""
@@ -139,6 +148,8 @@ class Premises:
 
     def metered_w(self, period: MarketPeriod) -> FloatArray:
         """(period, 3) true mean power of every period [W]."""
+        if self.table.empty:
+            return np.zeros((period.count, 3))
         return _means(self.power_w, _edges(period))
 
     def expected_w(self, period: MarketPeriod, *, issued: datetime) -> FloatArray:

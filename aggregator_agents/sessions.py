@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -73,14 +74,16 @@ def _sessions(site: Site, pattern: Pattern, period: MarketPeriod, seed: int) -> 
     for number in range(-1, (last - first).days + 1):
         day = first + timedelta(days=number)
         for plug in site.plugs:
-            random = _random(seed, plug.id, day)
-            if random.random() < pattern.presence:
-                yield _session(plug.id, plug.max_a, day, zone, pattern, random)
+            if (session := _session(plug.id, plug.max_a, day, pattern, seed)) is not None:
+                yield session
 
 
-def _session(
-    plug: str, max_a: int, day: date, zone: ZoneInfo, pattern: Pattern, random: np.random.Generator
-) -> Session:
+@lru_cache(maxsize=10_000)
+def _session(plug: str, max_a: int, day: date, pattern: Pattern, seed: int) -> Session | None:
+    """Who comes to a plug on a day; None for nobody."""
+    zone, random = ZoneInfo(pattern.timezone), _random(seed, plug, day)
+    if random.random() >= pattern.presence:
+        return None
     arrives_h = _within_a_day(random.normal(pattern.arrives_h, pattern.arrives_std_h))
     departs_h = _within_a_day(random.normal(pattern.departs_h, pattern.departs_std_h))
     energy_kwh = random.normal(pattern.energy_kwh, pattern.energy_std_kwh)

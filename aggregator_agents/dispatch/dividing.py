@@ -80,6 +80,13 @@ class Room:
             left[phase] -= more_a
         return True
 
+    def left_for(self, demand: Demand) -> int:
+        """The most that `take` would still give this plug."""
+        charger = demand.charger
+        given, limit, floor_a = self.given_a[charger], self._limit_a[charger], self._floor_a[charger]
+        left, spare = self.left_a, self._spare_a
+        return min([min(left[f], limit[f] - given[f], spare[f] + max(0, floor_a - given[f])) for f in demand.phases])
+
     def withhold_beyond(self, total_a: Iterable[int]) -> list[int]:
         """Take away what would be given out beyond `total_a` on each phase, until it is given back."""
         given = [sum(each[phase] for each in self.given_a.values()) for phase in ALL_PHASES]
@@ -123,9 +130,11 @@ def raise_lowest(
     while raising:
         _, rank, lowest, highest_a = raising[0]
         now_a = amps[lowest.plug]
-        if now_a < highest_a and room.take(lowest, 1):
-            amps[lowest.plug] = now_a + 1
-            heapreplace(raising, (_level(now_a + 1, lowest.weight), rank, lowest, highest_a))
+        # Beside nobody else, what is left goes to it at once.
+        more_a = 1 if len(raising) > 1 else max(1, min(highest_a - now_a, room.left_for(lowest)))
+        if now_a < highest_a and room.take(lowest, more_a):
+            amps[lowest.plug] = now_a + more_a
+            heapreplace(raising, (_level(now_a + more_a, lowest.weight), rank, lowest, highest_a))
         else:
             heappop(raising)
 

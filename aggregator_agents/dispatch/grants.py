@@ -55,8 +55,11 @@ class GrantBook:
         """Count `amps` at this charger for one hold time from now."""
         until_s = now_s + self._hold_s
         kept = [each for each in self._entries[charger] if any(map(int.__gt__, each.amps, amps))]
-        self._entries[charger] = [*kept, _Entry(until_s, amps)]
-        heappush(self._ends, (until_s, charger))
+        # The floor counts in any case; who yields it has given up what it was granted within it.
+        if max(amps) > self._floor_a:
+            kept.append(_Entry(until_s, amps))
+            heappush(self._ends, (until_s, charger))
+        self._entries[charger] = kept
         self._recount(charger)
 
     def yielded_at(self, now_s: float) -> frozenset[str]:
@@ -86,9 +89,9 @@ class GrantBook:
             self._recount(charger)
 
     def _recount(self, charger: str) -> None:
-        amps = [each.amps for each in self._entries[charger]]
-        floor_a = 0 if charger in self._yielded_until_s else self._floor_a
-        first, second, third = (max([floor_a, *(each[phase] for each in amps)]) for phase in ALL_PHASES)
+        first = second = third = 0 if charger in self._yielded_until_s else self._floor_a
+        for _, amps in self._entries[charger]:
+            first, second, third = max(first, amps[0]), max(second, amps[1]), max(third, amps[2])
         before, after = self._counted[charger], (first, second, third)
         if after != before:
             self._counted[charger] = after

@@ -119,8 +119,7 @@ class EmulatedCluster:
             return
         self.cloud.follow(plan)
         for box in self.boxes.values():
-            feeds = any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs)
-            if box.asleep and box.agent is not None and feeds:
+            if box.asleep and box.agent is not None and _feeds(box, plan):
                 self._wake(box)
             if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):
@@ -328,3 +327,8 @@ class EmulatedCluster:
             box.inbox.append(lease)
         elif box.agent.accept(lease, box.clock.reads_s(self.plant.now_s)):
             box.told = lease.limit_a, lease.discharge_a, lease.plugs
+
+
+def _feeds(box: Box, plan: SitePlan) -> bool:
+    """Whether some plug of a charger is to feed back."""
+    return any(plan.target_a.get(plug, 0) < 0 for plug in box.hardware.plugs)

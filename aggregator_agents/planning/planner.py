@@ -10,6 +10,7 @@ import numpy as np
 from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.planning.amps import filled, rounded, until_full
 from aggregator_agents.planning.grid import Grid
+from aggregator_agents.planning.merit import MeritOrder
 from aggregator_agents.planning.model import build_model
 from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.solver import NoPlan, Solution, Solver
@@ -77,11 +78,24 @@ class Planner:
         """The cheapest plan, or the best that can be had in time."""
         if not problem.sessions:
             return plan_of(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
+        if (order := MeritOrder.of(problem)) is not None:
+            return self._in_order(order)
         try:
             return self._solved(problem, build_model(problem))
         except NoPlan:
             amps = filled(problem)
             return plan_of(problem, amps, np.zeros_like(amps), "water-fill")
+
+    def _in_order(self, order: MeritOrder) -> Plan:
+        """As below, with optima that need no solver."""
+        problem, (charging_a, possible) = order.problem, order.relaxed()
+        feeding_a = np.zeros_like(charging_a)
+        if problem.present.any():
+            first_a, _ = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
+            charging_a, cost = order.signalled(first_a)
+            if cost - possible > self._gap * abs(possible):
+                charging_a = order.whole()
+        return plan_of(problem, charging_a, feeding_a, "optimal")
 
     def _solved(self, problem: Problem, model: Vehicles) -> Plan:
         """Without whole amps; then with those next to it; searched for better ones only where that may be worth it."""

@@ -1,5 +1,6 @@
 """Plans of random small sites: every limit holds, and none costs more than what an independent model finds."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from aggregator_agents.fleet import ROTATIONS, FloatArray, Session, Site, Vehicle
 from aggregator_agents.planning import AtPlug, Corridor, Grid, Peak, Plan, Planner, Prices, Problem, Valuation
+from aggregator_agents.planning.merit import MeritOrder
 from aggregator_agents.planning.solver import NoPlan, Solver
 from tests.unit.aggregator_agents.places import HOUR, NOON
 from tests.unit.aggregator_agents.reference_plan import Reference
@@ -115,6 +117,27 @@ def test_no_plan_costs_more_than_an_independent_model_finds(problem: Problem) ->
     assert objective_eur(problem, made) == pytest.approx(Reference(problem).solve(), abs=2e-5, rel=1e-5)
 
 
+@settings(max_examples=60, deadline=None)
+@given(problems(), st.sampled_from([(16, 25), (32, 40)]), st.data())
+def test_vehicles_that_share_nothing_are_planned_as_cheaply_without_a_solver(
+    problem: Problem, sizes: tuple[int, int], data: st.DataObject
+) -> None:
+    """Vehicles that only charge, one after the other, behind a fuse that carries each: 16 A of 25 A, 32 A of 40 A."""
+    charger_a, fuse_a = sizes
+    site = Site.of("lot", chargers=1, plugs_per_charger=2, charger_a=charger_a, fuse_a=fuse_a)
+    first, *_ = (replace(each, vehicle=replace(each.vehicle, discharge_a=0)) for each in problem.sessions)
+    here = replace(first, plug="lot-1-1", departs=min(first.departs, NOON + 0.5 * HOUR))
+    later = replace(here, id="later", plug="lot-1-2", arrives=NOON + HOUR, departs=NOON + 2 * HOUR)
+    other_a = data.draw(st.one_of(st.none(), series(-20, 7).map(lambda each: np.tile(each, (3, 1)))))
+    at_plug = {id: replace(seen, signal_a=max(0, seen.signal_a)) for id, seen in problem.at_plug.items()}
+    alone = replace(problem, site=site, sessions=(here, later), peaks=(), other_a=other_a, at_plug=at_plug)
+
+    made = Planner(gap=1e-7, solver=Mute(knows_relaxed=False)).plan(alone)
+
+    assert made.how == "optimal"
+    assert objective_eur(alone, made) == pytest.approx(Reference(alone).solve(), abs=2e-5, rel=1e-5)
+
+
 class Mute(Solver):
     """Finds nothing, or nothing any more once the relaxed plan is known."""
 
@@ -140,7 +163,9 @@ def test_fuse_chargers_whole_amps_and_the_drivers_floor_hold_however_a_plan_came
     planner = Planner() if how == "optimal" else Planner(solver=Mute(knows_relaxed=how == "relaxed"))
     made = planner.plan(problem)
 
-    if how == "water-fill" or problem.present.any():
+    if MeritOrder.of(problem) is not None:
+        assert made.how == "optimal"
+    elif how == "water-fill" or problem.present.any():
         assert made.how == how
     charging_a, fed_a = np.maximum(made.amps, 0.0), np.maximum(-made.amps, 0.0)
     site, safe_a = problem.site, problem.site.floor_a

@@ -99,7 +99,7 @@ def test_a_household_is_busy_in_the_evening_and_in_winter_an_office_on_working_m
     office = PremisesTable(loads=(Load(profile="office", annual_kwh=100_000, noise=0),))
 
     def at(table: PremisesTable, when: str) -> float:
-        return Premises(table, "here").now_w(datetime.fromisoformat(f"2026-{when}:00Z"))
+        return float(Premises(table, "here").now_w(datetime.fromisoformat(f"2026-{when}:00Z")).sum())
 
     assert at(quiet, "01-14T17:30") > 3 * at(quiet, "01-14T02:00")
     assert at(quiet, "01-14T17:30") == pytest.approx(1.58 * at(quiet, "07-15T16:30"), rel=0.03), "1.25 against 0.79"
@@ -152,7 +152,7 @@ def test_a_forecast_is_right_about_now_and_worse_the_further_ahead() -> None:
     noons = [datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(365)]
     for lead in (timedelta(0), timedelta(hours=1), timedelta(hours=6), timedelta(hours=48)):
         missed = [
-            house.forecast_w(np.array([noon.timestamp()]), issued=noon - lead).sum() - house.now_w(noon)
+            house.forecast_w(np.array([noon.timestamp()]), issued=noon - lead).sum() - house.now_w(noon).sum()
             for noon in noons
         ]
         errors.append(float(np.abs(missed).mean()))
