@@ -163,7 +163,7 @@ class CloudAggregator:
             until_s = stamp.at_s + self._timing.yielded_s(request.yields_s)
             self._drawn.yield_floor(request.charger, until_s=until_s, now_s=now_s)
         else:
-            self._drawn.keep_floor(request.charger)
+            self._drawn.keep_floor(request.charger, now_s)
 
     def _hear(self, request: LeaseRequest, now_s: float) -> None:
         """Keep what it says, the longest silent first."""
