@@ -28,6 +28,7 @@ from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
+_READ_LATE: Final = timedelta(days=3)  # how long readings of meters may be asked for
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 
 
@@ -131,6 +132,15 @@ class EvAggregator:
     def fault_log(self) -> tuple[FaultRecord, ...]:
         """What failed, or is going to: in the order in which it was drawn."""
         return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
+
+    def forget(self, before: datetime) -> None:
+        """What plugs did and sessions that were over before; meters are still read for some days."""
+        for bus, place in self._places.items():
+            place.control.forget(before)
+            self._emulated[bus].forget(before, metered_before=before - _READ_LATE)
+        for breakdowns in self._breakdowns:
+            breakdowns.forget(before)
+        self._cut_off.forget(before)
 
     @property
     def _fault_seed(self) -> int:

@@ -91,6 +91,10 @@ class SiteControl:
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
 
+    def forget(self, before: datetime) -> None:
+        """What plugs were allowed and drew before."""
+        self.log = [each for each in self.log if each.at >= before]
+
     @property
     def plan(self) -> Plan | None:
         """The plan that holds, for those who want to see it."""

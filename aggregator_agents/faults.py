@@ -100,3 +100,7 @@ class CutOff:
         if record not in self.log:
             self.log.append(record)
         return True
+
+    def forget(self, before: datetime) -> None:
+        """What was over before will not be asked for."""
+        self.log = [each for each in self.log if each.end >= before]

@@ -94,8 +94,10 @@ class DsoConfig(Message):
     asks : whether it asks the market; its forecast is known there either way. announces : critical windows of a tariff
     of its own, where it expects congestion; absent = none.
     nominated : buses whose whole load aggregators nominate, net of what is behind the meter: not in its own forecast.
-    meters : CSV or Parquet file of past readings, see `dso_agents.meter_file`. calendar : clocks and holidays; absent =
-    those of the network on the market.
+    meters : CSV or Parquet file of readings, or a folder that such files are put into (dso_agents.meter_file).
+    calendar : clocks and holidays; absent = those of the network on the market. chargers_since : when aggregators'
+    chargers came to the network: what was metered before is load without them; absent = not known, and of their buses
+    only past auctions tell.
     estimating : how the network's state is estimated from readings, which then count for them; absent = it is not.
     uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
     limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see
@@ -118,6 +120,7 @@ class DsoConfig(Message):
     meters: Path | None = None
     calendar: Calendar | None = None
     estimating: Estimating | None = None
+    chargers_since: Instant | None = None
     learning: Learning = Learning()
     risk: Risk = Risk()
     aims: Aims = Aims()
@@ -190,11 +193,10 @@ class DsoAgent:
 
     def meters(self, readings: Sequence[GridReading]) -> None:
         """Take what instruments in its network have sent since the last call."""
-        self._planner.history.add(readings)
+        self._planner.hear(readings)
 
-    async def believed_w(self, buses: Sequence[str], period: MarketPeriod, *, now: datetime) -> FloatArray:
-        """(period, bus) what it takes for drawn there, after all readings so far; nan where it knows nothing [W]."""
-        await self._planner.catch_up(now)
+    def believed_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
+        """(period, bus) what it takes for drawn there: estimates, else readings; nan where it knows nothing [W]."""
         return self._planner.history.power_w(buses, period)
 
     async def cycle(self, now: datetime) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -18,12 +19,15 @@ from api_spec.toml_file import BadFile
 from dso_agents.agent import DsoAgent, DsoConfig
 from dso_agents.backtest import backtest
 from dso_agents.deciding import decide
+from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
+from dso_agents.observing import observability_tables
 from dso_agents.past_days import same_day
 from dso_agents.planner import knowledge
 from dso_agents.reinforcement import UnknownElement
-from dso_agents.showing import backtest_table, congestion_table, load_table, reasons
+from dso_agents.showing import backtest_table, congestion_table, decision_document, load_table, reasons
 from dso_agents.showing_totex import conclusion, sensitivity_table, totex_document, years_table
+from dso_agents.state_solvers import NoEstimate
 from dso_agents.totex import sensitivity, totex
 from dso_agents.totex_study import RunUnusable, read_totex_study
 from market.errors import FlexmarketError, PowerFlowDiverged
@@ -49,11 +53,16 @@ def run(
         credentials = file.market.read_credentials()
     except BadAgentFile as failure:
         raise _stop(str(failure)) from failure
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("dso_agents").setLevel(logging.INFO)
     asyncio.run(_run(file.market.url, credentials, file.agent, every_s=every, cycles=cycles))
 
 
 @app.command()
-def check(config: ConfigFile) -> None:
+def check(
+    config: ConfigFile,
+    file: Annotated[Path | None, typer.Option("--json", help="Write all of it there as well.")] = None,
+) -> None:
     """Print what is expected, where it leaves the network's limits, how likely, and what would be asked; no market."""
     agent = _read(config).agent
     try:
@@ -68,6 +77,8 @@ def check(config: ConfigFile) -> None:
     console.print(load_table(decision, zone))
     console.print(congestion_table(decision.found, zone))
     console.print(reasons(decision))
+    if file is not None:
+        file.write_text(json.dumps(decision_document(decision), indent=1) + "\n", encoding="utf-8")
 
 
 @app.command(name="backtest")
@@ -108,6 +119,32 @@ def totex_command(
     console.print(sensitivity_table(sensitivity(outlook), read.first_year))
     if file is not None:
         file.write_text(json.dumps(totex_document(result, read.first_year), indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def observe(config: ConfigFile, hours: Annotated[int, typer.Option(help="Up to the newest.", min=1)] = 24) -> None:
+    """Estimate the network's state from the readings there are, and print what is seen of it, bus by bus.
+
+    `agent.meters` says where readings are, `agent.estimating` how the state is estimated.
+    """
+    agent = _read(config).agent
+    if agent.meters is None:
+        raise _stop("agent.meters: is needed to observe anything")
+    try:
+        network, profiles = agent.expected()
+        known = knowledge(agent, Grid.of(network), profiles)
+        newest = known.history.newest
+        if newest is None:
+            raise _stop(f"{agent.meters}: holds no readings")
+        estimating = agent.estimating or Estimating()
+        count = timedelta(hours=hours) // estimating.resolution
+        start = newest - count * estimating.resolution
+        period = MarketPeriod(start=start, resolution=estimating.resolution, count=count)
+        found = StateKeeper(estimating, known.grid, profiles, known.history).state(period)
+    except (ForecastUnusable, FlexmarketError, NoEstimate) as failure:
+        raise _stop(str(failure)) from failure
+    for table in observability_tables(found, period):
+        console.print(table)
 
 
 async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s: float, cycles: int | None) -> None:

@@ -22,7 +22,7 @@ from dso_agents.likely import LikelyDay, likely_day
 from dso_agents.load_scenarios import Learning, LoadScenarios, load_scenarios
 from dso_agents.meter_history import MeterHistory
 from dso_agents.own_load import Connected, Traded, WithoutChargers, WithoutMarket
-from dso_agents.past_days import past_days
+from dso_agents.past_days import KnowsLoad, past_days
 from dso_agents.requests import Asking
 from dso_agents.risk import Risk
 from dso_agents.temperature import Temperature
@@ -40,6 +40,8 @@ class Policy(Protocol):
     def asking(self) -> Asking: ...  # noqa: D102
     @property
     def nominated(self) -> tuple[BusId, ...]: ...  # noqa: D102
+    @property
+    def chargers_since(self) -> datetime | None: ...  # noqa: D102
     @property
     def learning(self) -> Learning: ...  # noqa: D102
     @property
@@ -149,7 +151,9 @@ def expected_load(
     with_chargers: bool = False,
 ) -> LoadScenarios | None:
     """The load of all buses of the grid as meters teach it; None where they have said nothing."""
-    source = (WithoutMarket if with_chargers else WithoutChargers)(known.history, known.traded)
+    source: KnowsLoad = WithoutChargers(known.history, known.traded, before=policy.chargers_since)
+    if with_chargers:
+        source = WithoutMarket(known.history, known.traded)
     buses, learning = known.grid.bus_ids, policy.learning
     past = past_days(source, buses, period, now=now, calendar=known.calendar, days=learning.reach_days)
     if not with_chargers:

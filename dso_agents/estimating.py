@@ -24,8 +24,9 @@ from market.network.model import FloatArray
 LOG: Final = logging.getLogger(__name__)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK: Final = timedelta(days=1)
-_TOLD: Final = 0.95
-"""An estimate is kept where instruments brought its sigma below this share of what is expected without them."""
+_TOLD: Final = 0.999
+"""An estimate is kept where instruments brought its sigma below this share of what is expected without them: also of
+buses that a substation alone tells a little of, since only all of them together add up to what it measured."""
 
 
 class Estimating(Message):
@@ -73,7 +74,7 @@ class StateKeeper:
 
 
 def _better(found: Estimate) -> FloatArray:
-    """(period, bus) estimates that are better than what is expected without instruments, else nan [W]."""
+    """(period, bus) estimates that any instrument told something of, else nan [W]."""
     grid, expected = found.used.grid, found.used.expected.sigma[..., 0]
     variance = np.where(np.isfinite(expected), expected, 0.0).reshape(len(expected), grid.buses, grid.phases) ** 2
     better = found.power_sigma_w < _TOLD * np.sqrt(variance.sum(axis=2))

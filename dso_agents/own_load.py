@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 import numpy as np
@@ -36,16 +37,21 @@ class Traded:
 class WithoutChargers:
     """Metered load less what aggregators nominated and were awarded: what is left is the DSO's own to forecast.
 
-    How far their chargers strayed from that stays in it, so that its errors are the DSO's whole uncertainty. Where a
-    delivery is not covered by any auction, the load of a bus with chargers is not known.
+    How far their chargers strayed from that stays in it, so that its errors are the DSO's whole uncertainty. Where no
+    auction says what chargers drew, the load of a bus with some is not known, unless it was `before` there were any.
     """
 
     metered: KnowsLoad
     traded: Sequence[Traded]
+    before: datetime | None = None
 
     def power_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
         """(period, bus) [W], nan where it is not known."""
-        return self.metered.power_w(buses, period) - _chargers_w(self.traded, buses, period, with_nominated=True)
+        chargers_w = _chargers_w(self.traded, buses, period, with_nominated=True)
+        if self.before is not None:
+            early = np.array([start < self.before for start in period.starts()])
+            chargers_w[early] = np.nan_to_num(chargers_w[early])
+        return self.metered.power_w(buses, period) - chargers_w
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,20 @@
 """What a DSO knows of its network and its market, kept up to date, and what it decides from that."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from api_spec.auction import Auction, AuctionTerms
 from api_spec.client import MarketClient, or_none
+from api_spec.grid_metering import GridReading
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
 from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
 from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ProfileSource
-from dso_agents.meter_file import read_meters
+from dso_agents.meter_file import MeterFiles
 from dso_agents.meter_history import MeterHistory
 from dso_agents.past_market import PastMarket
 from dso_agents.reserving import ReserveAuction, ReserveChoice, ReservePlan, reserve_choice
@@ -45,13 +46,16 @@ class Planner:
     def __init__(self, client: MarketClient, planning: Planning, *, grid: Grid, profiles: ProfileSource) -> None:
         """With the DSO's own credentials. Raises ForecastUnusable for a file that cannot be read."""
         self._client, self._planning = client, planning
-        self._known = knowledge(planning, grid, profiles)
+        self._files = None if planning.meters is None else MeterFiles(planning.meters)
+        self._known = knowledge(planning, grid, profiles, files=self._files)
         self._states = None
         if planning.estimating is not None:
             self._states = StateKeeper(planning.estimating, grid, profiles, self._known.history)
         self._past = PastMarket(client)
         self._decisions: dict[str, Advice] = {}
         self._weighed: dict[ReserveAuction, ReserveChoice] = {}
+        self._heard = 0
+        self._latest: tuple[object, Decision] | None = None
 
     @property
     def history(self) -> MeterHistory:
@@ -63,25 +67,32 @@ class Planner:
         """The last for each auction, by its id."""
         return self._decisions
 
+    def hear(self, readings: Sequence[GridReading]) -> None:
+        """Take what instruments have sent."""
+        self.history.add(readings)
+        self._heard += len(readings)
+
     def forget(self, before: datetime) -> None:
         """Keep no advice on deliveries that ended before, nor an answer on reservations whose gates have closed."""
+        self._latest = None
         self._decisions = {name: each for name, each in self._decisions.items() if each.period.end > before}
         self._weighed = {due: choice for due, choice in self._weighed.items() if due.gate_closure > before}
-
-    async def catch_up(self, now: datetime) -> None:
-        """Read the market again, and estimate what readings have come for. Raises MarketError."""
-        await self._up_to_date(now)
 
     async def decision(self, auction: Auction, *, now: datetime) -> Decision:
         """What is expected of an auction's delivery, what to ask for, and why. Raises MarketError."""
         baselines = await self._client.bus_baselines(auction.id)
         known = await self._up_to_date(now)
+        # Nothing new: what was decided stands, and 10 000 power flows are not solved again.
+        learnt_from = (auction.id, baselines, len(known.traded), self._heard)
+        if self._latest is not None and self._latest[0] == learnt_from:
+            return self._latest[1]
         decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines)
         plan = self._planning.reserves
         if auction.product.stage == "reservation" and plan is not None:
             risk = self._choice(plan, decision).risk
             decision = decide(known, self._planning, auction.delivery, now=now, baselines=baselines, risk=risk)
         self._decisions[auction.id] = decision.advice
+        self._latest = learnt_from, decision
         return decision
 
     async def reservation(self, standing: Iterable[MarketPeriod], *, now: datetime) -> AuctionTerms | None:
@@ -109,6 +120,8 @@ class Planner:
     async def _up_to_date(self, now: datetime) -> Knowledge:
         """All that it knows. Past auctions are read where something can be learnt of them."""
         known = self._known
+        if self._files is not None:
+            self.hear(self._files.news())
         if known.history.newest is None and self._planning.reserves is None:
             return known
         network = known.grid.network.name
@@ -121,11 +134,14 @@ class Planner:
         return known.with_market(self._past.traded, calendar)
 
 
-def knowledge(planning: Planning, grid: Grid, profiles: ProfileSource) -> Knowledge:
-    """What is known without a market: from files. Raises ForecastUnusable for one that cannot be read."""
+def knowledge(planning: Planning, grid: Grid, profiles: ProfileSource, *, files: MeterFiles | None = None) -> Knowledge:
+    """What is known without a market: from files. Raises ForecastUnusable for one that cannot be read.
+
+    files : that readings come in, for who reads later ones as well.
+    """
     history = MeterHistory(keep=timedelta(days=planning.learning.reach_days) + _AHEAD)
     if planning.meters is not None:
-        history.add(read_meters(planning.meters))
+        history.add((files or MeterFiles(planning.meters)).news())
     return Knowledge(
         grid,
         profiles,

@@ -1,6 +1,7 @@
 """A decision for people: the load that is expected, what leaves its limits and how likely, what is asked and why."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -87,6 +88,26 @@ def reasons(decision: Decision) -> Table:
     if not table.rows:
         table.caption = "none"
     return table
+
+
+def decision_document(decision: Decision) -> dict[str, object]:
+    """The same for a program; lists are by period."""
+    load = decision.day.load
+    return {
+        "period": decision.period.model_dump(mode="json"),
+        "learnt": decision.learnt,
+        "need": decision.need,
+        "load_w": {
+            "expected": load.expected_w.sum(axis=1).tolist(),
+            **{f"{level:.0%}": load.total_quantile_w(level).tolist() for level in (0.05, 0.5, 0.95)},
+        },
+        "overloads": [asdict(each) for each in decision.found.overloads],
+        "violations": [asdict(each) for each in decision.found.violations],
+        "requests": [
+            {"terms": each.terms.model_dump(mode="json", exclude_none=True), "because": each.because}
+            for each in decision.choices
+        ],
+    }
 
 
 def backtest_table(found: Backtest) -> Table:

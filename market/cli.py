@@ -244,6 +244,78 @@ def study_instruments(
     )
 
 
+@study.command("observability")
+def study_observability(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter day on risoe that strays")
+    ] = None,
+    degrees: Annotated[
+        str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--with", help="Catalogue of degrees (TOML).", show_default="the shipped one")
+    ] = None,
+    history: Annotated[int, typer.Option(help="Days of readings before the scenario begins.", min=0, max=400)] = 14,
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/observability"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+) -> None:
+    """Put a DSO who sees its network better and better on the same days: what it buys, pays and still gets wrong.
+
+    Exit status: 0 all degrees are done, 1 some failed, 2 bad input.
+    """
+    from market.simulation.studies import observability_command
+
+    observability_command.study_observability(
+        scenario,
+        names=degrees,
+        degrees_file=catalogue,
+        history_days=history,
+        out=out,
+        workers=workers,
+        cluster=cluster,
+    )
+
+
+@study.command("strategies")
+def study_strategies(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="three aggregators in one street")
+    ] = None,
+    player: Annotated[str | None, typer.Option(help="Aggregator that plays.", show_default="the first one")] = None,
+    days: Annotated[int | None, typer.Option(help="Deliveries.", show_default="the scenario's", min=1, max=31)] = None,
+    designs: Annotated[str | None, typer.Option(help="Names with commas between.", show_default="all")] = None,
+    strategies: Annotated[str | None, typer.Option(help="Names with commas between.", show_default="all")] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--with", help="Designs and strategies (TOML).", show_default="the shipped ones")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
+        "runs/strategies"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+) -> None:
+    """Have one aggregator play the market under several designs: what it gains, who pays, whether it shows.
+
+    Exit status: 0 all games are done, 1 some failed, 2 bad input.
+    """
+    from market.simulation.studies import commands
+
+    commands.study_strategies(
+        scenario,
+        player=player,
+        days=days,
+        designs=designs,
+        strategies=strategies,
+        plays_file=catalogue,
+        out=out,
+        workers=workers,
+        cluster=cluster,
+    )
+
+
 @app.command()
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="Folders of runs or of sweeps.", metavar="RUN...")],

@@ -38,7 +38,7 @@ from market.figures.run_folder import REPORT, RunFolder
 from market.logs import configure as configure_logs
 from market.logs import log
 from market.settings import Settings, read_settings
-from market.simulation.archive import MEASURES, keep_text, publish
+from market.simulation.archive import MEASURES, keep_files, keep_text, publish
 from market.simulation.progress import progress_bar
 from market.simulation.rerun import NoRun, differences, other_versions, scenario_in
 from market.simulation.run import Finished
@@ -148,7 +148,7 @@ def simulate(file: Path, out: Path | None, port: int | None) -> None:
     folder = _new_folder(out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}")
     keep_text(folder, file.read_text(encoding="utf-8"))
     try:
-        finished = _run(scenario, folder, resume=False)
+        finished = _run(_keep_files(scenario, folder), folder, resume=False)
     except BadScenario as failure:
         shutil.rmtree(folder)  # nothing has happened yet
         raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
@@ -172,7 +172,7 @@ def rerun(folder: Path, out: Path | None) -> None:
     if not (folder / MEASURES).exists():
         raise stop(f"{folder} is not finished: flexmarket simulate --resume {folder} goes on", status=BAD_INPUT)
     again = _new_folder(out or folder.with_name(f"{folder.name}-again-{datetime.now():%Y%m%d-%H%M%S}"))
-    _run(scenario, again, resume=False)
+    _run(_keep_files(scenario, again), again, resume=False)
     found = differences(folder, again)
     for each in found:
         console.print(str(each), highlight=False, soft_wrap=True, markup=False)
@@ -186,6 +186,13 @@ def rerun(folder: Path, out: Path | None) -> None:
 
 def _files(count: int) -> str:
     return "1 file differs" if count == 1 else f"{count} files differ"
+
+
+def _keep_files(scenario: Scenario, folder: Path) -> Scenario:
+    try:
+        return keep_files(scenario, folder)
+    except OSError as failure:
+        raise stop(f"{failure.filename}: cannot be kept ({failure.strerror})", status=BAD_INPUT) from failure
 
 
 def _scenario_in(folder: Path) -> Scenario:

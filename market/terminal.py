@@ -5,12 +5,21 @@ from typing import Final, NoReturn
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 BAD_INPUT: Final = 2
 NOT_CLEARED: Final = 3
 
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table with all of its columns; on a narrow terminal its lines go on below: cut numbers are of no use."""
+    wide = Console(width=10_000)
+    needed = Measurement.get(wide, wide.options, table).maximum
+    Console(width=max(console.width, needed)).print(table, crop=False)
 
 
 def complain(path: Path, failure: Exception, *, status: int) -> NoReturn:

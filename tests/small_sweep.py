@@ -1,18 +1,18 @@
-"""A sweep over what two households on one hour of an evening want."""
+"""A sweep over what two households want in half an hour of an evening."""
 
 from typing import Final
 
 SCENARIO: Final = """
 name = "evening"
 feeder = "risoe"
-begins = 2026-01-15T12:00:00+01:00
-gate_closure = 2026-01-15T14:00:00+01:00
+begins = 2026-01-15T16:00:00+01:00
+gate_closure = 2026-01-15T17:30:00+01:00
 seed = 3
 
 [delivery]
 start = 2026-01-15T18:00:00+01:00
 resolution = "PT15M"
-count = 4
+count = 2
 
 [product]
 name = "evening"
@@ -30,7 +30,7 @@ agent = "aggregator_agents.agent:EvAggregator"
 [[agents.homes.config.sites]]
 buses = ["oest-07", "oest-08"]
 fuse_a = 25
-sessions = { arrives_h = 17.9, departs_h = 23, energy_kwh = 14 }
+sessions = { arrives_h = 17.0, departs_h = 23, energy_kwh = 14 }
 """
 
 HEAD: Final = 'name = "some-runs"\nscenario = "evening.toml"\n'

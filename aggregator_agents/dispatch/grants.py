@@ -58,8 +58,7 @@ class GrantBook:
         """Count `amps` at this charger for one hold time from now."""
         until_s = now_s + self._hold_s
         kept = [each for each in self._entries[charger] if any(map(int.__gt__, each.amps, amps))]
-        # The floor counts in any case; who yields it has given up what it was granted within it.
-        if max(amps) > self._floor_a:
+        if any(amps):  # also below the floor, which may be yielded before this ends
             kept.append(_Entry(until_s, amps))
             heappush(self._ends, (until_s, charger))
         self._entries[charger] = kept

@@ -34,6 +34,10 @@ class Breakdowns:
                 plant.at(plant.seconds(each.start), partial(self._begin, kind, where, turn))
                 plant.at(plant.seconds(each.end), partial(self._end, kind, where, turn))
 
+    def forget(self, before: datetime) -> None:
+        """What was mended before will not be asked for."""
+        self.log = [each for each in self.log if each.end >= before]
+
     def _parts(self) -> Iterator[tuple[str, str, Callable[[str], None]]]:
         """What may fail: how, which, and what makes it look at its failures again."""
         for charger in self._cluster.boxes:

@@ -173,6 +173,12 @@ class EmulatedCluster:
         """Every session that has begun."""
         return self.plant.outcomes()
 
+    def forget(self, before: datetime, *, metered_before: datetime) -> None:
+        """Sessions that were over before, and what meters counted before."""
+        gone = self.plant.forget(self.plant.seconds(before), metered_before_s=self.plant.seconds(metered_before))
+        for session in gone:
+            self._said.pop(session, None)
+
     @property
     def messages(self) -> int:
         """Sent over all lines so far."""

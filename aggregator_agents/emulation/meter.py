@@ -35,9 +35,11 @@ class LineMeter:
         return self._at_s[-1]
 
     def energy_wh(self, at_s: float) -> float:
-        """Until `at_s`, which has been recorded already."""
+        """Until `at_s`, which has been recorded already; ValueError for what is forgotten."""
         index = bisect_right(self._at_s, at_s) - 1
         if index < 0:
+            if self._at_s[0] > 0:
+                raise ValueError(f"second {at_s:g} is forgotten")
             return 0.0
         begin_s, energy_wh, power_w = self._at_s[index], self._energy_wh[index], self._power_w[index]
         since_s = at_s - begin_s
@@ -54,6 +56,12 @@ class LineMeter:
         mean: FloatArray = np.diff(edges) * 3600 / step_s
         return mean
 
+    def forget(self, before_s: float) -> None:
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._at_s, before_s) - 1)
+        for each in (self._at_s, self._energy_wh, self._power_w):
+            del each[:first]
+
 
 class PhaseMeter:
     """Current on L1, L2, L3 under broken lines. Seconds from its start. Written at every event, so it only writes."""
@@ -66,8 +74,18 @@ class PhaseMeter:
         """Currents reached `before_a` on straight lines and go on from `after_a`."""
         self._rows.append((now_s, before_a, after_a))
 
+    def forget(self, before_s: float) -> None:
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._rows, before_s, key=lambda row: row[0]) - 1)
+        del self._rows[:first]
+
     def mean_a(self, start_s: float, step_s: float, count: int) -> FloatArray:
-        """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded."""
+        """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded.
+
+        ValueError for what is forgotten, or was before the start.
+        """
+        if start_s < self._rows[0][0]:
+            raise ValueError(f"second {start_s:g} is forgotten")
         at_s = np.array([row[0] for row in self._rows])
         reached, left = (np.array([row[each] for row in self._rows]) for each in (1, 2))
         lasts_s = np.diff(at_s, append=at_s[-1])[:, None]

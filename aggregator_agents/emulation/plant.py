@@ -169,6 +169,15 @@ class EmulatedPlant:
                 begun[own.session] = self._outcome(own.session, own.vehicle)
         return tuple(begun[id] for id in self._visits if id in begun)
 
+    def forget(self, before_s: float, *, metered_before_s: float) -> tuple[str, ...]:
+        """Sessions that ended before, whose ids are returned, and what meters counted before."""
+        gone = tuple(id for id, each in self._ended.items() if self.seconds(each.departs) <= before_s)
+        for id in gone:
+            del self._ended[id], self._visits[id]
+        self.meter.forget(metered_before_s)
+        self.lines.forget(metered_before_s)
+        return gone
+
     def _outcome(self, session: str, vehicle: EmulatedVehicle) -> DriverOutcome:
         own = self._visits[session].session
         got_wh = own.energy_wh - vehicle.wanted_wh

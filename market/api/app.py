@@ -39,6 +39,7 @@ from market.clock import Clock
 from market.ids import NewId, random_id
 from market.settings import Settings
 from market.store.writer import BatchWriter
+from market.workflow.hashing import HASHING, Hashing
 
 
 def create_app(
@@ -50,6 +51,7 @@ def create_app(
     watch_gates: bool = True,
     send_webhooks: bool = True,
     new_id: NewId = random_id,
+    hashing: Hashing = HASHING,
 ) -> FastAPI:
     """The application over a migrated database.
 
@@ -57,7 +59,7 @@ def create_app(
     """
     tokens = Tokens(engine, clock, ttl=settings.token_ttl, issuer=settings.public_url or "urn:flexmarket:market")
     writer = BatchWriter(engine, waiting=settings.most_waiting)
-    world = World(settings, clock, engine, tokens, new_id, clear, writer, Feed(engine))
+    world = World(settings, clock, engine, tokens, new_id, clear, writer, Feed(engine), hashing)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

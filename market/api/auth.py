@@ -7,6 +7,7 @@ from typing import Annotated, Final, get_args
 from fastapi import Depends, Request
 
 from api_spec.organisation import Role, Scope
+from market.api.waiting import waiting
 from market.api.world import WorldOf
 from market.errors import Forbidden, ScopeMissing, Unauthenticated
 from market.workflow.auditing import Provable
@@ -15,6 +16,7 @@ from market.workflow.identity import Caller
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
+@waiting
 def _caller(request: Request, world: WorldOf) -> Caller:
     """The caller behind the token. Its client is looked up each time: what is revoked is out at once."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -20,6 +20,7 @@ from api_spec.problem import Problem, ProblemType
 from market.api.answers import answer
 from market.api.brief import SMALL_BYTES, BadLargeBody, BriefReader
 from market.api.versions import unless_known
+from market.api.waiting import waiting
 from market.errors import Overloaded
 
 _DEEPEST: Final = 40
@@ -155,7 +156,11 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its body by `StrictRequest`."""
+    """A route that reads its body by `StrictRequest`, and whose endpoint may wait for the database."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """As FastAPI's."""
+        super().__init__(path, waiting(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler over a strict request."""

@@ -9,12 +9,14 @@ from sqlalchemy import Engine
 
 from market.api.feed import Feed
 from market.api.tokens import Tokens
+from market.api.waiting import ALONE
 from market.clearing.watched import Clearing
 from market.clock import Clock
 from market.ids import NewId
 from market.settings import Settings
-from market.store import UnitOfWork
+from market.store import UnitOfWork, transact
 from market.store.writer import BatchWriter
+from market.workflow.hashing import HASHING, Hashing
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class World:
     """One market.
 
     tokens : its issuer of access tokens. new_id : where identifiers come from. clear : how auctions are cleared.
-    writer : of everything that is posted. feed : what its event streams share.
+    writer : of everything that is posted. feed : what its event streams share. hashing : of secrets of organisations.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class World:
     clear: Clearing
     writer: BatchWriter
     feed: Feed
+    hashing: Hashing = HASHING
 
     def reading(self) -> UnitOfWork:
         """A transaction that only reads."""
@@ -42,7 +45,8 @@ class World:
 
     def write(self, step: Callable[[UnitOfWork], T]) -> T:
         """Run a step in a transaction, and return what it returns once that is durable; Overloaded."""
-        return self.writer.write(step)
+        # Who is alone has nobody to share a commit with.
+        return transact(self.engine, step) if ALONE.get() else self.writer.write(step)
 
 
 async def _world(request: Request) -> World:

@@ -11,6 +11,7 @@ from market.figures.chart import Chart
 from market.figures.style import AFTER, frame
 
 _FIRST = ("peak_loading", "overload_minutes", "dso_flexibility_eur", "unmet_kwh")
+_TICKS = 14
 _UNITS = {"w": "W", "kwh": "kWh", "eur": "EUR", "pu": "pu", "h": "h", "minutes": "min"}
 
 
@@ -34,7 +35,10 @@ def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
 
 def measure_by_day(days: list[date], values: ArrayLike, *, title: str) -> go.Figure:
     """A bar for every delivery."""
-    figure = frame(x_title="delivery", y_title=title, x_axis={"type": "date", "tickformat": "%-d %b\n%Y"}, bargap=0.15)
+    dates: dict[str, object] = {"type": "date", "tickformat": "%-d %b\n%Y"}
+    if len(days) <= _TICKS:
+        dates["dtick"] = 86_400_000  # or a few days get a tick every twelve hours, too
+    figure = frame(x_title="delivery", y_title=title, x_axis=dates, bargap=0.15)
     figure.add_bar(x=days, y=values, marker={"color": AFTER}, hovertemplate="%{y:,.4~g}")
     return figure
 

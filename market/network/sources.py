@@ -63,10 +63,19 @@ class GridTable(Message):
             refuse("GridTable", [(("yearly",), "is of profiles, as CSV or Parquet")])
         return self
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that it names, by its keys."""
+        return {name: path for name in ("file", "load") if (path := getattr(self, name)) is not None}
+
     def within(self, folder: Path) -> Self:
         """The same with its files where they are, seen from `folder`."""
-        files = {name: folder / path for name in ("file", "load") if (path := getattr(self, name)) is not None}
-        return self.model_copy(update=files)
+        return self.model_copy(update={name: (folder / path).resolve() for name, path in self.files.items()})
+
+    def seen_from(self, folder: Path) -> Self:
+        """The same with the files inside of `folder` named as seen from there."""
+        inside = {name: path for name, path in self.files.items() if path.is_relative_to(folder.resolve())}
+        return self.model_copy(update={name: path.relative_to(folder.resolve()) for name, path in inside.items()})
 
 
 @dataclass(frozen=True)

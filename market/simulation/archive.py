@@ -2,6 +2,7 @@
 
 inputs/scenario.toml   as it was given, where it was a file
 inputs/scenario.json   the same with every default filled in: what a run is resumed and repeated from
+inputs/grid/           copies of the files of a network that does not ship with flexmarket
 inputs/network.json    the network
 inputs/cases/DAY.json  each cleared book; `flexmarket clear` takes it
 results/*.parquet      all deliveries, each row with its `delivery` (the local date); results/dictionary.json : what
@@ -42,6 +43,8 @@ from market.simulation.timing import Seconds, total
 from market.simulation.versions import versions
 from market.simulation.whole_run import whole_run
 
+INPUTS: Final = "inputs"
+"""The folder from which the scenario's own names are seen."""
 SCENARIO: Final = "inputs/scenario.json"
 SCENARIO_TEXT: Final = "inputs/scenario.toml"
 MEASURES: Final = "measures.json"
@@ -64,12 +67,12 @@ class Archive:
         """What stands before anything happens; what is there of deliveries is overwritten once they are settled."""
         for each in (self._folder / _CASES, self._folder / RESULTS / _CLEARINGS, self._folder / _PARTS):
             each.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / SCENARIO, self._scenario.model_dump_json(indent=1))
+        _write(self._folder / SCENARIO, self._scenario.seen_from(self._folder / INPUTS).model_dump_json(indent=1))
         _write_json(self._folder / VERSIONS, {**versions(), "platform": platform.platform()})
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: Outcome, results: Results) -> None:
         """Write down a settled delivery."""
-        day, results = outcome.day, Results(outcome)
+        day = outcome.day
         part = self._folder / _PARTS / day.name
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
@@ -122,6 +125,18 @@ def publish(folder: Path) -> None:
     if pq.read_metadata(tables["measures"]).num_rows == 1:
         for name, file in tables.items():
             pa.csv.write_csv(pq.read_table(file), folder / RESULTS / f"{name}.csv")
+
+
+def keep_files(scenario: Scenario, folder: Path) -> Scenario:
+    """Copy the files that a scenario names into a run's folder; the scenario that names the copies."""
+    if scenario.grid is None or not scenario.grid.files:
+        return scenario
+    # A name may say something: a pandapower network is called after its file.
+    names = {key: folder / INPUTS / "grid" / key / each.name for key, each in scenario.grid.files.items()}
+    for key, each in scenario.grid.files.items():
+        names[key].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(each, names[key])
+    return scenario.model_copy(update={"grid": scenario.grid.model_copy(update=names)}).beside(Path())
 
 
 def keep_text(folder: Path, text: str) -> None:

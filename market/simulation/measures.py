@@ -39,10 +39,9 @@ class Measures(Message):
     aggregators. aggregator_margin_eur : what all of these leave to aggregators, less what energy cost them.
 
     awarded_kwh, award_delivered_kwh : energy that awards were to move and moved, either way counted positive.
-    rebound_kwh : energy that fleets moved the other way at buses with awards, beside the awarded periods, from their
-    baselines. fleet_peak_w : the most that all of their
-    connection points drew at once. synchronisation : that over the power of all plugs,
-    0 where the plugs are not known.
+    rebound_kwh : energy that was moved from baselines against that, at buses with awards and at any time, whether it
+    was awarded as payback or not. fleet_peak_w : the most that all connection points of fleets drew at once.
+    synchronisation : that over the power of all plugs, 0 where the plugs are not known.
     """
 
     peak_w: Real
@@ -146,7 +145,7 @@ def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:
 
 
 def _rebounds(fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], count: int) -> Iterator[FloatArray]:
-    """(period,) against the direction of its awards, for each bus that has some [W]."""
+    """(period,) for each bus that has awards [W]."""
     awarded_w, baseline_w = dict[str, FloatArray](), dict[str, FloatArray]()
     for fleet in fleets:
         for award in fleet.awards:
@@ -154,8 +153,15 @@ def _rebounds(fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], coun
         for own in fleet.baseline.buses if fleet.baseline else ():
             baseline_w[own.bus] = baseline_w.get(own.bus, np.zeros(count)) + np.array(own.power_w, dtype=float)
     for bus, ordered_w in awarded_w.items():
-        strayed_w = drawn_w.get(bus, np.zeros(count)) - baseline_w.get(bus, np.zeros(count))
-        yield np.where(ordered_w == 0, np.maximum(-np.sign(ordered_w.sum()) * strayed_w, 0.0), 0.0)
+        moved_w = drawn_w.get(bus, np.zeros(count)) - baseline_w.get(bus, np.zeros(count))
+        yield against(ordered_w, moved_w)
+
+
+def against(ordered_w: FloatArray, moved_w: FloatArray) -> FloatArray:
+    """(period,) the part of `moved_w` that goes the other way than the award where it is largest, at first [W]."""
+    way = np.sign(ordered_w[np.argmax(np.abs(ordered_w))])
+    other: FloatArray = np.maximum(-way * moved_w, 0.0)
+    return other
 
 
 def _highest(loading: FloatArray) -> float:

@@ -106,7 +106,7 @@ class _Family:
         """Readings of the steps that ended after `since` up to `now`, and when they arrive."""
         step = self.table.resolution
         start, end = (_EPOCH + (each - _EPOCH) // step * step for each in (since, now))
-        while start < end:
+        while start < end and self.channels:
             # Chance has UTC days, and readings are sent by local days.
             utc_day_ends = _EPOCH + ((start - _EPOCH) // _DAY + 1) * _DAY
             until = min(end, utc_day_ends, self._local_day_ends(start))

@@ -144,6 +144,15 @@ class ReadsMeters(Protocol):
         ...
 
 
+@runtime_checkable
+class BelievesLoad(Protocol):
+    """A participant who says what it takes for drawn: a DSO, of what its instruments told."""
+
+    def believed_w(self, buses: Sequence[str], period: MarketPeriod) -> FloatArray:
+        """(period, bus) power of everything connected there, nan where it knows nothing [W]."""
+        ...
+
+
 def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")

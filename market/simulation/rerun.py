@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from market.errors import FlexmarketError
 from market.figures.run_folder import NETWORK, RESULTS, SUMMARY
-from market.simulation.archive import MEASURES, SCENARIO, VERSIONS
+from market.simulation.archive import INPUTS, MEASURES, SCENARIO, VERSIONS
 from market.simulation.scenario import Scenario
 
 
@@ -34,7 +34,8 @@ class Difference:
 def scenario_in(folder: Path) -> Scenario:
     """The scenario that the run in a folder is of; NoRun."""
     try:
-        return Scenario.model_validate_json((folder / SCENARIO).read_text(encoding="utf-8"))
+        text = (folder / SCENARIO).read_text(encoding="utf-8")
+        return Scenario.model_validate_json(text).beside(folder / INPUTS)
     except OSError as failure:
         raise NoRun(f"{folder} holds no run: {SCENARIO} cannot be read ({failure.strerror})") from failure
     except ValueError as failure:

@@ -62,6 +62,10 @@ class Results:
         """AC operating points before, after and as drawn."""
         return Flows.of(self.outcome, self.truth)
 
+    def solve(self) -> Flows:
+        """Compute now what flowed, rather than when it is first asked for."""
+        return self.flows
+
     @cached_property
     def tables(self) -> Mapping[str, pa.Table]:
         """Every table by its name."""

@@ -26,6 +26,7 @@ from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
 from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
 from market.simulation.participant import Forgets
+from market.simulation.results import Results
 from market.simulation.scenario import Scenario
 from market.simulation.timing import Stopwatch
 from market.simulation.versions import versions
@@ -204,8 +205,11 @@ class _UnderWay:
             outcome, self._read = replace(outcome, meter_readings=tuple(self._read)), []
             await settle_due(self._world, moment.at)
         self._tell(moment, "writing down")
-        with self._watch.timed("physics and archive"):
-            self._archive.keep(outcome)
+        results = Results(outcome)
+        with self._watch.timed("physics"):
+            results.solve()
+        with self._watch.timed("archive"):
+            self._archive.keep(outcome, results)
         self._last = outcome
         if not last:
             with self._watch.timed("checkpoint"):

@@ -1,6 +1,5 @@
 """A scenario: what is simulated, as a TOML file."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -99,7 +98,7 @@ class Scenario(Message):
         refuse("Scenario", defects)
         return self
 
-    @cached_property
+    @property
     def planned(self) -> tuple[Day, ...]:
         """Its days, in order."""
         return days_of(self.delivery, self.gate_closure, days=self.days, zone=self.zone)
@@ -112,6 +111,10 @@ class Scenario(Message):
     def beside(self, folder: Path) -> Self:
         """The same, with the files that it names as seen from a folder."""
         return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
+
+    def seen_from(self, folder: Path) -> Self:
+        """The same, with the files inside of a folder named as seen from there: what `beside` undoes."""
+        return self.model_copy(update={"grid": self.grid and self.grid.seen_from(folder)})
 
     def network_name(self) -> str:
         """Under which the DSO registers its network."""

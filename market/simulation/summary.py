@@ -8,10 +8,12 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from api_spec.period import MarketPeriod
 from api_spec.result import priced_places
 from market.figures.run_folder import SummaryRow
 from market.ledger.transfers import balances
 from market.network import OperatingPoints
+from market.network.violations import Violations
 from market.simulation.agenda import Day
 from market.simulation.measures import Measures
 from market.simulation.outcome import Outcome
@@ -61,10 +63,13 @@ def short_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:
 def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
     flows = results.flows
     if not np.isnan(flows.before.loading).all():
-        before, after, drawn = (_worst_loading(outcome, each) for each in (flows.before, flows.after, flows.actual))
+        periods, steps = outcome.auction.delivery, results.truth.steps
+        before, after = (_worst_loading(outcome, each, periods) for each in (flows.before, flows.after))
         yield SummaryRow("worst loading", before, after)
-        yield SummaryRow("loading as drawn", "", drawn)
+        yield SummaryRow("loading as drawn", "", _worst_loading(outcome, results.truth.points, steps))
     yield SummaryRow("lowest voltage", _lowest_voltage(outcome, flows.before), _lowest_voltage(outcome, flows.after))
+    yield SummaryRow("overloads as drawn", "", _violations(results.truth.overloads))
+    yield SummaryRow("voltage violations", "", _violations(results.truth.voltage_violations))
     yield SummaryRow("highest DLMP", "", _highest_price(outcome))
     accepted = [each for each in outcome.result.offers if any(each.power_w)]
     yield SummaryRow("offers accepted", "", f"{len(accepted)} of {len(outcome.result.offers)}")
@@ -80,10 +85,15 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
     yield SummaryRow("ledger sum", "", f"{total:.4f} EUR over {len(outcome.transfers)} entries")
 
 
-def _worst_loading(outcome: Outcome, flows: OperatingPoints) -> str:
+def _violations(found: Violations) -> str:
+    return f"{found.count}, {found.minutes:,.0f} min"
+
+
+def _worst_loading(outcome: Outcome, flows: OperatingPoints, steps: MarketPeriod) -> str:
     period, branch = np.unravel_index(np.nanargmax(flows.loading), flows.loading.shape)
     share = flows.loading[period, branch]
-    return f"{share:.1%}, {flows.grid.branch_ids[branch]}, {_clock(outcome, int(period))}"
+    start = steps.starts()[int(period)].astimezone(outcome.scenario.zone)
+    return f"{share:.1%}, {flows.grid.branch_ids[branch]}, {start:%H:%M}"
 
 
 def _lowest_voltage(outcome: Outcome, flows: OperatingPoints) -> str:

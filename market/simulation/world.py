@@ -1,8 +1,10 @@
 """The world of a simulation: a real market within this process, in virtual time, and the scenario's agents on it."""
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,7 @@ from market.simulation.participant import Participant, participant_class
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.timing import Stopwatch, TimedTransport
 from market.store import migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 
 DATABASE: Final = "market.db"
@@ -74,7 +77,15 @@ async def market_on(
     """Run a market on a database file, new or old, in this process. watch : counts what its answers take."""
     with _database(file) as engine:
         # The simulation says when gates close: a watcher on the machine's clock would make runs differ.
-        api = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=ids)
+        api = create_app(
+            settings,
+            clock=clock,
+            engine=engine,
+            watch_gates=False,
+            send_webhooks=False,
+            new_id=ids,
+            hashing=CHEAP,
+        )
         async with inside(api) as transport:
             yield Market(TimedTransport(transport, watch), engine, clock, ids)
 
@@ -94,7 +105,7 @@ async def world_of(
         market = await stack.enter_async_context(
             market_on(folder / DATABASE, clock=clock, ids=ids, settings=settings, watch=watch or Stopwatch())
         )
-        account = bootstrap_operator("operator", engine=market.engine, clock=clock)
+        account = bootstrap_operator("operator", engine=market.engine, clock=clock, hashing=CHEAP)
         operator = await _client(market, account, stack)
         accounts = {
             name: await operator.register_organisation(OrganisationTerms(name=name, role=entry.role))
@@ -145,9 +156,22 @@ async def _client(market: Market, account: Credentials, stack: contextlib.AsyncE
 
 @contextlib.contextmanager
 def _database(file: Path) -> Iterator[Engine]:
+    if not file.exists():
+        file.write_bytes(_migrated())
     engine = open_engine(f"sqlite:///{file}", durable=False)
     try:
         migrate(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+@cache
+def _migrated() -> bytes:
+    """A database without anything in it: made once in a process, since that takes as long as some hours of a market."""
+    with tempfile.TemporaryDirectory(prefix="flexmarket-") as folder:
+        file = Path(folder) / DATABASE
+        engine = open_engine(f"sqlite:///{file}", durable=False)
+        migrate(engine)
+        engine.dispose()
+        return file.read_bytes()

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
+from sqlalchemy import Integer, bindparam
 from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.award import Award
@@ -69,10 +71,7 @@ class Auctions:
 
     def page(self, *, after: int, limit: int, states: Collection[AuctionState] = ()) -> list[tuple[int, Auction]]:
         """Auctions after a place in the sequence, oldest first, each with its own place; in any state without one."""
-        query = select(AuctionRow).where(col(AuctionRow.sequence) > after)
-        if states:
-            query = query.where(col(AuctionRow.state).in_(states))
-        rows = self._session.exec(query.order_by(col(AuctionRow.sequence)).limit(limit))
+        rows = self._session.exec(_page(frozenset(states)), params={"after": after, "limit": limit})
         return [(row.sequence or 0, _auction(row)) for row in rows]
 
     def published_on(self, network: str, *, since: datetime) -> list[Auction]:
@@ -165,13 +164,29 @@ class Auctions:
         return list(self._session.exec(query))
 
     def _row(self, auction: str, lock: Gate | None = None) -> AuctionRow:
-        query = select(AuctionRow).where(AuctionRow.id == auction)
-        if lock is not None:
-            query = query.with_for_update(read=lock == "order").execution_options(populate_existing=True)
-        row = self._session.exec(query).one_or_none()
+        row = self._session.exec(_one(lock), params={"auction": auction}).one_or_none()
         if row is None:
             raise NotFound("auction", auction)
         return row
+
+
+# Built once: they are asked before almost everything else.
+
+
+@cache
+def _one(lock: Gate | None) -> SelectOfScalar[AuctionRow]:
+    query = select(AuctionRow).where(AuctionRow.id == bindparam("auction"))
+    if lock is None:
+        return query
+    return query.with_for_update(read=lock == "order").execution_options(populate_existing=True)
+
+
+@lru_cache(maxsize=100)
+def _page(states: frozenset[AuctionState]) -> SelectOfScalar[AuctionRow]:
+    query = select(AuctionRow).where(col(AuctionRow.sequence) > bindparam("after"))
+    if states:
+        query = query.where(col(AuctionRow.state).in_(sorted(states)))
+    return query.order_by(col(AuctionRow.sequence)).limit(bindparam("limit", type_=Integer))
 
 
 @lru_cache(maxsize=1000)

@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from pydantic import TypeAdapter
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from api_spec.award import Award
 from api_spec.contracts import AnyContractTerms, Contract, ContractTransfer
@@ -16,6 +19,17 @@ from market.store.auctions import Auctions
 from market.store.tables import AuctionRow, AwardRow, ContractRow, ContractTransferRow, RightRow
 
 _TERMS: Final[TypeAdapter[AnyContractTerms]] = TypeAdapter(AnyContractTerms)
+
+
+@cache
+def _all(*, of_dso: bool, of_participant: bool) -> SelectOfScalar[ContractRow]:
+    """Built once: aggregators ask for their contracts all the time."""
+    query = select(ContractRow)
+    if of_dso:
+        query = query.where(ContractRow.dso == bindparam("of"))
+    if of_participant:
+        query = query.where(ContractRow.participant == bindparam("by"))
+    return query.order_by(col(ContractRow.id), col(ContractRow.version))
 
 
 class Contracts:
@@ -63,12 +77,9 @@ class Contracts:
 
     def all(self, *, dso: str | None = None, participant: str | None = None) -> list[Contract]:
         """Newest versions, in the order of ids: all, or those of a DSO or a participant."""
-        query = select(ContractRow)
-        if dso is not None:
-            query = query.where(ContractRow.dso == dso)
-        if participant is not None:
-            query = query.where(ContractRow.participant == participant)
-        rows = self._session.exec(query.order_by(col(ContractRow.id), col(ContractRow.version)))
+        query = _all(of_dso=dso is not None, of_participant=participant is not None)
+        values = {name: each for name, each in (("of", dso), ("by", participant)) if each is not None}
+        rows = self._session.exec(query, params=values)
         return [_contract(row) for row in {row.id: row for row in rows}.values()]
 
     def in_force(

@@ -2,15 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
+from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, delete, select
 
 from api_spec.organisation import SCOPES, Client, Organisation, Scope, SigningKey
 from market.errors import NotFound
-from market.store.tables import ClientRow, OrganisationRow, SigningKeyRow
+from market.store.tables import ClientRow, SigningKeyRow, metadata
 from market.store.vault import vault_of
+
+_CLIENT, _OWNER = metadata.tables["client"], metadata.tables["organisation"]
+_LOGIN: Final = (
+    select_columns(_CLIENT.c.id, _CLIENT.c.secret_hash, _CLIENT.c.scopes, _OWNER.c.id, _OWNER.c.name, _OWNER.c.role)
+    .join(_OWNER, _OWNER.c.id == _CLIENT.c.organisation)
+    .where(_CLIENT.c.id == bindparam("client"), _CLIENT.c.revoked_at.is_(None), _OWNER.c.suspended_at.is_(None))
+)
+"""Built once: it is asked before everything else."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +56,12 @@ class Identities:
 
     def login(self, client: str) -> Login | None:
         """A client that is neither revoked nor of a suspended organisation, in one query; None for any other."""
-        query = select(ClientRow, OrganisationRow).join(
-            OrganisationRow, col(OrganisationRow.id) == col(ClientRow.organisation)
-        )
-        let_in = col(ClientRow.revoked_at).is_(None) & col(OrganisationRow.suspended_at).is_(None)
-        found = self._session.exec(query.where(ClientRow.id == client, let_in)).one_or_none()
+        found = self._session.connection().execute(_LOGIN, {"client": client}).one_or_none()
         if found is None:
             return None
-        row, owner = found
-        organisation = Organisation.model_validate({"id": owner.id, "name": owner.name, "role": owner.role})
-        return Login(row.id, organisation, row.secret_hash, _scopes(row, organisation))
+        id, secret_hash, scopes, owner, name, role = found
+        organisation = Organisation(id=owner, name=name, role=role)
+        return Login(id, organisation, secret_hash, _scopes(scopes, organisation))
 
     def add_client(self, client: Client, *, secret_hash: str, every_scope: bool) -> None:
         """Keep a new client. every_scope : it may do all that its role may, also what roles may do later."""
@@ -80,7 +86,7 @@ class Identities:
                 id=row.id,
                 organisation=row.organisation,
                 name=row.name,
-                scopes=tuple(sorted(_scopes(row, organisation))),
+                scopes=tuple(sorted(_scopes(row.scopes, organisation))),
                 created_at=row.created_at,
                 revoked_at=row.revoked_at,
             )
@@ -129,6 +135,6 @@ class Identities:
         self._session.exec(delete(SigningKeyRow).where(col(SigningKeyRow.retires_at) <= now))
 
 
-def _scopes(row: ClientRow, organisation: Organisation) -> frozenset[Scope]:
+def _scopes(kept: str | None, organisation: Organisation) -> frozenset[Scope]:
     all_of_role = SCOPES[organisation.role]
-    return all_of_role if row.scopes is None else all_of_role & frozenset(row.scopes.split())
+    return all_of_role if kept is None else all_of_role & frozenset(kept.split())

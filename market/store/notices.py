@@ -22,6 +22,17 @@ from market.store.vault import Vault, vault_of
 _ATTEMPTS: Final[TypeAdapter[tuple[Attempt, ...]]] = TypeAdapter(tuple[Attempt, ...])
 
 
+_LISTENING: Final = (
+    select(WebhookRow, OrganisationRow)
+    .join(OrganisationRow)
+    .where(col(WebhookRow.disabled_at).is_(None))
+    .order_by(col(WebhookRow.sequence))
+    # Without the lock, a webhook that is removed meanwhile would make a state change of the market fail.
+    .with_for_update(read=True, key_share=True, of=WebhookRow)
+)
+"""Built once: it is asked before every event."""
+
+
 @dataclass(frozen=True)
 class Listener:
     """A webhook in force, with what it is to be told: types = None is all that its organisation may hear of."""
@@ -56,12 +67,9 @@ class Notices:
 
     def listening(self) -> list[Listener]:
         """Webhooks that are in force. They stay until the transaction ends: who removes one waits."""
-        query = select(WebhookRow, OrganisationRow).join(OrganisationRow).where(col(WebhookRow.disabled_at).is_(None))
-        # Without the lock, a webhook that is removed meanwhile would make a state change of the market fail.
-        query = query.order_by(col(WebhookRow.sequence)).with_for_update(read=True, key_share=True, of=WebhookRow)
         return [
             Listener(row.id, audiences_of(_organisation(owner)), WebhookTerms.model_validate_json(row.terms).types)
-            for row, owner in self._session.exec(query)
+            for row, owner in self._session.exec(_LISTENING)
         ]
 
     def queue(self, notice: Notice, listening: Iterable[Listener]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from api_spec.auction import OfferReceipt, RequestReceipt
@@ -128,8 +128,7 @@ class Orders:
 
     def nominated_buses(self, auction: str, participant: str) -> frozenset[str]:
         """Buses of a participant's newest baseline, without reading the rest of it."""
-        query = select(BaselineRow.buses).where(BaselineRow.auction == auction, BaselineRow.participant == participant)
-        names = self._session.exec(query.order_by(col(BaselineRow.version).desc()).limit(1)).first()
+        names = self._session.exec(_NOMINATED, params={"of": auction, "by": participant}).first()
         return frozenset() if names is None else frozenset(json.loads(names))
 
     def baselines(self, auction: str) -> list[Baseline]:
@@ -144,7 +143,7 @@ class Orders:
 
     def add_reading(self, auction: str, participant: str, reading: ReadingTerms, *, now: datetime) -> Reading:
         """Keep a message of readings as the participant's next version."""
-        version = len(self.readings(auction, participant=participant)) + 1
+        version = (self._session.exec(_LAST_READING, params={"of": auction, "by": participant}).one() or 0) + 1
         self._session.add(
             ReadingRow(
                 auction=auction,
@@ -173,6 +172,18 @@ class Orders:
             )
             for row in rows
         ]
+
+
+# Built once: they are asked before every offer and with every reading.
+_NOMINATED: Final = (
+    select(BaselineRow.buses)
+    .where(BaselineRow.auction == bindparam("of"), BaselineRow.participant == bindparam("by"))
+    .order_by(col(BaselineRow.version).desc())
+    .limit(1)
+)
+_LAST_READING: Final = select(func.max(ReadingRow.version)).where(
+    ReadingRow.auction == bindparam("of"), ReadingRow.participant == bindparam("by")
+)
 
 
 def _baseline(row: BaselineRow) -> Baseline:

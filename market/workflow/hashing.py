@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -19,11 +20,14 @@ class Hashing:
     nobody can stop the market by guessing secrets.
     """
 
-    def __init__(self, *, at_once: int) -> None:
-        """Nothing is computed yet."""
-        self._hasher = PasswordHasher()
+    def __init__(self, *, at_once: int, hasher: PasswordHasher | None = None) -> None:
+        """Nothing is computed yet. hasher : absent = as dear as argon2-cffi recommends."""
+        self._hasher = hasher or PasswordHasher()
         self._free = threading.BoundedSemaphore(at_once)
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash(secrets.token_urlsafe(32))
 
     def of(self, secret: str) -> str:
         """The hash to keep of a secret, with its salt."""
@@ -50,3 +54,6 @@ class Hashing:
 
 HASHING: Final = Hashing(at_once=4)
 """The process's own: the bound is on what one machine can compute."""
+
+CHEAP: Final = Hashing(at_once=4, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+"""For a market that nobody can reach, such as a simulation's: its secrets protect nothing."""

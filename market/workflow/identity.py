@@ -25,7 +25,7 @@ from market.errors import AlreadyExists, ClientInUse, NotFound, ScopesNotGranted
 from market.ids import NewId, random_id
 from market.store import UnitOfWork, transact
 from market.store.identities import Login
-from market.workflow.hashing import HASHING
+from market.workflow.hashing import HASHING, Hashing
 
 
 class Caller(Organisation):
@@ -42,10 +42,10 @@ class Secret(NamedTuple):
     hash: str
 
     @classmethod
-    def new(cls) -> Self:
+    def new(cls, hashing: Hashing = HASHING) -> Self:
         """A random one; Busy."""
         text = secrets.token_urlsafe(32)
-        return cls(text, HASHING.of(text))
+        return cls(text, hashing.of(text))
 
 
 def register_organisation(
@@ -67,12 +67,13 @@ def register_organisation(
     return Credentials(organisation=organisation.id, client_id=client, client_secret=text)
 
 
-def bootstrap_operator(name: str, *, engine: Engine, clock: Clock) -> Credentials:
+def bootstrap_operator(name: str, *, engine: Engine, clock: Clock, hashing: Hashing = HASHING) -> Credentials:
     """Register the first operator of a new market; AlreadyExists where there is one."""
     with UnitOfWork(engine) as work:
         if work.participants.has_operator():
             raise AlreadyExists("operator", name)
-        credentials = register_organisation(OrganisationTerms(name=name, role="operator"), clock=clock, work=work)
+        terms, secret = OrganisationTerms(name=name, role="operator"), Secret.new(hashing)
+        credentials = register_organisation(terms, clock=clock, work=work, secret=secret)
         work.commit()
     return credentials
 

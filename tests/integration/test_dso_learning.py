@@ -1,5 +1,6 @@
 """The DSO's agent with meters, against the real market: it learns, asks for its risk, and reserves where that pays."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -188,10 +189,13 @@ def test_check_shows_the_band_and_how_likely_congestion_is(tmp_path: Path) -> No
         f'delivery = {{ start = {NIGHT.start.isoformat()}, resolution = "PT1H", count = 4 }}\n'
     )
 
-    said = CliRunner().invoke(app, ["check", "--config", str(file)])
+    answer = tmp_path / "check.json"
+    said = CliRunner().invoke(app, ["check", "--config", str(file), "--json", str(answer)])
     tested = CliRunner().invoke(app, ["backtest", "--config", str(file), "--days", "3"])
 
     assert said.exit_code == 0, said.output
     assert all(word in said.stdout for word in ("like days known", "cable", "congestion", "likely"))
+    (overload,) = json.loads(answer.read_text())["overloads"]
+    assert overload["chance"]["probability"] == pytest.approx([json.loads(answer.read_text())["need"]] * 4, abs=0.2)
     assert tested.exit_code == 0, tested.output
     assert all(word in tested.stdout for word in ("2 days after the fact", "90 %", "of the profile"))

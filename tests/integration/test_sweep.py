@@ -84,7 +84,7 @@ def test_a_run_that_works_is_measured_and_one_that_does_not_is_told(alone: Sweep
     assert table.dso.tolist() == ["works"]
     assert table.asked_kwh[0] == pytest.approx(28), "two vehicles of 14 kWh"
     (why,) = alone.failures().values()
-    assert "nothing to do with me at 11:00" in why
+    assert "nothing to do with me at 15:00" in why
 
 
 @pytest.mark.parametrize("elsewhere", [other_process, dask])
@@ -129,6 +129,7 @@ def test_results_are_read_in_three_lines(run: Path, code: str) -> None:
 
 
 def test_the_page_of_results_is_the_dictionary() -> None:
+    """`python -m market.simulation.dictionary docs/results.md` writes it again."""
     assert RESULTS_PAGE.endswith(in_markdown())
 
 
@@ -146,7 +147,7 @@ def test_the_command_goes_on_with_what_is_there(alone: SweepFolder) -> None:
 
     assert answer.exit_code == 1
     assert "1 of 2 runs are done, 1 of them were before" in answer.output
-    assert "nothing to do with me at 11:00" in answer.output
+    assert "nothing to do with me at 15:00" in answer.output
 
 
 @pytest.mark.parametrize(

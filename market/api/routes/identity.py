@@ -70,7 +70,7 @@ def replace_signing_key(who: Operator, world: WorldOf, key: Key = None) -> Signi
 @router.post("/organisations", status_code=201)
 def register_organisation(terms: OrganisationTerms, who: Operator, world: WorldOf, key: Key = None) -> Credentials:
     """Register an organisation; its secret is shown once, so no answer is stored for a repeated key."""
-    clock, new_id, secret = world.clock, world.new_id, identity.Secret.new()
+    clock, new_id, secret = world.clock, world.new_id, identity.Secret.new(world.hashing)
     return world.write(
         lambda work: identity.register_organisation(terms, clock=clock, work=work, new_id=new_id, secret=secret)
     )

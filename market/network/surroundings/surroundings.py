@@ -101,7 +101,7 @@ class Surroundings:
     def _sun(
         self, gives: Callable[[Panels], FloatArray], period: MarketPeriod, load: Iterable[Injection]
     ) -> Iterable[Injection]:
-        """Gives : (minute,) of the peak power."""
+        """Of panels. gives : (minute,) of their peak power."""
         for at, own in enumerate(self._table.pv):
             share = _means(gives(own), period)
             for bus, phase in own.places(_buses(load), name=f"pv {at}", seed=self._seed):
@@ -110,7 +110,7 @@ class Surroundings:
     def _heat(
         self, draws: Callable[[HeatPumps, str], FloatArray], period: MarketPeriod, load: Iterable[Injection]
     ) -> Iterable[Injection]:
-        """Draws : (minute,) power of one with a name [W]."""
+        """Of heat pumps. draws : (minute,) power of one with a name [W]."""
         for at, own in enumerate(self._table.heat_pumps):
             tangent = tan(acos(own.power_factor))
             for bus, phase in own.places(_buses(load), name=f"heat pumps {at}", seed=self._seed):

@@ -1,8 +1,6 @@
 """One cell of a study: a scenario under one instrument at one penetration, simulated, and what came of it."""
 
 import asyncio
-import hashlib
-import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -11,13 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from api_spec.units import Message, NonNegative, Real
+from api_spec.units import NonNegative, Real
 from market.network.model import FloatArray
 from market.simulation.measures import Measures
 from market.simulation.results import Results
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
-from market.simulation.versions import versions
+from market.simulation.studies.pieces import Came, key_of
 
 CELLS: Final = "cells"
 
@@ -37,26 +35,24 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What it depends on, in short: the scenario, and the versions of all that it is run with."""
-        text = self.scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """What it depends on, in short."""
+        return key_of(self.scenario)
 
     def file(self, folder: Path) -> Path:
         """Where its outcome is kept."""
         return folder / CELLS / self.instrument / f"{self.penetration:.4f}.json"
 
 
-class CellOutcome(Message):
+class CellOutcome(Came):
     """What came of a cell.
 
-    key : see Cell. seconds : of wall time that the simulation took. starts : of every period. fleet_w, nominated_w :
+    seconds : of wall time that the simulation took. starts : of every period. fleet_w, nominated_w :
     (period,) what all vehicles drew, and would have drawn by their baselines [W]. source_w : (period,) what the network
     took from its source [W].
     """
 
     instrument: str
     penetration: NonNegative
-    key: str
     seconds: NonNegative
     measures: Measures
     starts: tuple[str, ...]
@@ -94,21 +90,3 @@ def _by_period(values: FloatArray, count: int) -> FloatArray:
     """(period,) mean of the steps of each."""
     means: FloatArray = values.reshape(count, -1).mean(axis=1)
     return means
-
-
-def known(cell: Cell, folder: Path) -> CellOutcome | None:
-    """What came of a cell before, if it is the same as it would be now."""
-    file = cell.file(folder)
-    if not file.exists():
-        return None
-    found = CellOutcome.model_validate_json(file.read_text(encoding="utf-8"))
-    return found if found.key == cell.key else None
-
-
-def keep(outcome: CellOutcome, cell: Cell, folder: Path) -> None:
-    """Keep it whole or not at all."""
-    file = cell.file(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(outcome.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)

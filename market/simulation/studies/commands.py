@@ -1,26 +1,28 @@
 """What `flexmarket study` does: runs, writes, prints."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from market.errors import FlexmarketError
+from market.figures.strategies import COLUMNS as STRATEGY_COLUMNS
+from market.figures.strategies import Strategies, write_strategies_report
 from market.figures.study import Study
 from market.figures.study_report import read_study, write_study_report
 from market.figures.study_table import COLUMNS
 from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
-from market.simulation.studies.cells import Cell, CellOutcome
 from market.simulation.studies.instruments import SHIPPED, read_catalogue
+from market.simulation.studies.pieces import C, P, run_pieces
+from market.simulation.studies.playing import Played, run_game, write_strategies
+from market.simulation.studies.strategies import games_of, named, read_plays
 from market.simulation.studies.study import QUICK, cells_of, chosen, run_study, shares, write_tables
-from market.simulation.sweep.executors import Failure, executor_of
-from market.terminal import BAD_INPUT, console, stderr, stop
-
-_WIDTH: Final = 200
+from market.simulation.sweep.executors import Executor, Failure, executor_of
+from market.terminal import BAD_INPUT, console, print_whole, stderr, stop
 
 
 def study_instruments(
@@ -49,46 +51,131 @@ def study_instruments(
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
 
-    failed: list[str] = []
-    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=len(cells))
-
-        def told(cell: Cell, came: CellOutcome | Failure) -> None:
-            place = f"{cell.instrument} {cell.penetration:.0%}"
-            bar.update(task, description=place, advance=1)
-            if isinstance(came, Failure):
-                failed.append(f"{place}: {came}")
-
-        try:
-            with executor_of(workers=workers, cluster=cluster) as executor:
-                outcomes = run_study(cells, folder=out, executor=executor, told=told)
-        except FlexmarketError as failure:
-            raise stop(str(failure), status=1) from failure
-    for each in failed:
-        stderr.print(each)
+    outcomes, failed = _run(
+        cells,
+        lambda each: f"{each.instrument} {each.penetration:.0%}",
+        lambda executor, told: run_study(cells, folder=out, executor=executor, told=told),
+        workers=workers,
+        cluster=cluster,
+    )
     if not outcomes:
         raise stop("no cell could be run", status=1)
     write_tables(outcomes, catalogue, scenario, out)
     report = write_study_report(out)
     found = read_study(out)
     for table in study_tables(found):
-        # Wider than many a terminal, whose lines then go on below: numbers that are cut off are of no use.
-        console.print(table, width=_WIDTH, crop=False)
+        print_whole(table)
     console.print(found.finding(), highlight=False, soft_wrap=True)
     console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
     if failed:
         raise stop(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again", status=1)
 
 
+def study_strategies(
+    scenario_file: Path | None,
+    *,
+    player: str | None,
+    days: int | None,
+    designs: str | None,
+    strategies: str | None,
+    plays_file: Path | None,
+    out: Path,
+    workers: int | None,
+    cluster: str | None,
+) -> None:
+    """Run what is missing of a study, and write and print all of it; see market.simulation.studies.strategies."""
+    configure_logs("console", "warning")
+    file = scenario_file or SCENARIOS / "risoe-rivals.toml"
+    try:
+        plays, scenario = read_plays(plays_file), read_scenario(file)
+        asked = {
+            name: named(chosen, known, name[:-1])
+            for name, chosen, known in (
+                ("designs", designs, plays.designs),
+                ("strategies", strategies, plays.strategies),
+            )
+        }
+        scenario = scenario if days is None else scenario.model_copy(update={"days": days})
+        games = games_of(scenario, plays, player=player, **asked)
+        out.mkdir(parents=True, exist_ok=True)
+    except BadScenario as failure:
+        raise stop(str(failure), status=BAD_INPUT) from failure
+    except OSError as failure:
+        raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
+    played, failed = _run(
+        games,
+        lambda each: f"{each.strategy}, {each.design}",
+        lambda executor, told: run_pieces(games, run_game, Played, folder=out, executor=executor, told=told),
+        workers=workers,
+        cluster=cluster,
+    )
+    if not played:
+        raise stop("no game could be run", status=1)
+    write_strategies(played, plays, scenario, games[0].player, out)
+    report = write_strategies_report(out)
+    found = Strategies.at(out)
+    for table in strategy_tables(found):
+        print_whole(table)
+    for each in found.findings():
+        console.print(each, highlight=False, soft_wrap=True)
+    console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
+    if failed:
+        raise stop(f"{len(failed)} of {len(games)} games failed; the same command tries them again", status=1)
+
+
+def strategy_tables(study: Strategies) -> list[Table]:
+    """One for each design."""
+    found = []
+    for design, title in study.designs.items():
+        table = Table("", title=title, title_justify="left", box=SIMPLE_HEAD)
+        for column in STRATEGY_COLUMNS:
+            table.add_column(column.heading, justify="right", no_wrap=True)
+        for row in study.of(design):
+            table.add_row(study.strategies[row["strategy"]], *(column.text(row) for column in STRATEGY_COLUMNS))
+        if table.row_count:
+            found.append(table)
+    return found
+
+
+def _run(
+    pieces: Sequence[P],
+    words: Callable[[P], str],
+    run: Callable[[Executor, Callable[[P, C | Failure], object]], tuple[C, ...]],
+    *,
+    workers: int | None,
+    cluster: str | None,
+) -> tuple[tuple[C, ...], list[str]]:
+    """Run the pieces of a study behind a progress bar; what failed is told, and comes back as lines."""
+    failed: list[str] = []
+    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=len(pieces))
+
+        def told(piece: P, came: C | Failure) -> None:
+            bar.update(task, description=words(piece), advance=1)
+            if isinstance(came, Failure):
+                failed.append(f"{words(piece)}: {came}")
+
+        try:
+            with executor_of(workers=workers, cluster=cluster) as executor:
+                outcomes = run(executor, told)
+        except FlexmarketError as failure:
+            raise stop(str(failure), status=1) from failure
+    for each in failed:
+        stderr.print(each)
+    return outcomes, failed
+
+
 def study_tables(study: Study) -> list[Table]:
-    """One for each penetration."""
+    """One for each penetration, of what a terminal has room for."""
+    columns = [each for each in COLUMNS if each.short]
     found = []
     for share in study.penetrations:
-        table = Table("", title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
-        for column in COLUMNS:
+        table = Table(title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("", no_wrap=True)
+        for column in columns:
             table.add_column(column.heading, justify="right", no_wrap=True)
         for row in study.at(share):
-            table.add_row(row.title, *(column.text(study, row) for column in COLUMNS))
+            table.add_row(row.title, *(column.text(study, row) for column in columns))
         found.append(table)
     return found

@@ -7,11 +7,6 @@ Every way of playing is compared with the honest one under the same design, on t
 Drivers' waiting is left out of it: it costs the player nothing, which is why it may be played with.
 """
 
-import asyncio
-import hashlib
-import json
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,29 +15,18 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import Field, ValidationError
 
-from api_spec.baselines import GamingFinding
-from api_spec.defects import defects_of
+from api_spec.defects import defects_of, unknown
 from api_spec.product import Product
-from api_spec.surveillance import SurveillanceReport
 from api_spec.toml_file import BadFile, read_toml, toml_key
-from api_spec.units import Count, Fraction, Message, NonNegative, Real
-from market.simulation.measures import Measures
-from market.simulation.run import simulate
+from api_spec.units import Message
+from market.figures.strategies import HONEST
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.studies.instruments import Name, merged
-from market.simulation.versions import versions
-from market.simulation.world import DATABASE
-from market.store import UnitOfWork, open_engine
-from market.workflow.gaming import gaming_report
-from market.workflow.surveillance import surveillance_report
+from market.simulation.studies.pieces import key_of
 
 SHIPPED: Final = files("market.simulation.studies") / "strategies.toml"
-HONEST: Final = "honest"
 GAMES: Final = "games"
 _LONGEST: Final = timedelta(days=31)
 """The span of one surveillance report."""
@@ -85,47 +69,12 @@ class Game:
 
     @property
     def key(self) -> str:
-        """What it depends on, in short: the scenario, and the versions of all that it is run with."""
-        text = self.scenario.model_dump_json() + self.player + json.dumps(dict(versions()), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """What it depends on, in short."""
+        return f"{self.player}-{key_of(self.scenario)}"
 
     def file(self, folder: Path) -> Path:
         """Where what came of it is kept."""
         return folder / GAMES / self.design / f"{self.strategy}.json"
-
-
-class Played(Message):
-    """What came of a game.
-
-    paid_eur : to the player by settlements; energy_eur : what the player paid for the energy it drew. rivals_eur : paid
-    to all others. flexible_kwh : sold by the player. inflated, nominated : places of the player whose nominations were
-    conspicuous, of all; inflation_w : the largest. pivotal_index, ask_score, offer_score : of the player, see
-    api_spec.surveillance. flagged : whether the platform's monitoring named the player at all; wrongly_flagged : other
-    participants that it named.
-    """
-
-    design: str
-    strategy: str
-    key: str
-    seconds: NonNegative
-    measures: Measures
-    paid_eur: Real
-    energy_eur: Real
-    rivals_eur: Real
-    flexible_kwh: NonNegative
-    nominated: Count
-    inflated: Count
-    inflation_w: Real
-    pivotal_index: Fraction
-    ask_score: Real
-    offer_score: Real
-    flagged: bool
-    wrongly_flagged: Count
-
-    @property
-    def margin_eur(self) -> float:
-        """What is left to the player."""
-        return self.paid_eur - self.energy_eur
 
 
 def read_plays(file: Path | None = None) -> Plays:
@@ -174,79 +123,11 @@ def _played(scenario: Scenario, design: Design, play: Play, player: str) -> Scen
     return scenario.model_copy(update={"product": product, "agents": agents})
 
 
-def run_game(game: Game) -> Played:
-    """Simulate a game in a folder that is not kept, and ask the platform's monitoring what it has noticed."""
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="flexmarket-game-") as name:
-        folder = Path(name)
-        finished = asyncio.run(simulate(game.scenario, folder=folder))
-        organisations = {who: fleet.organisation for who, fleet in finished.last.fleets.items()}
-        return Played(
-            design=game.design,
-            strategy=game.strategy,
-            key=game.key,
-            measures=finished.measures,
-            **_money(game, folder),
-            **_noticed(game, folder, organisations),
-            seconds=round(time.perf_counter() - began, 3),
-        )
-
-
-def _money(game: Game, folder: Path) -> Mapping[str, float]:
-    settled = pq.read_table(folder / "results" / "settlement.parquet")
-    own = settled.filter(pc.equal(settled["participant"], game.player))
-    fleets = pq.read_table(folder / "results" / "fleets.parquet")
-    drawn = fleets.filter(pc.equal(fleets["participant"], game.player)).sort_by("start")
-    paid, all_paid = (float(pc.sum(table["net_eur"]).as_py() or 0) for table in (own, settled))
-    return {
-        "paid_eur": paid,
-        "rivals_eur": all_paid - paid,
-        "energy_eur": _energy_eur(game.scenario, drawn["metered_w"].to_numpy()),
-        "flexible_kwh": float(np.abs(own["ordered_w"].to_numpy()).sum()) * game.scenario.delivery.hours / 1e3,
-    }
-
-
-def _energy_eur(scenario: Scenario, drawn_w: np.ndarray) -> float:
-    """What energy cost that was drawn in all deliveries, one after another [W]."""
-    total, first = 0.0, 0
-    for day in scenario.planned:
-        own = drawn_w[first : first + day.delivery.count]
-        total += scenario.supply.cost_eur(np.nan_to_num(own), day.delivery, zone=scenario.timezone)
-        first += day.delivery.count
-    return total
-
-
-def _noticed(game: Game, folder: Path, organisations: Mapping[str, str]) -> dict[str, Any]:
-    """What the operator's reports say of the player, and of others."""
-    planned = game.scenario.planned
-    since, until = planned[0].delivery.start, planned[-1].delivery.end
-    engine = open_engine(f"sqlite:///{folder / DATABASE}")
-    try:
-        with UnitOfWork(engine) as work:
-            network = game.scenario.network_name()
-            gaming = gaming_report(network, since=since, until=until, work=work)
-            watched = surveillance_report(network, since=since, until=until, work=work)
-    finally:
-        engine.dispose()
-    player = organisations[game.player]
-    flagged = _flagged(gaming, watched)
-    own = [each for each in gaming if each.participant == player]
-    supplier = next((each for each in watched.suppliers if each.participant == player), None)
-    return {
-        "nominated": len(own),
-        "inflated": sum(each.verdict == "conspicuous" for each in own),
-        "inflation_w": float(max((each.inflation_w for each in own), default=0)),
-        "pivotal_index": supplier.pivotal_index if supplier else 0.0,
-        "ask_score": supplier.ask_score if supplier else 0.0,
-        "offer_score": supplier.offer_score if supplier else 0.0,
-        "flagged": player in flagged,
-        "wrongly_flagged": len(flagged - {player}),
-    }
-
-
-def _flagged(gaming: Sequence[GamingFinding], watched: SurveillanceReport) -> set[str]:
-    """Participants that some report finds conspicuous."""
-    nominating = {each.participant for each in gaming if each.verdict == "conspicuous"}
-    offering = {each.participant for each in watched.suppliers if each.verdict == "conspicuous"}
-    alike = (each for each in watched.similarities if each.verdict == "conspicuous")
-    return nominating | offering | {who for each in alike for who in (each.first, each.second)}
+def named(chosen: str | None, known: Mapping[str, object], what: str) -> tuple[str, ...]:
+    """Names of a comma-separated list, in the order in which they are known; None = all. BadScenario for another."""
+    if chosen is None:
+        return tuple(known)
+    asked = {each.strip() for each in chosen.split(",")}
+    for each in sorted(asked - known.keys()):
+        raise BadScenario(unknown(what, each, list(known), "in the catalogue"))
+    return tuple(each for each in known if each in asked)

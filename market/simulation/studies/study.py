@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 from market.figures.study_report import INSTRUMENTS, PROFILES, STUDY, TIMING
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario
-from market.simulation.studies.cells import Cell, CellOutcome, keep, known, run_cell
+from market.simulation.studies.cells import Cell, CellOutcome, run_cell
 from market.simulation.studies.instruments import Catalogue, at_penetration, on
-from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
+from market.simulation.studies.pieces import run_pieces
+from market.simulation.sweep.executors import Executor, Failure
 from market.simulation.tidy import TIME
 
 PENETRATIONS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -46,24 +47,8 @@ def cells_of(
 
 
 def run_study(cells: Sequence[Cell], *, folder: Path, executor: Executor, told: Told) -> tuple[CellOutcome, ...]:
-    """Run what is not known in the folder yet, each cell kept as soon as it is done; those that failed are left out."""
-    found = {cell.place: outcome for cell in cells if (outcome := known(cell, folder)) is not None}
-    missing = [cell for cell in cells if cell.place not in found]
-    for cell in cells:
-        if cell.place in found:
-            told(cell, found[cell.place])
-
-    def done(answer: Answer[CellOutcome]) -> None:
-        cell = missing[answer.number]
-        if answer.value is not None:
-            found[cell.place] = answer.value
-            keep(answer.value, cell, folder)
-        came = answer.value or answer.failure
-        assert came is not None, "an answer is a value or a failure"
-        told(cell, came)
-
-    run_all(run_cell, missing, executor=executor, each=done)
-    return tuple(found[cell.place] for cell in cells if cell.place in found)
+    """Run what is not known in the folder yet."""
+    return run_pieces(cells, run_cell, CellOutcome, folder=folder, executor=executor, told=told)
 
 
 def write_tables(outcomes: Sequence[CellOutcome], catalogue: Catalogue, scenario: Scenario, folder: Path) -> None:

@@ -37,6 +37,13 @@ def test_a_home_without_its_charger_is_what_was_metered_less_what_was_nominated_
     assert own[:, 1].tolist() == [5000.0] * 4
 
 
+def test_what_was_metered_before_there_were_chargers_is_all_the_home_s_own() -> None:
+    """The first hour lies before; of the last, after the delivery, nobody said what the charger drew."""
+    own = WithoutChargers(Always5kW(), (TRADED,), before=TODAY.start + HOUR).power_w(("home",), TODAY)
+
+    assert own[:, 0] == pytest.approx([5000, 3500, 800, np.nan], nan_ok=True)
+
+
 def test_without_the_market_a_home_draws_what_it_was_asked_not_to() -> None:
     drawn = WithoutMarket(Always5kW(), (TRADED,)).power_w(("home",), TODAY)
 

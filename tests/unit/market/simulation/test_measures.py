@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 
-from market.simulation.measures import driver_figures
+from market.simulation.measures import against, driver_figures
 
 
 def test_who_is_still_there_may_still_get_it() -> None:
@@ -23,3 +24,11 @@ def test_who_is_still_there_may_still_get_it() -> None:
         "unmet_kwh": 3.05,
         "drivers_unmet": 1,
     }
+
+
+def test_what_comes_back_after_a_reduction_is_a_rebound() -> None:
+    """10 kW less in two periods, paid back in three: 11 kW-periods come back, and a 1 kW slip beside them counts."""
+    ordered_w = np.array([-10.0, -10, 7, 7, 6, 0])
+    moved_w = np.array([-10.0, -8, 5, 6, 0, 1])
+    assert against(ordered_w, moved_w).tolist() == [0, 0, 5, 6, 0, 1]
+    assert against(-ordered_w, moved_w).tolist() == [10, 8, 0, 0, 0, 0], "after an increase, less is a rebound"

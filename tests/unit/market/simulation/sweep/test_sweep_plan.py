@@ -94,8 +94,8 @@ def test_a_case_sets_several_fields_under_one_name(tmp_path: Path) -> None:
             "axes.gate: gate = 2026-01-16T00:00:00+00:00: gate_closure: must not be after the start of delivery",
         ),
         (
-            "[axes.day]\npath = 'delivery.start'\nvalues = [2026-01-15T12:00:00Z]",
-            "with day = 2026-01-15T12:00:00+00:00: gate_closure: must not be after the start of delivery",
+            "[axes.day]\npath = 'delivery.start'\nvalues = [2026-01-15T16:00:00Z]",
+            "with day = 2026-01-15T16:00:00+00:00: gate_closure: must not be after the start of delivery",
         ),
         (
             "[axes.who]\npath = 'agents.homes.agent'\nvalues = ['nowhere:Agent']",
