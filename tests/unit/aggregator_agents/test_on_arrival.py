@@ -23,6 +23,10 @@ def ceiling(missed_eur_per_mwh: float) -> Corridor:
     return Corridor(high_w, np.full(16, -np.inf), np.full(16, missed_eur_per_mwh))
 
 
+def test_where_nobody_comes_nothing_is_drawn() -> None:
+    assert not OnArrival().plan(replace(asked(), sessions=())).total_w.any()
+
+
 def test_it_charges_from_arrival_on_where_a_plan_would_wait_for_the_cheap_hours() -> None:
     first_hour = np.array([FULL_W] * 4 + [0.0] * 12)
 
