@@ -29,8 +29,9 @@ EVENINGS = (
     .replace("begins = 2026-01-15T12:00", "begins = 2026-01-15T13:15")
     .replace('"oest-07", "oest-08", "oest-10", "oest-11", "oest-13", "oest-14"', '"oest-11", "oest-14"')
     .replace("departs_h = 23", "departs_h = 7")
+    .replace("[agents.grid]", "[metering.smart]\nshare = 0.1\nmissing = 0.1\n\n[agents.grid]", 1)
 )
-"""Three quarter-hours on three evenings, two homes, whose vehicles stay over night."""
+"""Three quarter-hours on three evenings, two homes, whose vehicles stay over night; meters report the next morning."""
 
 
 @pytest.fixture(scope="module")
