@@ -28,7 +28,7 @@ from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
-_KEPT: Final = timedelta(days=1)
+_READ_LATE: Final = timedelta(days=1)  # how long meters may take to be read
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 
 
@@ -134,15 +134,13 @@ class EvAggregator:
         return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
 
     def forget(self, before: datetime) -> None:
-        """Nothing that happened before will be asked for any more; a day of it is kept for what is not settled yet."""
-        over = before - _KEPT
-        for cluster in self._emulated.values():
-            cluster.forget(over)
-        for place in self._places.values():
-            place.control.forget(over)
+        """What plugs did and sessions that were over before; meters are still read for a day."""
+        for bus, place in self._places.items():
+            place.control.forget(before)
+            self._emulated[bus].forget(before, metered_before=before - _READ_LATE)
         for breakdowns in self._breakdowns:
-            breakdowns.forget(over)
-        self._cut_off.forget(over)
+            breakdowns.forget(before)
+        self._cut_off.forget(before)
 
     @property
     def _fault_seed(self) -> int:
@@ -188,7 +186,8 @@ class EvAggregator:
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
         on_arrival = config.charging == "on_arrival"
-        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else None)
+        # Not in the two seconds of live control: results would depend on what else a busy machine does.
+        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else Planner())
         planner = OnArrival() if on_arrival else Planner()
         self._places[site.bus] = Place(
             connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner

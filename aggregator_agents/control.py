@@ -91,6 +91,10 @@ class SiteControl:
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
 
+    def forget(self, before: datetime) -> None:
+        """What plugs were allowed and drew before."""
+        self.log = [each for each in self.log if each.at >= before]
+
     @property
     def plan(self) -> Plan | None:
         """The plan that holds, for those who want to see it."""
@@ -99,10 +103,6 @@ class SiteControl:
     def obey(self, order: Order | None, terms: NetworkTerms | None = None) -> None:
         """What was sold, and the network's terms, from the next decision on; the same again changes nothing."""
         self._told = order, terms or NetworkTerms()
-
-    def forget(self, before: datetime) -> None:
-        """Nothing that was decided before will be asked for."""
-        self.log = [each for each in self.log if each.at >= before]
 
     def weights(self) -> dict[str, float]:
         """Of plugs beside each other: the priority of their drivers, as of the last decision."""

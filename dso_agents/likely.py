@@ -23,9 +23,9 @@ class Flows:
     """What an AC power flow says of S days.
 
     current_a : (day, period, branch). active_w, reactive_var : (day, period, watched branch) at the from side.
-    lowest_pu, highest_pu : (day, period, bus) of the phases of a bus. unbalance : (day, period, bus), 0 on balanced
-    networks. losses_w : (day, period). Where the network cannot carry the load at all, currents, powers, unbalance and
-    losses are infinite, and voltages minus infinity.
+    lowest_pu, highest_pu : (day, period, bus) of the phases of a bus. unbalance : (day, period, bus), of no bus on
+    balanced networks. losses_w : (day, period). Where the network cannot carry the load at all, currents, powers,
+    unbalance and losses are infinite, and voltages minus infinity.
     """
 
     current_a: FloatArray
@@ -109,7 +109,7 @@ def _quantities(points: OperatingPoints, impossible: BoolArray, branches: IntArr
     """The fields of Flows, by period."""
     grid = points.grid
     by_phase = points.voltage_pu.reshape(-1, grid.buses, grid.phases)
-    unbalance = points.unbalance if grid.phases > 1 else np.zeros((len(by_phase), grid.buses))
+    unbalance = points.unbalance if grid.phases > 1 else np.zeros((len(by_phase), 0))
     found = (
         (points.current_a, np.inf),
         (points.power_from.real[:, branches], np.inf),

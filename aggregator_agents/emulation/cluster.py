@@ -169,15 +169,15 @@ class EmulatedCluster:
         """Power of all plugs once their vehicles follow the present signals [W]."""
         return self.plant.settled_w
 
-    def forget(self, before: datetime) -> None:
-        """Nothing that was over by then will be asked for."""
-        self.plant.forget(self.plant.seconds(before))
-        said = self._said.items()
-        self._said = {id: each for id, each in said if self.plant.knows(id) or each.departs >= before}
-
     def outcomes(self) -> tuple[DriverOutcome, ...]:
         """Every session that has begun."""
         return self.plant.outcomes()
+
+    def forget(self, before: datetime, *, metered_before: datetime) -> None:
+        """Sessions that were over before, and what meters counted before."""
+        gone = self.plant.forget(self.plant.seconds(before), metered_before_s=self.plant.seconds(metered_before))
+        for session in gone:
+            self._said.pop(session, None)
 
     @property
     def messages(self) -> int:

@@ -34,11 +34,6 @@ class LineMeter:
         """Until when it has been recorded."""
         return self._at_s[-1]
 
-    def forget(self, before_s: float) -> None:
-        """Nothing earlier will be asked for."""
-        first = max(0, bisect_right(self._at_s, before_s) - 1)
-        del self._at_s[:first], self._energy_wh[:first], self._power_w[:first]
-
     def energy_wh(self, at_s: float) -> float:
         """Until `at_s`, which has been recorded already; ValueError for what is forgotten."""
         index = bisect_right(self._at_s, at_s) - 1
@@ -61,6 +56,12 @@ class LineMeter:
         mean: FloatArray = np.diff(edges) * 3600 / step_s
         return mean
 
+    def forget(self, before_s: float) -> None:
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._at_s, before_s) - 1)
+        for each in (self._at_s, self._energy_wh, self._power_w):
+            del each[:first]
+
 
 class PhaseMeter:
     """Current on L1, L2, L3 under broken lines. Seconds from its start. Written at every event, so it only writes."""
@@ -74,9 +75,9 @@ class PhaseMeter:
         self._rows.append((now_s, before_a, after_a))
 
     def forget(self, before_s: float) -> None:
-        """Nothing earlier will be asked for."""
-        first = bisect_right(self._rows, before_s, key=lambda row: row[0]) - 1
-        del self._rows[: max(0, first)]
+        """What was recorded before, but for the last of it."""
+        first = max(0, bisect_right(self._rows, before_s, key=lambda row: row[0]) - 1)
+        del self._rows[:first]
 
     def mean_a(self, start_s: float, step_s: float, count: int) -> FloatArray:
         """(step, 3) mean current in `count` steps from `start_s` on, until which it has been recorded.

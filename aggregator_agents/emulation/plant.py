@@ -169,17 +169,14 @@ class EmulatedPlant:
                 begun[own.session] = self._outcome(own.session, own.vehicle)
         return tuple(begun[id] for id in self._visits if id in begun)
 
-    def forget(self, before_s: float) -> None:
-        """Nothing that was over by then will be asked for: currents, and sessions that have ended."""
-        self.meter.forget(before_s)
-        self.lines.forget(before_s)
-        over = [id for id in self._ended if self.seconds(self._visits[id].session.departs) < before_s]
-        for id in over:
+    def forget(self, before_s: float, *, metered_before_s: float) -> tuple[str, ...]:
+        """Sessions that ended before, whose ids are returned, and what meters counted before."""
+        gone = tuple(id for id, each in self._ended.items() if self.seconds(each.departs) <= before_s)
+        for id in gone:
             del self._ended[id], self._visits[id]
-
-    def knows(self, session: str) -> bool:
-        """Whether it is expected, here, or has not been forgotten."""
-        return session in self._visits
+        self.meter.forget(metered_before_s)
+        self.lines.forget(metered_before_s)
+        return gone
 
     def _outcome(self, session: str, vehicle: EmulatedVehicle) -> DriverOutcome:
         own = self._visits[session].session

@@ -70,9 +70,9 @@ class Archive:
         _write(self._folder / SCENARIO, self._scenario.seen_from(self._folder / INPUTS).model_dump_json(indent=1))
         _write_json(self._folder / VERSIONS, {**versions(), "platform": platform.platform()})
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: Outcome, results: Results) -> None:
         """Write down a settled delivery."""
-        day, results = outcome.day, Results(outcome)
+        day = outcome.day
         part = self._folder / _PARTS / day.name
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()

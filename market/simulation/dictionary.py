@@ -1,11 +1,14 @@
 """The data dictionary: what every table and column of results means, in words, and with them in every file.
 
-`dictionary.toml` beside this module holds the words. Whoever adds a table or a column adds them there.
+`dictionary.toml` beside this module holds the words. Whoever adds a table or a column adds them there, and writes
+docs/results.md again: `python -m market.simulation.dictionary docs/results.md`.
 """
 
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ from api_spec.toml_file import read_toml
 from api_spec.units import Message
 
 _ABOUT_MEASURES: Final = "Of a whole run in `measures.json`; in `results/measures.parquet` one row is a delivery."
+_BEGINS: Final = "The first column of every table is `delivery`"
 DELIVERY: Final = "delivery"
 MEASURES: Final = "measures"
 Words = Annotated[str, Field(min_length=1)]
@@ -73,8 +77,15 @@ def in_markdown() -> str:
     words = dictionary()
     tables = (f"## {name}\n\nOne row is {each.row}.\n\n{_rows(each.columns)}" for name, each in words.tables.items())
     measures = f"## measures\n\n{_ABOUT_MEASURES}\n\n{_rows(words.measures)}"
-    first = f"The first column of every table is `delivery`: the {words.delivery.meaning}."
+    first = f"{_BEGINS}: the {words.delivery.meaning}."
     return "\n\n".join([first, *tables, measures]) + "\n"
+
+
+def main() -> None:
+    """Write the words of all tables into the page that is named, in the place of those that stand there."""
+    page = Path(sys.argv[1])
+    before, _, _ = page.read_text(encoding="utf-8").partition(_BEGINS)
+    page.write_text(before + in_markdown(), encoding="utf-8")
 
 
 def _columns(schema: pa.Schema, words: TableWords) -> list[dict[str, str]]:
@@ -95,3 +106,7 @@ def _of_null(column: Column) -> str:
 
 def _described(field: pa.Field, words: Column | None) -> pa.Field:
     return field if words is None else field.with_metadata({"unit": words.unit, "meaning": words.meaning})
+
+
+if __name__ == "__main__":
+    main()

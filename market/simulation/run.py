@@ -26,6 +26,7 @@ from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
 from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
 from market.simulation.participant import Forgets
+from market.simulation.results import Results
 from market.simulation.scenario import Scenario
 from market.simulation.timing import Stopwatch
 from market.simulation.versions import versions
@@ -70,13 +71,14 @@ class Finished:
 async def simulate(
     scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None, resume: bool = False
 ) -> Finished:
-    """Run a scenario, and write all of it into `folder` (market.simulation.archive).
+    """Run a scenario, and write all of it into `folder`, made where it is not there (market.simulation.archive).
 
     resume : go on after the last delivery that is settled in `folder`, or begin anew where none is.
 
     Raises BadScenario before anything happens, CannotResume, and DayFailed for whatever goes wrong on a day.
     """
     kept = restored(folder, scenario=scenario.model_dump_json()) if resume else None
+    folder.mkdir(parents=True, exist_ok=True)
     archive = Archive(folder, scenario)
     span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
     settings = Settings(token_ttl=span, clearing_limit=None)
@@ -204,8 +206,11 @@ class _UnderWay:
             outcome, self._read = replace(outcome, meter_readings=tuple(self._read)), []
             await settle_due(self._world, moment.at)
         self._tell(moment, "writing down")
-        with self._watch.timed("physics and archive"):
-            self._archive.keep(outcome)
+        results = Results(outcome)
+        with self._watch.timed("physics"):
+            results.solve()
+        with self._watch.timed("archive"):
+            self._archive.keep(outcome, results)
         self._last = outcome
         if not last:
             with self._watch.timed("checkpoint"):

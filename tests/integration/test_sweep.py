@@ -129,6 +129,7 @@ def test_results_are_read_in_three_lines(run: Path, code: str) -> None:
 
 
 def test_the_page_of_results_is_the_dictionary() -> None:
+    """`python -m market.simulation.dictionary docs/results.md` writes it again."""
     assert RESULTS_PAGE.endswith(in_markdown())
 
 

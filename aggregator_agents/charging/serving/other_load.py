@@ -8,29 +8,17 @@ negative. No answer, another one, or one that does not change is none: then the 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Final
 
 import httpx
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from aggregator_agents.charging.serving.other_load_table import OtherLoadTable
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.fleet import PhaseAmps
-from api_spec.units import Count, Message, Positive, Real
+from api_spec.units import Message, Real
 
 LOG: Final = logging.getLogger(__name__)
-
-
-class OtherLoadTable(Message):
-    """Where the other load is metered. url : of the reading. every_s : between two. within_s : of an answer.
-
-    rise_a : by how much the load may rise on a phase before the cloud can take back what it granted, about a minute;
-    see dispatch.other_load.OtherLoad. The less it is, the more room a quiet moment gives.
-    """
-
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    rise_a: Count
-    every_s: Annotated[Positive, Field(le=5)] = 2.0
-    within_s: Annotated[Positive, Field(le=5)] = 2.0
 
 
 class _Reading(Message):

@@ -34,7 +34,7 @@ from pydantic import Field, model_validator
 
 from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFiles
 from aggregator_agents.charging.serving.market_table import MarketTable
-from aggregator_agents.charging.serving.other_load import OtherLoadTable
+from aggregator_agents.charging.serving.other_load_table import OtherLoadTable
 from aggregator_agents.charging.serving.planned import PlanningTable
 from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
 from aggregator_agents.drivers.settings import DriversTable

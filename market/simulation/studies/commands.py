@@ -167,13 +167,15 @@ def _run(
 
 
 def study_tables(study: Study) -> list[Table]:
-    """One for each penetration."""
+    """One for each penetration, of what a terminal has room for."""
+    columns = [each for each in COLUMNS if each.short]
     found = []
     for share in study.penetrations:
-        table = Table("", title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
-        for column in COLUMNS:
+        table = Table(title=f"{share:.0%} of homes with a vehicle", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("", no_wrap=True)
+        for column in columns:
             table.add_column(column.heading, justify="right", no_wrap=True)
         for row in study.at(share):
-            table.add_row(row.title, *(column.text(study, row) for column in COLUMNS))
+            table.add_row(row.title, *(column.text(study, row) for column in columns))
         found.append(table)
     return found

@@ -97,4 +97,5 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         more = len(swept.failed) - _MOST_TOLD
         rest = f" ({more} more of them)" if more > 0 else ""
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
-    console.print(f"Results     {folder / SWEEP_RESULTS}", highlight=False, soft_wrap=True)
+    results = f"Results     {folder / SWEEP_RESULTS}\nCompared    flexmarket compare {folder}"
+    console.print(results, highlight=False, soft_wrap=True)

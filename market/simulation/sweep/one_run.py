@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market.errors import FlexmarketError
-from market.simulation.archive import keep_text, publish
+from market.simulation.archive import keep_files, keep_text, publish
 from market.simulation.checkpoint import CannotResume
 from market.simulation.run import DayFailed, simulate
 from market.simulation.scenario import Scenario
@@ -52,11 +52,11 @@ def measured(task: RunTask) -> Mapping[str, float]:
     except FileNotFoundError as failure:
         raise FolderOutOfReach(task.keep.parent) from failure
     try:
-        measures = _simulated(scenario, partial)
+        measures = _simulated(keep_files(scenario, partial), partial)
     except CannotResume:  # begun with other versions, or by agents that cannot be kept
         shutil.rmtree(partial)
         partial.mkdir()
-        measures = _simulated(scenario, partial)
+        measures = _simulated(keep_files(scenario, partial), partial)
     keep_text(partial, task.text)
     publish(partial)
     shutil.rmtree(task.keep, ignore_errors=True)

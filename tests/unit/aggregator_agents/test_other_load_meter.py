@@ -7,7 +7,8 @@ from itertools import count
 import httpx
 import pytest
 
-from aggregator_agents.charging.serving.other_load import OtherLoadMeter, OtherLoadTable
+from aggregator_agents.charging.serving.other_load import OtherLoadMeter
+from aggregator_agents.charging.serving.other_load_table import OtherLoadTable
 from aggregator_agents.dispatch.cloud import CloudAggregator
 from aggregator_agents.fleet import Site
 

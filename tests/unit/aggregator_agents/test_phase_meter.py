@@ -48,7 +48,7 @@ def test_what_is_over_is_forgotten_and_nothing_else_changes() -> None:
             Session(f"s{at}", site.plugs[0].id, NOON + at * day, NOON + at * day + 3 * hours, 8000) for at in range(2)
         )
         cluster.advance(NOON + day)
-    forgetting.forget(NOON + day)
+    forgetting.forget(NOON + day, metered_before=NOON + day)
     for cluster in (remembering, forgetting):
         cluster.advance(NOON + 2 * day)
     second = MarketPeriod(start=NOON + day, resolution=timedelta(minutes=15), count=96)
