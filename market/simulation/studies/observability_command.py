@@ -96,11 +96,12 @@ def chosen(names: str | None, degrees: Degrees) -> tuple[str, ...]:
 
 
 def terminal_table(rows: tuple[Seen, ...]) -> Table:
-    """A row for each degree."""
-    table = Table("", box=SIMPLE_HEAD)
-    for column in COLUMNS:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    for row in rows:
-        values = row.model_dump()
-        table.add_row(row.title, *(column.text(values) for column in COLUMNS))
+    """A row for each degree; as wide as its numbers, whatever the terminal."""
+    texts = [(row.title, *(column.text(row.model_dump()) for column in COLUMNS)) for row in rows]
+    table = Table(box=SIMPLE_HEAD)
+    for at, heading in enumerate(("", *(column.heading for column in COLUMNS))):
+        width = max(len(each) for each in (heading, *(text[at] for text in texts)))
+        table.add_column(heading, justify="right" if at else "left", no_wrap=True, min_width=width)
+    for text in texts:
+        table.add_row(*text)
     return table
