@@ -28,7 +28,7 @@ from api_spec.period import Duration, MarketPeriod
 from api_spec.units import Count, Message
 
 _AHEAD: Final = timedelta(days=2)  # how far ahead drivers announce themselves
-_READ_LATE: Final = timedelta(days=3)  # how long readings of meters may be asked for
+_READ_LATE: Final = timedelta(days=1)  # how long meters may take to be read
 _NEWS: Final = timedelta(hours=1)  # how often they are asked
 
 
@@ -134,7 +134,7 @@ class EvAggregator:
         return (*(each for own in self._breakdowns for each in own.log), *self._cut_off.log)
 
     def forget(self, before: datetime) -> None:
-        """What plugs did and sessions that were over before; meters are still read for some days."""
+        """What plugs did and sessions that were over before; meters are still read for a day."""
         for bus, place in self._places.items():
             place.control.forget(before)
             self._emulated[bus].forget(before, metered_before=before - _READ_LATE)

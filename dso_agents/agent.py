@@ -29,7 +29,7 @@ from dso_agents.congestion import Congestion, Margins
 from dso_agents.deciding import Advice, Decision
 from dso_agents.estimating import Estimating
 from dso_agents.forecast import ForecastUnusable, ProfileSource, Uncertainty, forecast, read_known_load
-from dso_agents.kinds import Aims, Choice
+from dso_agents.kinds import Aims, Asked, Choice
 from dso_agents.load_scenarios import Learning
 from dso_agents.planner import Planner
 from dso_agents.requests import Asking
@@ -167,6 +167,7 @@ class DsoAgent:
         self._client = client
         self._config = config
         self._network = network
+        self._asked: list[Asked] = []
         self._planner = Planner(client, config, grid=Grid.of(network), profiles=profiles)
         self._me: OrganisationId | None = None
 
@@ -187,9 +188,14 @@ class DsoAgent:
         """What it expected, found and asked for, with its reasons, by auction; the last of each."""
         return self._planner.decisions
 
+    def request_log(self) -> tuple[Asked, ...]:
+        """What it asked for, and why."""
+        return tuple(self._asked)
+
     def forget(self, before: datetime) -> None:
         """Nothing that happened before will be asked for any more; what meters said of it is still learnt from."""
         self._planner.forget(before)
+        self._asked = [each for each in self._asked if each.auction in self.decisions]
 
     def meters(self, readings: Sequence[GridReading]) -> None:
         """Take what instruments in its network have sent since the last call."""
@@ -261,15 +267,16 @@ class DsoAgent:
         await self._client.submit_forecast(auction.id, Forecast(injections=decision.forecast))
 
         if self._config.asks:
-            await self._ask(auction, self.wanted(decision))
+            await self._ask(auction, self.wanted(decision), now)
         if self._config.announces is not None:
             await self._announce(self._config.announces, decision.found, now)
 
-    async def _ask(self, auction: Auction, choices: Iterable[Choice]) -> None:
+    async def _ask(self, auction: Auction, choices: Iterable[Choice], now: datetime) -> None:
         standing = [each.request for each in await self._client.requests(auction.id)]
         for choice in choices:
             if not _stands(choice.terms, standing):
                 await self._client.submit_request(auction.id, choice.terms)
+                self._asked.append(Asked(auction.id, now, choice.terms.kind, choice.about, choice.because))
                 LOG.info("auction %s: asks for %s: %s", auction.id, choice.terms.kind, choice.because)
 
     async def _announce(self, announces: Announcing, found: Congestion, now: datetime) -> None:

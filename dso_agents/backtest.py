@@ -7,7 +7,7 @@ What the market would have done is taken as ideal: where the expected current of
 lowered to it, and what happened is lower by as much.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -67,7 +67,7 @@ def backtest(known: Knowledge, policy: Policy, days: Iterable[MarketPeriod], *, 
         if decision.learnt and not np.isnan(actual_w[:, metered]).all():
             connected = Connected.of(known.grid, profile_of(known, policy, period), period.count)
             forecasts.append(_of_load(decision.day.load, actual_w, connected.profile_w, metered))
-            asked.append(_of_currents(decision, actual_w, connected, derated=policy.margins.elements))
+            asked.append(_of_currents(decision, actual_w, connected))
     if not forecasts:
         return None
     bus, total, loss, of_profile = np.mean(forecasts, axis=0).tolist()
@@ -87,19 +87,16 @@ def _of_load(load: LoadScenarios, actual_w: FloatArray, profile_w: FloatArray, m
     return np.array([*covered, np.mean(losses), np.mean(of_profile)])
 
 
-def _of_currents(
-    decision: Decision, actual_w: FloatArray, connected: Connected, *, derated: Mapping[str, float]
-) -> FloatArray:
+def _of_currents(decision: Decision, actual_w: FloatArray, connected: Connected) -> FloatArray:
     """(asked, 3) what was accepted, and whether the rating was exceeded with the ideal market and without."""
     # Where a meter was silent, what was expected is the best there is.
     p_w, q_var = connected.at_terminals(np.where(np.isnan(actual_w), decision.day.load.expected_w, actual_w))
     happened = Flows.of(connected.grid, p_w[None], q_var[None]).current_a[0]
     rows: list[tuple[float, float, float]] = []
     for overload in decision.found.overloads:
-        rating_a = overload.rating_a * (1 - derated.get(overload.element, 0.0))
         accepted = 0.0 if overload.chance is None else overload.chance.accepted
         for at in np.flatnonzero(overload.affected):
             current_a = happened[at, connected.grid.branch_at[overload.element]]
             bought_a = overload.current_a[at] - overload.limit_a[at]
-            rows.append((accepted, current_a - bought_a > rating_a, current_a > rating_a))
+            rows.append((accepted, current_a - bought_a > overload.rating_a, current_a > overload.rating_a))
     return np.array(rows, dtype=np.float64).reshape(-1, 3)

@@ -54,8 +54,9 @@ class Chance:
 class Overload:
     """An element whose current exceeds what may be planned of its rating.
 
-    limit_a : per period, the rating less what is kept free for what is not known [A]. current_a : expected in every
-    period [A]. chance : absent where nothing is known but what is expected.
+    rating_a : less what the element has lost, where `chance` is known [A]. limit_a : per period, that less what is kept
+    free for what is not known [A]. current_a : expected in every period [A]. chance : absent where nothing is known but
+    what is expected.
     """
 
     element: str
@@ -186,7 +187,7 @@ def _likely_overloads(day: LikelyDay, risk: Risk, derated: Mapping[str, float]) 
         if any(planned.affected):
             yield Overload(
                 element=name,
-                rating_a=float(day.grid.rating_a[at]),
+                rating_a=rating_a,
                 limit_a=tuple(np.maximum(planned.limit, 0.0).tolist()),
                 current_a=tuple(expected.tolist()),
                 chance=_chance(planned),

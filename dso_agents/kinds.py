@@ -14,6 +14,7 @@ A `power` request would fix how much and where before any offer is known; cleari
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import numpy as np
@@ -60,6 +61,23 @@ class Choice:
     """What is asked, of the kind that fits, and why."""
 
     terms: AnyRequestTerms
+    because: str
+
+    @property
+    def about(self) -> str:
+        """The element, or the buses; nothing where it is the whole network."""
+        buses = getattr(self.terms, "buses", "")
+        return str(getattr(self.terms, "element", buses if isinstance(buses, str) else ", ".join(buses)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was posted, for the record."""
+
+    auction: str
+    asked_at: datetime
+    kind: str
+    about: str
     because: str
 
 

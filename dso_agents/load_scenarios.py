@@ -8,9 +8,9 @@ forecast of a day with conditions x is
     scenario   m + (r_k + h r_j) / sqrt(1 + h^2),  h = (4 / 3n)^(1/5),  n = 1 / sum_k w_k^2
 
 x_k are the temperature and the level of the days before. Days k are drawn by weight, days j are the same in another
-order: a smoothed bootstrap that keeps variances (Silverman and Young 1987, Biometrika 74:469); t_n = the standard
-deviation of Student's t with n - 1 degrees of freedom. An error is a whole day of all buses, so what buses and hours
-have in common stays in common, which quantiles of each by itself would lose.
+order: a smoothed bootstrap that keeps variances (Silverman and Young 1987, Biometrika 74:469), centred on m. t_n = the
+standard deviation of Student's t with n - 1, and 3 at least, degrees of freedom. An error is a whole day of all buses,
+so what buses and hours have in common stays in common, which quantiles of each by itself would lose.
 """
 
 from dataclasses import dataclass

@@ -73,6 +73,7 @@ def totex_document(result: Totex, first_year: int) -> dict[str, object]:
         "investment_eur": result.outlook.investment_eur,
         "annuity_eur": result.annuity_eur,
         "build_in": None if result.build_in is None else first_year + result.build_in,
+        "cheaper_from": None if result.cheaper_from is None else first_year + result.cheaper_from,
         "flexibility_saves_eur": result.flexibility_saves_eur,
         "deferral_value_eur": result.deferral_value_eur,
     }

@@ -3,6 +3,7 @@
 min over V of sum ((z - h(V)) / sigma)^2 over all that is measured and expected.
 """
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ _ITERATIONS: Final = 40
 _UNKNOWN_VA: Final = 1e6  # sigma of the half of a power that is not known
 _STEPS: Final = 20
 _STILL: Final = 1e-5  # a state that moves by less of its sigma has arrived
-_NEARLY: Final = 1e-2
+_CLOSE: Final = 1e-2
 
 
 class NoEstimate(ValueError):
@@ -66,28 +67,27 @@ class LeastSquares:
         self._flow = PowerFlow(grid)
 
     def voltage(self, known: Measured) -> ComplexArray:
-        """See `Solver`. Derivatives are first those at the middle of all periods, then of each by itself."""
+        """See `Solver`. Derivatives are those at the middle of all periods until close, then each has its own."""
         x = np.zeros((known.count, int(known.expected.known[0].sum()) + 1))
-        x, voltage, _ = self._stepped(known, x, self._at(known, x), apart=False)
-        x, voltage, moved = self._stepped(known, x, voltage, apart=True)
+        voltage = self._at(known, x)
+        x, voltage, _ = self._stepped(known, x, voltage, [Around.mean(known, voltage)] * known.count, until=_CLOSE)
+        own = [Around.mean(known, voltage[[at]]) for at in range(known.count)]
+        x, voltage, moved = self._stepped(known, x, voltage, own, until=_STILL)
         if moved.max() >= _STILL:
             raise NoEstimate(int(moved.argmax()))
         return voltage
 
     def _stepped(
-        self, known: Measured, x: FloatArray, voltage: ComplexArray, *, apart: bool
+        self, known: Measured, x: FloatArray, voltage: ComplexArray, around: Sequence[Around], *, until: float
     ) -> tuple[FloatArray, ComplexArray, FloatArray]:
-        """States and voltages after steps until they stand still, and (period,) by how much the last moved."""
-        middle = Around.mean(known, voltage)
+        """States and voltages after steps until none moves by more, and (period,) by how much the last step did."""
+        here = [Linearised.of(known, at, voltage[at], own) for at, own in enumerate(around)]
         for _ in range(_STEPS):
-            values, stepped = measurable(self._grid, voltage), np.empty_like(x)
-            for at in range(known.count):
-                around = Around.mean(known, voltage[[at]]) if apart else middle
-                here = Linearised.of(known, at, voltage[at], around)
-                stepped[at] = here.step(here.residual(known, at, values), x[at])
+            values = measurable(self._grid, voltage)
+            stepped = np.stack([each.step(each.residual(known, at, values), x[at]) for at, each in enumerate(here)])
             moved = np.abs(stepped - x).max(axis=1)
             x, voltage = stepped, self._at(known, stepped)
-            if moved.max() < (_STILL if apart else _NEARLY):
+            if moved.max() < until:
                 break
         return x, voltage, moved
 

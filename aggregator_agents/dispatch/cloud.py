@@ -158,11 +158,12 @@ class CloudAggregator:
         in this life of the charger: what is late from another one says nothing of what it may draw now.
         """
         stamp, since_s = request.after, self._since_s[request.charger]
-        if request.yields_s and stamp is not None and stamp.cloud == self._name and since_s <= stamp.at_s <= now_s:
+        dated = stamp is not None and stamp.cloud == self._name and since_s <= stamp.at_s <= now_s
+        if stamp is not None and dated and request.yields_s and all(map(_is_idle, request.plugs)):
             until_s = stamp.at_s + self._timing.yielded_s(request.yields_s)
             self._drawn.yield_floor(request.charger, until_s=until_s, now_s=now_s)
         else:
-            self._drawn.keep_floor(request.charger)
+            self._drawn.keep_floor(request.charger, now_s)
 
     def _hear(self, request: LeaseRequest, now_s: float) -> None:
         """Keep what it says, the longest silent first."""
@@ -202,6 +203,11 @@ def measured_a(request: LeaseRequest) -> tuple[PhaseAmps, PhaseAmps]:
             drawn[phase] += max(0.0, amps)
             fed[phase] += max(0.0, -amps)
     return (drawn[0], drawn[1], drawn[2]), (fed[0], fed[1], fed[2])
+
+
+def _is_idle(plug: PlugDemand) -> bool:
+    """Whether it shows what a charger that yields its floor has to show."""
+    return not plug.wants and plug.signal_a == 0 and max(plug.measured_a) <= _METER_A
 
 
 def _matters(plug: PlugDemand) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ granted of it until then has ended by that time.
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from math import inf
 from typing import NamedTuple
 
 from aggregator_agents.dispatch.dividing import ALL_PHASES
@@ -36,6 +37,7 @@ class GrantBook:
         self._total = [floor_a * len(self._entries)] * 3
         self._ends: list[tuple[float, str]] = []
         self._yielded_until_s: dict[str, float] = {}
+        self._lent_until_s: dict[str, float] = {}
 
     def yield_floor(self, charger: str, *, until_s: float, now_s: float) -> None:
         """This charger has no floor until then."""
@@ -46,9 +48,10 @@ class GrantBook:
         heappush(self._ends, (lent_until_s, charger))
         self._recount(charger)
 
-    def keep_floor(self, charger: str) -> None:
-        """This charger may fall back to its floor at any time."""
+    def keep_floor(self, charger: str, now_s: float) -> None:
+        """This charger counts with its floor from now on."""
         if self._yielded_until_s.pop(charger, None) is not None:
+            self._lent_until_s[charger] = now_s + self._hold_s
             self._recount(charger)
 
     def write(self, charger: str, amps: WholeAmps, now_s: float) -> None:
@@ -73,18 +76,23 @@ class GrantBook:
         return first, second, third
 
     def free_a(self, charger: str, room_a: WholeAmps, now_s: float) -> WholeAmps:
-        """What may be granted to this charger now so that all together stay within `room_a`."""
+        """What may be granted to this charger now so that all together stay within `room_a`.
+
+        Its floor at least, which counts in any case, unless that is still lent to others.
+        """
         self._forget(now_s)
         own, total = self._counted[charger], self._total
-        first, second, third = (max(0, room_a[phase] - total[phase] + own[phase]) for phase in ALL_PHASES)
+        lent = charger in self._yielded_until_s or now_s < self._lent_until_s.get(charger, now_s)
+        least_a = 0 if lent else self._floor_a
+        first, second, third = (max(least_a, room_a[phase] - total[phase] + own[phase]) for phase in ALL_PHASES)
         return first, second, third
 
     def _forget(self, now_s: float) -> None:
         while self._ends and self._ends[0][0] <= now_s:
             _, charger = heappop(self._ends)
             self._entries[charger] = [each for each in self._entries[charger] if each.until_s > now_s]
-            if self._yielded_until_s.get(charger, now_s) <= now_s:
-                self._yielded_until_s.pop(charger, None)
+            if self._yielded_until_s.get(charger, inf) <= now_s:
+                self._lent_until_s[charger] = self._yielded_until_s.pop(charger) + self._hold_s
             self._recount(charger)
 
     def _recount(self, charger: str) -> None:

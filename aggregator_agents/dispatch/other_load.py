@@ -27,7 +27,7 @@ class OtherLoad:
 
     def observe(self, amps: PhaseAmps, now_s: float) -> None:
         """A reading of the meter; feeding in is negative."""
-        if amps != self._read_a:
+        if amps != self._read_a or now_s < self._changed_s:
             self._changed_s = now_s
         self._read_a, self._read_s = amps, now_s
 

@@ -99,8 +99,9 @@ def kept_on(problem: Problem) -> BoolArray:
     those at their minimum, the most urgent first, as far as room and ceiling go. Who feeds back turns round as often
     as that is worth its wear.
     """
-    again = np.array([each.id in problem.at_plug and problem.at_plug[each.id].stops > 0 for each in problem.sessions])
-    again = problem.present & (problem.signal_a > 0) & (problem.wanted_wh > 0) & ~problem.feeds_back & again
+    stopped = [each.id in problem.at_plug and problem.at_plug[each.id].stops > 0 for each in problem.sessions]
+    again = problem.present & (problem.signal_a > 0) & (problem.wanted_wh > 0) & ~problem.feeds_back
+    again &= np.array(stopped, dtype=np.bool_)
     kept = np.zeros(len(problem.sessions), dtype=np.bool_)
     if again.any():
         urgent = urgency(problem, problem.wanted_wh, 0)

@@ -16,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
+from aggregator_agents.planning.amps import kept_on
 from aggregator_agents.planning.problem import Problem
 from aggregator_agents.planning.program import IntArray
 from aggregator_agents.planning.terms import BoolArray
@@ -77,8 +78,10 @@ class MeritOrder:
 
     @classmethod
     def of(cls, problem: Problem) -> Self | None:
-        """None where more ties vehicles or steps than what one vehicle wants."""
+        """None where more ties vehicles or steps than what one vehicle wants, and where one must be kept on."""
         if problem.peaks or problem.feeds_back.any() or (problem.min_a > problem.max_a).any():
+            return None
+        if kept_on(problem).any():
             return None
         open = (problem.share > 0) & (problem.takes_wh[:, None] > 0)
         if (open.sum(axis=0) > 1).any():

@@ -3,6 +3,7 @@
 FOLDER/checkpoint/state.pickle, market.db. A pickle can do anything when it is read: resume only folders of your own.
 """
 
+import contextlib
 import io
 import pickle
 import shutil
@@ -58,12 +59,11 @@ class Checkpoint:
 
 def packed(participants: Mapping[str, Participant], clients: Mapping[str, MarketClient]) -> bytes:
     """Agents as bytes; CannotBeKept says whose agent is to blame, and why."""
-    for name, agent in participants.items():
-        try:
-            _pickled(agent, clients)
-        except Exception as failure:  # whatever an agent holds may fail in its own way
-            raise CannotBeKept(f"agents.{name} cannot be kept ({type(failure).__name__}: {failure})") from failure
-    return _pickled(dict(participants), clients)
+    try:
+        return _pickled(dict(participants), clients)
+    except Exception as failure:  # whatever an agent holds may fail in its own way
+        name = next(name for name, agent in participants.items() if not _can_be_pickled(agent, clients))
+        raise CannotBeKept(f"agents.{name} cannot be kept ({type(failure).__name__}: {failure})") from failure
 
 
 def unpacked(agents: bytes, clients: Mapping[str, MarketClient]) -> dict[str, Participant]:
@@ -123,6 +123,12 @@ def _pickled(agents: Any, clients: Mapping[str, MarketClient]) -> bytes:
     written = io.BytesIO()
     _Pickler(written, clients).dump(agents)
     return written.getvalue()
+
+
+def _can_be_pickled(agent: Participant, clients: Mapping[str, MarketClient]) -> bool:
+    with contextlib.suppress(Exception):
+        return bool(_pickled(agent, clients))
+    return False
 
 
 class _Pickler(pickle.Pickler):

@@ -117,6 +117,30 @@ class LogsFaults(Protocol):
         ...
 
 
+class RequestRecord(Protocol):
+    """A request that was posted in an auction: its kind, the element or buses that it is about, and why."""
+
+    @property
+    def auction(self) -> str: ...  # noqa: D102
+    @property
+    def asked_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def about(self) -> str: ...  # noqa: D102
+    @property
+    def because(self) -> str: ...  # noqa: D102
+
+
+@runtime_checkable
+class GivesReasons(Protocol):
+    """A DSO that says why it asks."""
+
+    def request_log(self) -> Sequence[RequestRecord]:
+        """Everything that it asked for and need not have forgotten, in the order of time."""
+        ...
+
+
 @runtime_checkable
 class RatesPlugs(Protocol):
     """A participant that says how much all of its plugs could draw."""

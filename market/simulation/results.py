@@ -12,6 +12,7 @@ flowed in finer steps is in the tables of market.simulation.physical_tables.
     offers      offer, participant, bus, kind, moved_wh, payment_eur, uplift_eur, reason
     drivers     participant, session, plug, arrives, departs, asked_wh, delivered_wh
     faults      participant, kind, where, start, end
+    requests    asked_at, participant, kind, about, because
     settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
     transfers   id, stage, debit, credit, amount_eur, memo, at
 """
@@ -36,6 +37,7 @@ from market.simulation.outcome import Outcome
 from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
 from market.simulation.physics import Truth
+from market.simulation.reasons import requests_table
 from market.simulation.tidy import tidy, times
 
 _EURO: Final = pa.decimal128(18, MONEY_PLACES)
@@ -79,6 +81,7 @@ class Results:
             "book": self._book(),
             "drivers": self._drivers(),
             "faults": self._faults(),
+            "requests": requests_table(self.outcome.agents, auction=self.outcome.auction.id),
             "settlement": self._settlement(),
             "meter_readings": readings_table(self.outcome.meter_readings),
             "transfers": _transfers(self.outcome.transfers),

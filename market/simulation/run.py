@@ -71,13 +71,14 @@ class Finished:
 async def simulate(
     scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None, resume: bool = False
 ) -> Finished:
-    """Run a scenario, and write all of it into `folder` (market.simulation.archive).
+    """Run a scenario, and write all of it into `folder`, made where it is not there (market.simulation.archive).
 
     resume : go on after the last delivery that is settled in `folder`, or begin anew where none is.
 
     Raises BadScenario before anything happens, CannotResume, and DayFailed for whatever goes wrong on a day.
     """
     kept = restored(folder, scenario=scenario.model_dump_json()) if resume else None
+    folder.mkdir(parents=True, exist_ok=True)
     archive = Archive(folder, scenario)
     span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
     settings = Settings(token_ttl=span, clearing_limit=None)

@@ -1,5 +1,6 @@
 """A scenario: what is simulated, as a TOML file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -160,9 +161,15 @@ class Scenario(Message):
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a TOML file, which names others as seen from its folder; BadScenario says what is wrong where."""
+    """The scenario in a TOML file, which names others as seen from its folder; BadScenario says what is wrong where.
+
+    Modules of its agents may lie beside it: from now on they are found there, by processes that are started as well.
+    """
     try:
         scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
+    beside = str(path.parent.resolve())
+    if beside not in sys.path:
+        sys.path.append(beside)  # last: nothing that is installed is hidden
     return scenario.beside(path.parent)

@@ -102,6 +102,9 @@ async def test_it_asks_for_a_margin_that_its_meters_taught_it_and_leaves_charger
     assert receipt.request.active == (False, False, True, False)
     assert isinstance(receipt.request.limit_a, tuple)
     assert all(70 < limit_a < 88 for limit_a in receipt.request.limit_a)
+    (asked,) = agent.request_log()
+    assert (asked.auction, asked.kind, asked.about) == (auction.id, "congestion", "cable")
+    assert "above its rating with" in asked.because
     decision = agent.decisions[auction.id]
     (told,) = decision.forecast
     assert told.p_w == pytest.approx([60 * VOLT_AMPS_PER_AMP] * 4, rel=0.06)

@@ -290,5 +290,15 @@ def test_the_other_load_counts_with_what_it_may_rise_and_at_its_worst_where_it_i
     assert other.reserved_a(51.0) == (20, 20, 20), "frozen"
 
 
+def test_a_frozen_meter_is_noticed_after_the_clock_went_backwards_too() -> None:
+    load = OtherLoad(worst_a=20, rise_a=2)
+    load.observe((5.0, 5.0, 5.0), 5_000.0)
+    reserved = []
+    for second in range(1_000, 1_032):
+        load.observe((5.0, 5.0, 5.0), second)
+        reserved.append(load.reserved_a(second)[0])
+    assert reserved == [7] * 31 + [20]
+
+
 def test_the_cloud_holds_what_it_says_of_time() -> None:
     assert Timing().hold_s == pytest.approx(HOLD_S)

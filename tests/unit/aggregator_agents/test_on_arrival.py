@@ -1,5 +1,7 @@
 """A fleet that nobody plans: as soon and as fast as it can, whatever energy costs; only a duty holds it back."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from aggregator_agents.fleet import FloatArray
@@ -19,6 +21,10 @@ def ceiling(missed_eur_per_mwh: float) -> Corridor:
     """6 A for the first hour."""
     high_w = np.array([6 * 690.0] * 4 + [np.inf] * 12)
     return Corridor(high_w, np.full(16, -np.inf), np.full(16, missed_eur_per_mwh))
+
+
+def test_where_nobody_comes_nothing_is_drawn() -> None:
+    assert not OnArrival().plan(replace(asked(), sessions=())).total_w.any()
 
 
 def test_it_charges_from_arrival_on_where_a_plan_would_wait_for_the_cheap_hours() -> None:
@@ -50,3 +56,8 @@ def test_nobody_draws_more_than_the_contract_lets_the_connection() -> None:
     planned = Planner().plan(asked(most_w=np.full(16, 4_200.0)))
     assert planned.total_w.max() <= 4_200.0
     assert planned.shortfall_wh.sum() == 0
+
+
+def test_without_anybody_nothing_is_drawn() -> None:
+    nobody = replace(asked(), sessions=())
+    assert OnArrival().plan(nobody).total_w.tolist() == [0.0] * 16

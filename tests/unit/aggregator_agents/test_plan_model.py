@@ -12,7 +12,7 @@ from aggregator_agents.fleet import ROTATIONS, FloatArray, Session, Site, Vehicl
 from aggregator_agents.planning import AtPlug, Corridor, Grid, Peak, Plan, Planner, Prices, Problem, Valuation
 from aggregator_agents.planning.merit import MeritOrder
 from aggregator_agents.planning.solver import NoPlan, Solver
-from tests.unit.aggregator_agents.places import HOUR, NOON
+from tests.unit.aggregator_agents.places import HOUR, NOON, site, vehicle
 from tests.unit.aggregator_agents.reference_plan import Reference
 
 STEPS = 5
@@ -136,6 +136,17 @@ def test_vehicles_that_share_nothing_are_planned_as_cheaply_without_a_solver(
 
     assert made.how == "optimal"
     assert objective_eur(alone, made) == pytest.approx(Reference(alone).solve(), abs=2e-5, rel=1e-5)
+
+
+def test_who_was_switched_off_before_and_is_on_again_is_left_to_the_solver() -> None:
+    """It must stay on, which ties its first step to more than its energy."""
+    here = vehicle()
+    grid, prices = Grid(NOON, np.full(STEPS, 0.25)), Prices.bought(np.zeros(STEPS))
+    alone = [
+        Problem(site(), grid, (here,), Valuation(), prices, at_plug={here.id: AtPlug(10, stops=stops)})
+        for stops in (0, 1)
+    ]
+    assert [MeritOrder.of(each) is not None for each in alone] == [True, False]
 
 
 class Mute(Solver):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator_agents.dispatch.cloud import CloudAggregator
+from aggregator_agents.dispatch.grants import GrantBook
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, Stamp, Timing
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.dispatch.virtual import VirtualAggregator
@@ -136,6 +137,24 @@ def test_who_wants_again_has_its_floor_counted_at_once_and_amps_once_they_are_gi
     assert cloud.receive(asks[1], 8.0).limit_a[0] == 16  # type: ignore[union-attr]
     later = cloud.receive(ask("lot-1", demand("lot-1-1"), nonce=3), 6.0 + HOLD_S)
     assert later is not None and later.limit_a[0] == 16
+
+
+def test_a_charger_may_always_have_its_floor_but_not_while_that_is_lent() -> None:
+    """24 A for three chargers of 7: the first has 17, 7 of the third's among them, when the third wants again."""
+    book, room = GrantBook(["a", "b", "c"], floor_a=7, hold_s=40.0), (24, 24, 24)
+    book.yield_floor("c", until_s=200.0, now_s=0.0)
+    assert book.free_a("a", room, 0.0) == (17, 17, 17)
+    book.write("a", (17, 17, 17), 0.0)
+    book.keep_floor("c", 10.0)
+
+    assert book.counted_a(10.0) == (31, 31, 31)
+    assert [book.free_a(each, room, 10.0)[0] for each in "abc"] == [10, 7, 0]
+    assert [book.free_a(each, room, 40.0)[0] for each in "abc"] == [10, 10, 10], "what the first had is over"
+    book.yield_floor("c", until_s=100.0, now_s=50.0)
+    assert [book.free_a(each, room, 59.0)[0] for each in "ab"] == [17, 17]
+    book.write("a", (17, 17, 17), 59.0)
+    assert [book.free_a(each, room, 60.0)[0] for each in "abc"] == [10, 7, 0], "it comes back at 100, in a hold time"
+    assert [book.free_a(each, room, 99.0)[0] for each in "abc"] == [10, 10, 10]
 
 
 class ImpatientCharger(VirtualAggregator):

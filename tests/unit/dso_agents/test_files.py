@@ -1,5 +1,7 @@
 """Readings and temperatures from files."""
 
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from api_spec.grid_metering import GridReading
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
+from dso_agents.cli import read_again
 from dso_agents.forecast import ForecastUnusable
 from dso_agents.meter_file import read_meters
 from dso_agents.temperature import read_temperature
@@ -81,3 +85,26 @@ def test_a_file_without_temperatures_is_refused(tmp_path: Path, text: str, reaso
 
     with pytest.raises(ForecastUnusable, match=reason):
         read_temperature(file)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def meters(self, readings: Sequence[GridReading]) -> None:
+        self.heard.append(sum(len(each.values) for each in readings))
+
+
+def test_a_file_of_meters_is_read_again_when_it_has_changed_and_a_broken_or_missing_one_costs_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, agent = tmp_path / "meters.csv", Listener()
+    read = read_again(agent, file, read=None)
+    for number, text in enumerate(("bus,start,p_w\na,2026-01-15T12:00:00Z,1\na,2026-01-15T13:00:00Z,2\n", "nothing\n")):
+        file.write_text(text)
+        os.utime(file, (number, number))
+        read = read_again(agent, file, read=read)
+        read = read_again(agent, file, read=read)
+
+    assert agent.heard == [2]
+    assert capsys.readouterr().err.count("has no column bus") == 1

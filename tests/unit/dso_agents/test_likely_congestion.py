@@ -44,6 +44,7 @@ def test_a_cable_under_repair_has_less_to_give() -> None:
 
     assert overload.chance is not None
     assert overload.chance.worst == pytest.approx(6 / 9)
+    assert overload.rating_a == pytest.approx(70.0)
 
 
 def test_a_voltage_is_planned_as_far_inside_its_band_as_a_bad_day_is_below_the_mean() -> None:
