@@ -37,6 +37,7 @@ def run(options: Options) -> Iterator[Row]:
     with contextlib.ExitStack() as stack:
         for name, executor in (("processes", Processes(CORES)), ("Dask", stack.enter_context(_dask()))):
             progress(f"sweep: {len(tasks)} runs, {CORES} at once: {name}")
+            _start_s(executor)  # a cluster's workers have loaded everything after this, processes are always new
             started_s = _start_s(executor)
             wall_s, runs_s, values = _timed(executor, tasks)
             assert values == alone, "results depend on the executor"
