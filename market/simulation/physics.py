@@ -114,7 +114,7 @@ class Truth:
 
     @cached_property
     def transformer_loading(self) -> FloatArray:
-        """(step, transformer) the worst winding's current over the rated one."""
+        """(step, transformer) current of the worst phase over the rated one, at the from side."""
         loading: FloatArray = self.points.loading[:, ~self.grid.is_line]
         return loading
 
