@@ -6,10 +6,8 @@ from typing import Final
 
 import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from market.errors import FlexmarketError
 from market.figures.observability import COLUMNS, TABLE, write_observability_report
 from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
@@ -18,14 +16,13 @@ from market.simulation.studies.observability import (
     SHIPPED,
     Degrees,
     Seen,
-    Task,
     observability_table,
     read_degrees,
     run_study,
     tasks_of,
 )
-from market.simulation.sweep.executors import Failure, executor_of
-from market.terminal import BAD_INPUT, console, stderr, stop
+from market.simulation.studies.watched import run_watched
+from market.terminal import BAD_INPUT, console, stop
 
 _WIDTH: Final = 200
 
@@ -55,23 +52,13 @@ def study_observability(
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
 
-    failed: list[str] = []
-    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        progress = bar.add_task("starting", total=len(tasks))
-
-        def told(task: Task, came: Seen | Failure) -> None:
-            bar.update(progress, description=task.title, advance=1)
-            if isinstance(came, Failure):
-                failed.append(f"{task.title}: {came}")
-
-        try:
-            with executor_of(workers=workers, cluster=cluster) as executor:
-                rows = run_study(tasks, folder=out, executor=executor, told=told)
-        except FlexmarketError as failure:
-            raise stop(str(failure), status=1) from failure
-    for each in failed:
-        stderr.print(each)
+    rows, failed = run_watched(
+        tasks,
+        lambda each: each.title,
+        lambda executor, told: run_study(tasks, folder=out, executor=executor, told=told),
+        workers=workers,
+        cluster=cluster,
+    )
     if not rows:
         raise stop("no degree could be run", status=1)
     (out / TABLE).parent.mkdir(exist_ok=True)

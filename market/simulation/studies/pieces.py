@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import ValidationError
+
 from api_spec.units import Message
 from market.simulation.scenario import Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
@@ -80,10 +82,10 @@ def run_pieces(
 
 def _known(piece: Piece, kind: type[C], folder: Path) -> C | None:
     """What came of a piece before, if it is the same as it would be now."""
-    file = piece.file(folder)
-    if not file.exists():
+    try:
+        found = kind.model_validate_json(piece.file(folder).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):  # of a version that told less, or more
         return None
-    found = kind.model_validate_json(file.read_text(encoding="utf-8"))
     return found if found.key == piece.key else None
 
 
