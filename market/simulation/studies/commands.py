@@ -14,10 +14,10 @@ from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.instruments import SHIPPED, read_catalogue
-from market.simulation.studies.pieces import run_pieces
+from market.simulation.studies.pieces import named, run_pieces
 from market.simulation.studies.playing import Played, run_game, write_strategies
-from market.simulation.studies.strategies import games_of, named, read_plays
-from market.simulation.studies.study import QUICK, cells_of, chosen, run_study, shares, write_tables
+from market.simulation.studies.strategies import games_of, read_plays
+from market.simulation.studies.study import QUICK, cells_of, run_study, shares, write_tables
 from market.simulation.studies.watched import run_watched
 from market.terminal import BAD_INPUT, console, print_whole, stop
 
@@ -38,7 +38,8 @@ def study_instruments(
     file = scenario_file or SCENARIOS / "risoe-homes.toml"
     try:
         scenario, catalogue = read_scenario(file), read_catalogue(catalogue_file)
-        cells = cells_of(scenario, catalogue, chosen(instruments, catalogue), QUICK if quick else shares(penetration))
+        asked = named(instruments, catalogue.instruments, "instrument")
+        cells = cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration))
         inputs = out / "inputs"
         inputs.mkdir(parents=True, exist_ok=True)
         (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -86,11 +87,8 @@ def study_strategies(
     try:
         plays, scenario = read_plays(plays_file), read_scenario(file)
         asked = {
-            name: named(chosen, known, name[:-1])
-            for name, chosen, known in (
-                ("designs", designs, plays.designs),
-                ("strategies", strategies, plays.strategies),
-            )
+            "designs": named(designs, plays.designs, "design"),
+            "strategies": named(strategies, plays.strategies, "strategy"),
         }
         scenario = scenario if days is None else scenario.model_copy(update={"days": days})
         games = games_of(scenario, plays, player=player, **asked)

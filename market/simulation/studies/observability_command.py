@@ -14,13 +14,13 @@ from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.observability import (
     SHIPPED,
-    Degrees,
     Seen,
     observability_table,
     read_degrees,
     run_study,
     tasks_of,
 )
+from market.simulation.studies.pieces import named
 from market.simulation.studies.watched import run_watched
 from market.terminal import BAD_INPUT, console, stop
 
@@ -42,7 +42,7 @@ def study_observability(
     file = scenario_file or SCENARIOS / "risoe-observed.toml"
     try:
         scenario, degrees = read_scenario(file), read_degrees(degrees_file)
-        tasks = tasks_of(scenario, degrees, chosen(names, degrees), history_days=history_days)
+        tasks = tasks_of(scenario, degrees, named(names, degrees.degrees, "degree"), history_days=history_days)
         inputs = out / "inputs"
         inputs.mkdir(parents=True, exist_ok=True)
         (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -71,15 +71,6 @@ def study_observability(
     console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
     if failed:
         raise stop(f"{len(failed)} of {len(tasks)} degrees failed; the same command tries them again", status=1)
-
-
-def chosen(names: str | None, degrees: Degrees) -> tuple[str, ...]:
-    """Degrees of a comma-separated list; None = all. BadScenario for an unknown one."""
-    asked = tuple(degrees.degrees) if names is None else tuple(each.strip() for each in names.split(","))
-    for name in asked:
-        if name not in degrees.degrees:
-            raise BadScenario(f'no degree "{name}"; there are {", ".join(degrees.degrees)}')
-    return asked
 
 
 def terminal_table(rows: tuple[Seen, ...]) -> Table:

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from api_spec.units import Message
-from market.simulation.scenario import Scenario
+from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
 from market.simulation.versions import versions
 
@@ -46,6 +46,15 @@ def key_of(scenario: Scenario) -> str:
     """What a simulation depends on, in short: its scenario, and the versions of all that it is run with."""
     text = scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def named(chosen: str | None, known: Iterable[str], what: str) -> tuple[str, ...]:
+    """Names of a comma-separated list, in the order in which they are known; None = all. BadScenario for another."""
+    every = tuple(known)
+    asked = set(every) if chosen is None else {each.strip() for each in chosen.split(",")}
+    for each in sorted(asked.difference(every)):
+        raise BadScenario(f'no {what} "{each}"; there are {", ".join(every)}')
+    return tuple(each for each in every if each in asked)
 
 
 def run_pieces(
