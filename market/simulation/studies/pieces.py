@@ -43,8 +43,9 @@ C = TypeVar("C", bound=Came)
 
 
 def key_of(scenario: Scenario) -> str:
-    """What a simulation depends on, in short: its scenario, and the versions of all that it is run with."""
+    """What a simulation depends on, in short: its scenario, files of its grid, versions of all that it is run with."""
     text = scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
+    text += scenario.grid.digest() if scenario.grid else ""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
