@@ -125,10 +125,14 @@ class Truth:
 
     @cached_property
     def outside_pu(self) -> FloatArray:
-        """(step, terminal) how far the voltage is outside of its band; negative within."""
+        """(step, terminal) how far the voltage is outside of its band; negative within, nan at the source.
+
+        The source's own voltage is given, so it is never a violation: not here, as little as for the DSO and clearing.
+        """
         low, high = (np.repeat(each, self.grid.phases) for each in (self.grid.min_pu, self.grid.max_pu))
         voltage = self.points.voltage_pu
         outside: FloatArray = np.maximum(low - voltage, voltage - high)
+        outside[:, self.grid.source_terminals] = np.nan
         return outside
 
     @property

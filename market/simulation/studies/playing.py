@@ -18,6 +18,7 @@ from api_spec.surveillance import SurveillanceReport
 from api_spec.units import Count, Fraction, NonNegative, Real
 from market.figures.strategies import HONEST, STRATEGIES, STUDY
 from market.ledger.gaming import THRESHOLD
+from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
@@ -150,7 +151,8 @@ def _alike(watched: SurveillanceReport) -> set[str]:
 def write_strategies(played: Sequence[Played], plays: Plays, scenario: Scenario, player: str, folder: Path) -> None:
     """The table of all games, and the words of the report."""
     (folder / STRATEGIES).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(strategies_table(played), folder / STRATEGIES)
+    table = strategies_table(played)
+    pq.write_table(table.cast(described(table.schema, dictionary().measures)), folder / STRATEGIES)
     document = {
         "title": scenario.title,
         "player": player,

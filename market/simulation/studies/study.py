@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.figures.study_report import INSTRUMENTS, PROFILES, STUDY, TIMING
+from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.studies.cells import Cell, CellOutcome, run_cell
@@ -53,7 +54,8 @@ def run_study(cells: Sequence[Cell], *, folder: Path, executor: Executor, told: 
 def write_tables(outcomes: Sequence[CellOutcome], catalogue: Catalogue, scenario: Scenario, folder: Path) -> None:
     """All but the cells and the report."""
     (folder / "results").mkdir(parents=True, exist_ok=True)
-    pq.write_table(measures_table(outcomes), folder / INSTRUMENTS)
+    table = measures_table(outcomes)
+    pq.write_table(table.cast(described(table.schema, dictionary().measures)), folder / INSTRUMENTS)
     pq.write_table(profiles_table(outcomes), folder / PROFILES)
     names = list(dict.fromkeys(each.instrument for each in outcomes))
     told = {name: {"title": own.title, "note": own.note} for name in names if (own := catalogue.instruments[name])}

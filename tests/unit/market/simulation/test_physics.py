@@ -66,6 +66,12 @@ def test_a_quarter_of_an_hour_hides_what_five_minutes_show() -> None:
     assert fine.voltage_violations.depth == pytest.approx(0.985 - 0.98089, abs=1e-4)
 
 
+def test_the_sources_own_voltage_is_no_violation() -> None:
+    """1.12 pu are given: 0.02 too much at the two buses behind it, for half an hour each, and none of the source."""
+    outside = truth(15, {**STREET, "source": {"bus": "grid", "voltage_pu": 1.12}}).voltage_violations
+    assert (outside.count, outside.minutes) == (2, 60)
+
+
 def test_the_mean_of_steps_is_the_markets_period() -> None:
     fine = truth(5)
     assert fine.mean_points(QUARTERS).p_w.sum(axis=1) == pytest.approx([10_000, 9000])
