@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import plotly.graph_objects as go
 import pyarrow.parquet as pq
-from plotly.offline import get_plotlyjs
 
 from market.figures.chart import Chart
-from market.figures.report import templates
+from market.figures.page import write_page
 from market.figures.style import frame
 
 TABLE: Final = "results/observability.parquet"
-REPORT: Final = "report.html"
 Row: TypeAlias = Mapping[str, Any]
 
 
@@ -63,24 +60,8 @@ _BARS: Final = (
 def write_observability_report(folder: Path, *, title: str, notes: Mapping[str, str]) -> Path:
     """Write `report.html` into a study's folder from its table. notes : what each degree is, by its title."""
     rows: list[Row] = pq.read_table(folder / TABLE).to_pylist()
-    assets = files("market.figures") / "assets"
-    text = (
-        templates()
-        .get_template("observability.html")
-        .render(
-            title=title,
-            rows=rows,
-            notes=notes,
-            columns=COLUMNS,
-            charts=[_bars(rows, *each) for each in _BARS],
-            css=(assets / "flexmarket.css").read_text(encoding="utf-8"),
-            figures_js=(assets / "figures.js").read_text(encoding="utf-8"),
-            plotly_js=get_plotlyjs(),
-        )
-    )
-    report = folder / REPORT
-    report.write_text(text, encoding="utf-8")
-    return report
+    charts = [_bars(rows, *each) for each in _BARS]
+    return write_page(folder, "observability.html", title=title, rows=rows, notes=notes, columns=COLUMNS, charts=charts)
 
 
 def _bars(rows: Sequence[Row], key: str, title: str, name: str, per_unit: float, unit: str) -> Chart:

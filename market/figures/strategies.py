@@ -3,22 +3,19 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
 import pyarrow.parquet as pq
-from plotly.offline import get_plotlyjs
 
 from market.figures.chart import Chart
 from market.figures.comparison import SERIES
-from market.figures.report import templates
+from market.figures.page import write_page
 from market.figures.style import frame
 
 STRATEGIES: Final = "results/strategies.parquet"
 STUDY: Final = "study.json"
-REPORT: Final = "report.html"
 HONEST: Final = "honest"
 
 Row = Mapping[str, Any]
@@ -125,22 +122,7 @@ def strategy_charts(study: Strategies) -> tuple[Chart, ...]:
 def write_strategies_report(folder: Path) -> Path:
     """Write `report.html` into a study's folder from its tables; returns its path."""
     study = Strategies.at(folder)
-    assets = files("market.figures") / "assets"
-    text = (
-        templates()
-        .get_template("strategies.html")
-        .render(
-            study=study,
-            columns=COLUMNS,
-            charts=strategy_charts(study),
-            css=(assets / "flexmarket.css").read_text(encoding="utf-8"),
-            figures_js=(assets / "figures.js").read_text(encoding="utf-8"),
-            plotly_js=get_plotlyjs(),
-        )
-    )
-    report = folder / REPORT
-    report.write_text(text, encoding="utf-8")
-    return report
+    return write_page(folder, "strategies.html", study=study, columns=COLUMNS, charts=strategy_charts(study))
 
 
 def _bars(study: Strategies, column: str, title: str) -> go.Figure:

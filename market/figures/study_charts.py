@@ -53,7 +53,7 @@ def _charts(study: Study) -> Iterator[Chart]:
     yield Chart.choice(
         "money",
         "Who pays what",
-        "Of the whole night, at one penetration.",
+        "Of the whole run, at one penetration.",
         [(f"{each:.0%}", money(study.at(each))) for each in reversed(study.penetrations)],
     )
 
@@ -91,7 +91,7 @@ def night(rows: tuple[Row, ...], study: Study) -> go.Figure:
 
 def money(rows: tuple[Row, ...]) -> go.Figure:
     """Bars of what flows, an instrument at a time."""
-    figure = frame(x_title="", y_title="EUR a night", height=460, barmode="group")
+    figure = frame(x_title="", y_title="EUR", height=460, barmode="group")
     for (name, label), colour in zip(_MONEY, _COLOURS, strict=False):
         values = [each.measures[name] for each in rows]
         figure.add_bar(x=[each.title for each in rows], y=values, name=label, marker={"color": colour})

@@ -52,7 +52,11 @@ COLUMNS: Final = (
     _measure("margin EUR", "what is left to aggregators", "aggregator_margin_eur", ".2f"),
     _measure("unmet kWh", "what drivers lack at departure", "unmet_kwh", ".1f"),
     _measure(
-        "rebound kWh", "what comes back beside awarded periods, at buses with awards", "rebound_kwh", ".1f", short=False
+        "rebound kWh",
+        "what fleets move against their awards, at any time",
+        "rebound_kwh",
+        ".1f",
+        short=False,
     ),
     Column("seconds", "that the cell took", lambda _, row: f"{row.seconds:.0f}"),
 )

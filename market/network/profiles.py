@@ -151,7 +151,12 @@ class _Rows:
         if wrong:
             raise BadLoadFile(str(path), [f'phase: "{each}" is none of a, b, c' for each in wrong])
         seconds = table["time"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
-        p_w, q_var = (table[name].cast(pa.float64()).to_numpy() for name in ("p_w", "q_var"))
+        try:
+            p_w, q_var = (table[name].cast(pa.float64()).to_numpy() for name in ("p_w", "q_var"))
+        except pa.ArrowInvalid as failure:
+            raise BadLoadFile(str(path), [f"p_w, q_var: must be numbers ({failure})"]) from failure
+        if not (np.isfinite(p_w).all() and np.isfinite(q_var).all()):
+            raise BadLoadFile(str(path), ["p_w, q_var: must be finite numbers"])
         return cls(seconds.astype(np.intp), np.char.add(np.char.add(buses, "\n"), phases), p_w, q_var)
 
     def profiles(self, path: Path, *, yearly: bool) -> Profiles:

@@ -1,5 +1,6 @@
 """Where a network and the load on it come from: a shipped feeder, files, or SimBench."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,13 @@ class GridTable(Message):
     def files(self) -> dict[str, Path]:
         """The files that it names, by its keys."""
         return {name: path for name in ("file", "load") if (path := getattr(self, name)) is not None}
+
+    def digest(self) -> str:
+        """Of what stands in its files, which may be something else tomorrow; one that is not there holds nothing."""
+        found = hashlib.sha256()
+        for _, path in sorted(self.files.items()):
+            found.update(path.read_bytes() if path.is_file() else b"")
+        return found.hexdigest()
 
     def within(self, folder: Path) -> Self:
         """The same with its files where they are, seen from `folder`."""

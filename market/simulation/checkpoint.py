@@ -100,9 +100,8 @@ def restored(folder: Path, *, scenario: str) -> Checkpoint | None:
     if note.exists():
         raise CannotResume(f"{folder} cannot be resumed: {note.read_text(encoding='utf-8').strip()}")
     kept = next((each for each in (folder / CHECKPOINT, folder / f".{CHECKPOINT}-old") if each.exists()), None)
-    for each in _LEFTOVERS:
-        (folder / f"{DATABASE}{each}").unlink(missing_ok=True)
     if kept is None:
+        _clear(folder)
         return None
     found: Checkpoint = pickle.loads((kept / _STATE).read_bytes())
     if found.scenario != scenario:
@@ -110,8 +109,15 @@ def restored(folder: Path, *, scenario: str) -> Checkpoint | None:
     changed = [name for name, now in versions().items() if found.versions.get(name) != now]
     if changed:
         raise CannotResume(f"{folder} was begun with other versions of {', '.join(changed)}")
+    _clear(folder)
     shutil.copyfile(kept / DATABASE, folder / DATABASE)
     return found
+
+
+def _clear(folder: Path) -> None:
+    """What the market wrote after the checkpoint did not happen."""
+    for each in _LEFTOVERS:
+        (folder / f"{DATABASE}{each}").unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

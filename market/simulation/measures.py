@@ -1,6 +1,6 @@
 """One delivery in figures that can be compared: what studies, sweeps and reports put side by side."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from api_spec.settlement import Transfer
 from api_spec.units import Message, NonNegative, Real
 from market.ledger.transfers import balances
 from market.network.model import FloatArray
@@ -31,12 +32,13 @@ class Measures(Message):
     rating, 0 where nothing is rated. overload_depth : largest excess over a rating, as a share of it.
     transformer_ageing_h : loss of life of all transformers together (IEC 60076-7) [h].
 
-    asked_kwh, delivered_kwh : of sessions that touch the delivery, by its end. unmet_kwh, drivers_unmet : what those
-    who have left lack, and how many lack more than 0.1 kWh.
+    asked_kwh, delivered_kwh : of the sessions in the delivery's rows of the table `drivers`, by its end. unmet_kwh,
+    drivers_unmet : what those who have left lack, and how many lack more than 0.1 kWh.
 
-    dso_flexibility_eur : the DSO's payments under the auction's ledger, less penalties. dso_contracts_eur,
-    tariff_income_eur : what it pays under contracts and gets under tariffs. drivers_bill_eur : what drivers pay their
-    aggregators. aggregator_margin_eur : what all of these leave to aggregators, less what energy cost them.
+    dso_flexibility_eur : DSOs' payments for awards and reservations, less penalties; a reservation counts in the
+    delivery with which it is settled. dso_contracts_eur, tariff_income_eur : what they pay under contracts and get
+    under tariffs. drivers_bill_eur : what drivers pay their aggregators. aggregator_margin_eur : what all of these
+    leave to aggregators, less what energy cost them.
 
     awarded_kwh, award_delivered_kwh : energy that awards were to move and moved, either way counted positive.
     rebound_kwh : energy that was moved from baselines against that, at buses with awards and at any time, whether it
@@ -118,7 +120,7 @@ def driver_figures(drivers: pa.Table, *, until: datetime) -> dict[str, float]:
 
 def _money(outcome: Outcome) -> dict[str, float]:
     bills = outcome.bills
-    paid = -float(balances(outcome.transfers).get(f"dso:{outcome.auction.dso}", Decimal(0)))
+    paid = float(paid_by_dsos_eur(outcome.transfers))
     return {
         "dso_flexibility_eur": paid,
         "dso_contracts_eur": bills.contracts_eur,
@@ -126,6 +128,11 @@ def _money(outcome: Outcome) -> dict[str, float]:
         "drivers_bill_eur": bills.drivers_eur,
         "aggregator_margin_eur": paid + bills.contracts_eur + bills.drivers_eur - bills.tariffs_eur - bills.energy_eur,
     }
+
+
+def paid_by_dsos_eur(transfers: Iterable[Transfer]) -> Decimal:
+    """What all DSOs pay in a ledger; negative where they are paid."""
+    return -sum((own for account, own in balances(transfers).items() if account.startswith("dso:")), Decimal(0))
 
 
 def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:

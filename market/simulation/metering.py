@@ -25,6 +25,7 @@ from market.simulation.instrument_errors import InstrumentDay, chance_of, off_by
 from market.simulation.measuring_points import Channel, at_buses, at_substations, true_values
 from market.simulation.metering_table import Instruments, MeteringTable, SmartMeters
 from market.simulation.participant import HasConnections, Participant, ReadsMeters
+from market.simulation.physics import consumed
 from market.simulation.scenario import BadScenario, Scenario
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -198,12 +199,9 @@ class HeadEnd:
         """Measure up to `now`, and hand what has arrived to everyone who reads meters, and back."""
 
         def flows(steps: MarketPeriod, *, fleets: bool) -> OperatingPoints:
-            p_w, q_var = self._grid.consumption(self._around.actual(steps), steps.count)
             # Before the scenario begins there is no fleet.
-            for participant in participants.values() if fleets and steps.end > self._begins else ():
-                for bus, power_w in participant.drawn_w(steps).items():
-                    at = self._grid.connected(bus, None)
-                    p_w[:, at] += power_w[:, None] / len(at)
+            there = participants.values() if fleets and steps.end > self._begins else ()
+            p_w, q_var, _ = consumed(self._grid, self._around, there, steps)
             return self._flow.solve(p_w, q_var)
 
         self.arriving, arrived = self._metering.measured(flows, self.arriving, now)

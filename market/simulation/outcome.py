@@ -47,8 +47,9 @@ class Outcome:
     """Everything that a settled delivery has to tell. Its agents go on: what they tell is asked for at once, or never.
 
     day : which delivery it is. last : none follows it. agents, fleets : by the name of the scenario. case : the frozen
-    book that was cleared. book : as it was published. drawn_w : (period,) true mean power of all chargers at each bus
-    [W]. bills : what was paid outside of the auction. meter_readings : that have arrived since the delivery before.
+    book that was cleared. book : as it was published. transfers : the ledger of the auction, and of what else was
+    settled with it, such as a reservation. drawn_w : (period,) true mean power of all chargers at each bus [W]. bills :
+    what was paid outside of auctions. meter_readings : that have arrived since the delivery before.
     """
 
     scenario: Scenario
@@ -98,11 +99,14 @@ def of_day(auction: Auction, day: Day) -> bool:
     return auction.delivery == day.delivery and auction.product.stage == "activation"
 
 
-async def settle_due(world: World, now: datetime) -> None:
-    """Settle what else is over, such as a reservation; what is not ready yet comes again."""
+async def settle_due(world: World, now: datetime) -> tuple[Transfer, ...]:
+    """Settle what else is over, such as a reservation, and give what it comes to; what is not ready yet comes again."""
+    entries: list[Transfer] = []
     for auction in due_settlements(now=now, engine=world.engine):
         with contextlib.suppress(MarketRefused):
             await world.operator.settle(auction)
+            entries += await world.operator.transfers(auction)
+    return tuple(entries)
 
 
 def _cleared_case(world: World, auction: Auction) -> Case:

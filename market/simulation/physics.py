@@ -82,12 +82,7 @@ class Truth:
     ) -> Self:
         """Of a delivery that is over; PowerFlowDiverged where the network could not have carried it at all."""
         steps, grid = table.steps(delivery), Grid.of(around.network)
-        p_w, q_var = grid.consumption(around.actual(steps), steps.count)
-        drawn_w: dict[str, FloatArray] = {}
-        for participant in participants:
-            for bus, power_w in _by_terminal(participant, steps, phases=grid.phases).items():
-                p_w[:, grid.connected(bus, None)] += power_w
-                drawn_w[bus] = drawn_w.get(bus, np.zeros(steps.count)) + power_w.sum(axis=1)
+        p_w, q_var, drawn_w = consumed(grid, around, participants, steps)
         points = operating_points(grid, p_w, q_var)
         return cls(steps, points, drawn_w, around.ambient_c(steps), table.cooling)
 
@@ -114,7 +109,7 @@ class Truth:
 
     @cached_property
     def transformer_loading(self) -> FloatArray:
-        """(step, transformer) the worst winding's current over the rated one."""
+        """(step, transformer) current of the worst phase over the rated one, at the from side."""
         loading: FloatArray = self.points.loading[:, ~self.grid.is_line]
         return loading
 
@@ -154,6 +149,22 @@ class Truth:
         ):
             for thing, episode in episodes(excess):
                 yield kind, names[thing], episode
+
+
+def consumed(
+    grid: Grid, around: Surroundings, participants: Iterable[Draws], steps: MarketPeriod
+) -> tuple[FloatArray, FloatArray, Mapping[str, FloatArray]]:
+    """What really happens: (step, terminal) active [W] and reactive power [var], and what participants drew of it.
+
+    The last is (step,) of each bus [W].
+    """
+    p_w, q_var = grid.consumption(around.actual(steps), steps.count)
+    drawn_w: dict[str, FloatArray] = {}
+    for participant in participants:
+        for bus, power_w in _by_terminal(participant, steps, phases=grid.phases).items():
+            p_w[:, grid.connected(bus, None)] += power_w
+            drawn_w[bus] = drawn_w.get(bus, np.zeros(steps.count)) + power_w.sum(axis=1)
+    return p_w, q_var, drawn_w
 
 
 def _by_terminal(participant: Draws, steps: MarketPeriod, *, phases: int) -> Mapping[str, FloatArray]:

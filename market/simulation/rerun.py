@@ -83,11 +83,13 @@ def _of_tables(first: pa.Table, second: pa.Table) -> str:
         return f"has {len(second):,} rows instead of {len(first):,}"
     for name in first.column_names:
         one, other = first[name], second[name]
-        if one.equals(other):
-            continue
-        equal = pc.fill_null(pc.equal(one, other), False).to_pylist()
-        row = equal.index(False)
+        # Nothing is nothing again: neither null nor NaN equals itself.
+        both_nothing = pc.and_(*(pc.is_null(each, nan_is_null=True) for each in (one, other)))
+        equal = pc.or_(pc.fill_null(pc.equal(one, other), False), both_nothing).to_pylist()
         count = equal.count(False)
+        if not count:
+            continue
+        row = equal.index(False)
         rows = "1 row" if count == 1 else f"{count:,} rows"
         return f"{name} differs in {rows}, first in row {row + 1:,}: {other[row]} instead of {one[row]}"
     return "holds the same values in other bytes"

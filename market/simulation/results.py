@@ -18,6 +18,7 @@ flowed in finer steps is in the tables of market.simulation.physical_tables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from api_spec.award import Award
+from api_spec.calendar import delivery_later
 from api_spec.metering import BusPower, Reading
 from api_spec.period import MarketPeriod
 from api_spec.result import PriceParts, priced_places
@@ -168,13 +170,14 @@ class Results:
         return table
 
     def _drivers(self) -> pa.Table:
-        """Sessions that end within the delivery, and on the last one those as well that go on after it."""
+        """Sessions that have ended since the delivery before, and on the last one those as well that go on after it."""
+        since = self._since()
         rows = [
             (name, each)
             for name, fleet in self.outcome.fleets.items()
             if isinstance(fleet.agent, ChargesVehicles)
             for each in fleet.agent.driver_report()
-            if self._delivery.start < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
+            if since < each.departs and (self.outcome.last or each.departs <= self._delivery.end)
         ]
         return pa.table(
             {
@@ -187,6 +190,13 @@ class Results:
                 "delivered_wh": pa.array([each.delivered_wh for _, each in rows], pa.float64()),
             }
         )
+
+    def _since(self) -> datetime:
+        """The end of the delivery before, of the first one its own start."""
+        scenario, number = self.outcome.scenario, self.outcome.day.number
+        if number == 0:
+            return self._delivery.start
+        return delivery_later(scenario.delivery, number - 1, scenario.zone).end
 
     def _faults(self) -> pa.Table:
         """What was out of order at some time of the delivery."""

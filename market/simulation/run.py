@@ -91,6 +91,7 @@ async def simulate(
     progress("putting deliveries together", 1.0)
     measures = archive.finish()
     discard(folder)
+    (folder / FAILURE).unlink(missing_ok=True)
     return Finished(folder, measures, last, under_way.note)
 
 
@@ -203,8 +204,8 @@ class _UnderWay:
         with self._watch.timed("settling"):
             auction = self._auction(day, "published")
             outcome = await settled(self._scenario, self._world, day, auction, last=last)
-            outcome, self._read = replace(outcome, meter_readings=tuple(self._read)), []
-            await settle_due(self._world, moment.at)
+            transfers = (*outcome.transfers, *await settle_due(self._world, moment.at))
+            outcome, self._read = replace(outcome, transfers=transfers, meter_readings=tuple(self._read)), []
         self._tell(moment, "writing down")
         results = Results(outcome)
         with self._watch.timed("physics"):

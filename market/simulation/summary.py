@@ -15,7 +15,7 @@ from market.ledger.transfers import balances
 from market.network import OperatingPoints
 from market.network.violations import Violations
 from market.simulation.agenda import Day
-from market.simulation.measures import Measures
+from market.simulation.measures import Measures, paid_by_dsos_eur
 from market.simulation.outcome import Outcome
 from market.simulation.results import Results
 
@@ -76,7 +76,7 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
     yield SummaryRow("delivered", "", _delivered(outcome))
     statements = [each.statement for each in outcome.fleets.values() if each.statement]
     ledger = balances(outcome.transfers)
-    paid = -ledger.get(f"dso:{outcome.auction.dso}", Decimal(0))
+    paid = paid_by_dsos_eur(outcome.transfers)
     penalty = sum((each.penalty_eur for each in statements), Decimal(0))
     yield SummaryRow("the DSO paid", "", f"{paid:.4f} EUR")
     yield SummaryRow("penalties in it", "", f"{penalty:.4f} EUR")

@@ -88,7 +88,7 @@ def _supplied(book: Auction, work: UnitOfWork) -> Iterator[tuple[str, Supplied]]
         pivotal = {at for at in needed if without.get(at, 0.0) > left.get(at, 0.0) + _TOLERANCE}
         energy_wh = {offer.id: _energy_wh(case, offer) for offer in own}
         ask = sum(float(lowest_ask(offer)) * energy_wh[offer.id] for offer in own) / sum(energy_wh.values())
-        usual_w = np.sum([each.power_w for each in nominated.get(participant, ())], axis=0)
+        usual_w: FloatArray = np.sum([each.power_w for each in nominated[participant]], axis=0, dtype=np.float64)
         promised = (each for each in result.offers if each.id in energy_wh)
         yield (
             participant,
@@ -130,7 +130,7 @@ def _energy_wh(case: Case, offer: FlexOffer) -> float:
 
 def _offered_share(own: list[FlexOffer], usual_w: FloatArray, needed: list[int]) -> float | None:
     """Energy offered to reduce in needed periods, as a share of what was nominated there."""
-    if not needed or usual_w.size == 0 or usual_w[needed].sum() <= 0:
+    if not needed or usual_w[needed].sum() <= 0:
         return None
     offered_w = sum(-offered_range_w(each)[0][needed].sum() for each in own)
     return float(offered_w / usual_w[needed].sum())

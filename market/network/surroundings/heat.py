@@ -96,15 +96,15 @@ class HeatPump(Message):
         """(minute,) electric power as it cycles [W]. phase : where in its cycle it stands at 0, a share of it."""
         share = self.demand_w(outdoor_c) * size / (1e3 * self.capacity_kw)
         level = np.maximum(np.minimum(share, 1.0), self.least)
-        begun = minutes / self.cycle_min + phase
-        runs = self.cycle_min * (_run(begun + 1 / self.cycle_min, share / level) - _run(begun, share / level))
+        begun, on = minutes / self.cycle_min + phase, np.minimum(share / level, 1.0)
+        runs = self.cycle_min * (_run(begun + 1 / self.cycle_min, on) - _run(begun, on))
         backup_w = np.minimum(np.maximum(0.0, share - 1) * self.capacity_kw, self.backup_kw) * 1e3
         power: FloatArray = runs * level * self.capacity_kw * 1e3 / self.cop(outdoor_c) + backup_w
         return power
 
 
 def _run(cycles: FloatArray, share: FloatArray) -> FloatArray:
-    """Of that many cycles the part for which it ran, when it runs in the first `share` of each."""
+    """Of that many cycles the part for which it ran, when it runs in the first `share` of each, 1 at most."""
     within = cycles % 1
     ran: FloatArray = (cycles - within) * share + np.minimum(within, share)
     return ran

@@ -1,13 +1,10 @@
 """What `flexmarket study` does: runs, writes, prints."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from market.errors import FlexmarketError
 from market.figures.strategies import COLUMNS as STRATEGY_COLUMNS
 from market.figures.strategies import Strategies, write_strategies_report
 from market.figures.study import Study
@@ -17,12 +14,12 @@ from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.instruments import SHIPPED, read_catalogue
-from market.simulation.studies.pieces import C, P, run_pieces
+from market.simulation.studies.pieces import named, run_pieces
 from market.simulation.studies.playing import Played, run_game, write_strategies
-from market.simulation.studies.strategies import games_of, named, read_plays
-from market.simulation.studies.study import QUICK, cells_of, chosen, run_study, shares, write_tables
-from market.simulation.sweep.executors import Executor, Failure, executor_of
-from market.terminal import BAD_INPUT, console, print_whole, stderr, stop
+from market.simulation.studies.strategies import games_of, read_plays
+from market.simulation.studies.study import QUICK, cells_of, run_study, shares, write_tables
+from market.simulation.studies.watched import run_watched
+from market.terminal import BAD_INPUT, console, print_whole, stop
 
 
 def study_instruments(
@@ -41,7 +38,8 @@ def study_instruments(
     file = scenario_file or SCENARIOS / "risoe-homes.toml"
     try:
         scenario, catalogue = read_scenario(file), read_catalogue(catalogue_file)
-        cells = cells_of(scenario, catalogue, chosen(instruments, catalogue), QUICK if quick else shares(penetration))
+        asked = named(instruments, catalogue.instruments, "instrument")
+        cells = cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration))
         inputs = out / "inputs"
         inputs.mkdir(parents=True, exist_ok=True)
         (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -51,7 +49,7 @@ def study_instruments(
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
 
-    outcomes, failed = _run(
+    outcomes, failed = run_watched(
         cells,
         lambda each: f"{each.instrument} {each.penetration:.0%}",
         lambda executor, told: run_study(cells, folder=out, executor=executor, told=told),
@@ -89,11 +87,8 @@ def study_strategies(
     try:
         plays, scenario = read_plays(plays_file), read_scenario(file)
         asked = {
-            name: named(chosen, known, name[:-1])
-            for name, chosen, known in (
-                ("designs", designs, plays.designs),
-                ("strategies", strategies, plays.strategies),
-            )
+            "designs": named(designs, plays.designs, "design"),
+            "strategies": named(strategies, plays.strategies, "strategy"),
         }
         scenario = scenario if days is None else scenario.model_copy(update={"days": days})
         games = games_of(scenario, plays, player=player, **asked)
@@ -102,7 +97,7 @@ def study_strategies(
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
-    played, failed = _run(
+    played, failed = run_watched(
         games,
         lambda each: f"{each.strategy}, {each.design}",
         lambda executor, told: run_pieces(games, run_game, Played, folder=out, executor=executor, told=told),
@@ -135,35 +130,6 @@ def strategy_tables(study: Strategies) -> list[Table]:
         if table.row_count:
             found.append(table)
     return found
-
-
-def _run(
-    pieces: Sequence[P],
-    words: Callable[[P], str],
-    run: Callable[[Executor, Callable[[P, C | Failure], object]], tuple[C, ...]],
-    *,
-    workers: int | None,
-    cluster: str | None,
-) -> tuple[tuple[C, ...], list[str]]:
-    """Run the pieces of a study behind a progress bar; what failed is told, and comes back as lines."""
-    failed: list[str] = []
-    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=len(pieces))
-
-        def told(piece: P, came: C | Failure) -> None:
-            bar.update(task, description=words(piece), advance=1)
-            if isinstance(came, Failure):
-                failed.append(f"{words(piece)}: {came}")
-
-        try:
-            with executor_of(workers=workers, cluster=cluster) as executor:
-                outcomes = run(executor, told)
-        except FlexmarketError as failure:
-            raise stop(str(failure), status=1) from failure
-    for each in failed:
-        stderr.print(each)
-    return outcomes, failed
 
 
 def study_tables(study: Study) -> list[Table]:

@@ -8,8 +8,6 @@ OUT/report.html                              the table and figures, in one file
 """
 
 import asyncio
-import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -37,14 +35,12 @@ from market.simulation.participant import BelievesLoad
 from market.simulation.run import simulate
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
 from market.simulation.studies.instruments import Name, merged
-from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
-from market.simulation.versions import versions
+from market.simulation.studies.pieces import Came, key_of, run_pieces
+from market.simulation.sweep.executors import Executor, Failure
 
 SHIPPED: Final = files("market.simulation.studies") / "observability.toml"
 _JUDGED: Final = timedelta(days=7)
 """Before the scenario begins: what the DSO takes for drawn then is compared with what was."""
-
-
 _NOT_TOLD: Final = {"key", "seconds"}
 
 
@@ -63,7 +59,7 @@ class Degrees(Message):
     degrees: Annotated[dict[Name, Degree], Field(min_length=1, max_length=100)]
 
 
-class Seen(Message):
+class Seen(Came):
     """What came of a degree.
 
     requests : that the DSO posted. requested_kwh : by which its forecast and the nominated baselines exceed the limits
@@ -72,10 +68,9 @@ class Seen(Message):
     peak_loading : of what was really drawn. forecast_error_w : root of the mean square of what the DSO's forecast of
     the last delivery was off, by bus and period; forecast_bias_w : of the whole network, positive where it expected
     more. known : share of bus-periods of the week before that it knows anything of. estimate_error_w : of these, as
-    forecast_error_w. seconds : of wall time. key : see Task.
+    forecast_error_w. seconds : of wall time.
     """
 
-    key: str
     degree: str
     title: str
     requests: NonNegative
@@ -104,10 +99,18 @@ class Task:
     scenario: Scenario
 
     @property
+    def place(self) -> tuple[str]:
+        """Where it is in the study."""
+        return (self.name,)
+
+    @property
     def key(self) -> str:
-        """What it depends on, in short: the scenario, and the versions of all that it is run with."""
-        text = self.scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """What it depends on, in short."""
+        return key_of(self.scenario)
+
+    def file(self, folder: Path) -> Path:
+        """Where what came of it is kept."""
+        return folder / "degrees" / f"{self.name}.json"
 
 
 def read_degrees(file: Path | None = None) -> Degrees:
@@ -166,24 +169,8 @@ def _told(entry: AgentEntry, degree: Degree, scenario: Scenario) -> AgentEntry:
 def run_study(
     tasks: Sequence[Task], *, folder: Path, executor: Executor, told: Callable[[Task, Seen | Failure], object]
 ) -> tuple[Seen, ...]:
-    """Run what is not known in the folder yet, each kept as soon as it is done; those that failed are left out."""
-    found = {task.name: seen for task in tasks if (seen := _known(task, folder)) is not None}
-    missing = [task for task in tasks if task.name not in found]
-    for task in tasks:
-        if task.name in found:
-            told(task, found[task.name])
-
-    def done(answer: Answer[Seen]) -> None:
-        task = missing[answer.number]
-        if answer.value is not None:
-            found[task.name] = answer.value
-            _keep(answer.value, _file(task, folder))
-        came = answer.value or answer.failure
-        assert came is not None, "an answer is a value or a failure"
-        told(task, came)
-
-    run_all(run_task, missing, executor=executor, each=done)
-    return tuple(found[task.name] for task in tasks if task.name in found)
+    """Run what is not known in the folder yet."""
+    return run_pieces(tasks, run_task, Seen, folder=folder, executor=executor, told=told)
 
 
 def run_task(task: Task) -> Seen:
@@ -222,27 +209,6 @@ def observability_table(rows: Sequence[Seen]) -> pa.Table:
     kinds = {name: pa.string() if own.annotation is str else pa.float64() for name, own in Seen.model_fields.items()}
     schema = pa.schema([(name, kind) for name, kind in kinds.items() if name not in _NOT_TOLD])
     return pa.Table.from_pylist([each.model_dump(exclude=_NOT_TOLD) for each in rows], schema)
-
-
-def _file(task: Task, folder: Path) -> Path:
-    return folder / "degrees" / f"{task.name}.json"
-
-
-def _known(task: Task, folder: Path) -> Seen | None:
-    """What came of a degree before, if it is the same as it would be now."""
-    file = _file(task, folder)
-    if not file.exists():
-        return None
-    seen = Seen.model_validate_json(file.read_text(encoding="utf-8"))
-    return seen if seen.key == task.key else None
-
-
-def _keep(seen: Seen, file: Path) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(seen.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
 
 
 def _case(file: Path) -> Case:

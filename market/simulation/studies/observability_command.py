@@ -6,26 +6,23 @@ from typing import Final
 
 import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from market.errors import FlexmarketError
 from market.figures.observability import COLUMNS, TABLE, write_observability_report
 from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.observability import (
     SHIPPED,
-    Degrees,
     Seen,
-    Task,
     observability_table,
     read_degrees,
     run_study,
     tasks_of,
 )
-from market.simulation.sweep.executors import Failure, executor_of
-from market.terminal import BAD_INPUT, console, stderr, stop
+from market.simulation.studies.pieces import named
+from market.simulation.studies.watched import run_watched
+from market.terminal import BAD_INPUT, console, stop
 
 _WIDTH: Final = 200
 
@@ -45,7 +42,7 @@ def study_observability(
     file = scenario_file or SCENARIOS / "risoe-observed.toml"
     try:
         scenario, degrees = read_scenario(file), read_degrees(degrees_file)
-        tasks = tasks_of(scenario, degrees, chosen(names, degrees), history_days=history_days)
+        tasks = tasks_of(scenario, degrees, named(names, degrees.degrees, "degree"), history_days=history_days)
         inputs = out / "inputs"
         inputs.mkdir(parents=True, exist_ok=True)
         (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -55,23 +52,13 @@ def study_observability(
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
 
-    failed: list[str] = []
-    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        progress = bar.add_task("starting", total=len(tasks))
-
-        def told(task: Task, came: Seen | Failure) -> None:
-            bar.update(progress, description=task.title, advance=1)
-            if isinstance(came, Failure):
-                failed.append(f"{task.title}: {came}")
-
-        try:
-            with executor_of(workers=workers, cluster=cluster) as executor:
-                rows = run_study(tasks, folder=out, executor=executor, told=told)
-        except FlexmarketError as failure:
-            raise stop(str(failure), status=1) from failure
-    for each in failed:
-        stderr.print(each)
+    rows, failed = run_watched(
+        tasks,
+        lambda each: each.title,
+        lambda executor, told: run_study(tasks, folder=out, executor=executor, told=told),
+        workers=workers,
+        cluster=cluster,
+    )
     if not rows:
         raise stop("no degree could be run", status=1)
     (out / TABLE).parent.mkdir(exist_ok=True)
@@ -84,15 +71,6 @@ def study_observability(
     console.print(f"Folder  {out}\nReport  {report}", highlight=False, soft_wrap=True)
     if failed:
         raise stop(f"{len(failed)} of {len(tasks)} degrees failed; the same command tries them again", status=1)
-
-
-def chosen(names: str | None, degrees: Degrees) -> tuple[str, ...]:
-    """Degrees of a comma-separated list; None = all. BadScenario for an unknown one."""
-    asked = tuple(degrees.degrees) if names is None else tuple(each.strip() for each in names.split(","))
-    for name in asked:
-        if name not in degrees.degrees:
-            raise BadScenario(f'no degree "{name}"; there are {", ".join(degrees.degrees)}')
-    return asked
 
 
 def terminal_table(rows: tuple[Seen, ...]) -> Table:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import ValidationError
+
 from api_spec.units import Message
-from market.simulation.scenario import Scenario
+from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
 from market.simulation.versions import versions
 
@@ -41,9 +43,19 @@ C = TypeVar("C", bound=Came)
 
 
 def key_of(scenario: Scenario) -> str:
-    """What a simulation depends on, in short: its scenario, and the versions of all that it is run with."""
+    """What a simulation depends on, in short: its scenario, files of its grid, versions of all that it is run with."""
     text = scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
+    text += scenario.grid.digest() if scenario.grid else ""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def named(chosen: str | None, known: Iterable[str], what: str) -> tuple[str, ...]:
+    """Names of a comma-separated list, in the order in which they are known; None = all. BadScenario for another."""
+    every = tuple(known)
+    asked = set(every) if chosen is None else {each.strip() for each in chosen.split(",")}
+    for each in sorted(asked.difference(every)):
+        raise BadScenario(f'no {what} "{each}"; there are {", ".join(every)}')
+    return tuple(each for each in every if each in asked)
 
 
 def run_pieces(
@@ -80,10 +92,10 @@ def run_pieces(
 
 def _known(piece: Piece, kind: type[C], folder: Path) -> C | None:
     """What came of a piece before, if it is the same as it would be now."""
-    file = piece.file(folder)
-    if not file.exists():
+    try:
+        found = kind.model_validate_json(piece.file(folder).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):  # of a version that told less, or more
         return None
-    found = kind.model_validate_json(file.read_text(encoding="utf-8"))
     return found if found.key == piece.key else None
 
 

@@ -7,7 +7,7 @@ Every way of playing is compared with the honest one under the same design, on t
 Drivers' waiting is left out of it: it costs the player nothing, which is why it may be played with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from api_spec.defects import defects_of, unknown
+from api_spec.defects import defects_of
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml, toml_key
 from api_spec.units import Message
@@ -121,13 +121,3 @@ def _played(scenario: Scenario, design: Design, play: Play, player: str) -> Scen
         raise BadScenario("\n".join(f"{design.title}: product.{line}" for line in lines)) from failure
     agents = {**scenario.agents, player: entry.model_copy(update={"config": config})}
     return scenario.model_copy(update={"product": product, "agents": agents})
-
-
-def named(chosen: str | None, known: Mapping[str, object], what: str) -> tuple[str, ...]:
-    """Names of a comma-separated list, in the order in which they are known; None = all. BadScenario for another."""
-    if chosen is None:
-        return tuple(known)
-    asked = {each.strip() for each in chosen.split(",")}
-    for each in sorted(asked - known.keys()):
-        raise BadScenario(unknown(what, each, list(known), "in the catalogue"))
-    return tuple(each for each in known if each in asked)

@@ -87,17 +87,6 @@ def profiles_table(outcomes: Sequence[CellOutcome]) -> pa.Table:
     return pa.table(columns)
 
 
-def chosen(names: str | None, catalogue: Catalogue) -> tuple[str, ...]:
-    """Instruments of a comma-separated list, in the catalogue's order; None = all. BadScenario for an unknown one."""
-    if names is None:
-        return tuple(catalogue.instruments)
-    asked = {name.strip() for name in names.split(",")}
-    for name in sorted(asked):
-        if name not in catalogue.instruments:
-            raise BadScenario(f'no instrument "{name}"; there are {", ".join(catalogue.instruments)}')
-    return tuple(name for name in catalogue.instruments if name in asked)
-
-
 def shares(percents: str) -> tuple[float, ...]:
     """Shares of a comma-separated list of percentages; BadScenario for anything else."""
     try:

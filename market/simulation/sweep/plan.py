@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from api_spec.defects import MOST_DEFECTS
+from market.network.sources import GridTable
 from market.simulation.checking import Checks
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.sweep.paths import Document, NoSuchPlace, Place, dotted, places, put
@@ -64,8 +65,9 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
         defects.update(dict.fromkeys(_defects(document, point, where, checks)))
         if len(defects) >= MOST_DEFECTS:
             break
-        run = _run(document, point)
-        runs.setdefault(run.id, run)
+        if not defects:
+            run = _run(document, point, scenario_file.parent)
+            runs.setdefault(run.id, run)
         told(number + 1, len(every))
     if defects:
         raise BadSweep("\n".join(f"{file}: {each}" for each in defects))
@@ -134,6 +136,9 @@ def _words(point: Point) -> str:
     return ", ".join(f"{column} = {toml_value(value)}" for column, value in point.items())
 
 
-def _run(document: Document, point: Point) -> Run:
+def _run(document: Document, point: Point, folder: Path) -> Run:
     text = toml_text(document)
-    return Run(hashlib.sha256(text.encode()).hexdigest()[:_ID], point, text)
+    what = text
+    if "grid" in document:
+        what += GridTable.model_validate(document["grid"]).within(folder).digest()
+    return Run(hashlib.sha256(what.encode()).hexdigest()[:_ID], point, text)

@@ -78,6 +78,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         (ROWS.replace(",q_var", ",q"), 'has no column "q_var"'),
         (ROWS.replace("00Z", "00"), "cannot be read"),
         (ROWS.replace("5000,500", ",500"), "p_w: has empty cells"),
+        (ROWS.replace("5000,500", "inf,500"), "p_w, q_var: must be finite numbers"),
         ("time,bus,p_w,q_var\n", "has no row"),
         (ROWS.replace("bus,", "bus,phase,").replace("home,", "home,a,"), 'phase a of "home", but .* is balanced'),
         (ROWS.replace("bus,", "bus,phase,").replace("home,", "home,x,"), 'phase: "x" is none of a, b, c'),
@@ -86,6 +87,11 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
 def test_what_is_wrong_with_profiles_is_said(tmp_path: Path, rows: str, reason: str) -> None:
     with pytest.raises(BadLoadFile, match=reason):
         grid_source(table(tmp_path, rows))
+
+
+def test_other_load_under_the_same_name_is_something_else(tmp_path: Path) -> None:
+    before, again, after = (table(tmp_path, rows).digest() for rows in (ROWS, ROWS, ROWS.replace("5000", "6000")))
+    assert before == again != after
 
 
 def test_outside_of_what_is_known_there_is_no_load(tmp_path: Path) -> None:

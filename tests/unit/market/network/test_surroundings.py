@@ -106,6 +106,15 @@ def test_cycles_draw_on_average_what_is_needed(least: float) -> None:
     assert power_w.mean() == pytest.approx(pump.mean_w(outdoor_c)[0])
 
 
+def test_beyond_its_capacity_it_never_stops_and_never_gives_more() -> None:
+    """At -20 C 35 K x 180 W/K = 6.3 kW are needed of 5 kW: all the time, through the turn of every cycle."""
+    outdoor_c, pump = np.full(400, -20.0), HeatPump(capacity_kw=5)
+
+    power_w = pump.power_w(outdoor_c, np.arange(400), phase=0.3)
+
+    assert power_w == pytest.approx(pump.mean_w(outdoor_c))
+
+
 def test_ground_and_floor_are_better_than_air_and_radiators() -> None:
     """At 0 C: ground and floor 0.85 (10.29 - 0.21 x 25 + 0.0012 x 625), air and radiators 0.85 (6.08 - 3.6 + 0.8)."""
     freezing = np.array([0.0])

@@ -1,11 +1,13 @@
-"""Drivers' figures, counted by hand."""
+"""Drivers' figures and money, counted by hand."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 
-from market.simulation.measures import against, driver_figures
+from api_spec.settlement import Transfer
+from market.simulation.measures import against, driver_figures, paid_by_dsos_eur
 
 
 def test_who_is_still_there_may_still_get_it() -> None:
@@ -32,3 +34,22 @@ def test_what_comes_back_after_a_reduction_is_a_rebound() -> None:
     moved_w = np.array([-10.0, -8, 5, 6, 0, 1])
     assert against(ordered_w, moved_w).tolist() == [0, 0, 5, 6, 0, 1]
     assert against(-ordered_w, moved_w).tolist() == [10, 8, 0, 0, 0, 0], "after an increase, less is a rebound"
+
+
+def test_every_dso_pays_for_what_it_reserved_as_well() -> None:
+    """5 EUR of an award are reserved, voided and 4 paid; 3 EUR for standing ready, less 1 back: together 6 EUR."""
+    noon = datetime(2026, 1, 15, 12, tzinfo=UTC)
+    entries = [
+        ("pending", "dso:org_1", "participant:org_2", 5),
+        ("voided", "participant:org_2", "dso:org_1", 5),
+        ("posted", "dso:org_1", "participant:org_2", 4),
+        ("posted", "dso:org_3", "participant:org_2", 3),
+        ("posted", "participant:org_4", "dso:org_3", 1),
+    ]
+    transfers = [
+        Transfer(
+            id=f"t{at}", auction="auc_1", stage=stage, debit=debit, credit=credit, amount_eur=eur, memo="", at=noon
+        )
+        for at, (stage, debit, credit, eur) in enumerate(entries)
+    ]
+    assert paid_by_dsos_eur(transfers) == Decimal(6)

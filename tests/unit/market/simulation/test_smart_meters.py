@@ -1,8 +1,9 @@
 """Instruments at cables of 400 V, at whose far ends 10 kW are drawn in the first hour of a day, 11 in the second..."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,8 +14,11 @@ from api_spec.grid_metering import GridReading
 from api_spec.period import MarketPeriod
 from market.errors import NotOnNetwork
 from market.network import Grid, OperatingPoints, operating_points
-from market.simulation.metering import Metering, readings_table
+from market.network.feeders import feeder
+from market.network.model import FloatArray
+from market.simulation.metering import HeadEnd, Metering, readings_table
 from market.simulation.metering_table import MeteringTable
+from market.simulation.scenario import Scenario
 from tests.small_cases import Document, line
 
 HOUR = timedelta(hours=1)
@@ -204,6 +208,40 @@ def test_spikes_come_as_often_as_they_should() -> None:
 def test_what_the_network_does_not_have_is_refused_by_name() -> None:
     with pytest.raises(NotOnNetwork, match='no bus "b77" on network "street"'):
         metering(smart={"buses": ["b77"]})
+
+
+class OnPhaseB:
+    """9 kW at one bus at all times, on one phase."""
+
+    bus = feeder("risoe-three-phase").network.buses[-1].id
+
+    def drawn_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        return {self.bus: np.full(period.count, 9000.0)}
+
+    def drawn_by_phase_w(self, period: MarketPeriod) -> Mapping[str, FloatArray]:
+        return {self.bus: np.outer(np.full(period.count, 9000.0), [0, 1, 0])}
+
+
+def test_on_three_phases_meters_read_the_phase_in_which_a_fleet_draws() -> None:
+    """9 kW on phase b, and not 3 kW on each of them."""
+    scenario = Scenario.model_validate(
+        {
+            "name": "phases",
+            "feeder": "risoe-three-phase",
+            "begins": MIDNIGHT,
+            "gate_closure": MIDNIGHT + HOUR,
+            "delivery": {"start": MIDNIGHT + 2 * HOUR, "resolution": HOUR, "count": 1},
+            "product": {"name": "day", "price_cap_eur_per_mwh": 900, "penalty_eur_per_mwh": 100},
+            "agents": {"grid": {"role": "dso", "agent": "some:Dso"}},
+            "metering": {"smart": {"buses": [OnPhaseB.bus], "quantities": ["p_w"], "daily_at_h": None}},
+        }
+    )
+    with_fleet, without = (
+        {each.phase: each.values[-1] for each in HeadEnd(scenario, who).hand_out(who, MIDNIGHT + HOUR)}
+        for who in (cast(dict[str, Any], {"fleet": OnPhaseB()}), {})
+    )
+    drawn_w = [float(with_fleet[phase] or 0) - float(without[phase] or 0) for phase in ("a", "b", "c")]
+    assert drawn_w == pytest.approx([0, 9000, 0], rel=0.01)
 
 
 def test_a_table_of_readings_has_a_row_for_each_place_and_step() -> None:

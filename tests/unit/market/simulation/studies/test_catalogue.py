@@ -7,7 +7,8 @@ import pytest
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.instruments import Instrument, at_penetration, merged, on, read_catalogue
-from market.simulation.studies.study import cells_of, chosen, shares
+from market.simulation.studies.pieces import named
+from market.simulation.studies.study import cells_of, shares
 
 NIGHT = read_scenario(SCENARIOS / "risoe-homes.toml")
 SHIPPED = read_catalogue()
@@ -73,9 +74,10 @@ def test_cells_are_every_instrument_at_every_penetration_once() -> None:
 
 def test_lists_of_the_command_line() -> None:
     assert shares("0, 12.5,100") == (0.0, 0.125, 1.0)
-    assert chosen("time-of-use,dumb", SHIPPED) == ("dumb", "time-of-use")
+    assert named("time-of-use, dumb", SHIPPED.instruments, "instrument") == ("dumb", "time-of-use")
+    assert named(None, SHIPPED.instruments, "instrument") == tuple(SHIPPED.instruments)
     for bad in ("120", "a few"):
         with pytest.raises(BadScenario):
             shares(bad)
-    with pytest.raises(BadScenario, match='no instrument "magic"'):
-        chosen("dumb,magic", SHIPPED)
+    with pytest.raises(BadScenario, match='no instrument "magic"; there are dumb, dimming'):
+        named("dumb,magic", SHIPPED.instruments, "instrument")

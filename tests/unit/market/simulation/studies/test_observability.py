@@ -19,7 +19,6 @@ from market.simulation.studies.observability import (
     run_study,
     tasks_of,
 )
-from market.simulation.studies.observability_command import chosen
 from market.simulation.sweep.executors import Failure, InProcess
 from tests.small_cases import bus, line, load
 
@@ -64,11 +63,6 @@ def test_a_degree_keeps_what_the_scenario_says_of_its_instruments(scenario: Scen
 def test_a_load_that_never_strays_leaves_nothing_to_observe() -> None:
     with pytest.raises(BadScenario, match="nothing to observe"):
         tasks_of(read_scenario(SCENARIOS / "risoe-day.toml"), read_degrees(), ("profiles",), history_days=7)
-
-
-def test_an_unknown_degree_is_refused_by_name() -> None:
-    with pytest.raises(BadScenario, match='no degree "half"; there are profiles, substation'):
-        chosen("profiles, half", read_degrees())
 
 
 def test_a_wrong_key_of_a_catalogue_is_named(tmp_path: Path, scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ from market.simulation import SCENARIOS
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
 from market.simulation.studies.playing import Played, strategies_table, write_strategies
-from market.simulation.studies.strategies import games_of, named, read_plays
+from market.simulation.studies.strategies import games_of, read_plays
 
 PLAYS = read_plays()
 
@@ -72,8 +72,6 @@ def test_what_cannot_be_played_is_refused_before_anything_is_run(rivals: Scenari
         games_of(rivals, PLAYS, player="grid", designs=["dlmp"], strategies=[])
     with pytest.raises(BadScenario, match="31 days"):
         games_of(rivals.model_copy(update={"days": 40}), PLAYS, designs=["dlmp"], strategies=[])
-    with pytest.raises(BadScenario, match='did you mean "uniform"'):
-        named("unifrom", PLAYS.designs, "design")
 
 
 def test_a_gain_is_over_honesty_under_the_same_design() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from market.network.feeders import feeder
 from market.simulation.sweep.axes import Axis
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.points import points
@@ -52,6 +53,18 @@ def test_a_run_is_known_by_what_is_run(tmp_path: Path) -> None:
     assert {run.id for run in first} == {again[0].id, again[2].id}
     other = planned(tmp_path, f"{ENERGY}values = [5, 10]", SCENARIO.replace("seed = 3", "seed = 4")).runs
     assert not {run.id for run in first} & {run.id for run in other}
+
+
+def test_another_load_in_the_same_file_is_another_run(tmp_path: Path) -> None:
+    on_file = SCENARIO.replace('feeder = "risoe"', 'grid = { file = "risoe.json", load = "load.csv" }')
+    (tmp_path / "risoe.json").write_text(feeder("risoe").network.model_dump_json(by_alias=True, exclude_none=True))
+    ids = list[str]()
+    for power_w in (1000, 1000, 2000):
+        times = ("2026-01-15T00:00:00Z", "2026-01-15T12:00:00Z")
+        rows = "".join(f"{time},oest-07,{power_w},0\n" for time in times)
+        (tmp_path / "load.csv").write_text(f"time,bus,p_w,q_var\n{rows}")
+        ids += [run.id for run in planned(tmp_path, f"{ENERGY}values = [5]", on_file).runs]
+    assert ids[0] == ids[1] != ids[2]
 
 
 def test_a_case_sets_several_fields_under_one_name(tmp_path: Path) -> None:
