@@ -27,11 +27,6 @@ def annuity_eur(investment_eur: float, *, rate: float, years: int) -> float:
     return investment_eur / float(discounts(rate, years).sum())
 
 
-def deferral_value_eur(investment_eur: float, *, rate: float, years: float) -> float:
-    """What it is worth to pay an investment so much later: C (1 - (1 + r)^-years)."""
-    return investment_eur * (1 - float((1 + rate) ** -years))
-
-
 def discounts(rate: float, years: int) -> FloatArray:
     """(year,) what an amount at the start of each year is worth at the start of the first."""
     factors: FloatArray = (1 + rate) ** -np.arange(years, dtype=np.float64)

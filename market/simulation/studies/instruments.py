@@ -17,8 +17,6 @@ from market.simulation.instruments import ContractTable, TariffTable
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
 
 SHIPPED: Final = files("market.simulation.studies") / "instruments.toml"
-REFERENCE: Final = "dumb"
-"""What every other instrument is compared with."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 

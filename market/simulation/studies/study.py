@@ -27,7 +27,6 @@ from market.simulation.studies.pieces import run_pieces
 from market.simulation.sweep.executors import Executor, Failure
 from market.simulation.tidy import TIME
 
-PENETRATIONS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 QUICK: Final = (0.5, 1.0)
 
 Told = Callable[[Cell, CellOutcome | Failure], object]

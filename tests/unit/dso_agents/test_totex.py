@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dso_agents.totex import Curve, Outlook, annuity_eur, deferral_value_eur, sensitivity, totex
+from dso_agents.totex import Curve, Outlook, annuity_eur, sensitivity, totex
 
 NOTHING = Curve((0.0,), (0.0,))
 RISING = Outlook(
@@ -29,14 +29,9 @@ def test_an_annuity_of_two_years_at_ten_percent() -> None:
     assert annuity_eur(1000.0, rate=0.0, years=4) == 250.0
 
 
-def test_deferral_by_one_year_is_worth_the_interest_of_that_year() -> None:
-    """C (1 - 1 / 1.05) = 1000 x 0.047619."""
-    assert deferral_value_eur(1000.0, rate=0.05, years=1) == pytest.approx(1000 * (1 - 1 / 1.05))
-
-
 def test_deferring_an_investment_that_lasts_for_ever_is_worth_the_same_by_its_yearly_cost() -> None:
     """Its yearly cost at the start of the year is C r / (1 + r); one payment less is C (1 - 1 / (1 + r))."""
-    assert annuity_eur(1000.0, rate=0.05, years=2000) == pytest.approx(deferral_value_eur(1000.0, rate=0.05, years=1))
+    assert annuity_eur(1000.0, rate=0.05, years=2000) == pytest.approx(1000 * (1 - 1 / 1.05))
 
 
 def test_flexibility_is_bought_until_a_year_of_it_costs_more_than_a_year_of_the_new_network() -> None:
