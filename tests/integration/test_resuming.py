@@ -43,7 +43,7 @@ share = 0.1
 missing = 0.1
 """
 )
-"""Three quarter-hours on two evenings, two homes, whose vehicles stay over night; load strays, chargers fail, meters
+"""Three quarter-hours on two evenings, two homes whose vehicles stay over night; load strays, chargers fail, and meters
 report the next morning."""
 
 

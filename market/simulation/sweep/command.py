@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from market.figures.sweep_report import write_sweep_report
 from market.logs import configure as configure_logs
 from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.scenario import BadScenario
@@ -99,3 +100,6 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
     results = f"Results     {folder / SWEEP_RESULTS}\nCompared    flexmarket compare {folder}"
     console.print(results, highlight=False, soft_wrap=True)
+    report = write_sweep_report(folder, plan.sweep.title)
+    if report is not None:
+        console.print(f"Report      {report}", highlight=False, soft_wrap=True)
