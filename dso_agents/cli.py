@@ -3,10 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -14,7 +13,6 @@ from rich.console import Console
 
 from api_spec.agent_file import AgentFile, BadAgentFile, read_agent_file
 from api_spec.client import MarketClient, MarketError
-from api_spec.grid_metering import GridReading
 from api_spec.organisation import Credentials
 from api_spec.period import MarketPeriod
 from api_spec.toml_file import BadFile
@@ -23,7 +21,6 @@ from dso_agents.backtest import backtest
 from dso_agents.deciding import decide
 from dso_agents.estimating import Estimating, StateKeeper
 from dso_agents.forecast import ForecastUnusable, KnownLoad, ProfileSource
-from dso_agents.meter_file import read_meters
 from dso_agents.observing import observability_tables
 from dso_agents.past_days import same_day
 from dso_agents.planner import knowledge
@@ -157,10 +154,8 @@ async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s
             agent = DsoAgent(client, config, network=network, profiles=profiles)
         except (ForecastUnusable, FlexmarketError) as failure:
             raise _stop(str(failure)) from failure
-        done, read = 0, _written(config.meters)
+        done = 0
         while True:
-            if config.meters is not None:
-                read = read_again(agent, config.meters, read=read)
             try:
                 await agent.cycle(datetime.now(UTC))
             except (MarketError, ForecastUnusable, PowerFlowDiverged) as failure:
@@ -170,33 +165,6 @@ async def _run(url: str, credentials: Credentials, config: DsoConfig, *, every_s
             if done == cycles:
                 return
             await asyncio.sleep(every_s)
-
-
-def _written(file: Path | None) -> float | None:
-    """When it was written last; None where there is none, as while a new one takes its place."""
-    try:
-        return None if file is None else file.stat().st_mtime
-    except OSError:
-        return None
-
-
-class HearsMeters(Protocol):
-    """An agent that takes readings."""
-
-    def meters(self, readings: Sequence[GridReading]) -> None: ...  # noqa: D102
-
-
-def read_again(agent: HearsMeters, file: Path, *, read: float | None) -> float | None:
-    """Give the agent what meters have said since; returns when what it knows was written."""
-    written = _written(file)
-    if written in (None, read):
-        return read
-    try:
-        agent.meters(read_meters(file))
-    except ForecastUnusable as failure:
-        # The market does not wait for a file: what was known stays known.
-        stderr.print(str(failure))
-    return written
 
 
 def _period(agent: DsoConfig, profiles: ProfileSource) -> MarketPeriod:

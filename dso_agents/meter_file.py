@@ -36,17 +36,24 @@ class MeterFiles:
         """Nothing is read yet."""
         self._path = path
         self._read: dict[Path, tuple[int, int]] = {}
+        self._found: list[GridReading] = []
 
     def news(self) -> tuple[GridReading, ...]:
-        """Readings of files that are new or have changed; ForecastUnusable says what is wrong with one."""
-        found: list[GridReading] = []
-        for file in self._files():
-            state = file.stat()
-            version = state.st_mtime_ns, state.st_size
-            if self._read.get(file) != version:
-                found += read_meters(file)
-                self._read[file] = version
-        return tuple(found)
+        """Readings of files that are new or have changed.
+
+        ForecastUnusable says what is wrong with one, once; the next call goes on after it, and nothing else is lost.
+        """
+        try:
+            for file in self._files():
+                state = file.stat()
+                version = state.st_mtime_ns, state.st_size
+                if self._read.get(file) != version:
+                    self._read[file] = version
+                    self._found += read_meters(file)
+        except OSError as failure:
+            raise ForecastUnusable(f"{failure.filename}: cannot be read ({failure.strerror})") from failure
+        found, self._found = tuple(self._found), []
+        return found
 
     def _files(self) -> list[Path]:
         if not self._path.is_dir():

@@ -13,7 +13,7 @@ from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
 from dso_agents.deciding import Advice, Decision, Knowledge, Policy, decide
 from dso_agents.estimating import Estimating, StateKeeper
-from dso_agents.forecast import ProfileSource
+from dso_agents.forecast import ForecastUnusable, ProfileSource
 from dso_agents.meter_file import MeterFiles
 from dso_agents.meter_history import MeterHistory
 from dso_agents.past_market import PastMarket
@@ -121,7 +121,11 @@ class Planner:
         """All that it knows. Past auctions are read where something can be learnt of them."""
         known = self._known
         if self._files is not None:
-            self.hear(self._files.news())
+            try:
+                self.hear(self._files.news())
+            except ForecastUnusable as failure:
+                # The market does not wait for a file: what was known stays known.
+                LOG.warning("%s", failure)
         if known.history.newest is None and self._planning.reserves is None:
             return known
         network = known.grid.network.name

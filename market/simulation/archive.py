@@ -102,7 +102,9 @@ class Archive:
         whole = whole_run(measures)
         _write(self._folder / MEASURES, whole.model_dump_json(indent=1))
         _write_json(self._folder / SUMMARY, self._summary(days, measures, whole))
-        seconds = {day.name: json.loads((part / TIMING).read_text()) for day, part in zip(days, parts, strict=True)}
+        # A run that was killed between a day's checkpoint and its seconds does not know them.
+        timed = {each.name: each / TIMING for each in parts if (each / TIMING).exists()}
+        seconds = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in timed.items()}
         _write_json(self._folder / TIMING, {"total": total(seconds.values()), "deliveries": seconds})
         shutil.rmtree(self._folder / _PARTS)
         return whole

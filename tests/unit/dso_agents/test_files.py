@@ -1,7 +1,6 @@
 """Readings and temperatures from files."""
 
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,15 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from api_spec.grid_metering import GridReading
 from api_spec.metering import Calendar
 from api_spec.period import MarketPeriod
-from dso_agents.cli import read_again
 from dso_agents.forecast import ForecastUnusable
-from dso_agents.meter_file import read_meters
+from dso_agents.meter_file import MeterFiles, read_meters
 from dso_agents.temperature import read_temperature
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+ROWS = "bus,start,p_w\na,2026-01-15T12:00:00Z,1\na,2026-01-15T13:00:00Z,2\n"
 
 
 def test_rows_of_a_bus_become_one_reading_and_a_missing_row_a_gap(tmp_path: Path) -> None:
@@ -87,24 +85,27 @@ def test_a_file_without_temperatures_is_refused(tmp_path: Path, text: str, reaso
         read_temperature(file)
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.heard: list[int] = []
+def test_of_a_broken_file_is_told_once_and_what_stands_in_others_is_not_lost(tmp_path: Path) -> None:
+    def stands(name: str, text: str, *, at: int) -> None:
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (at, at))
 
-    def meters(self, readings: Sequence[GridReading]) -> None:
-        self.heard.append(sum(len(each.values) for each in readings))
+    files = MeterFiles(tmp_path)
+    for name, text in (("1.csv", ROWS), ("2.csv", "nothing\n"), ("3.csv", ROWS.replace("a,", "b,"))):
+        stands(name, text, at=1)
+
+    with pytest.raises(ForecastUnusable, match=r"2\.csv: has no column bus"):
+        files.news()
+    assert [each.bus for each in files.news()] == ["a", "b"]
+    assert files.news() == ()
+    stands("2.csv", ROWS.replace("a,", "c,"), at=2)
+    assert [each.bus for each in files.news()] == ["c"]
 
 
-def test_a_file_of_meters_is_read_again_when_it_has_changed_and_a_broken_or_missing_one_costs_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, agent = tmp_path / "meters.csv", Listener()
-    read = read_again(agent, file, read=None)
-    for number, text in enumerate(("bus,start,p_w\na,2026-01-15T12:00:00Z,1\na,2026-01-15T13:00:00Z,2\n", "nothing\n")):
-        file.write_text(text)
-        os.utime(file, (number, number))
-        read = read_again(agent, file, read=read)
-        read = read_again(agent, file, read=read)
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    files = MeterFiles(tmp_path / "meters.csv")
 
-    assert agent.heard == [2]
-    assert capsys.readouterr().err.count("has no column bus") == 1
+    with pytest.raises(ForecastUnusable, match=r"meters\.csv: cannot be read"):
+        files.news()
+    (tmp_path / "meters.csv").write_text(ROWS)
+    assert len(files.news()) == 1
