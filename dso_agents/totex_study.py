@@ -19,6 +19,8 @@ from market.network.feeders import feeder
 
 _NETWORK: Final = Path("inputs") / "network.json"
 _MEASURES: Final = Path("results") / "measures.parquet"
+_LONGEST_YEAR: Final = 366
+_ROUNDING: Final = 1e-6
 
 
 class RunUnusable(ValueError):
@@ -56,6 +58,17 @@ class Point(Message):
     ev_share: Fraction
     flexible: Annotated[tuple[Days, ...], Field(min_length=1)]
     reinforced: Annotated[tuple[Days, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _as_many_days(self) -> Self:
+        without, built = (sum(each.days_per_year for each in days) for days in (self.flexible, self.reinforced))
+        defects: list[tuple[Place, str]] = []
+        if without > _LONGEST_YEAR:
+            defects.append((("flexible",), f"is {without:g} days a year"))
+        if abs(without - built) > _ROUNDING:
+            defects.append((("reinforced",), f"is {built:g} days a year, where flexible is {without:g}"))
+        refuse("Point", defects)
+        return self
 
 
 class Prices(Message):

@@ -121,3 +121,11 @@ def test_points_of_a_study_rise(tmp_path: Path) -> None:
 
     with pytest.raises(BadFile, match=r"points.1.ev_share: must be larger than the one before"):
         read_totex_study(study)
+
+
+def test_a_year_is_as_long_with_the_works_as_without(tmp_path: Path) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.replace("reinforced = [{ days_per_year = 10", "reinforced = [{ days_per_year = 300"))
+
+    with pytest.raises(BadFile, match=r"points.0.reinforced: is 300 days a year, where flexible is 10"):
+        read_totex_study(study)
