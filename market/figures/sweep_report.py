@@ -16,6 +16,7 @@ from market.figures.page import write_page
 
 RESULTS: Final = "results.parquet"
 _RUN: Final = "run"
+_SEED: Final = "seed"
 _MOST_POINTS: Final = 60
 _FIRST: Final = ("peak_loading", "dso_flexibility_eur", "unmet_kwh", "overload_minutes", "losses_kwh")
 
@@ -57,9 +58,14 @@ class Sweep:
         return sorted(found) if all(isinstance(each, int | float) for each in found) else list(found)
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """What is varied but for the seed, over whose values means are taken; the seed where it is all."""
+        return tuple(name for name in self.varied if name != _SEED) or self.varied
+
+    @property
     def across(self) -> str | None:
-        """What lines are drawn over: the column of numbers with most values; None where none has any."""
-        numeric = [name for name in self.varied if all(isinstance(row[name], int | float) for row in self.rows)]
+        """What lines are drawn over: the parameter of numbers with most values; None where none has any."""
+        numeric = [name for name in self.parameters if all(isinstance(row[name], int | float) for row in self.rows)]
         return max(numeric, key=lambda name: len(self.values(name)), default=None)
 
     def mean(self, measure: str, **where: Any) -> float:
@@ -72,7 +78,7 @@ def sweep_charts(sweep: Sweep) -> tuple[Chart, ...]:
     """Every measure that changes; nothing of a sweep in which nothing does."""
     if not sweep.titles or sweep.across is None:
         return ()
-    others = [name for name in sweep.varied if name != sweep.across]
+    others = [name for name in sweep.parameters if name != sweep.across]
     charts = [
         Chart.choice(
             "measures",

@@ -47,6 +47,18 @@ def test_a_point_of_several_seeds_is_their_mean() -> None:
     assert np.isnan(sweep.mean("dso_flexibility_eur", penetration=0.7))
 
 
+def test_nothing_is_drawn_over_seeds_where_anything_else_is_varied() -> None:
+    """Eight seeds and two penetrations: a line over penetrations, of means, and no map."""
+    table = results(seed=list(range(8)), waiting=[4] * 8)
+    sweep = Sweep.of("mine", table)
+    lines, trade_off = sweep_charts(sweep)
+
+    assert (sweep.varied, sweep.across) == (("penetration", "seed"), "penetration")
+    assert [list(line.x) for line in lines.figures[0].data] == [[0.5, 1.0]]
+    assert len(trade_off.figures[0].data[0].x) == 8
+    assert Sweep.of("mine", results(seed=list(range(8)), waiting=[4] * 8, penetration=[1.0] * 8)).across == "seed"
+
+
 def test_two_axes_make_a_line_for_each_value_of_the_second_and_a_map() -> None:
     sweep = Sweep.of("mine", results().drop_columns(["seed"]))
     lines, cells, trade_off = sweep_charts(sweep)
