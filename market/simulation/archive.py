@@ -78,8 +78,9 @@ class Archive:
         part.mkdir()
         for name, table in results.tables.items():
             pq.write_table(_of_delivery(table, day), part / f"{name}.parquet")
-        _write(part / MEASURES, measures_of(outcome, results).model_dump_json())
-        _write_json(part / _SUMMARY_PART, _short(summary(outcome, results)))
+        measures = measures_of(outcome, results)
+        _write(part / MEASURES, measures.model_dump_json())
+        _write_json(part / _SUMMARY_PART, _short(summary(outcome, results, measures)))
         _write(self._folder / _CASES / f"{day.name}.json", outcome.case.model_dump_json())
         _write(self._folder / RESULTS / _CLEARINGS / f"{day.name}.json", outcome.result.model_dump_json())
         if day.number == 0:

@@ -13,16 +13,15 @@ from api_spec.result import priced_places
 from market.figures.run_folder import SummaryRow
 from market.ledger.transfers import balances
 from market.network import OperatingPoints
-from market.network.violations import Violations
 from market.simulation.agenda import Day
-from market.simulation.measures import Measures, paid_by_dsos_eur
+from market.simulation.measures import Measures
 from market.simulation.outcome import Outcome
 from market.simulation.results import Results
 
 
-def summary(outcome: Outcome, results: Results) -> tuple[SummaryRow, ...]:
-    """Its rows; `before` is empty where there is nothing to compare with."""
-    return tuple(_rows(outcome, results))
+def summary(outcome: Outcome, results: Results, measures: Measures) -> tuple[SummaryRow, ...]:
+    """Of one delivery; `before` is empty where there is nothing to compare with."""
+    return tuple(_rows(outcome, results, measures))
 
 
 def summary_of_days(days: Sequence[Day], measures: Sequence[Measures], whole: Measures) -> tuple[SummaryRow, ...]:
@@ -32,23 +31,15 @@ def summary_of_days(days: Sequence[Day], measures: Sequence[Measures], whole: Me
         figure = getattr(whole, name)
         return next(day.name for day, own in zip(days, measures, strict=True) if getattr(own, name) == figure)
 
-    def share(part: float, of: float) -> str:
-        return f" ({part / of:.1%})" if of else ""
-
-    overloads = f"{whole.overload_count:.0f}, {whole.overload_minutes:,.0f} min"
-    violations = f"{whole.voltage_violation_count:.0f}, {whole.voltage_violation_minutes:,.0f} min"
-    moved = f"{whole.award_delivered_kwh:,.1f} of {whole.awarded_kwh:,.1f} kWh"
-    got = f"{whole.delivered_kwh:,.1f} kWh{share(whole.delivered_kwh, whole.asked_kwh)}"
     return (
         SummaryRow("deliveries", "", f"{len(days)}, {days[0].name} to {days[-1].name}"),
         SummaryRow("loading as drawn", "", f"{whole.peak_loading:.1%}, {worst('peak_loading')}"),
         SummaryRow("lowest voltage", "", f"{whole.lowest_voltage_pu:.4f} pu, {worst('lowest_voltage_pu')}"),
-        SummaryRow("overloads", "", overloads),
-        SummaryRow("voltage violations", "", violations),
+        *_violations(whole),
         SummaryRow("losses", "", f"{whole.losses_kwh:,.1f} kWh"),
-        SummaryRow("delivered", "", moved + share(whole.award_delivered_kwh, whole.awarded_kwh)),
-        SummaryRow("the DSO paid", "", f"{whole.dso_flexibility_eur:.4f} EUR"),
-        SummaryRow("drivers' energy", f"{whole.asked_kwh:,.1f} kWh asked for", got),
+        _delivered(whole),
+        _paid(whole),
+        _drivers(whole),
     )
 
 
@@ -60,7 +51,7 @@ def short_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:
     return table
 
 
-def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
+def _rows(outcome: Outcome, results: Results, measures: Measures) -> Iterator[SummaryRow]:
     flows = results.flows
     if not np.isnan(flows.before.loading).all():
         periods, steps = outcome.auction.delivery, results.truth.steps
@@ -68,25 +59,42 @@ def _rows(outcome: Outcome, results: Results) -> Iterator[SummaryRow]:
         yield SummaryRow("worst loading", before, after)
         yield SummaryRow("loading as drawn", "", _worst_loading(outcome, results.truth.points, steps))
     yield SummaryRow("lowest voltage", _lowest_voltage(outcome, flows.before), _lowest_voltage(outcome, flows.after))
-    yield SummaryRow("overloads as drawn", "", _violations(results.truth.overloads))
-    yield SummaryRow("voltage violations", "", _violations(results.truth.voltage_violations))
+    yield from _violations(measures)
     yield SummaryRow("highest DLMP", "", _highest_price(outcome))
     accepted = [each for each in outcome.result.offers if any(each.power_w)]
     yield SummaryRow("offers accepted", "", f"{len(accepted)} of {len(outcome.result.offers)}")
-    yield SummaryRow("delivered", "", _delivered(outcome))
+    yield _delivered(measures)
+    yield _paid(measures)
     statements = [each.statement for each in outcome.fleets.values() if each.statement]
-    ledger = balances(outcome.transfers)
-    paid = paid_by_dsos_eur(outcome.transfers)
     penalty = sum((each.penalty_eur for each in statements), Decimal(0))
-    yield SummaryRow("the DSO paid", "", f"{paid:.4f} EUR")
     yield SummaryRow("penalties in it", "", f"{penalty:.4f} EUR")
-    yield SummaryRow("drivers' energy", *_drivers(results))
-    total = sum(ledger.values(), Decimal(0))
+    yield _drivers(measures)
+    total = sum(balances(outcome.transfers).values(), Decimal(0))
     yield SummaryRow("ledger sum", "", f"{total:.4f} EUR over {len(outcome.transfers)} entries")
 
 
-def _violations(found: Violations) -> str:
-    return f"{found.count}, {found.minutes:,.0f} min"
+def _violations(measures: Measures) -> Iterator[SummaryRow]:
+    for label, kind in (("overloads as drawn", "overload"), ("voltage violations", "voltage_violation")):
+        count, minutes = (getattr(measures, f"{kind}_{name}") for name in ("count", "minutes"))
+        yield SummaryRow(label, "", f"{count:.0f}, {minutes:,.0f} min")
+
+
+def _delivered(measures: Measures) -> SummaryRow:
+    part, whole = measures.award_delivered_kwh, measures.awarded_kwh
+    return SummaryRow("delivered", "", f"{part:,.1f} of {whole:,.1f} kWh{_share(part, whole, '.1%')}")
+
+
+def _paid(measures: Measures) -> SummaryRow:
+    return SummaryRow("the DSO paid", "", f"{measures.dso_flexibility_eur:.4f} EUR")
+
+
+def _drivers(measures: Measures) -> SummaryRow:
+    got, asked = measures.delivered_kwh, measures.asked_kwh
+    return SummaryRow("drivers' energy", f"{asked:,.1f} kWh asked for", f"{got:,.1f} kWh{_share(got, asked, '.2%')}")
+
+
+def _share(part: float, whole: float, form: str) -> str:
+    return f" ({part / whole:{form}})" if whole else ""
 
 
 def _worst_loading(outcome: Outcome, flows: OperatingPoints, steps: MarketPeriod) -> str:
@@ -109,22 +117,6 @@ def _highest_price(outcome: Outcome) -> str:
         for period, price in enumerate(parts.total)
     )
     return f"{price:.2f} EUR/MWh, {place}, {_clock(outcome, period)}"
-
-
-def _delivered(outcome: Outcome) -> str:
-    lines = [line for each in outcome.fleets.values() if each.statement for line in each.statement.lines]
-    ordered, delivered = (sum(abs(getattr(line, name)) for line in lines) for name in ("ordered_w", "delivered_w"))
-    kwh_per_w = outcome.auction.delivery.hours / 1e3
-    share = f" ({delivered / ordered:.1%})" if ordered else ""
-    return f"{delivered * kwh_per_w:,.1f} of {ordered * kwh_per_w:,.1f} kWh{share}"
-
-
-def _drivers(results: Results) -> tuple[str, str]:
-    """Asked for, delivered."""
-    drivers = results.tables["drivers"]
-    asked, delivered = (sum(drivers[name].to_pylist()) / 1e3 for name in ("asked_wh", "delivered_wh"))
-    share = f" ({delivered / asked:.2%})" if asked else ""
-    return f"{asked:,.1f} kWh asked for", f"{delivered:,.1f} kWh{share}"
 
 
 def _clock(outcome: Outcome, period: int) -> str:
