@@ -32,8 +32,10 @@ class Measures(Message):
     rating, 0 where nothing is rated. overload_depth : largest excess over a rating, as a share of it.
     transformer_ageing_h : loss of life of all transformers together (IEC 60076-7) [h].
 
-    asked_kwh, delivered_kwh : of the sessions in the delivery's rows of the table `drivers`, by its end. unmet_kwh,
-    drivers_unmet : what those who have left lack, and how many lack more than 0.1 kWh.
+    asked_kwh, delivered_kwh : of the sessions in the delivery's rows of the table `drivers`, by its end; of whole
+    sessions, also of what was before the delivery. drawn_kwh : what participants' devices drew in the delivery itself,
+    which is what is paid for. unmet_kwh, drivers_unmet : what those who have left lack, and how many lack more than
+    0.1 kWh.
 
     dso_flexibility_eur : DSOs' payments for awards and reservations, less penalties; a reservation counts in the
     delivery with which it is settled. dso_contracts_eur, tariff_income_eur : what they pay under contracts and get
@@ -61,6 +63,7 @@ class Measures(Message):
     transformer_ageing_h: NonNegative
     asked_kwh: NonNegative
     delivered_kwh: Real
+    drawn_kwh: Real
     unmet_kwh: NonNegative
     drivers_unmet: NonNegative
     dso_flexibility_eur: Real
@@ -139,10 +142,12 @@ def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:
     delivery, fleets = outcome.auction.delivery, tuple(outcome.fleets.values())
     kwh_per_w = delivery.hours / 1e3
     lines = [line for each in fleets if each.statement for line in each.statement.lines]
-    peak_w = sum(truth.drawn_w.values(), np.zeros(truth.steps.count)).max()
+    fleet_w = sum(truth.drawn_w.values(), np.zeros(truth.steps.count))
+    peak_w = fleet_w.max()
     plugs_w = sum(sum(each.agent.plug_ratings_w().values()) for each in fleets if isinstance(each.agent, RatesPlugs))
     rebound_w = sum(float(each.sum()) for each in _rebounds(fleets, outcome.drawn_w, delivery.count))
     return {
+        "drawn_kwh": fleet_w.sum() * truth.minutes / 60e3,
         "awarded_kwh": kwh_per_w * sum(abs(line.ordered_w) for line in lines),
         "award_delivered_kwh": kwh_per_w * sum(abs(line.delivered_w) for line in lines),
         "rebound_kwh": kwh_per_w * rebound_w,

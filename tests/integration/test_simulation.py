@@ -91,6 +91,7 @@ def test_measures_are_of_what_was_really_drawn(outcome: Outcome) -> None:
     assert measures.synchronisation == pytest.approx(measures.fleet_peak_w / (6 * 3 * 16 * 230))
     assert measures.peak_w == results.truth.points.source_w.max()
     assert measures.delivered_kwh == pytest.approx(sum(drivers["delivered_wh"].to_pylist()) / 1e3)
+    assert measures.drawn_kwh == pytest.approx(drawn_w.sum() * outcome.auction.delivery.hours / 1e3)
     assert 0 < measures.award_delivered_kwh <= measures.awarded_kwh
     assert measures.dso_flexibility_eur == pytest.approx(measures.aggregator_margin_eur) != 0
 

@@ -26,6 +26,6 @@ def test_a_game_says_what_its_player_paid_and_what_was_noticed() -> None:
     came = run_game(inflated)
 
     assert came.nominated == 4, "every home is looked at"
-    assert came.energy_eur == pytest.approx(0.1 * came.measures.delivered_kwh, rel=0.02), "100 EUR/MWh for all"
-    assert came.measures.delivered_kwh > 10
+    assert came.energy_eur == pytest.approx(0.1 * came.measures.drawn_kwh, rel=0.02), "100 EUR/MWh for all"
+    assert came.measures.drawn_kwh > 10
     assert (came.paid_eur, came.flagged, came.wrongly_flagged) == (0, False, 0), "nothing is congested, nothing sold"

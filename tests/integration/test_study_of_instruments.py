@@ -87,7 +87,7 @@ def test_a_time_of_use_tariff_makes_those_start_together_who_came_one_after_anot
 def test_bills_are_the_energy_at_the_price_of_its_time(study: Study) -> None:
     """60 EUR/MWh on arrival, 10 EUR/MWh where all wait for it; what energy itself costs, 130 EUR/MWh, on top."""
     for each, price in zip(study.at(1.0), (0.060, 0.010), strict=True):
-        drawn_kwh = each.measures["delivered_kwh"]
+        drawn_kwh = each.measures["drawn_kwh"]
         assert drawn_kwh == pytest.approx(6 * 4, rel=0.1)
         assert each.measures["tariff_income_eur"] == pytest.approx(price * drawn_kwh, rel=0.01)
         assert each.measures["drivers_bill_eur"] == pytest.approx((price + 0.130) * drawn_kwh, rel=0.01)
