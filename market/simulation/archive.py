@@ -101,12 +101,13 @@ class Archive:
         pq.write_table(_measures_table(days, measures), self._folder / RESULTS / "measures.parquet")
         describe(self._folder, title=self._scenario.title)
         whole = whole_run(measures)
-        _write(self._folder / MEASURES, whole.model_dump_json(indent=1))
         _write_json(self._folder / SUMMARY, self._summary(days, measures, whole))
         # A run that was killed between a day's checkpoint and its seconds does not know them.
         timed = {each.name: each / TIMING for each in parts if (each / TIMING).exists()}
         seconds = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in timed.items()}
         _write_json(self._folder / TIMING, {"total": total(seconds.values()), "deliveries": seconds})
+        # Last of all: who finds it takes the run for finished.
+        _write(self._folder / MEASURES, whole.model_dump_json(indent=1))
         shutil.rmtree(self._folder / _PARTS)
         return whole
 
