@@ -14,8 +14,9 @@ from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.instruments import SHIPPED, read_catalogue
-from market.simulation.studies.pieces import named, run_pieces
+from market.simulation.studies.pieces import keep_inputs, named, run_pieces
 from market.simulation.studies.playing import Played, run_game, write_strategies
+from market.simulation.studies.strategies import SHIPPED as SHIPPED_PLAYS
 from market.simulation.studies.strategies import games_of, read_plays
 from market.simulation.studies.study import QUICK, cells_of, run_study, shares, write_tables
 from market.simulation.studies.watched import run_watched
@@ -40,10 +41,7 @@ def study_instruments(
         scenario, catalogue = read_scenario(file), read_catalogue(catalogue_file)
         asked = named(instruments, catalogue.instruments, "instrument")
         cells = cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration))
-        inputs = out / "inputs"
-        inputs.mkdir(parents=True, exist_ok=True)
-        (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-        (inputs / "instruments.toml").write_text((catalogue_file or SHIPPED).read_text(encoding="utf-8"))
+        keep_inputs(out, scenario=file, instruments=catalogue_file or SHIPPED)
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
@@ -92,7 +90,7 @@ def study_strategies(
         }
         scenario = scenario if days is None else scenario.model_copy(update={"days": days})
         games = games_of(scenario, plays, player=player, **asked)
-        out.mkdir(parents=True, exist_ok=True)
+        keep_inputs(out, scenario=file, strategies=plays_file or SHIPPED_PLAYS)
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:

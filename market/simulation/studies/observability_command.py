@@ -20,7 +20,7 @@ from market.simulation.studies.observability import (
     run_study,
     tasks_of,
 )
-from market.simulation.studies.pieces import named
+from market.simulation.studies.pieces import keep_inputs, named
 from market.simulation.studies.watched import run_watched
 from market.terminal import BAD_INPUT, console, stop
 
@@ -43,10 +43,7 @@ def study_observability(
     try:
         scenario, degrees = read_scenario(file), read_degrees(degrees_file)
         tasks = tasks_of(scenario, degrees, named(names, degrees.degrees, "degree"), history_days=history_days)
-        inputs = out / "inputs"
-        inputs.mkdir(parents=True, exist_ok=True)
-        (inputs / "scenario.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-        (inputs / "degrees.toml").write_text((degrees_file or SHIPPED).read_text(encoding="utf-8"), encoding="utf-8")
+        keep_inputs(out, scenario=file, degrees=degrees_file or SHIPPED)
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -40,6 +41,14 @@ class Came(Message):
 
 P = TypeVar("P", bound=Piece)
 C = TypeVar("C", bound=Came)
+
+
+def keep_inputs(folder: Path, **files: Path | Traversable) -> None:
+    """Copy what a study is made from, TOML files by their names in it, into its folder."""
+    inputs = folder / "inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    for name, file in files.items():
+        (inputs / f"{name}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def key_of(scenario: Scenario) -> str:
