@@ -81,7 +81,8 @@ class Overload:
     @property
     def margin(self) -> "Overload | None":
         """The same where its limit lies below the rating for risk."""
-        return None if self.chance is None or min(self.limit_a) >= self.rating_a else self
+        lowest_a = min(limit for limit, now in zip(self.limit_a, self.affected, strict=True) if now)
+        return None if self.chance is None or lowest_a >= self.rating_a else self
 
     @property
     def worst(self) -> int:
