@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
@@ -291,9 +292,18 @@ class DsoAgent:
                     await self._client.announce_window(tariff.id, window)
 
 
+def _price(request: AnyRequestTerms | FlexRequest) -> Decimal | None:
+    """The most that its limit may cost [EUR/MWh]; of losses there is no limit."""
+    price: Decimal | None = getattr(request, "max_price_eur_per_mwh", None)
+    return price
+
+
 def _stands(terms: AnyRequestTerms, standing: Iterable[FlexRequest]) -> bool:
-    """Whether something is asked already about the same element, or about all of the same buses."""
-    alike = [each for each in standing if each.kind == terms.kind]
+    """Whether something is asked already about the same element, or about all of the same buses, at the same price.
+
+    The rating of an element and what is kept free of it for risk are two requests (dso_agents.requests).
+    """
+    alike = [each for each in standing if each.kind == terms.kind and _price(each) == _price(terms)]
     if terms.kind in ("voltage", "unbalance"):
         asked = [getattr(each, "buses", ()) for each in alike]
         return "all" in asked or set(getattr(terms, "buses", ())) <= {bus for buses in asked for bus in buses}

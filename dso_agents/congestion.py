@@ -1,7 +1,7 @@
 """Where and when the network would leave its limits: AC power flow of what is expected and of what may be. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -71,6 +71,20 @@ class Overload:
         return tuple(current > limit for current, limit in zip(self.current_a, self.limit_a, strict=True))
 
     @property
+    def firm(self) -> "Overload | None":
+        """The same without any margin for risk: what of it is expected to exceed the rating itself, if anything."""
+        if self.chance is None:
+            return self
+        bare = replace(self, limit_a=(self.rating_a,) * len(self.limit_a), chance=None)
+        return bare if any(bare.affected) else None
+
+    @property
+    def margin(self) -> "Overload | None":
+        """The same where its limit lies below the rating for risk."""
+        lowest_a = min(limit for limit, now in zip(self.limit_a, self.affected, strict=True) if now)
+        return None if self.chance is None or lowest_a >= self.rating_a else self
+
+    @property
     def worst(self) -> int:
         """The period in which it is farthest above its limit."""
         return int(np.argmax(np.subtract(self.current_a, self.limit_a)))
@@ -81,7 +95,7 @@ class VoltageViolation:
     """A bus whose voltage leaves the band that may be planned.
 
     min_pu, max_pu : the bus's band less what is kept free for what is not known. voltage_pu : expected in every period.
-    affected : the periods in which it is outside.
+    affected : the periods in which it is outside. band_pu : the bus's own band where `chance` is known.
     """
 
     bus: str
@@ -90,6 +104,23 @@ class VoltageViolation:
     voltage_pu: tuple[float, ...]
     affected: tuple[bool, ...]
     chance: Chance | None = None
+    band_pu: tuple[float, float] | None = None
+
+    @property
+    def firm(self) -> "VoltageViolation | None":
+        """The same without any margin for risk: what of it is expected outside the bus's own band, if anything."""
+        if self.band_pu is None:
+            return self
+        low, high = self.band_pu
+        outside = tuple(not low <= each <= high for each in self.voltage_pu)
+        if not any(outside):
+            return None
+        return replace(self, min_pu=low, max_pu=high, affected=outside, chance=None, band_pu=None)
+
+    @property
+    def margin(self) -> "VoltageViolation | None":
+        """The same where its band is narrowed for risk."""
+        return None if self.band_pu is None or (self.min_pu, self.max_pu) == self.band_pu else self
 
     @property
     def worst(self) -> int:
@@ -104,6 +135,23 @@ class Congestion:
     period: MarketPeriod
     overloads: tuple[Overload, ...]
     violations: tuple[VoltageViolation, ...]
+
+    @property
+    def firm(self) -> "Congestion":
+        """What leaves ratings and bands themselves, as expected; where no chance is known, all of it."""
+        return self._of([each.firm for each in self.overloads], [each.firm for each in self.violations])
+
+    @property
+    def margin(self) -> "Congestion":
+        """What leaves limits that are tightened for risk, and only for that."""
+        return self._of([each.margin for each in self.overloads], [each.margin for each in self.violations])
+
+    def _of(self, overloads: Iterable[Overload | None], violations: Iterable[VoltageViolation | None]) -> "Congestion":
+        return Congestion(
+            self.period,
+            tuple(each for each in overloads if each is not None),
+            tuple(each for each in violations if each is not None),
+        )
 
 
 def congestion(
@@ -219,6 +267,7 @@ def _likely_violations(day: LikelyDay, risk: Risk) -> Iterator[VoltageViolation]
             voltage_pu=tuple((least if planned is low else most).tolist()),
             affected=planned.affected,
             chance=_chance(planned),
+            band_pu=(float(grid.min_pu[at]), float(grid.max_pu[at])),
         )
 
 

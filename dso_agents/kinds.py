@@ -31,7 +31,7 @@ from api_spec.ids import ElementId
 from api_spec.units import EurPerMwh, Fraction, Message, NonNegative
 from dso_agents.congestion import Congestion, Overload, VoltageViolation
 from dso_agents.likely import LikelyDay
-from dso_agents.requests import Asking, requests, widened
+from dso_agents.requests import Asking, limits, priced, widened
 from dso_agents.risk import Risk, Tightened, tightened
 from market.network.model import FloatArray
 
@@ -87,7 +87,11 @@ def choices(found: Congestion, day: LikelyDay, *, aims: Aims, asking: Asking, ri
     day : with the elements of `aims.exchange` watched.
     """
     return (
-        *(_of_limits(terms, found, day) for terms in requests(found, asking)),
+        *(
+            _of_limits(terms, part, day)
+            for part, price in priced(found, asking)
+            for terms in limits(part, price, shoulder=asking.shoulder)
+        ),
         *_of_exchange(day, aims, asking, risk),
         *_of_unbalance(day, aims, asking, risk),
         *_of_losses(aims),
@@ -104,7 +108,10 @@ def _of_limits(terms: AnyRequestTerms, found: Congestion, day: LikelyDay) -> Cho
 
 def _overload_reason(overload: Overload, day: LikelyDay) -> str:
     at = overload.worst
-    chance = "" if overload.chance is None else f", above its rating with {overload.chance.probability[at]:.0%}"
+    chance = ""
+    if overload.chance is not None:
+        likely = f"above its rating with {overload.chance.probability[at]:.0%}"
+        chance = f", {likely}: {overload.limit_a[at]:.0f} A may be planned"
     return (
         f"{overload.element}: {overload.current_a[at]:.0f} A expected at {_clock(day, at)} of {overload.rating_a:.0f} A"
         f"{chance}; a limit of current lets every offer that lowers it count, active or reactive"

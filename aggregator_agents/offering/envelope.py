@@ -5,6 +5,7 @@ vehicle gave up cannot come back through another, so what clearing makes of them
 all freedom of time and keep to the fuse; blocks (aggregator_agents.offering.ladder) promise only what can be kept.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ import numpy as np
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Session, Site
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.planning import Plan, Valuation, waited_h
+from aggregator_agents.planning.terms import BoolArray
 from api_spec.flexibility import EnvelopeTerms
 from api_spec.period import MarketPeriod
 
@@ -101,6 +103,10 @@ class _Vehicle:
         soonest: FloatArray = np.diff(reached, prepend=0.0) / self.period.hours
         return soonest
 
+    def filled_by(self, power_w: FloatArray) -> bool:
+        """Whether it gets all of its energy, to a watt-hour."""
+        return self.energy_wh - float(power_w.sum()) * self.period.hours <= 1.0
+
     def moved_mwh(self, plan_w: FloatArray) -> float:
         """Energy by which `plan_w` differs from the usual plan, up and down together [MWh]."""
         return float(np.abs(plan_w - self.usual_w).sum()) * self.period.hours * _PER_MWH
@@ -141,22 +147,40 @@ def _part(left_w: FloatArray, wished_w: FloatArray) -> FloatArray:
     return np.where(wished_w <= left_w, 1.0, part)
 
 
-def _deepest(vehicle: _Vehicle, window: np.typing.NDArray[np.bool_]) -> FloatArray | None:
-    """(period,) plan with the deepest reduction in the window after which the vehicle is still full; None without."""
+def _deepest(vehicle: _Vehicle, window: BoolArray) -> FloatArray | None:
+    """(period,) plan with the deepest reduction in the window after which the vehicle is still full; None without.
+
+    A window may be too long to move a quarter of what is charged in it past its end. Then charging stops for as much of
+    its beginning as can be made up for until departure, in the rest of the window too: limits hold there, but clearing
+    knows how much room they leave, and an aggregator does not.
+    """
     deepest = None
     for depth in DEPTHS:
         plan_w = vehicle.soonest_w(np.where(window, (1 - depth) * vehicle.usual_w, vehicle.room_w))
-        short_wh = vehicle.energy_wh - float(plan_w.sum()) * vehicle.period.hours
-        if short_wh > 1.0 or vehicle.moved_mwh(plan_w) < _LEAST_MWH:
+        if not vehicle.filled_by(plan_w) or vehicle.moved_mwh(plan_w) < _LEAST_MWH:
             break
         deepest = plan_w
-    return deepest
+    return _paused(vehicle, window) if deepest is None else deepest
 
 
-def _moving(behind_wh: FloatArray, ahead_wh: FloatArray) -> np.typing.NDArray[np.bool_]:
+def _paused(vehicle: _Vehicle, window: BoolArray) -> FloatArray | None:
+    """(period,) plan that charges nothing in as many of the window's first periods as can be made up for later."""
+
+    def after(count: int) -> FloatArray:
+        pausing = window & (np.cumsum(window) <= count)
+        return vehicle.soonest_w(np.where(pausing, 0.0, vehicle.room_w))
+
+    # The longer the pause, the less is charged by the end.
+    longest = bisect_left(range(int(window.sum()) + 1), True, key=lambda count: not vehicle.filled_by(after(count))) - 1
+    plan_w = after(max(longest, 0))
+    behind_wh = -vehicle.running_wh(plan_w - vehicle.usual_w).min(initial=0.0)
+    return plan_w if behind_wh >= _LEAST_MWH / _PER_MWH else None
+
+
+def _moving(behind_wh: FloatArray, ahead_wh: FloatArray) -> BoolArray:
     """(period,) where running energy has room at the beginning or at the end; elsewhere no power can change."""
     wide = (ahead_wh >= 1.0) | (behind_wh <= -1.0)
-    moving: np.typing.NDArray[np.bool_] = wide | np.concatenate([[False], wide[:-1]])
+    moving: BoolArray = wide | np.concatenate([[False], wide[:-1]])
     return moving
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,12 @@ async def test_it_reserves_where_standing_ready_costs_less_than_scarcity(
     await aggregator.nominate_baseline(auction.id, BaselineNomination(buses=(nominated,)))
     market.clock.advance_to(auction.gate_closure - HOUR / 2)
     await agent.cycle(market.clock.now())
-    (receipt,) = await dso.requests(auction.id)
-    assert receipt.request.kind == "congestion"
+    await agent.cycle(market.clock.now())
+    asked = [each.request for each in await dso.requests(auction.id)]
+    assert [(each.kind, getattr(each, "max_price_eur_per_mwh", None)) for each in asked] == [
+        ("congestion", Decimal(1000)),
+        ("congestion", Decimal(250)),
+    ], "the rating, and below it what is kept free for risk; each of them once"
 
 
 def test_check_shows_the_band_and_how_likely_congestion_is(tmp_path: Path) -> None:

@@ -21,11 +21,14 @@ PATH = ("open", "closed", "clearing", "published", "settled")
 
 @dataclass(frozen=True)
 class LimitRow:
-    """A limit over all periods in which it was broken before, binds after or stays unmet."""
+    """A limit over all periods in which it was broken before, binds after or stays unmet.
+
+    request : that asks for it; None = the network's own.
+    """
 
     element: str
     kind: str
-    requested: bool
+    request: str | None
     flags: tuple[bool, ...]
     before: float
     after: float
@@ -37,7 +40,18 @@ class LimitRow:
     @property
     def key(self) -> str:
         """Its name in the page's address."""
-        return f"{self.kind}:{self.element}:{'min' if self.lower else 'max'}"
+        bound = f"{self.kind}:{self.element}:{'min' if self.lower else 'max'}"
+        return bound if self.request is None else f"{bound}:{self.request}"
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asks for it."""
+        return self.request is not None
+
+    def tells(self, result: LimitResult) -> bool:
+        """Whether a result is about this limit."""
+        own = (self.request, self.kind, self.element, self.unit, self.lower)
+        return own == (result.request, result.kind, result.element, result.unit, _is_lower(result))
 
 
 @dataclass(frozen=True)
@@ -92,20 +106,20 @@ class Outcome:
 
     def limits(self) -> list[LimitRow]:
         """One row per limit, requested ones first, then the most loaded before."""
-        groups: dict[tuple[bool, str, str, str, bool], list[LimitResult]] = {}
+        groups: dict[tuple[str | None, str, str, str, bool], list[LimitResult]] = {}
         for each in self.result.limits:
-            key = (each.request is not None, each.kind, each.element, each.unit, _is_lower(each))
+            key = (each.request, each.kind, each.element, each.unit, _is_lower(each))
             groups.setdefault(key, []).append(each)
-        rows = [self._row(requested, group) for (requested, *_), group in groups.items()]
+        rows = [self._row(group) for group in groups.values()]
         return sorted(rows, key=lambda row: (not row.requested, row.kind, -row.before / (row.limit or 1.0)))
 
-    def _row(self, requested: bool, group: Sequence[LimitResult]) -> LimitRow:
+    def _row(self, group: Sequence[LimitResult]) -> LimitRow:
         periods = {each.period for each in group}
         worst = max(group, key=lambda each: abs(each.before - each.limit))
         return LimitRow(
             element=worst.element,
             kind=worst.kind,
-            requested=requested,
+            request=worst.request,
             flags=tuple(at in periods for at in range(self.auction.delivery.count)),
             before=worst.before,
             after=worst.after,
@@ -158,7 +172,7 @@ class Outcome:
         count = self.auction.delivery.count
         series = {name: np.full(count, np.nan) for name in ("before", "after", "limit")}
         for each in self.result.limits:
-            if (each.kind, each.element, _is_lower(each)) == (row.kind, row.element, row.lower):
+            if row.tells(each):
                 for name, values in series.items():
                     values[each.period] = getattr(each, name)
         scale, unit = (1e-3, {"W": "kW", "var": "kvar"}[row.unit]) if row.unit in ("W", "var") else (1.0, row.unit)

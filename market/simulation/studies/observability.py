@@ -219,14 +219,14 @@ def requested_kwh(case: Case) -> float:
     """Energy by which currents of the baselines exceed what congestion requests allow, at nominal voltage."""
     grid, period = Grid.of(case.network), case.market_period
     before = operating_points(grid, *grid.consumption(case.baseline, period.count)).current_a
-    total = 0.0
+    # Of several limits of one element the lowest counts.
+    over_a = np.zeros_like(before)
     for request in case.requests:
         if isinstance(request, CongestionRequest):
             at = grid.branch_at[request.element]
             active = np.ones(period.count) if request.active is None else np.array(request.active, dtype=np.float64)
-            over_a = active * np.maximum(0.0, before[:, at] - np.asarray(request.limit_a))
-            total += float(over_a.sum()) * ROOT_3 * float(grid.nominal_v[grid.from_bus[at]]) / 1e3 * period.hours
-    return total
+            over_a[:, at] = np.maximum(over_a[:, at], active * (before[:, at] - np.asarray(request.limit_a)))
+    return float((over_a.sum(axis=0) * grid.nominal_v[grid.from_bus]).sum()) * ROOT_3 / 1e3 * period.hours
 
 
 def _forecast_off_w(outcome: Outcome) -> FloatArray:

@@ -86,6 +86,27 @@ def test_who_can_give_up_a_part_offers_that_part() -> None:
     assert min(made.energy_wh_min) == pytest.approx(-0.9 * 0.5 * 2 * FULL_W / 4, abs=1)
 
 
+@given(st.integers(1, 16))
+def test_a_longer_window_never_takes_away_all_that_was_offered_in_a_shorter_one(quarters_asked: int) -> None:
+    """Whatever the window, the vehicle can wait for at least half of its first quarter and still be full."""
+    made = offered(site(), [vehicle(stays_h=1.25)], window=(*[True] * quarters_asked, *[False] * (16 - quarters_asked)))
+
+    assert made is not None
+    assert min(made.energy_wh_min) <= -0.9 * 0.5 * FULL_W / 4
+
+
+def test_in_a_window_as_long_as_its_stay_a_vehicle_offers_to_wait_until_its_last_hour() -> None:
+    """An hour's charge in four hours at the plug, all of them in the window: three hours later at 10 EUR/MWh each."""
+    made = offered(site(), [vehicle()], window=(True,) * 16)
+
+    assert made is not None
+    assert made.power_w_min == (*[int(-0.9 * FULL_W)] * 4, *(0,) * 12)
+    assert made.power_w_max == (*(0,) * 4, *[int(0.9 * FULL_W)] * 12)
+    assert made.energy_wh_min == (-2484, -4968, -7452, *[-9936] * 9, -7452, -4968, -2484, 0)
+    # 11.04 kWh at 30 EUR/MWh, over 22.08 kWh of change.
+    assert made.price_eur_per_mwh == Decimal("15.00")
+
+
 @st.composite
 def crowds(draw: st.DrawFn) -> tuple[Site, list[Session]]:
     chargers, plugs = draw(st.integers(1, 4)), draw(st.integers(1, 2))

@@ -1,7 +1,10 @@
 """Congestion with a probability, on a street that a reader can compute: a cable of 100 A."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from dso_agents.congestion import likely_congestion
 from dso_agents.requests import Asking, requests
@@ -31,6 +34,52 @@ def test_the_market_is_asked_to_plan_as_far_below_the_rating_as_a_bad_day_is_abo
     assert terms.kind == "congestion"
     assert terms.limit_a == pytest.approx((80.0, 100.0), abs=0.01)
     assert terms.active == (True, False)
+
+
+def test_a_rating_that_is_expected_to_be_exceeded_is_asked_for_at_the_full_price_and_its_margin_at_a_quarter() -> None:
+    """118 A expected and 138 A at worst: nobody may plan above 100 A, and 80 A leave 10 % to chance."""
+    found = likely_congestion(likely(*NINE, chargers_a=(40, 10)), risk=Risk(probability=0.1))
+
+    firm, margin = requests(found, Asking(max_price_eur_per_mwh=Decimal(800), shoulder=0))
+
+    assert firm.kind == margin.kind == "congestion"
+    assert (firm.limit_a, firm.max_price_eur_per_mwh, firm.active) == (100.0, Decimal(800), (True, False))
+    assert margin.limit_a == pytest.approx((80.0, 100.0), abs=0.01)
+    assert (margin.max_price_eur_per_mwh, margin.active) == (Decimal(200), (True, False))
+
+
+def test_a_rating_that_is_not_expected_to_be_exceeded_is_no_more_than_a_margin() -> None:
+    """88 A expected: the 20 A below the rating are all that is asked for."""
+    found = likely_congestion(likely(*NINE, chargers_a=(10, 10)), risk=Risk(probability=0.1))
+
+    (margin,) = requests(found, Asking(risk_price_eur_per_mwh=Decimal(90), shoulder=0))
+
+    assert margin.kind == "congestion"
+    assert margin.max_price_eur_per_mwh == 90
+
+
+def test_a_forecast_without_any_error_needs_no_margin() -> None:
+    found = likely_congestion(likely(*[(118.0, 40.0)] * 9), risk=Risk(probability=0.1))
+
+    (firm,) = requests(found, Asking())
+
+    assert firm.kind == "congestion"
+    assert (firm.limit_a, firm.max_price_eur_per_mwh) == (100.0, Decimal(1000))
+
+
+def test_where_risk_is_worth_as_much_as_the_rating_one_limit_says_it_all() -> None:
+    found = likely_congestion(likely(*NINE, chargers_a=(40, 10)), risk=Risk(probability=0.1))
+
+    (only,) = requests(found, Asking(risk_price_eur_per_mwh=Decimal(1000)))
+
+    assert only.kind == "congestion"
+    assert only.limit_a == pytest.approx((80.0, 100.0), abs=0.01)
+    assert only.max_price_eur_per_mwh == 1000
+
+
+def test_risk_is_never_worth_more_than_the_rating() -> None:
+    with pytest.raises(ValidationError, match="must not be above max_price_eur_per_mwh"):
+        Asking(risk_price_eur_per_mwh=Decimal(1001))
 
 
 def test_who_accepts_more_asks_for_less() -> None:
@@ -63,6 +112,23 @@ def test_a_voltage_is_planned_as_far_inside_its_band_as_a_bad_day_is_below_the_m
     assert violation.min_pu == pytest.approx(0.95 + expected - worst, abs=0.001)
     assert violation.max_pu == pytest.approx(1.1)
     assert violation.affected == (True, False)
+    assert violation.firm is None
+    assert violation.margin == violation
+
+
+def test_a_band_that_is_expected_to_be_left_is_asked_for_beside_the_narrower_one() -> None:
+    """26 A expected, at 0.9446 pu below 0.95 pu; 36 A on the bad evening."""
+    network = street(r_ohm=0.1 * 400 / (3**0.5 * 50), rating_a=1e6, min_pu=0.95)
+    day = likely(*([(25.0, 0.0)] * 8 + [(34.0, 0.0)]), network=network)
+
+    firm, margin = requests(likely_congestion(day, risk=Risk(probability=0.1)), Asking(shoulder=0))
+
+    assert firm.kind == margin.kind == "voltage"
+    assert firm.buses == margin.buses == ("far",)
+    assert (firm.min_pu, firm.max_pu, firm.max_price_eur_per_mwh) == (0.95, 1.1, Decimal(1000))
+    assert margin.min_pu is not None and margin.min_pu > 0.95
+    assert margin.max_price_eur_per_mwh == 250
+    assert firm.active == margin.active == (True, False)
 
 
 def test_an_evening_that_no_network_carries_counts_as_an_overload() -> None:

@@ -1,5 +1,6 @@
 """What is told of a cleared auction, against numbers that can be checked by hand."""
 
+from dataclasses import replace
 from decimal import Decimal
 from math import isnan
 from zoneinfo import ZoneInfo
@@ -28,6 +29,21 @@ def test_one_row_per_limit_with_its_worst_period() -> None:
 
     assert (row.element, row.requested, row.before, row.after, row.limit) == ("trafo", True, 520, 400, 400)
     assert row.flags == (False, True, True, False)
+
+
+def test_two_limits_of_one_element_have_a_row_and_a_picture_each() -> None:
+    """Beside the 400 A another request asks for 380 A, of which 20 A are missing."""
+    result = cleared_auction.result()
+    lower = [each.model_copy(update={"request": "r2", "limit": 380.0, "unmet": 20.0}) for each in result.limits]
+    both = replace(OUTCOME, result=result.model_copy(update={"limits": (*result.limits, *lower)}))
+
+    rows = both.limits()
+
+    assert sorted((row.limit, row.unmet) for row in rows) == [(380, 20), (400, 0)]
+    assert len({row.key for row in rows}) == 2
+    for row in rows:
+        limit = both.limit_chart(row).figures[0].data[-1]
+        assert {value for value in limit.y if not isnan(value)} == {row.limit}
 
 
 def test_awards_are_told_by_bus_and_valued_at_its_price() -> None:
