@@ -1,5 +1,6 @@
 """One game of a study of strategies, simulated on a small night, and looked at by the platform's monitoring."""
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,3 +30,28 @@ def test_a_game_says_what_its_player_paid_and_what_was_noticed() -> None:
     assert came.energy_eur == pytest.approx(0.1 * came.measures.drawn_kwh, rel=0.02), "100 EUR/MWh for all"
     assert came.measures.drawn_kwh > 10
     assert (came.paid_eur, came.flagged, came.wrongly_flagged) == (0, False, 0), "nothing is congested, nothing sold"
+
+
+def test_air_is_paid_for_and_one_evening_is_too_little_to_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DSO buys a cap of the evening; half as much again is nominated, and the difference sold at 5 EUR/MWh.
+
+    It is delivered by doing nothing, so the player is paid more and draws as it would have done. The monitoring
+    compares deliveries with and without an award, seven of each, and cannot say anything yet.
+    """
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    document = read_scenario(EXAMPLES / "evening.toml").model_dump() | {"tariffs": {}}
+    del document["agents"]["homes"]["config"]["tariff"]  # under which nobody charges in the evening
+    games = games_of(
+        Scenario.model_validate(document),
+        read_plays(),
+        player="homes",
+        designs=["dlmp"],
+        strategies=["inflated-baseline"],
+    )
+    honest, inflated = map(run_game, games)
+
+    assert inflated.flexible_kwh > honest.flexible_kwh
+    assert inflated.margin_eur > honest.margin_eur
+    assert inflated.measures.dso_flexibility_eur > honest.measures.dso_flexibility_eur, "the DSO pays for it"
+    assert inflated.measures.unmet_kwh <= honest.measures.unmet_kwh + 0.1, "no driver waits for it"
+    assert not inflated.flagged
