@@ -74,7 +74,10 @@ def test_a_wrong_key_of_a_catalogue_is_named(tmp_path: Path, scenario: Scenario)
 
 
 def test_what_is_requested_is_what_the_baseline_has_above_the_limits() -> None:
-    """10 kV, 1.2 MW through a line of no resistance that may carry 0.6 MW in the first of two hours: 0.6 MWh."""
+    """10 kV, 1.2 MW through a line of no resistance that may carry 0.6 MW in the first of two hours: 0.6 MWh.
+
+    Where a margin of 0.1 MW is asked for besides, it is 0.7 MWh, not 1.3.
+    """
     limit_a = 600e3 / (3**0.5 * 10e3)
     request = {"id": "r", "kind": "congestion", "element": "l", "limit_a": limit_a, "active": [True, False]}
     case = Case.model_validate(
@@ -95,7 +98,10 @@ def test_what_is_requested_is_what_the_baseline_has_above_the_limits() -> None:
         }
     )
 
+    margin = case.requests[0].model_copy(update={"id": "m", "limit_a": limit_a * 5 / 6})
+
     assert requested_kwh(case) == pytest.approx(600, rel=1e-3)
+    assert requested_kwh(case.model_copy(update={"requests": (*case.requests, margin)})) == pytest.approx(700, rel=1e-3)
 
 
 def seen(of: Task) -> Seen:
