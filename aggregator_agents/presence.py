@@ -33,8 +33,11 @@ def present(
     (ISO 15118) or at its panel, counts before that, and without either the habit does. since : when each session was
     first seen. A vehicle that is still there after its departure is planned for another quarter of an hour.
     """
+    there = [each for each in demands if each.session is not None]
+    if not there:
+        return ()
     known = {each.id: each for each in announced}
-    found = [_left(each, known.get(each.session), since, now, habit) for each in demands if each.session is not None]
+    found = [_left(each, known.get(each.session or ""), since, now, habit) for each in there]
     return tuple(each for each in found if each is not None)
 
 

@@ -79,11 +79,14 @@ class Trader:
 
     async def _offer(self, auction: Auction, published: Sequence[Auction], now: datetime) -> None:
         """Nominate a baseline once, and offer once the DSO's requests are known."""
-        terms = await self._terms(auction, published, now)
         baseline = await or_none(self._client.baseline(auction.id))
+        offers = self._offers and now >= auction.gate_closure - self._offers_before_gate
+        if baseline is not None and not offers:
+            return
+        terms = await self._terms(auction, published, now)
         if baseline is None:
             baseline = await self._client.nominate_baseline(auction.id, self._nomination(auction.delivery, terms, now))
-        if not self._offers or now < auction.gate_closure - self._offers_before_gate:
+        if not offers:
             return
         window, conduct = await self._asked_for(auction), self._conduct
         expected = conduct.all_expected(baseline, auction.delivery)

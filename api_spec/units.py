@@ -34,12 +34,6 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _real(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number")
-    return value
-
-
 def _fixed_point(value: Any) -> Any:
     """Decimal from a JSON number or a fixed-point string; a float counts as the decimal it prints as."""
     if isinstance(value, Decimal):
@@ -69,11 +63,11 @@ Vars = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
 WattHours = Annotated[int, _bounded(10**14), BeforeValidator(_whole)]
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(_whole)]
 
-Real = Annotated[float, _bounded(1e15), BeforeValidator(_real)]
-NonNegative = Annotated[float, Field(ge=0, le=1e15), BeforeValidator(_real)]
-Positive = Annotated[float, Field(gt=0, le=1e15), BeforeValidator(_real)]
-PerUnit = Annotated[float, Field(gt=0, le=10), BeforeValidator(_real)]
-Fraction = Annotated[float, Field(ge=0, le=1), BeforeValidator(_real)]
+Real = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15)]
+Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]
+PerUnit = Annotated[float, Field(strict=True, gt=0, le=10)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 EurPerMwh = Annotated[
     Decimal,

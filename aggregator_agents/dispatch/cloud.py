@@ -60,6 +60,7 @@ class CloudAggregator:
         self._other = OtherLoad(site.other_a, site.other_a if other_rise_a is None else other_rise_a)
         self._plan = SitePlan()
         self._plugs = {each.id: {plug.id for plug in each.plugs} for each in site.chargers}
+        self._chargers = frozenset(self._plugs)
         self._start(started_s)
 
     @property
@@ -107,8 +108,8 @@ class CloudAggregator:
     def room_a(self, now_s: float) -> WholeAmps:
         """What all chargers together may draw on each phase, as far as the other load is known."""
         left_a = self._site.fuse_a - self._site.margin_a
-        first, second, third = (max(0, left_a - each) for each in self._other.reserved_a(now_s))
-        return first, second, third
+        first, second, third = self._other.reserved_a(now_s)
+        return max(0, left_a - first), max(0, left_a - second), max(0, left_a - third)
 
     def _start(self, now_s: float) -> None:
         """Nothing is known of any charger."""
@@ -171,7 +172,7 @@ class CloudAggregator:
         self._heard[request.charger] = Heard(request, now_s)
         if before is None or before.request.boot_id != request.boot_id:
             self._since_s[request.charger] = now_s
-        if before is None or list(map(_matters, before.request.plugs)) != list(map(_matters, request.plugs)):
+        if before is None or not _alike(before.request.plugs, request.plugs):
             self._division = None
 
     def _divided(self, now_s: float) -> Division:
@@ -192,7 +193,7 @@ class CloudAggregator:
             if each.at_s > since_s:
                 break
             gone.append(charger)
-        return frozenset(self._plugs).difference(self._heard).union(gone)
+        return self._chargers.difference(self._heard).union(gone)
 
 
 def measured_a(request: LeaseRequest) -> tuple[PhaseAmps, PhaseAmps]:
@@ -200,14 +201,23 @@ def measured_a(request: LeaseRequest) -> tuple[PhaseAmps, PhaseAmps]:
     drawn, fed = [0.0] * 3, [0.0] * 3
     for plug in request.plugs:
         for phase, amps in enumerate(plug.measured_a):
-            drawn[phase] += max(0.0, amps)
-            fed[phase] += max(0.0, -amps)
+            if amps > 0:
+                drawn[phase] += amps
+            elif amps < 0:
+                fed[phase] -= amps
     return (drawn[0], drawn[1], drawn[2]), (fed[0], fed[1], fed[2])
 
 
 def _is_idle(plug: PlugDemand) -> bool:
     """Whether it shows what a charger that yields its floor has to show."""
     return not plug.wants and plug.signal_a == 0 and max(plug.measured_a) <= _METER_A
+
+
+def _alike(before: tuple[PlugDemand, ...], after: tuple[PlugDemand, ...]) -> bool:
+    """Whether the fuse would be divided the same."""
+    return len(before) == len(after) and all(
+        one is other or _matters(one) == _matters(other) for one, other in zip(before, after, strict=True)
+    )
 
 
 def _matters(plug: PlugDemand) -> tuple[object, ...]:
@@ -226,8 +236,8 @@ def _matters(plug: PlugDemand) -> tuple[object, ...]:
 
 
 def _whole(amps: PhaseAmps) -> WholeAmps:
-    first, second, third = (ceil(each - _METER_A) for each in amps)
-    return max(0, first), max(0, second), max(0, third)
+    first, second, third = amps
+    return max(0, ceil(first - _METER_A)), max(0, ceil(second - _METER_A)), max(0, ceil(third - _METER_A))
 
 
 def _least(one: WholeAmps, other: WholeAmps) -> WholeAmps:

@@ -57,8 +57,13 @@ class GrantBook:
     def write(self, charger: str, amps: WholeAmps, now_s: float) -> None:
         """Count `amps` at this charger for one hold time from now."""
         until_s = now_s + self._hold_s
-        kept = [each for each in self._entries[charger] if any(map(int.__gt__, each.amps, amps))]
-        if any(amps):  # also below the floor, which may be yielded before this ends
+        first, second, third = amps
+        kept = [
+            each
+            for each in self._entries[charger]
+            if each.amps[0] > first or each.amps[1] > second or each.amps[2] > third
+        ]
+        if first or second or third:  # also below the floor, which may be yielded before this ends
             kept.append(_Entry(until_s, amps))
             heappush(self._ends, (until_s, charger))
         self._entries[charger] = kept
@@ -84,8 +89,11 @@ class GrantBook:
         own, total = self._counted[charger], self._total
         lent = charger in self._yielded_until_s or now_s < self._lent_until_s.get(charger, now_s)
         least_a = 0 if lent else self._floor_a
-        first, second, third = (max(least_a, room_a[phase] - total[phase] + own[phase]) for phase in ALL_PHASES)
-        return first, second, third
+        return (
+            max(least_a, room_a[0] - total[0] + own[0]),
+            max(least_a, room_a[1] - total[1] + own[1]),
+            max(least_a, room_a[2] - total[2] + own[2]),
+        )
 
     def _forget(self, now_s: float) -> None:
         while self._ends and self._ends[0][0] <= now_s:

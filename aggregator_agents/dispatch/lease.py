@@ -67,7 +67,8 @@ class Timing:
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 Phase = Literal[0, 1, 2]
 MeasuredAmps = tuple[Real, Real, Real]
-WholeAmps = tuple[Count, Count, Count]
+Amps = Annotated[int, Field(strict=True, ge=0, le=10**9)]
+WholeAmps = tuple[Amps, Amps, Amps]
 
 
 class PlugDemand(Message):
@@ -85,9 +86,9 @@ class PlugDemand(Message):
     plug: Id
     session: Id | None = None
     wants: bool = False
-    min_a: Annotated[Count, Field(ge=MIN_A)] = MIN_A
-    max_a: Count = 16
-    discharge_a: Count = 0
+    min_a: Annotated[Amps, Field(ge=MIN_A)] = MIN_A
+    max_a: Amps = 16
+    discharge_a: Amps = 0
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=3)] | None = None
     signal_a: Annotated[int, Field(strict=True, ge=-1000, le=1000)] = 0
     measured_a: MeasuredAmps = (0.0, 0.0, 0.0)

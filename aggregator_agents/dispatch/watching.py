@@ -37,6 +37,10 @@ class Said:
     floor_wh: float | None = None
 
 
+_NOTHING_SAID: Final = Said()
+_NOTHING_KNOWN: Final = VehicleFacts()
+
+
 class PlugWatch:
     """One plug.
 
@@ -62,6 +66,7 @@ class PlugWatch:
         self._off_s: float | None = None
         self._begun_s = now_s
         self._overdraw = Overdraw()
+        self._told: tuple[dict[str, object], PlugDemand] | None = None
 
     def read(self, reading: PlugReading, now_s: float) -> None:
         """A new measurement."""
@@ -102,7 +107,8 @@ class PlugWatch:
 
     def least_signal_a(self, way: int = 1) -> int:
         """The least that the pilot may be at, as it was read or commanded; `way` is -1 for discharging."""
-        return max(0, min(way * each for each in self._signals()))
+        read_a, told_a = self._signals()
+        return max(0, min(way * read_a, way * told_a))
 
     @property
     def current_a(self) -> PhaseAmps:
@@ -114,13 +120,15 @@ class PlugWatch:
 
     def held_a(self) -> WholeAmps:
         """What nobody else may have yet, per phase, charging: what it may be drawing still."""
-        return self._held(max(0, *self._signals()), self._ceiling_a, 1)
+        read_a, told_a = self._signals()
+        return self._held(max(0, read_a, told_a), self._ceiling_a, 1)
 
     def fed_a(self) -> WholeAmps:
         """The same of discharging."""
-        if self._fed_ceiling_a == 0 and self._measured_a is not None and min(*self._measured_a, *self._signals()) >= 0:
+        read_a, told_a = self._signals()
+        if self._fed_ceiling_a == 0 and self._measured_a is not None and min(*self._measured_a, read_a, told_a) >= 0:
             return 0, 0, 0
-        return self._held(max(0, *(-each for each in self._signals())), self._fed_ceiling_a, -1)
+        return self._held(max(0, -read_a, -told_a), self._fed_ceiling_a, -1)
 
     @property
     def is_idle(self) -> bool:
@@ -170,31 +178,33 @@ class PlugWatch:
 
     def told(self) -> PlugDemand:
         """What the cloud is told of it."""
-        reading, facts = self.reading, self._facts()
-        session = reading.session if reading is not None else None
-        return PlugDemand(
-            plug=self.plug.id,
-            session=session,
-            wants=self._may_charge(),
-            min_a=self.learner.min_a,
-            max_a=self.learner.usable_a,
-            discharge_a=self.may_feed_a(),
-            phases=None if self.learner.phases is None else self.phases,
-            signal_a=self.signal_a,
-            measured_a=self.current_a,
-            session_wh=_counted(reading.session_wh) if reading is not None else 0.0,
-            register_wh=_counted(reading.register_wh) if reading is not None else 0.0,
-            exported_wh=_counted(reading.exported_wh) if reading is not None else 0.0,
-            energy_left_wh=self._left_wh(facts),
-            departs=self._heard.departs or facts.departs,
-            stored_wh=facts.stored_wh,
-            urgency=self._heard.urgency,
-            tripped=self.tripped,
-        )
+        reading, facts, heard = self.reading, self._facts(), self._heard
+        told: dict[str, object] = {
+            "plug": self.plug.id,
+            "session": reading.session if reading is not None else None,
+            "wants": self._may_charge(),
+            "min_a": self.learner.min_a,
+            "max_a": self.learner.usable_a,
+            "discharge_a": self.may_feed_a(),
+            "phases": None if self.learner.phases is None else self.phases,
+            "signal_a": self.signal_a,
+            "measured_a": self.current_a,
+            "session_wh": _counted(reading.session_wh) if reading is not None else 0.0,
+            "register_wh": _counted(reading.register_wh) if reading is not None else 0.0,
+            "exported_wh": _counted(reading.exported_wh) if reading is not None else 0.0,
+            "energy_left_wh": self._left_wh(facts),
+            "departs": heard.departs or facts.departs,
+            "stored_wh": facts.stored_wh,
+            "urgency": heard.urgency,
+            "tripped": self.tripped,
+        }
+        if self._told is None or self._told[0] != told:
+            self._told = told, PlugDemand.model_validate(told)
+        return self._told[1]
 
     def _begin(self, reading: PlugReading, now_s: float) -> None:
         """Another vehicle, or none: nothing is known of it but what it tells."""
-        facts = reading.vehicle or VehicleFacts()
+        facts = reading.vehicle or _NOTHING_KNOWN
         most_a = min(self.plug.max_a, facts.max_a or self.plug.max_a)
         self.learner = Learner(least_a=max(MIN_A, facts.min_a or MIN_A), most_a=most_a)
         self.tripped, self.phases = reading.open, ALL_PHASES
@@ -239,7 +249,8 @@ class PlugWatch:
     def _measure(self, reading: PlugReading) -> PhaseAmps | None:
         """What is drawn on the phases of the site; None where that cannot be."""
         current_a = reading.current_a
-        if not all(abs(each) <= _MOST_A for each in current_a):  # which NaN is not
+        first, second, third = current_a
+        if not (abs(first) <= _MOST_A and abs(second) <= _MOST_A and abs(third) <= _MOST_A):  # which NaN is not
             return None
         terminals = self._terminals
         return current_a[terminals.index(0)], current_a[terminals.index(1)], current_a[terminals.index(2)]
@@ -264,11 +275,12 @@ class PlugWatch:
     @property
     def _heard(self) -> Said:
         """What the driver of the present session said."""
-        session, said = self.said or (None, Said())
-        return said if self.reading is not None and self.reading.session == session else Said()
+        if self.said is None or self.reading is None or self.reading.session != self.said[0]:
+            return _NOTHING_SAID
+        return self.said[1]
 
     def _facts(self) -> VehicleFacts:
-        return (self.reading.vehicle if self.reading is not None else None) or VehicleFacts()
+        return (self.reading.vehicle if self.reading is not None else None) or _NOTHING_KNOWN
 
     def _left_wh(self, facts: VehicleFacts) -> float | None:
         if facts.discharge_a and facts.energy_wh is not None:

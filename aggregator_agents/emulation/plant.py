@@ -106,7 +106,7 @@ class EmulatedPlant:
             self.now_s = max(self.now_s, when_s)
             event()
         self.now_s = now_s
-        self._change(lambda: None)
+        self._mark()
 
     def expect(self, visits: Iterable[Visit]) -> None:
         """Let these vehicles come as well, at most one at a plug at a time; one that is known comes once."""
@@ -215,17 +215,27 @@ class EmulatedPlant:
         if own.vehicle is None or self._corner_s[own.plug.id] != corner_s:
             return
         own.vehicle.advance(self.now_s)
-        self._change(lambda: None)
+        self._mark()
         self._turn(own)
 
     def _change(self, change: Callable[[], None]) -> None:
         """Something that may make currents jump; what flows before and after it is written down."""
+        before_a, before_w = self._flows_now()
+        change()
+        self._record(before_a, before_w, *self._flows())
+
+    def _mark(self) -> None:
+        """What flows now is written down."""
+        flows = self._flows_now()
+        self._record(*flows, *flows)
+
+    def _flows_now(self) -> tuple[PhaseAmps, float]:
         for own in self._there.values():
             if own.vehicle is not None and own.vehicle.sloped:
                 own.vehicle.advance(self.now_s)
-        before_a, before_w = self._flows()
-        change()
-        after_a, after_w = self._flows()
+        return self._flows()
+
+    def _record(self, before_a: PhaseAmps, before_w: float, after_a: PhaseAmps, after_w: float) -> None:
         self.fuse.record(self.now_s, before_a, after_a)
         self.lines.record(self.now_s, before_a, after_a)
         self.meter.record(self.now_s, before_w, after_w)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import GuestProtocol, OKPKey
+from joserfc.jwk import OKPKey
 from sqlalchemy import Engine
 
 from api_spec.organisation import Scope, Token
@@ -25,6 +25,7 @@ _KIND: Final = "at+jwt"
 _BELIEVED_S: Final = (
     60.0  # how long keys are kept before they are read again: until then a withdrawn key may be believed
 )
+_KEPT: Final = 4096  # tokens whose signature was checked
 _READS_PER_S: Final = 10  # of the database for keys that are not known, whatever names callers make up
 
 
@@ -43,6 +44,7 @@ class Tokens:
         """Nothing is read before the first token."""
         self._engine, self._clock, self._ttl, self._issuer = engine, clock, ttl, issuer
         self._keys = _Keys(engine)
+        self._signed: dict[str, tuple[jwt.Token, OKPKey]] = {}
 
     def issue(self, login: Login, scopes: frozenset[Scope]) -> Token:
         """A token for a client; its subject is the client (RFC 9068 section 2.2: no person is involved)."""
@@ -67,7 +69,7 @@ class Tokens:
         """What a token says; Unauthenticated where it is not this market's, is altered or has expired."""
         now = self._clock.now()
         try:
-            read = jwt.decode(token, lambda guest: self._keys.of(guest, now=now), algorithms=[ALGORITHM])
+            read = self._verified(token, now)
         except (JoseError, ValueError) as failure:
             raise Unauthenticated("the access token is not valid") from failure
         claims: dict[str, Any] = read.claims
@@ -76,6 +78,17 @@ class Tokens:
         if claims["exp"] <= now.timestamp():
             raise Unauthenticated("the access token has expired")
         return Claims(claims["sub"], frozenset(claims["scope"].split()))
+
+    def _verified(self, token: str, now: datetime) -> jwt.Token:
+        """A token whose signature is right, which is checked once for every time that its key is read."""
+        before = self._signed.get(token)
+        if before is not None and self._keys.of(before[0].header.get("kid"), now=now) is before[1]:
+            return before[0]
+        read = jwt.decode(token, lambda guest: self._keys.of(guest.headers().get("kid"), now=now), [ALGORITHM])
+        if len(self._signed) >= _KEPT:
+            self._signed.clear()
+        self._signed[token] = read, self._keys.of(read.header.get("kid"), now=now)
+        return read
 
     def public_keys(self) -> dict[str, list[dict[str, Any]]]:
         """The public parts of all keys that tokens may be signed with now (a JWK set, RFC 7517 section 5)."""
@@ -96,9 +109,8 @@ class _Keys:
         self._read_at = -_BELIEVED_S
         self._reads: deque[float] = deque(maxlen=_READS_PER_S)
 
-    def of(self, guest: GuestProtocol, *, now: datetime) -> OKPKey:
+    def of(self, kid: Any, *, now: datetime) -> OKPKey:
         """The key that a token names; ValueError for one that does not exist or is believed no longer."""
-        kid = guest.headers().get("kid")
         if time.monotonic() - self._read_at >= _BELIEVED_S or kid not in self._known:
             self._read()
         found = self._known.get(str(kid))

@@ -21,6 +21,7 @@ from market.settings import Settings
 from market.simulation.agenda import Day, Moment, moments
 from market.simulation.archive import Archive
 from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
+from market.simulation.collecting import collecting_seldom
 from market.simulation.enacting import enact
 from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
@@ -83,11 +84,12 @@ async def simulate(
     span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
     settings = Settings(token_ttl=span, clearing_limit=None)
     watch = Stopwatch()
-    async with _world(scenario, kept, folder=folder, settings=settings, watch=watch) as world:
-        archive.begin()
-        arriving = None if kept is None else kept.arriving
-        under_way = _UnderWay(scenario, world, archive, folder, progress, watch, arriving)
-        last = await under_way.to_the_end(0 if kept is None else kept.done)
+    with collecting_seldom():
+        async with _world(scenario, kept, folder=folder, settings=settings, watch=watch) as world:
+            archive.begin()
+            arriving = None if kept is None else kept.arriving
+            under_way = _UnderWay(scenario, world, archive, folder, progress, watch, arriving)
+            last = await under_way.to_the_end(0 if kept is None else kept.done)
     progress("putting deliveries together", 1.0)
     measures = archive.finish()
     discard(folder)

@@ -156,11 +156,13 @@ async def _client(market: Market, account: Credentials, stack: contextlib.AsyncE
 
 @contextlib.contextmanager
 def _database(file: Path) -> Iterator[Engine]:
-    if not file.exists():
+    new = not file.exists()
+    if new:
         file.write_bytes(_migrated())
     engine = open_engine(f"sqlite:///{file}", durable=False)
     try:
-        migrate(engine)
+        if not new:
+            migrate(engine)
         yield engine
     finally:
         engine.dispose()

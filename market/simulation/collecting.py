@@ -1,0 +1,21 @@
+"""How often Python looks for cycles of references while a run goes on."""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from typing import Final
+
+_SELDOM: Final = (10_000, 20, 100)
+
+
+@contextlib.contextmanager
+def collecting_seldom() -> Iterator[None]:
+    """Look seldom while the block runs, and not at what stands before: a run makes many objects and few cycles."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
