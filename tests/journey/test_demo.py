@@ -123,9 +123,9 @@ async def _look_at_every_page(demo: DemoRun) -> None:
         "/": 0,
         f"/auctions/{auction}": 5,
         "/runs": 0,
-        "/runs/day": 8,
+        "/runs/day": 13,
         "/about": 0,
-        "/runs/day/files/report.html": 8,
+        "/runs/day/files/report.html": 13,
     }
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
