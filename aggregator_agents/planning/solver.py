@@ -19,8 +19,7 @@ _OPTIONS: Final[dict[str, str | int | float | bool]] = {
     "simplex_scale_strategy": 0,
 }
 _FEASIBLE: Final = int(highspy.SolutionStatus.kSolutionStatusFeasible)
-_LOWER, _BASIC = (int(each) for each in (highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic))
-_STATUS: Final = {int(each): each for each in highspy.HighsBasisStatus.__members__.values()}
+_LOWER, _BASIC = highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic
 
 
 class NoPlan(Exception):
@@ -39,14 +38,16 @@ class Solution:
 class _Statuses:
     """Of variables, or of constraints, in the last optimum, by their keys."""
 
-    def __init__(self, keys: IntArray, statuses: IntArray) -> None:
+    def __init__(self, keys: IntArray, statuses: list[highspy.HighsBasisStatus]) -> None:
         order = np.argsort(keys)
-        self._keys, self._statuses = keys[order], statuses[order]
+        self._keys, self._statuses = keys[order], np.array(statuses, dtype=object)[order]
 
-    def of(self, keys: IntArray, *, unknown: int) -> list[highspy.HighsBasisStatus]:
+    def of(self, keys: IntArray, *, unknown: highspy.HighsBasisStatus) -> list[highspy.HighsBasisStatus]:
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        found = np.where(self._keys[at] == keys, self._statuses[at], unknown)
-        return [_STATUS[each] for each in found.tolist()]
+        found = self._statuses[at]
+        found[self._keys[at] != keys] = unknown
+        statuses: list[highspy.HighsBasisStatus] = found.tolist()
+        return statuses
 
 
 class _Silent(highspy.Highs):
@@ -93,8 +94,8 @@ class Solver:
         if not found.optimal:
             raise NoPlan("out of time")
         basis = self._highs.getBasis()
-        self._columns = _Statuses(columns, np.fromiter(map(int, basis.col_status), np.int64, len(columns)))
-        self._rows = _Statuses(rows, np.fromiter(map(int, basis.row_status), np.int64, len(rows)))
+        self._columns = _Statuses(columns, basis.col_status)
+        self._rows = _Statuses(rows, basis.row_status)
         return found
 
     def fixed(self, columns: IntArray, values: FloatArray, *, within_s: float) -> Solution:

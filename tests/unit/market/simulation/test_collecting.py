@@ -1,0 +1,17 @@
+"""How often Python collects while a run goes on."""
+
+import gc
+
+import pytest
+
+from market.simulation.collecting import collecting_seldom
+
+
+def test_python_collects_as_before_once_a_run_is_over_however_it_ends() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(ZeroDivisionError), collecting_seldom():
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > frozen
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
