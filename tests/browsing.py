@@ -19,7 +19,8 @@ DRAWN = "document.documentElement.dataset.drawn === 'true'"
 # What a plot holds that has data: a line, a bar or a cell with a size of its own.
 EMPTY_PLOTS = """
 () => [...document.querySelectorAll(".chart")].filter((chart) => {
-  const marks = [...chart.querySelectorAll(".scatterlayer .js-line, .barlayer .point path, .waterfalllayer .point path, .heatmaplayer image")];
+  const marked = ".scatterlayer .js-line, .barlayer .point path, .waterfalllayer .point path, .heatmaplayer image";
+  const marks = [...chart.querySelectorAll(marked)];
   return !marks.map((mark) => mark.getBoundingClientRect()).some((box) => box.width > 2 || box.height > 2);
 }).map((chart) => chart.id)
 """
