@@ -37,8 +37,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/flexmarket demo $(DEMO_ARGS)
 
+# One process more than there are cores: some tests wait for clocks.
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadgroup $(TEST_ARGS)
 
 # Every check runs, so that one report shows all there is to mend.
 lint: $(READY)
