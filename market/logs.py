@@ -64,14 +64,16 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+        self._instead: TextIO | None = None
 
     @property
     def stream(self) -> TextIO:
-        return sys.stderr
+        return self._instead or sys.stderr
 
     @stream.setter
-    def stream(self, _: TextIO) -> None:
-        raise TypeError("stderr is what sys says")
+    def stream(self, stream: TextIO) -> None:
+        # Pyomo sets it while it solves, and sets it back.
+        self._instead = None if stream is sys.stderr else stream
 
 
 def accepted_request_id(given: str | None) -> str:

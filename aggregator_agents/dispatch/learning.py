@@ -71,7 +71,7 @@ class Learner:
 
     def try_again(self) -> None:
         """It has rested: what it refused then it may take now."""
-        self.resting, self.min_a, self.usable_a = False, min(self.least_a, self.min_a), self.most_a
+        self.resting, self.min_a, self.usable_a = False, self.least_a, self.most_a
         self._refusing = _Lasting()
 
     def _learn_phases(self, current_a: PhaseAmps, drawn_a: float, now_s: float) -> None:

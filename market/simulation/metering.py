@@ -20,11 +20,11 @@ from api_spec.period import MarketPeriod
 from market.errors import NotOnNetwork
 from market.network import Grid, OperatingPoints
 from market.network.model import FloatArray
+from market.network.operating_point import PowerFlow
 from market.simulation.instrument_errors import InstrumentDay, chance_of, off_by
 from market.simulation.measuring_points import Channel, at_buses, at_substations, true_values
 from market.simulation.metering_table import Instruments, MeteringTable, SmartMeters
 from market.simulation.participant import HasConnections, Participant, ReadsMeters
-from market.simulation.physics import PhysicsTable, Truth
 from market.simulation.scenario import BadScenario, Scenario
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -180,6 +180,7 @@ class HeadEnd:
         assert scenario.metering is not None, "the scenario meters nothing"
         self._around, self._begins = scenario.around(), scenario.begins
         self._grid = Grid.of(self._around.network)
+        self._flow = PowerFlow(self._grid)
         first = MarketPeriod(start=scenario.begins, resolution=timedelta(minutes=15), count=1)
         connected = {each.bus for each in self._around.expected(first)}
         for participant in participants.values():
@@ -197,11 +198,13 @@ class HeadEnd:
         """Measure up to `now`, and hand what has arrived to everyone who reads meters, and back."""
 
         def flows(steps: MarketPeriod, *, fleets: bool) -> OperatingPoints:
+            p_w, q_var = self._grid.consumption(self._around.actual(steps), steps.count)
             # Before the scenario begins there is no fleet.
-            there = participants.values() if fleets and steps.end > self._begins else ()
-            table = PhysicsTable(step=min(steps.resolution, timedelta(minutes=15)))
-            truth = Truth.of(self._around, there, steps, table)
-            return truth.points if truth.steps == steps else truth.mean_points(steps)
+            for participant in participants.values() if fleets and steps.end > self._begins else ():
+                for bus, power_w in participant.drawn_w(steps).items():
+                    at = self._grid.connected(bus, None)
+                    p_w[:, at] += power_w[:, None] / len(at)
+            return self._flow.solve(p_w, q_var)
 
         self.arriving, arrived = self._metering.measured(flows, self.arriving, now)
         if arrived:

@@ -37,9 +37,14 @@ ignoring = { per_day = 8, minutes = 5 }
 [surroundings]
 load = { std = 0.5 }
 heat_pumps = [{ share = 0.3 }]
+
+[metering.smart]
+share = 0.1
+missing = 0.1
 """
 )
-"""Three quarter-hours on two evenings, two homes, whose vehicles stay over night; load strays, chargers fail."""
+"""Three quarter-hours on two evenings, two homes whose vehicles stay over night; load strays, chargers fail, and meters
+report the next morning."""
 
 
 @pytest.fixture(scope="module")

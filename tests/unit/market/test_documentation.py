@@ -41,8 +41,14 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
         assert CliRunner().invoke(app, [each, "--help"]).exit_code == 0, each
 
 
+OF_A_RUN = ("inputs/", "results/")
+"""Where a run's own files stand, below its folder."""
+
+
 def _exists(name: str) -> bool:
-    """A path from the root, or the name of a file whose folder stands before it in the text."""
+    """A path from the root or of a run, or the name of a file whose folder stands before it in the text."""
+    if name.startswith(OF_A_RUN):
+        return True
     if "/" in name:
         return (ROOT / name).exists()
     return name in NAMES or name.endswith(".json")
