@@ -74,7 +74,7 @@ def _rows(outcome: Outcome, results: Results, measures: Measures) -> Iterator[Su
 
 
 def _violations(measures: Measures) -> Iterator[SummaryRow]:
-    for label, kind in (("overloads as drawn", "overload"), ("voltage violations", "voltage_violation")):
+    for label, kind in (("overloads drawn", "overload"), ("voltage outside", "voltage_violation")):
         count, minutes = (getattr(measures, f"{kind}_{name}") for name in ("count", "minutes"))
         yield SummaryRow(label, "", f"{count:.0f}, {minutes:,.0f} min")
 
