@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from market.clearing.candidates import worst_of_each, worthwhile
 from market.clearing.cells import Cells, Response
 from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, dispatches
@@ -80,70 +81,12 @@ def along_the_path(
     concerned = np.flatnonzero(exceeded.any(axis=1))
     if not point.energy_weight.any() and int(np.isin(problem.columns.period, concerned).sum()) < least:
         return None  # where energy costs nothing, only what is exceeded makes a change worth anything
-    chosen = _worthwhile(point, point.rows(exceeded), limits, working)
+    chosen = worthwhile(point, point.rows(exceeded), limits, working)
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
-    worst = _worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
+    worst = worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
     return walk.to_the_end(point, worst, exceeded, of_group, given=slack_price is not None)
-
-
-def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
-    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
-
-    Of an envelope that could earn both ways, or must pay back, all of its columns.
-    """
-    problem, columns = point.problem, point.problem.columns
-    by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
-    for way, sign in enumerate((-1.0, 1.0)):
-        np.maximum.at(by_unmet[way], rows.unmet, sign * rows.slope)
-    period = np.zeros(len(rows.price), dtype=np.intp)
-    period[rows.unmet] = rows.period
-    value = np.zeros((2, problem.periods, rows.slope.shape[1]))
-    for way in (0, 1):
-        np.add.at(value[way], period, rows.price[:, None] * np.maximum(by_unmet[way], 0.0))
-    up, down = (value[way][columns.period, columns.place] for way in (0, 1))
-    gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
-    movable = (limits.high_mw > limits.low_mw) & working[problem.group_of_column]
-    useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
-    owner = problem.envelopes.of_column
-    both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
-    first = np.searchsorted(columns.column, np.arange(len(columns)))
-    more = columns.weight[first] > 0
-    for way, side in enumerate((more, ~more)):
-        own = owner[movable & side]
-        both[way][own[own != NONE]] = True
-    earning = np.zeros(len(problem.envelopes), dtype=np.bool_)
-    own = owner[useful]
-    earning[own[own != NONE]] = True
-    whole = both.all(axis=0) & earning
-    return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
-
-
-def _worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
-    """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
-    names = _names(problem)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    kind = np.array([numbers[name] for name in names], dtype=np.intp)
-    period, limit = np.nonzero(exceeded)
-    order = np.lexsort((-excess[period, limit], kind[limit], period))
-    period, limit = period[order], limit[order]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
-    worst = np.zeros_like(exceeded)
-    worst[period[first], limit[first]] = True
-    return worst
-
-
-def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
-    """(limit,) what limits count as one: a request, in one phase; of the network's own each for itself."""
-    limits = problem.limits
-    return [
-        (kind, request or element, phase or "", str(sense))
-        for kind, request, element, phase, sense in zip(
-            limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
-        )
-    ]
 
 
 class _Walk:
@@ -225,7 +168,7 @@ class _Walk:
         """
         new = (dispatch.excess > -_NEAR) & may_enter
         if stage <= _EARLY:
-            new = _worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
+            new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
