@@ -6,7 +6,7 @@ from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.network.model import BoolArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 
 def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
