@@ -1,52 +1,41 @@
 """The study of observability for people: the same columns at the terminal and in a report of one file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import plotly.graph_objects as go
 import pyarrow.parquet as pq
 
 from market.figures.chart import Chart
-from market.figures.page import write_page
+from market.figures.study_page import STUDY, Row, StudyPage, StudyTable, meanings_of, number
 from market.figures.style import frame
 
 TABLE: Final = "results/observability.parquet"
-Row: TypeAlias = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """heading : with its unit. name : of the table's column; what is shown is its value over `per_unit`."""
-
-    heading: str
-    meaning: str
-    name: str
-    form: str = ",.1f"
-    per_unit: float = 1.0
-
-    def text(self, row: Row) -> str:
-        """What stands there for a degree; nothing where nothing is known."""
-        value = row[self.name]
-        return "" if value is None else f"{value / self.per_unit:{self.form}}"
-
 
 COLUMNS: Final = (
-    Column("known %", "bus-periods of the week before that the DSO knows anything of", "known", ",.0f", 0.01),
-    Column("estimate kW", "what it is off by there, root mean square", "estimate_error_w", ",.2f", 1e3),
-    Column("forecast kW", "what its forecast of a bus is off by, root mean square", "forecast_error_w", ",.2f", 1e3),
-    Column("bias kW", "mean of what its forecast of the whole network is too high by", "forecast_bias_w", ",.1f", 1e3),
-    Column("requests", "that it posts", "requests", ",.0f"),
-    Column("requested kWh", "by which it expects its limits to be exceeded", "requested_kwh"),
-    Column("bought kWh", "what it buys", "bought_kwh"),
-    Column("cost EUR", "what it pays", "cost_eur", ",.2f"),
-    Column("load %", "highest current over its rating, as drawn", "peak_loading", ",.1f", 0.01),
-    Column("over min", "minutes of overload as drawn, over all elements", "overload_minutes", ",.0f"),
-    Column("volt min", "minutes outside of the voltage band as drawn, over all buses", "voltage_minutes", ",.0f"),
-    Column("min pu", "lowest voltage as drawn", "lowest_voltage_pu", ",.4f"),
-    Column("unmet kWh", "what drivers lack at departure", "unmet_kwh"),
+    number("known %", "bus-periods of the week before that the DSO knows anything of", "known", ",.0f", per_unit=0.01),
+    number("estimate kW", "what it is off by there, root mean square", "estimate_error_w", per_unit=1e3),
+    number("forecast kW", "what its forecast of a bus is off by, root mean square", "forecast_error_w", per_unit=1e3),
+    number(
+        "bias kW",
+        "mean of what its forecast of the whole network is too high by",
+        "forecast_bias_w",
+        ",.1f",
+        per_unit=1e3,
+    ),
+    number("requests", "that it posts", "requests", ",.0f"),
+    number("requested kWh", "by which it expects its limits to be exceeded", "requested_kwh", ",.1f"),
+    number("bought kWh", "what it buys", "bought_kwh", ",.1f"),
+    number("cost EUR", "what it pays", "cost_eur"),
+    number("load %", "highest current over its rating, as drawn", "peak_loading", ",.1f", per_unit=0.01),
+    number("over min", "minutes of overload as drawn, over all elements", "overload_minutes", ",.0f"),
+    number("volt min", "minutes outside of the voltage band as drawn, over all buses", "voltage_minutes", ",.0f"),
+    number("min pu", "lowest voltage as drawn", "lowest_voltage_pu", ",.4f"),
+    number("unmet kWh", "what drivers lack at departure", "unmet_kwh", ",.1f"),
 )
+_FOOT: Final = "Same days, drivers, network and weather. Everything as drawn is AC power flow of what was really drawn."
 _BARS: Final = (
     ("bought", "What the DSO buys", "bought_kwh", 1.0, "energy [kWh]"),
     ("cost", "What it pays", "cost_eur", 1.0, "money [EUR]"),
@@ -57,11 +46,19 @@ _BARS: Final = (
 )
 
 
-def write_observability_report(folder: Path, *, title: str, notes: Mapping[str, str]) -> Path:
-    """Write `report.html` into a study's folder from its table. notes : what each degree is, by its title."""
+def observability_page(folder: Path) -> StudyPage:
+    """What a study's folder has to say, from its table."""
+    told = json.loads((folder / STUDY).read_text(encoding="utf-8"))
     rows: list[Row] = pq.read_table(folder / TABLE).to_pylist()
-    charts = [_bars(rows, *each) for each in _BARS]
-    return write_page(folder, "observability.html", title=title, rows=rows, notes=notes, columns=COLUMNS, charts=charts)
+    return StudyPage(
+        title=f"{told['title']}: how well the DSO sees it",
+        findings=(),
+        tables=(StudyTable.of("", "Degree", COLUMNS, [(row["title"], row) for row in rows]),),
+        meanings=meanings_of(COLUMNS),
+        charts=tuple(_bars(rows, *each) for each in _BARS),
+        foot=_FOOT,
+        notes=told["notes"],
+    )
 
 
 def _bars(rows: Sequence[Row], key: str, title: str, name: str, per_unit: float, unit: str) -> Chart:

@@ -23,12 +23,18 @@ Place = tuple[str, float]
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One cell. measures : see market.simulation.measures. starts : local. fleet_w, source_w : (period,) [W]."""
+    """One cell.
+
+    measures : see market.simulation.measures. over_dumb, avoided : see above; None where there is nothing to compare
+    with, or nobody drives. starts : local. fleet_w, source_w : (period,) [W].
+    """
 
     instrument: str
     title: str
     penetration: float
     measures: Mapping[str, float]
+    over_dumb: float | None
+    avoided: float | None
     seconds: float
     starts: tuple[datetime, ...]
     fleet_w: FloatArray
@@ -62,8 +68,10 @@ class Study:
         profile: dict[Place, list[Mapping[str, Any]]] = {}
         for each in profiles.to_pylist():
             profile.setdefault((each["instrument"], each["penetration"]), []).append(each)
+        found = measures.to_pylist()
+        peaks_w = {(each["instrument"], each["penetration"]): each["fleet_peak_w"] for each in found}
         rows = []
-        for each in measures.to_pylist():
+        for each in found:
             place = name, share = each.pop("instrument"), each.pop("penetration")
             own = profile[place]
             rows.append(
@@ -72,6 +80,8 @@ class Study:
                     title=told[name]["title"],
                     penetration=share,
                     measures=each,
+                    over_dumb=peaks_w[place] / dumb_w if (dumb_w := peaks_w.get((DUMB, share))) else None,
+                    avoided=1 - peaks_w[place] / tou_w if (tou_w := peaks_w.get((SYNCHRONISING, share))) else None,
                     seconds=seconds[place],
                     starts=tuple(period["start"].astimezone(zone) for period in own),
                     fleet_w=np.array([period["fleet_w"] for period in own]),
@@ -98,16 +108,6 @@ class Study:
         """The cells of one instrument."""
         return tuple(each for each in self.rows if each.instrument == name)
 
-    def over_dumb(self, row: Row) -> float | None:
-        """The fleet's peak in terms of dumb charging's; None where that was not run, or nobody drives."""
-        dumb = self._peak_w(DUMB, row.penetration)
-        return row.measures["fleet_peak_w"] / dumb if dumb else None
-
-    def avoided(self, row: Row) -> float | None:
-        """The part of the synchronised peak that an instrument avoids; None where there is none to compare with."""
-        peak_w = self._peak_w(SYNCHRONISING, row.penetration)
-        return 1 - row.measures["fleet_peak_w"] / peak_w if peak_w else None
-
     def finding(self) -> str:
         """In a sentence, whether a time-of-use tariff synchronises the fleet, at the highest penetration."""
         most = self.penetrations[-1]
@@ -115,16 +115,11 @@ class Study:
         if DUMB not in rows or SYNCHRONISING not in rows:
             return "Dumb charging and a time-of-use tariff are not both in this study: nothing to compare peaks with."
         dumb, tou = rows[DUMB], rows[SYNCHRONISING]
-        ratio = self.over_dumb(tou)
-        if ratio is None:
+        if tou.over_dumb is None:
             return "Nobody drives at this penetration."
         peaks = [tou.measures["fleet_peak_w"] / 1e3, dumb.measures["fleet_peak_w"] / 1e3]
         return (
             f"At {most:.0%} penetration, fleets under the time-of-use tariff draw up to {peaks[0]:,.0f} kW at "
-            f"{tou.peak_at:%H:%M}, {ratio:.2f} times the {peaks[1]:,.0f} kW that dumb charging draws at "
+            f"{tou.peak_at:%H:%M}, {tou.over_dumb:.2f} times the {peaks[1]:,.0f} kW that dumb charging draws at "
             f"{dumb.peak_at:%H:%M}."
         )
-
-    def _peak_w(self, instrument: str, penetration: float) -> float:
-        found = [each for each in self.at(penetration) if each.instrument == instrument]
-        return found[0].measures["fleet_peak_w"] if found else 0.0

@@ -3,27 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
 import plotly.graph_objects as go
 
 from market.figures.chart import Chart
+from market.figures.comparison import SERIES, Look, look, measure_over
 from market.figures.local_time import TimeAxis
 from market.figures.study import DUMB, SYNCHRONISING, Row, Study
 from market.figures.style import INK, LIMIT, frame, time_frame
 
-_COLOURS: Final = (
-    "#2f7ed8",
-    "#12a594",
-    "#e07b28",
-    "#9a5fd0",
-    "#d1598c",
-    "#7a869a",
-    "#1f9e89",
-    "#b8860b",
-    "#5b8fe0",
-    "#a0522d",
-    "#6b8e23",
-    "#c71585",
-)
 _GROWING: Final = (
     ("fleet", "Peak of the fleet", "fleet_peak_w", 1e3, "power [kW]"),
     ("source", "Peak of the network", "peak_w", 1e3, "power [kW]"),
@@ -60,17 +48,15 @@ def _charts(study: Study) -> Iterator[Chart]:
 
 def growth(study: Study, measure: str, per_unit: float, unit: str) -> go.Figure:
     """A measure over penetration, a line for each instrument."""
-    figure = frame(x_title="homes with a vehicle [%]", y_title=unit, height=420)
-    for name in study.instruments:
-        rows = study.of_instrument(name)
-        figure.add_scatter(
-            x=[100 * each.penetration for each in rows],
-            y=[each.measures[measure] / per_unit for each in rows],
-            name=rows[0].title,
-            mode="lines+markers",
-            **_line(study, name),
-        )
-    return figure
+    places = {(each.instrument, each.penetration): each.measures[measure] / per_unit for each in study.rows}
+    titles = {each.instrument: each.title for each in study.rows}
+    return measure_over(
+        [100 * share for share in study.penetrations],
+        {title: [places.get((name, share), np.nan) for share in study.penetrations] for name, title in titles.items()},
+        parameter="homes with a vehicle [%]",
+        measure=unit,
+        looks=_looks(study),
+    )
 
 
 def night(rows: tuple[Row, ...], study: Study) -> go.Figure:
@@ -78,13 +64,16 @@ def night(rows: tuple[Row, ...], study: Study) -> go.Figure:
     starts = rows[0].starts
     axis = TimeAxis.over(starts, starts[1] - starts[0], study.zone)
     figure = time_frame(axis, y_title="fleet [kW]", height=420)
+    looks = _looks(study)
     for each in rows:
+        own = looks[each.title]
         figure.add_scatter(
             x=list(axis.starts),
             y=(each.fleet_w / 1e3).round(2).tolist(),
             name=each.title,
             mode="lines",
-            **_line(study, each.instrument, step=True),
+            line={**own.line, "shape": "hv"},
+            meta=own.meta,
         )
     return figure
 
@@ -92,7 +81,7 @@ def night(rows: tuple[Row, ...], study: Study) -> go.Figure:
 def money(rows: tuple[Row, ...]) -> go.Figure:
     """Bars of what flows, an instrument at a time."""
     figure = frame(x_title="", y_title="EUR", height=460, barmode="group")
-    for (name, label), colour in zip(_MONEY, _COLOURS, strict=False):
+    for (name, label), colour in zip(_MONEY, SERIES, strict=False):
         values = [each.measures[name] for each in rows]
         figure.add_bar(x=[each.title for each in rows], y=values, name=label, marker={"color": colour})
     return figure
@@ -117,12 +106,9 @@ def _highest(study: Study, measure: str, per_unit: float, unit: str) -> str:
     )
 
 
-def _line(study: Study, name: str, *, step: bool = False) -> dict[str, object]:
-    """Dumb charging in ink, the tariff that synchronises in the colour of limits, the others in turn."""
-    shape = {"shape": "hv"} if step else {}
-    if name == DUMB:
-        return {"line": {"width": 3, "dash": "dot", **shape}, "meta": INK}
-    others = [each for each in study.instruments if each not in (DUMB, SYNCHRONISING)]
-    colour = LIMIT if name == SYNCHRONISING else _COLOURS[others.index(name) % len(_COLOURS)]
-    dash = "dash" if name != SYNCHRONISING and others.index(name) >= len(_COLOURS) else "solid"
-    return {"line": {"width": 3 if name == SYNCHRONISING else 2, "color": colour, "dash": dash, **shape}}
+def _looks(study: Study) -> dict[str, Look]:
+    """By title: dumb charging in ink, the tariff that synchronises in the colour of limits, the others in turn."""
+    titles = {each.instrument: each.title for each in study.rows}
+    marked = {DUMB: Look({"width": 3, "dash": "dot"}, INK), SYNCHRONISING: Look({"width": 3, "color": LIMIT})}
+    others = [name for name in titles if name not in marked]
+    return {title: marked.get(name) or look(others.index(name)) for name, title in titles.items()}

@@ -1,42 +1,22 @@
 """The columns of a study of instruments, the same at the terminal and in the report."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from market.figures.study import Row, Study
-
-
-@dataclass(frozen=True)
-class Column:
-    """heading : with its unit. text : what stands there for a cell. short : whether a terminal shows it, too."""
-
-    heading: str
-    meaning: str
-    text: Callable[[Study, Row], str]
-    short: bool = True
+from market.figures.study import Row
+from market.figures.study_page import Column, worded
 
 
 def _measure(
-    heading: str, meaning: str, name: str, form: str = ",.0f", per_unit: float = 1.0, *, short: bool = True
-) -> Column:
-    return Column(heading, meaning, lambda _, row: f"{_positive_zero(row.measures[name] / per_unit):{form}}", short)
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{_positive_zero(value):.0%}"
-
-
-def _positive_zero(value: float) -> float:
-    """Without the sign of what rounds to nothing."""
-    return value if abs(value) >= 5e-3 else 0.0
+    heading: str, meaning: str, name: str, form: str = ",.0f", *, per_unit: float = 1.0, short: bool = True
+) -> Column[Row]:
+    return Column(heading, meaning, lambda row: worded(row.measures[name], form, per_unit=per_unit), short)
 
 
 COLUMNS: Final = (
     _measure("fleet kW", "the most that all vehicles draw together", "fleet_peak_w", per_unit=1e3),
-    Column("at", "when that is", lambda _, row: f"{row.peak_at:%H:%M}" if row.measures["fleet_peak_w"] else ""),
-    Column("of dumb", "that peak in terms of dumb charging's", lambda study, row: _share(study.over_dumb(row))),
-    Column("avoids", "the part of the time-of-use peak that it avoids", lambda study, row: _share(study.avoided(row))),
+    Column[Row]("at", "when that is", lambda row: f"{row.peak_at:%H:%M}" if row.measures["fleet_peak_w"] else ""),
+    Column[Row]("of dumb", "that peak in terms of dumb charging's", lambda row: worded(row.over_dumb, ".0%")),
+    Column[Row]("avoids", "the part of the time-of-use peak that it avoids", lambda row: worded(row.avoided, ".0%")),
     _measure("grid kW", "the most that the network takes", "peak_w", per_unit=1e3, short=False),
     _measure("load %", "the highest current over its rating", "peak_loading", per_unit=1e-2),
     _measure("over n", "unbroken overloads of one element", "overload_count", short=False),
@@ -51,12 +31,6 @@ COLUMNS: Final = (
     _measure("bills EUR", "what drivers pay, energy and network", "drivers_bill_eur", ".2f"),
     _measure("margin EUR", "what is left to aggregators", "aggregator_margin_eur", ".2f"),
     _measure("unmet kWh", "what drivers lack at departure", "unmet_kwh", ".1f"),
-    _measure(
-        "rebound kWh",
-        "what fleets move against their awards, at any time",
-        "rebound_kwh",
-        ".1f",
-        short=False,
-    ),
-    Column("seconds", "that the cell took", lambda _, row: f"{row.seconds:.0f}"),
+    _measure("rebound kWh", "what fleets move against their awards, at any time", "rebound_kwh", ".1f", short=False),
+    Column[Row]("seconds", "that the cell took", lambda row: f"{row.seconds:.0f}"),
 )

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from market.figures.study import Study
-from market.figures.study_report import read_study, write_study_report
+from market.figures.study_page import write_study_report
+from market.figures.study_report import instruments_page, read_study
 from market.simulation import SCENARIOS
 from market.simulation.scenario import Scenario, read_scenario
-from market.simulation.studies.cells import Cell, CellOutcome
+from market.simulation.studies.cells import Cell, CellOutcome, run_cell
+from market.simulation.studies.folder import write_timing
 from market.simulation.studies.instruments import read_catalogue
-from market.simulation.studies.study import cells_of, run_study, write_tables
+from market.simulation.studies.pieces import run_pieces
+from market.simulation.studies.study import cells_of, write_tables
 from market.simulation.sweep.executors import Failure, InProcess
 
 CATALOGUE = """
@@ -57,8 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *cells_of(scenario, catalogue, ("dumb",), (0.0,)),
         *cells_of(scenario, catalogue, tuple(catalogue.instruments), (1.0,)),
     )
-    outcomes = run_study(cells, folder=path, executor=InProcess(), told=_must_succeed)
+    outcomes = run_pieces(cells, run_cell, CellOutcome, folder=path, executor=InProcess(), told=_must_succeed)
     write_tables(outcomes, catalogue, scenario, path)
+    write_timing(path, outcomes)
     return path
 
 
@@ -98,13 +102,17 @@ def test_before_anybody_has_a_vehicle_the_network_carries_its_homes(study: Study
     (nobody,) = study.at(0.0)
     assert nobody.measures["asked_kwh"] == nobody.measures["fleet_peak_w"] == nobody.measures["tariff_income_eur"] == 0
     assert nobody.measures["peak_w"] > 0
-    assert study.over_dumb(nobody) is None
+    assert nobody.over_dumb is None
 
 
 def test_what_is_done_is_not_done_again_unless_the_scenario_is_another(folder: Path) -> None:
     cells = cells_of(evening(), read_catalogue(folder / "own.toml"), ("dumb",), (1.0,))
     ran: list[Cell] = []
-    (before,) = run_study(cells, folder=folder, executor=InProcess(), told=lambda cell, _: ran.append(cell))
+
+    def told(cell: Cell, _: CellOutcome | Failure) -> None:
+        ran.append(cell)
+
+    (before,) = run_pieces(cells, run_cell, CellOutcome, folder=folder, executor=InProcess(), told=told)
     assert before.key == cells[0].key
     assert ran == list(cells)
 
@@ -113,7 +121,7 @@ def test_what_is_done_is_not_done_again_unless_the_scenario_is_another(folder: P
 
 
 def test_the_report_holds_every_cell_and_says_what_was_found(folder: Path, study: Study) -> None:
-    text = write_study_report(folder).read_text(encoding="utf-8")
+    text = write_study_report(folder, instruments_page(folder)).read_text(encoding="utf-8")
 
     assert study.finding() in text
     assert "Dumb charging" in text

@@ -46,19 +46,23 @@ class Cell:
 class CellOutcome(Came):
     """What came of a cell.
 
-    seconds : of wall time that the simulation took. starts : of every period. fleet_w, nominated_w :
+    starts : of every period. fleet_w, nominated_w :
     (period,) what all vehicles drew, and would have drawn by their baselines [W]. source_w : (period,) what the network
     took from its source [W].
     """
 
     instrument: str
     penetration: NonNegative
-    seconds: NonNegative
     measures: Measures
     starts: tuple[str, ...]
     fleet_w: tuple[Real, ...]
     nominated_w: tuple[Real, ...]
     source_w: tuple[Real, ...]
+
+    @property
+    def place(self) -> tuple[str, float]:
+        """Where it is in the study."""
+        return self.instrument, self.penetration
 
 
 def run_cell(cell: Cell) -> CellOutcome:

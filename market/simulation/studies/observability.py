@@ -3,6 +3,7 @@
 OUT/inputs/scenario.toml, degrees.toml       as they were given
 OUT/degrees/NAME.json                        every degree that is done; what is there is not run again
 OUT/results/observability.parquet            one row for each degree, see `Seen`
+OUT/study.json                               title, and what each degree is, for people
 OUT/timing.json                              what each degree took [s]
 OUT/report.html                              the table and figures, in one file
 """
@@ -10,7 +11,7 @@ OUT/report.html                              the table and figures, in one file
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -34,9 +35,9 @@ from market.simulation.outcome import Outcome
 from market.simulation.participant import BelievesLoad
 from market.simulation.run import simulate
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
+from market.simulation.studies.folder import write_table, write_words
 from market.simulation.studies.instruments import Name, merged
-from market.simulation.studies.pieces import Came, key_of, run_pieces
-from market.simulation.sweep.executors import Executor, Failure
+from market.simulation.studies.pieces import Came, key_of
 
 SHIPPED: Final = files("market.simulation.studies") / "observability.toml"
 _JUDGED: Final = timedelta(days=7)
@@ -68,7 +69,7 @@ class Seen(Came):
     peak_loading : of what was really drawn. forecast_error_w : root of the mean square of what the DSO's forecast of
     the last delivery was off, by bus and period; forecast_bias_w : of the whole network, positive where it expected
     more. known : share of bus-periods of the week before that it knows anything of. estimate_error_w : of these, as
-    forecast_error_w. seconds : of wall time.
+    forecast_error_w.
     """
 
     degree: str
@@ -87,7 +88,11 @@ class Seen(Came):
     forecast_bias_w: Real
     known: NonNegative
     estimate_error_w: NonNegative | None
-    seconds: NonNegative
+
+    @property
+    def place(self) -> tuple[str]:
+        """Where it is in the study."""
+        return (self.degree,)
 
 
 @dataclass(frozen=True)
@@ -166,13 +171,6 @@ def _told(entry: AgentEntry, degree: Degree, scenario: Scenario) -> AgentEntry:
     return entry.model_copy(update={"config": merged(own, degree.dso)})
 
 
-def run_study(
-    tasks: Sequence[Task], *, folder: Path, executor: Executor, told: Callable[[Task, Seen | Failure], object]
-) -> tuple[Seen, ...]:
-    """Run what is not known in the folder yet."""
-    return run_pieces(tasks, run_task, Seen, folder=folder, executor=executor, told=told)
-
-
 def run_task(task: Task) -> Seen:
     """Simulate a degree, and look at what came of it."""
     began = time.perf_counter()
@@ -206,9 +204,16 @@ def run_task(task: Task) -> Seen:
 
 def observability_table(rows: Sequence[Seen]) -> pa.Table:
     """One row for each degree; seconds, which no repetition repeats, stay out of it."""
-    kinds = {name: pa.string() if own.annotation is str else pa.float64() for name, own in Seen.model_fields.items()}
-    schema = pa.schema([(name, kind) for name, kind in kinds.items() if name not in _NOT_TOLD])
-    return pa.Table.from_pylist([each.model_dump(exclude=_NOT_TOLD) for each in rows], schema)
+    names = [name for name in Seen.model_fields if name not in _NOT_TOLD]
+    kinds = {name: pa.string() if Seen.model_fields[name].annotation is str else pa.float64() for name in names}
+    return pa.Table.from_pylist([each.model_dump(include=set(names)) for each in rows], pa.schema(kinds))
+
+
+def write_tables(rows: Sequence[Seen], degrees: Degrees, scenario: Scenario, folder: Path) -> None:
+    """The table of all degrees, and the words of the report."""
+    write_table(folder, "observability", observability_table(rows))
+    notes = {each.title: each.note for each in degrees.degrees.values() if each.note}
+    write_words(folder, {"title": scenario.title, "notes": notes})
 
 
 def _case(file: Path) -> Case:

@@ -1,7 +1,6 @@
 """A game of a study of strategies, simulated: what was paid to whom, and what the platform's monitoring noticed."""
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,12 @@ import pyarrow.parquet as pq
 from api_spec.baselines import GamingFinding
 from api_spec.surveillance import SurveillanceReport
 from api_spec.units import Count, Fraction, NonNegative, Real
-from market.figures.strategies import HONEST, STRATEGIES, STUDY
+from market.figures.strategies import HONEST
 from market.ledger.gaming import THRESHOLD
-from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
+from market.simulation.studies.folder import write_table, write_words
 from market.simulation.studies.pieces import Came
 from market.simulation.studies.strategies import Game, Plays
 from market.simulation.world import DATABASE
@@ -42,7 +41,6 @@ class Played(Came):
 
     design: str
     strategy: str
-    seconds: NonNegative
     measures: Measures
     paid_eur: Real
     energy_eur: Real
@@ -57,6 +55,11 @@ class Played(Came):
     alike: bool
     flagged: bool
     wrongly_flagged: Count
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands in a table."""
+        return self.design, self.strategy
 
     @property
     def margin_eur(self) -> float:
@@ -150,18 +153,15 @@ def _alike(watched: SurveillanceReport) -> set[str]:
 
 def write_strategies(played: Sequence[Played], plays: Plays, scenario: Scenario, player: str, folder: Path) -> None:
     """The table of all games, and the words of the report."""
-    (folder / STRATEGIES).parent.mkdir(parents=True, exist_ok=True)
-    table = strategies_table(played)
-    pq.write_table(table.cast(described(table.schema, dictionary().measures)), folder / STRATEGIES)
-    document = {
+    write_table(folder, "strategies", strategies_table(played))
+    words = {
         "title": scenario.title,
         "player": player,
         "days": scenario.days,
         "designs": {name: each.title for name, each in plays.designs.items()},
         "strategies": {name: each.title for name, each in plays.strategies.items()},
     }
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    (folder / STUDY).write_text(text, encoding="utf-8")
+    write_words(folder, words)
 
 
 def strategies_table(played: Sequence[Played]) -> pa.Table:

@@ -9,29 +9,21 @@ OUT/timing.json                              what each cell took [s], which no r
 OUT/report.html                              the figures and tables, in one file
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from market.figures.study_report import INSTRUMENTS, PROFILES, STUDY, TIMING
-from market.simulation.dictionary import described, dictionary
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario
-from market.simulation.studies.cells import Cell, CellOutcome, run_cell
+from market.simulation.studies.cells import Cell, CellOutcome
+from market.simulation.studies.folder import write_table, write_words
 from market.simulation.studies.instruments import Catalogue, at_penetration, on
-from market.simulation.studies.pieces import run_pieces
-from market.simulation.sweep.executors import Executor, Failure
 from market.simulation.tidy import TIME
 
 QUICK: Final = (0.5, 1.0)
-
-Told = Callable[[Cell, CellOutcome | Failure], object]
-"""Told of every cell that is done, or has failed."""
 
 
 def cells_of(
@@ -46,22 +38,13 @@ def cells_of(
     )
 
 
-def run_study(cells: Sequence[Cell], *, folder: Path, executor: Executor, told: Told) -> tuple[CellOutcome, ...]:
-    """Run what is not known in the folder yet."""
-    return run_pieces(cells, run_cell, CellOutcome, folder=folder, executor=executor, told=told)
-
-
 def write_tables(outcomes: Sequence[CellOutcome], catalogue: Catalogue, scenario: Scenario, folder: Path) -> None:
-    """All but the cells and the report."""
-    (folder / "results").mkdir(parents=True, exist_ok=True)
-    table = measures_table(outcomes)
-    pq.write_table(table.cast(described(table.schema, dictionary().measures)), folder / INSTRUMENTS)
-    pq.write_table(profiles_table(outcomes), folder / PROFILES)
+    """The tables of all cells, and the words of the report."""
+    write_table(folder, "instruments", measures_table(outcomes))
+    write_table(folder, "profiles", profiles_table(outcomes))
     names = list(dict.fromkeys(each.instrument for each in outcomes))
     told = {name: {"title": own.title, "note": own.note} for name in names if (own := catalogue.instruments[name])}
-    document = {"title": scenario.title, "timezone": scenario.timezone, "instruments": told}
-    _write_json(folder / STUDY, document)
-    _write_json(folder / TIMING, [[each.instrument, each.penetration, each.seconds] for each in outcomes])
+    write_words(folder, {"title": scenario.title, "timezone": scenario.timezone, "instruments": told})
 
 
 def measures_table(outcomes: Sequence[CellOutcome]) -> pa.Table:
@@ -97,7 +80,3 @@ def shares(percents: str) -> tuple[float, ...]:
     if not all(0 <= each <= 1 for each in found):
         raise BadScenario(f'"{percents}": a penetration lies between 0 and 100 %')
     return found
-
-
-def _write_json(file: Path, document: object) -> None:
-    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

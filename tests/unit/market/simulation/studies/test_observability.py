@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from api_spec.case import Case
-from market.figures.observability import write_observability_report
+from market.figures.observability import observability_page
+from market.figures.study_page import write_study_report
 from market.simulation import SCENARIOS
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
-from market.simulation.studies import observability
 from market.simulation.studies.observability import (
     Seen,
     Task,
     observability_table,
     read_degrees,
     requested_kwh,
-    run_study,
     tasks_of,
+    write_tables,
 )
+from market.simulation.studies.pieces import run_pieces
 from market.simulation.sweep.executors import Failure, InProcess
 from tests.small_cases import bus, line, load
 
@@ -110,9 +110,7 @@ def seen(of: Task) -> Seen:
     return Seen.model_validate({**figures, **names, "estimate_error_w": None})
 
 
-def test_what_is_done_is_not_done_again_and_becomes_a_table_and_a_report(
-    tmp_path: Path, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_done_is_not_done_again_and_becomes_a_table_and_a_report(tmp_path: Path, scenario: Scenario) -> None:
     ran: list[str] = []
 
     def run(task: Task) -> Seen:
@@ -122,17 +120,16 @@ def test_what_is_done_is_not_done_again_and_becomes_a_table_and_a_report(
     def told(_: Task, came: Seen | Failure) -> None:
         assert isinstance(came, Seen), came
 
-    monkeypatch.setattr(observability, "run_task", run)
     degrees = read_degrees()
     for names in (("profiles",), ("profiles", "substation")):
         tasks = tasks_of(scenario, degrees, names, history_days=7)
-        rows = run_study(tasks, folder=tmp_path, executor=InProcess(), told=told)
+        rows = run_pieces(tasks, run, Seen, folder=tmp_path, executor=InProcess(), told=told)
 
     assert ran == ["profiles", "substation"]
     table = observability_table(rows)
     assert table.column("degree").to_pylist() == ["profiles", "substation"]
     assert table.column("estimate_error_w").null_count == 2
-    (tmp_path / "results").mkdir()
-    pq.write_table(table, tmp_path / "results" / "observability.parquet")
-    report = write_observability_report(tmp_path, title="A day", notes={"substation": "P and Q"})
-    assert ">substation<" in report.read_text(encoding="utf-8")
+    write_tables(rows, degrees, scenario, tmp_path)
+    page = observability_page(tmp_path)
+    assert [line[0] for line in page.tables[0].lines] == [each.title for each in rows]
+    assert f">{rows[1].title}</th>" in write_study_report(tmp_path, page).read_text(encoding="utf-8")

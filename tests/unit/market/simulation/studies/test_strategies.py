@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from market.figures.strategies import COLUMNS, Strategies, strategy_charts, write_strategies_report
+from market.figures.strategies import COLUMNS, Strategies, strategies_page, strategy_charts
+from market.figures.study_page import write_study_report
 from market.simulation import SCENARIOS
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
@@ -119,7 +120,7 @@ def test_the_report_says_what_earns_and_what_was_seen(rivals: Scenario, tmp_path
     ]
     write_strategies(games, PLAYS, rivals, "first", tmp_path)
     study = Strategies.at(tmp_path)
-    text = write_strategies_report(tmp_path).read_text(encoding="utf-8")
+    text = write_study_report(tmp_path, strategies_page(tmp_path)).read_text(encoding="utf-8")
 
     (finding,) = study.findings()
     assert finding == (
