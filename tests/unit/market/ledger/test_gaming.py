@@ -11,19 +11,25 @@ EVENING = (17 * 60, 18 * 60)
 
 
 def delivery(
-    nominated: float, *, usual: float = 10_000, ordered: float = 0, clock: tuple[int, int] = EVENING, price: float = 100
+    nominated: float,
+    *,
+    usual: float | None = 10_000,
+    drawn: float | None = None,
+    ordered: float = 0,
+    clock: tuple[int, int] = EVENING,
+    price: float = 100,
 ) -> Nominated:
-    """Two hours; the order is delivered, as it was measured against the nomination."""
+    """Two hours; the order is delivered, as it was measured against the nomination. drawn : else what is usual."""
     both = np.ones(2)
     return Nominated(
         clock_min=clock,
         nominated_w=nominated * both,
-        usual_w=usual * both,
+        usual_w=None if usual is None else usual * both,
         ordered_w=ordered * both,
         delivered_w=ordered * both,
-        metered_w=None if ordered else usual * both,
+        metered_w=None if ordered else (drawn or usual or 0) * both,
         price_eur_per_mwh=price * both if ordered else 0 * both,
-        others_w={"mid_8_of_10": (usual - 500) * both} if ordered else {},
+        others_w={"mid_8_of_10": ((usual or 0) - 500) * both} if ordered else {},
         hours=1.0,
     )
 
@@ -66,15 +72,39 @@ def test_an_increase_is_inflated_downwards() -> None:
     assert finding("street", "a", "lot", [*[delivery(12_000 + k, ordered=5_000) for k in range(10)], *quiet]).score < 0
 
 
-def test_a_constant_bias_is_no_game() -> None:
-    """2 kW too much always, with and without an award: wrong, and paid for, but not moved."""
+def test_a_constant_bias_moves_nothing_and_is_an_overstatement() -> None:
+    """2 kW of 12 too much always: nothing moves with an award, and on 20 evenings of 20 a sixth is not drawn."""
     orders = [delivery(12_000 + k % 3, ordered=-5_000) for k in range(10)]
     quiet = [delivery(12_000 + k % 3) for k in range(20)]
 
     found = finding("street", "a", "lot", [*orders, *quiet])
 
-    assert found.verdict == "inconspicuous"
+    assert found.score < THRESHOLD
+    assert found.verdict == "overstated"
     assert found.other_error_w == 2001
+    assert found.overstatement == pytest.approx(1 / 6, abs=1e-4)
+    assert found.unordered == 20
+
+
+def test_an_increase_is_overstated_downwards() -> None:
+    """It draws 12 kW where it nominates 10, and is paid for drawing more."""
+    orders = [delivery(10_000, ordered=2_000)]
+    quiet = [delivery(10_000, drawn=12_000)] * 10
+
+    assert finding("street", "a", "lot", [*orders, *quiet]).verdict == "overstated"
+    assert finding("street", "a", "lot", [delivery(10_000, ordered=-2_000), *quiet]).verdict == "too_few_deliveries"
+
+
+def test_an_overstatement_needs_no_like_days_and_no_award_of_its_own() -> None:
+    """Ten evenings without any history, at hours at which somebody else on the network is ordered to reduce."""
+    ten = [delivery(15_000, usual=None, drawn=10_000)] * 10
+    asked = frozenset(EVENING)
+
+    assert finding("street", "a", "lot", ten, asked=asked).verdict == "overstated"
+    assert finding("street", "a", "lot", ten[:9], asked=asked).verdict == "too_few_deliveries", "1 in 512 is too often"
+    assert finding("street", "a", "lot", ten).unordered == 0, "where nothing is ever ordered, nothing is paid for"
+    little = [delivery(10_400, usual=None, drawn=10_000)] * 20
+    assert finding("street", "a", "lot", little, asked=asked).verdict == "too_few_deliveries", "4 % are not material"
 
 
 def test_other_times_of_day_are_not_compared() -> None:
@@ -97,19 +127,22 @@ def test_nothing_is_said_of_few_deliveries() -> None:
 def test_honest_random_fleets_stay_below_the_threshold_and_an_inflating_one_does_not() -> None:
     """Ten places, 100 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
 
-    The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them.
+    The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them;
+    the twelfth, which nominates half as much again always, too.
     """
-    clean = caught = 0
+    clean = caught = seen = 0
     for seed in range(100):
         random = np.random.default_rng(seed)
 
-        def fleet(inflation: float, random: np.random.Generator = random) -> str:
+        def fleet(asked: float, otherwise: float, random: np.random.Generator = random) -> str:
             nominated = 10_000 + 1_500 * random.standard_t(4, size=45).clip(-3, 3)
-            orders = [delivery(w * (1 + inflation), ordered=-4_000) for w in nominated[:15]]
-            return finding("street", "a", "lot", [*orders, *map(delivery, nominated[15:])]).verdict
+            orders = [delivery(w * asked, ordered=-4_000) for w in nominated[:15]]
+            return finding("street", "a", "lot", [*orders, *(delivery(w * otherwise) for w in nominated[15:])]).verdict
 
-        clean += all(fleet(0.0) != "conspicuous" for _ in range(10))
-        caught += fleet(0.5) == "conspicuous"
+        clean += all(fleet(1.0, 1.0) == "inconspicuous" for _ in range(10))
+        caught += fleet(1.5, 1.0) == "conspicuous"
+        seen += fleet(1.5, 1.5) == "overstated"
 
     assert clean >= 95
     assert caught >= 95
+    assert seen >= 95

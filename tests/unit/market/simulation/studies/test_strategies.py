@@ -9,6 +9,7 @@ from market.figures.study_page import write_study_report
 from market.simulation import SCENARIOS
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
+from market.simulation.studies.monitoring import Noticed
 from market.simulation.studies.playing import Played, strategies_table, write_strategies
 from market.simulation.studies.strategies import Play, Plays, games_of, read_plays
 
@@ -34,15 +35,20 @@ def played(
         energy_eur=energy,
         rivals_eur=0,
         flexible_kwh=0,
-        nominated=5,
-        inflated=1 if flagged else 0,
-        inflation_w=500 if flagged else 0,
-        pivotal_index=0,
-        ask_score=0,
-        offer_score=0,
-        alike=False,
-        flagged=flagged,
-        wrongly_flagged=0,
+        noticed=Noticed(
+            nominated=5,
+            inflated=0,
+            overstated=1 if flagged else 0,
+            inflation_w=0,
+            overstatement=0.3 if flagged else 0,
+            pivotal_index=0,
+            ask_score=0,
+            offer_score=0,
+            alike=False,
+            flagged=flagged,
+            seen_after=11 if flagged else None,
+            wrongly_flagged=0,
+        ),
     )
 
 
@@ -125,10 +131,10 @@ def test_the_report_says_what_earns_and_what_was_seen(rivals: Scenario, tmp_path
     (finding,) = study.findings()
     assert finding == (
         "nodal prices: 2 of 3 ways to play earn more than honesty, at most 6.00 EUR (“nominates half as much again”); "
-        "the monitoring names 1, and 1 that earn stay unseen."
+        "the monitoring names 1, the first after 11 deliveries, and 1 that earn stay unseen."
     )
     seen = next(column for column in COLUMNS if column.heading == "seen by")
-    assert [seen.text(row) for row in study.rows] == ["no", "no", "no", "nominations"]
+    assert [seen.text(row) for row in study.rows] == ["no", "no", "no", "what is drawn"]
     assert finding in text
     bars = {bar.name: list(bar.y) for bar in strategy_charts(study)[0].figures[0].data}
     assert bars["congests to be paid"] == [3.0]
