@@ -68,13 +68,12 @@ class GamingFinding(Message):
     earned_eur : paid for energy that only the inflation delivered. other_error_w : median of nominated minus metered
     where there was no award. methods : median of nominated minus other methods' baselines where there was one [W].
 
-    unordered : deliveries in which nothing was ordered at some time of day at which something is on other days.
-    overstatement : share of what was nominated there that was not drawn, in the direction that pays.
-    overstatement_score : how much more often it lay above what was drawn than below, as a standard normal.
+    overstatement : share of what was nominated here that was not drawn, in the direction that pays, where nothing was
+    ordered, at times of day at which something is on some day. overstatement_score : how sure it is that that is no
+    chance, of all places of the participant together; standard normal where errors are symmetric around 0.
 
     verdict : `conspicuous` nominates more where there is an award; `overstated` nominates more than it draws, whether
-    there is one or not. Both are said of an honest participant once in 740 reports at most where its errors are as
-    often above as below nothing, and are a reason to ask and no proof.
+    there is one or not. Either is said of an honest participant once in 740 reports; a reason to ask and no proof.
     """
 
     network: NetworkId
@@ -89,6 +88,5 @@ class GamingFinding(Message):
     earned_eur: Money
     other_error_w: Watts | None
     methods: dict[BaselineMethod, Watts]
-    unordered: Count
     overstatement: Real
     overstatement_score: Real

@@ -3,9 +3,11 @@
 *Moved*: a nomination is compared with the place's usual power, the mean of its like days, which no award can have
 moved: days with an award are left out of it. Honest nominations miss it alike with and without an award.
 
-*Overstated*: who always nominates too much draws less than that where nothing is ordered (market.ledger.overstating).
+*Overstated*: who always nominates too much draws less than that where nothing is ordered; looked at for all places of a
+participant together, since single ones err too wildly (market.ledger.overstating).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +20,7 @@ from api_spec.product import BaselineMethod
 from api_spec.units import MONEY_PLACES
 from market.ledger.baselines.history import FloatArray
 from market.ledger.orders import Place
-from market.ledger.overstating import overstatement
+from market.ledger.overstating import overstatement_score, undrawn_share
 
 LEAST: Final = 7
 """Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
@@ -57,24 +59,48 @@ class Nominated:
         return excess
 
 
+@dataclass(frozen=True)
+class Overstated:
+    """What is nominated against what is drawn where nothing is ordered. share : of a place; score : of all of them."""
+
+    share: float = 0.0
+    score: float = 0.0
+
+    @property
+    def conspicuous(self) -> bool:
+        """Whether it is too much and too sure to be an error."""
+        return self.score >= THRESHOLD and self.share >= MATERIAL
+
+
 def findings(network: str, deliveries: Sequence[Mapping[Place, Nominated]]) -> list[GamingFinding]:
-    """Of every place that nominated for some delivery, the worst first; deliveries in the order of time."""
-    asked = _ordered_clocks(own for each in deliveries for own in each.values())
-    places = sorted({place for each in deliveries for place in each})
-    found = [
-        finding(network, *place, [each[place] for each in deliveries if place in each], asked=asked) for place in places
-    ]
+    """Of every place that nominated for some delivery, the worst first; deliveries in the order of time.
+
+    What is drawn is compared where nothing was ordered, at times of day at which something is on some day, of anybody
+    on the network.
+    """
+    everything = [own for each in deliveries for own in each.values()]
+    way, asked = _way(everything), _ordered_clocks(everything)
+    places: dict[str, list[str]] = defaultdict(list)
+    for participant, bus in sorted({place for each in deliveries for place in each}):
+        places[participant].append(bus)
+    found = []
+    for participant, buses in places.items():
+        own = [[each.get((participant, bus)) for each in deliveries] for bus in buses]
+        wh = way * np.array([[_unordered_wh(each, asked) for each in those] for those in own])
+        score = overstatement_score(*wh.sum(axis=0).T)
+        for bus, those, (nominated_wh, drawn_wh) in zip(buses, own, wh.swapaxes(1, 2), strict=True):
+            overstated = Overstated(undrawn_share(nominated_wh, drawn_wh), score)
+            found.append(finding(network, participant, bus, [each for each in those if each], overstated=overstated))
     return sorted(found, key=lambda each: -max(each.score, each.overstatement_score))
 
 
 def finding(
-    network: str, participant: str, bus: str, deliveries: Sequence[Nominated], *, asked: Set[int] = frozenset()
+    network: str, participant: str, bus: str, deliveries: Sequence[Nominated], *, overstated: Overstated
 ) -> GamingFinding:
     """What a participant's nominations at one bus look like, over all its deliveries.
 
     Deliveries with an award are compared where they were ordered, the others at the same times of day: a forecast that
-    is worse in the evening than in the morning is none that moves. What is drawn is compared where nothing was ordered,
-    at times of day at which something is on some days, here or, as `asked`, elsewhere on the network.
+    is worse in the evening than in the morning is none that moves.
     """
     known = [each for each in deliveries if each.usual_w is not None]
     awarded = [each for each in known if each.ordered_w.any()]
@@ -90,8 +116,6 @@ def finding(
     extra = [_inflated_w(each, usual_excess) if enough else np.zeros_like(each.ordered_w) for each in awarded]
     inflated_wh = sum(float(w.sum()) * each.hours for w, each in zip(extra, awarded, strict=True))
     errors = [float((e.nominated_w - e.metered_w).mean()) for e in other if e.metered_w is not None]
-    drawn = overstatement(_unordered_wh(deliveries, asked | _ordered_clocks(deliveries)))
-    overstated = drawn.score >= THRESHOLD and drawn.share >= MATERIAL
     return GamingFinding(
         network=network,
         participant=participant,
@@ -100,14 +124,13 @@ def finding(
         other=len(without),
         inflation_w=round(inflation),
         score=round(score, 6),
-        verdict=_verdict(moved=moved, overstated=overstated, enough=enough),
+        verdict=_verdict(moved=moved, overstated=overstated.conspicuous, enough=enough),
         inflation_wh_per_mwh=round(inflated_wh / ordered_wh * 1e6, 3) if ordered_wh else 0.0,
         earned_eur=sum((_earned(each, w) for w, each in zip(extra, awarded, strict=True)), Decimal(0)),
         other_error_w=round(_median(errors)) if errors else None,
         methods={method: round(_median(_beyond(method, awarded))) for method in _methods(awarded)},
-        unordered=drawn.deliveries,
-        overstatement=round(drawn.share, 6),
-        overstatement_score=round(drawn.score, 6),
+        overstatement=round(overstated.share, 6),
+        overstatement_score=round(overstated.score, 6),
     )
 
 
@@ -135,15 +158,12 @@ def _compared(deliveries: Iterable[Nominated], awarded: Sequence[Nominated]) -> 
     return other, [way * float(each.excess_w[here].mean()) for each, here in zip(other, inside, strict=True)]
 
 
-def _unordered_wh(deliveries: Sequence[Nominated], asked: Set[int]) -> list[tuple[float, float]]:
-    """Energy nominated and drawn where nothing was ordered at these times of day, in the way that pays [Wh]."""
-    way, found = _way(deliveries), []
-    for each in deliveries:
-        here = np.array([at in asked for at in each.clock_min]) & (each.ordered_w == 0)
-        if each.metered_w is not None and here.any():
-            nominated_w, drawn_w = (way * float(w[here].sum()) for w in (each.nominated_w, each.metered_w))
-            found.append((nominated_w * each.hours, drawn_w * each.hours))
-    return found
+def _unordered_wh(each: Nominated | None, asked: Set[int]) -> tuple[float, float]:
+    """Energy nominated and drawn where nothing was ordered at these times of day [Wh]; 0 where not all is metered."""
+    if each is None or each.metered_w is None:
+        return 0.0, 0.0
+    here = np.array([at in asked for at in each.clock_min]) & (each.ordered_w == 0)
+    return float(each.nominated_w[here].sum()) * each.hours, float(each.metered_w[here].sum()) * each.hours
 
 
 def _way(deliveries: Iterable[Nominated]) -> float:

@@ -1,56 +1,47 @@
-"""Does what is nominated come true where nothing is ordered? By signs, whatever the distribution of errors. Pure.
+"""Does what is nominated come true where nothing is ordered? By signed ranks, after the fact. Pure.
 
 Who nominates too much every day never moves its nominations, but draws less than it nominated wherever it has nothing
-to deliver. An honest nomination lies above what is drawn at most as often as below it, so that
+to deliver. Errors d of honest nominations lie around 0, and which of them are positive is independent of how large they
+are:
 
-    P(k or more of n deliveries lie above) <= sum over j = k..n of C(n, j) / 2^n
+    W = sum of the ranks of |d| over all d > 0,    P(W >= w | honest) by the 2^n equally likely signs
 
-Source: the sign test; Conover, Practical Nonparametric Statistics (1999), 3.4.
+Source: Wilcoxon, Individual comparisons by ranking methods, Biometrics Bulletin 1 (1945) 80.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import bdtrc, ndtri
+from scipy.special import ndtri
+from scipy.stats import wilcoxon
+
+from market.ledger.baselines.history import FloatArray
 
 _LEAST_WH: Final = 1.0
 """Of a difference: whole watts are nominated, and rounding has no sign."""
 
 
-@dataclass(frozen=True)
-class Overstatement:
-    """What was nominated against what was drawn.
+def undrawn_share(nominated_wh: FloatArray, drawn_wh: FloatArray) -> float:
+    """Of the energy nominated in (delivery,), the share that was not drawn; negative where more was."""
+    total_wh = float(np.abs(nominated_wh).sum())
+    return float((nominated_wh - drawn_wh).sum()) / total_wh if total_wh else 0.0
 
-    deliveries : with something to compare. share : of the nominated energy that was not drawn; negative = more was.
-    score : standard normal where nominations are as often above as below what is drawn; positive = more often above.
+
+def overstatement_score(nominated_wh: FloatArray, drawn_wh: FloatArray) -> float:
+    """How sure it is that more is nominated than drawn, of (delivery,) energy where nothing was ordered [Wh].
+
+    Standard normal for errors that are symmetric around 0, and as exact as the probability: above 3 where that is below
+    1 in 740, which takes ten deliveries at least.
     """
-
-    deliveries: int
-    share: float
-    score: float
-
-
-def overstatement(nominated_and_drawn_wh: Sequence[tuple[float, float]]) -> Overstatement:
-    """Of energy nominated and drawn where nothing was ordered [Wh], a pair for each delivery.
-
-    The score says as much as the exact probability: it is above 3 where that is below 1 in 740, which takes ten
-    deliveries at least.
-    """
-    pairs = np.array(nominated_and_drawn_wh, dtype=np.float64).reshape(-1, 2)
-    more_wh = pairs[:, 0] - pairs[:, 1]
-    signs = np.sign(more_wh[np.abs(more_wh) >= _LEAST_WH])
-    nominated_wh = float(np.abs(pairs[:, 0]).sum())
-    return Overstatement(
-        deliveries=len(pairs),
-        share=float(more_wh.sum()) / nominated_wh if nominated_wh else 0.0,
-        score=_score(above=int((signs > 0).sum()), of=len(signs)),
-    )
+    more_wh = nominated_wh - drawn_wh
+    signed_wh = more_wh[np.abs(more_wh) >= _LEAST_WH].tolist()
+    return _score(signed_wh) if signed_wh else 0.0
 
 
-def _score(*, above: int, of: int) -> float:
-    """Upper tail for what lies above more often, lower tail for what lies below more often."""
-    if above * 2 < of:
-        return -_score(above=of - above, of=of)
-    return max(0.0, float(-ndtri(bdtrc(above - 1, of, 0.5)))) if of else 0.0
+def _score(more_wh: Sequence[float]) -> float:
+    """As a standard normal, from the smaller tail: the other would be rounded to 1."""
+    above = float(wilcoxon(more_wh, alternative="greater").pvalue)
+    if above <= 0.5:
+        return -float(ndtri(above))
+    return float(ndtri(wilcoxon(more_wh, alternative="less").pvalue))
