@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from api_spec.defects import refuse
+from api_spec.metering import Calendar
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
@@ -53,7 +54,7 @@ class Scenario(Message):
     absent = every quarter of an hour, and in every period. Chargers are told every minute all the same.
     timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
     tariffs, contracts, supply : see market.simulation.instruments. surroundings : what else happens on the network.
-    physics : how it is computed what really flows.
+    physics : how it is computed what really flows. calendar : of the network; absent = UTC, without holidays.
     metering : which instruments the DSO has; absent = none.
     """
 
@@ -72,6 +73,7 @@ class Scenario(Message):
     days: Annotated[int, Field(strict=True, ge=1, le=3660)] = 1
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
+    calendar: Calendar | None = None
     tariffs: Annotated[dict[str, TariffTable], Field(max_length=100)] = Field(default_factory=dict)
     contracts: Annotated[dict[str, ContractTable], Field(max_length=100)] = Field(default_factory=dict)
     supply: SupplyTable = SupplyTable()
