@@ -133,3 +133,16 @@ def test_the_report_holds_every_cell_and_says_what_was_found(folder: Path, study
     assert findings(study)[0] in text
     assert "Dumb charging" in text
     assert text.count("<tbody>") == 3 + 2, "peaks over penetration, and two penetrations"
+
+
+def test_profiles_are_of_every_day_and_hold_the_peak(folder: Path) -> None:
+    """Three hours on each of two evenings, in steps of five minutes; the highest of all is the peak measured."""
+    (cell,) = cells_of(evening().model_copy(update={"days": 2}), read_catalogue(folder / "own.toml"), ("dumb",), (1.0,))
+    came = run_cell(cell)
+
+    assert len(came.starts) == len(came.fleet_w) == len(came.nominated_w) == 2 * 36
+    assert (came.starts[0], came.starts[36]) == ("2026-01-15T16:30:00+00:00", "2026-01-16T16:30:00+00:00")
+    assert max(came.fleet_w) == pytest.approx(came.measures.fleet_peak_w, abs=0.1)
+    first, second = came.fleet_w[:36], came.fleet_w[36:]
+    assert min(max(first), max(second)) > 0
+    assert first != second, "others come at other times"
