@@ -8,6 +8,7 @@ from pydantic import Field
 
 from aggregator_agents.connection import Connection
 from aggregator_agents.control import PlugMinute, SiteControl
+from aggregator_agents.delay import RandomDelay
 from aggregator_agents.emulation.breakdown import Breakdowns
 from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
@@ -38,8 +39,10 @@ class AggregatorConfig(Message):
     network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
-    or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
-    for studies; none by default. faults : what fails, for studies; nothing by default. seed : of who comes when.
+    or name of a network tariff whose prices count in the plans; absent = none. delays_within : each connection follows
+    a change of its prices later by a part of this, by chance (aggregator_agents.delay); absent = at once. strategies :
+    how it plays the market, for studies; none by default. faults : what fails, for studies; nothing by default. seed :
+    of who comes when.
     """
 
     network: str
@@ -50,6 +53,7 @@ class AggregatorConfig(Message):
     charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    delays_within: Duration | None = None
     faults: Faults = Faults()
     strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
@@ -70,6 +74,7 @@ class EvAggregator:
             tariff=config.tariff,
             offers=config.charging == "offered",
             conduct=Conduct(config.strategies),
+            delay=RandomDelay(config.delays_within or timedelta(0), config.seed),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._breakdowns: list[Breakdowns] = []

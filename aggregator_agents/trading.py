@@ -11,6 +11,7 @@ import numpy as np
 
 from aggregator_agents.capacity import Capacity, left_w
 from aggregator_agents.connection import NetworkTerms
+from aggregator_agents.delay import AT_ONCE, RandomDelay
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
 from aggregator_agents.order import Order
@@ -53,16 +54,17 @@ class Trader:
         tariff: str | None = None,
         offers: bool = True,
         conduct: Conduct = HONEST,
+        delay: RandomDelay = AT_ONCE,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
         places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
         name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
-        conduct : how it plays the market.
+        conduct : how it plays the market. delay : by which its connections follow prices.
         """
         self._client, self._network, self._places = client, network, places
         self._offers_before_gate, self._offers = offers_before_gate, offers
-        self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
+        self._tariff, self._conduct, self._delay = TariffWatch(client, network, tariff), conduct, delay
         self._sold: dict[AuctionId, _Sold | None] = {}
         self._reported: dict[AuctionId, int] = {}
 
@@ -116,7 +118,8 @@ class Trader:
         contracts = await self._client.contracts()
         prices = await self._tariff.prices(auction, self._places, published=published)
         capacity = {bus: Capacity.at(bus, contracts, network=self._network, now=now) for bus in self._places}
-        return {bus: NetworkTerms(prices.get(bus), capacity[bus]) for bus in self._places}
+        day = auction.delivery.start.date()
+        return {bus: NetworkTerms(prices.get(bus), capacity[bus], self._delay.at(bus, day)) for bus in self._places}
 
     def _nomination(self, period: MarketPeriod, terms: Mapping[str, NetworkTerms], now: datetime) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""

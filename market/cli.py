@@ -214,8 +214,16 @@ def study_instruments(
     scenario: Annotated[
         Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter night of homes on risoe")
     ] = None,
-    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "20,40,60,80,100",
+    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "0,20,40,60,80,100",
     quick: Annotated[bool, typer.Option("--quick", help="Only 50 and 100 %.")] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many seeds, such as 3, or which, such as 7,11.", show_default="the scenario's own"),
+    ] = None,
+    on_arrival: Annotated[
+        bool,
+        typer.Option("--on-arrival", help="Every fleet charges on arrival: what each costs who does not answer it."),
+    ] = False,
     instruments: Annotated[
         str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
     ] = None,
@@ -236,6 +244,8 @@ def study_instruments(
         scenario,
         penetration=penetration,
         quick=quick,
+        seeds=seeds,
+        on_arrival=on_arrival,
         instruments=instruments,
         catalogue_file=catalogue,
         out=out,

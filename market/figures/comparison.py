@@ -39,11 +39,13 @@ def measure_over(
     measure: str,
     limit: float | None = None,
     looks: Mapping[str, Look] | None = None,
+    spread: Mapping[str, ArrayLike] | None = None,
 ) -> go.Figure:
     """A line for every series over the values of one parameter.
 
     series : by name, each (value,), nan where a run is missing. parameter, measure : axis titles with their units.
     limit : drawn red and dashed where there is one. looks : of all series, by name; absent = in turn.
+    spread : of all series, half the height of a bar at each value, nan for none.
     """
     figure = frame(x_title=parameter, y_title=measure, height=400)
     for at, (name, points) in enumerate(series.items()):
@@ -57,11 +59,18 @@ def measure_over(
             meta=own.meta,
             marker={"size": 7},
             hovertemplate="%{y:,.4~g}",
+            error_y=_bars(spread[name]) if spread else None,
         )
     if limit is not None:
         figure.add_hline(y=limit, line={"color": LIMIT, "dash": "dash", "width": 1.5})
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
     return figure
+
+
+def _bars(spread: ArrayLike) -> dict[str, object] | None:
+    """As plotly words them; None where no value has one."""
+    half = np.asarray(spread, dtype=float)
+    return None if np.isnan(half).all() else {"array": np.nan_to_num(half), "thickness": 1, "width": 3}
 
 
 def measure_map(

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from market.figures.study import Study
 from market.figures.study_charts import study_charts
-from market.figures.study_page import STUDY, TIMING, StudyPage, StudyTable, meanings_of
-from market.figures.study_table import COLUMNS
+from market.figures.study_findings import findings
+from market.figures.study_page import STUDY, TIMING, StudyPage, meanings_of
+from market.figures.study_table import COLUMNS, study_tables
 
 INSTRUMENTS: Final = "results/instruments.parquet"
 PROFILES: Final = "results/profiles.parquet"
@@ -27,25 +28,17 @@ def read_study(folder: Path) -> Study:
         document,
         pq.read_table(folder / INSTRUMENTS),
         pq.read_table(folder / PROFILES),
-        seconds={(name, share): seconds for name, share, seconds in timing},
+        seconds={(name, share, seed): seconds for name, share, seed, seconds in timing},
     )
 
 
 def instruments_page(folder: Path) -> StudyPage:
-    """All of it: a table for each penetration, and the charts."""
+    """All of it: peaks over penetration, a table for each penetration, and the charts."""
     study = read_study(folder)
     return StudyPage(
         title=f"{study.title}: every instrument",
-        findings=(study.finding(),),
-        tables=tuple(
-            StudyTable.of(
-                f"{share:.0%} of homes with a vehicle",
-                "Instrument",
-                COLUMNS,
-                [(row.title, row) for row in study.at(share)],
-            )
-            for share in reversed(study.penetrations)
-        ),
+        findings=findings(study),
+        tables=study_tables(study),
         meanings=meanings_of(COLUMNS),
         charts=study_charts(study),
         foot=_FOOT,

@@ -12,7 +12,7 @@ from market.simulation.studies import observability, playing, strategies
 from market.simulation.studies.cells import Cell, CellOutcome, run_cell
 from market.simulation.studies.frame import Undertaking, conduct
 from market.simulation.studies.pieces import named
-from market.simulation.studies.study import QUICK, cells_of, shares, write_tables
+from market.simulation.studies.study import QUICK, cells_of, seeds_of, shares, write_tables
 
 
 def study_instruments(
@@ -20,6 +20,8 @@ def study_instruments(
     *,
     penetration: str,
     quick: bool,
+    seeds: str | None,
+    on_arrival: bool,
     instruments: str | None,
     catalogue_file: Path | None,
     out: Path,
@@ -30,12 +32,13 @@ def study_instruments(
 
     def planned() -> Undertaking[Cell, CellOutcome]:
         file = scenario_file or SCENARIOS / "risoe-homes.toml"
-        scenario, catalogue = read_scenario(file), frameworks.read_catalogue(catalogue_file)
+        scenario, written = read_scenario(file), frameworks.read_catalogue(catalogue_file)
+        catalogue = frameworks.unanswered(written) if on_arrival else written
         asked = named(instruments, catalogue.instruments, "instrument")
         return Undertaking(
             what="cell",
-            pieces=cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration)),
-            name=lambda each: f"{each.instrument} {each.penetration:.0%}",
+            pieces=cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration), seeds=seeds_of(seeds)),
+            name=lambda each: each.name,
             run=run_cell,
             kind=CellOutcome,
             inputs={"scenario": file, "instruments": catalogue_file or frameworks.SHIPPED},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -72,11 +73,12 @@ def conduct(out: Path, planned: Callable[[], Undertaking[P, C]], *, workers: int
 def terminal_table(table: StudyTable) -> Table:
     """The columns that a terminal shows, numbers to the right."""
     shown = [at for at, short in enumerate(table.short) if short]
-    found = Table(title=table.title or None, title_justify="left", box=SIMPLE_HEAD)
+    # Brackets of units are no markup.
+    found = Table(title=escape(table.title) or None, title_justify="left", box=SIMPLE_HEAD)
     for at in shown:
-        found.add_column(table.headings[at] if at else "", justify="right" if at else "left", no_wrap=True)
+        found.add_column(escape(table.headings[at]) if at else "", justify="right" if at else "left", no_wrap=True)
     for line in table.lines:
-        found.add_row(*(line[at] for at in shown))
+        found.add_row(*(escape(line[at]) for at in shown))
     return found
 
 

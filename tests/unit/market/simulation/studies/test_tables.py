@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from api_spec.units import Message
 from market.figures.study_page import Column, Row, StudyTable, number, worded
@@ -54,6 +55,15 @@ def test_a_terminal_shows_the_short_columns_and_a_report_all() -> None:
     assert table.headings == ("Thing", "a W", "b")
     assert table.lines == (("this", "1,234", ""),)
     assert [column.header for column in terminal_table(table).columns] == ["", "a W"]
+
+
+def test_a_unit_in_brackets_is_printed_as_it_stands() -> None:
+    table = StudyTable("Peak [kW]", ("", "[1]"), (True, True), (("[dumb]", "5"),))
+    console = Console(width=80)
+    with console.capture() as printed:
+        console.print(terminal_table(table))
+
+    assert all(word in printed.get() for word in ("Peak [kW]", "[1]", "[dumb]"))
 
 
 def test_what_rounds_to_nothing_has_no_sign() -> None:
