@@ -33,6 +33,7 @@ from market.store.witness import WitnessedSession
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
+_ONLY_READS: Final = {READING: True, "postgresql_readonly": True}
 _OVERTAKEN: Final = frozenset({"40001", "40P01", "23505", "SQLITE_BUSY"})
 """What ends well when it is done again: serialization failure, deadlock, a row that another transaction made first (the
 repetition finds it there), and a turn at SQLite's one lock that did not come within its time-out."""
@@ -47,12 +48,13 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
         """Nothing is sent to the database before it is entered."""
-        only = {READING: True, "postgresql_readonly": True}
-        self._engine = engine.execution_options(**only) if reading else engine
+        self._engine, self._reading = engine, reading
 
     def __enter__(self) -> Self:
         """Begin."""
         self._session = WitnessedSession(self._engine, expire_on_commit=False)
+        if self._reading:
+            self._session.connection(execution_options=_ONLY_READS)
         self.participants = Participants(self._session)
         self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)
