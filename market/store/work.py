@@ -16,7 +16,7 @@ from market.store.catalogue import Catalogue
 from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
 from market.store.disputes import Disputes
-from market.store.engine import READING
+from market.store.engine import ONLY_READS
 from market.store.identities import Identities
 from market.store.jobs import Jobs
 from market.store.meters import Meters
@@ -33,7 +33,6 @@ from market.store.witness import WitnessedSession
 
 T = TypeVar("T")
 ATTEMPTS: Final = 6
-_ONLY_READS: Final = {READING: True, "postgresql_readonly": True}
 _OVERTAKEN: Final = frozenset({"40001", "40P01", "23505", "SQLITE_BUSY"})
 """What ends well when it is done again: serialization failure, deadlock, a row that another transaction made first (the
 repetition finds it there), and a turn at SQLite's one lock that did not come within its time-out."""
@@ -54,7 +53,7 @@ class UnitOfWork:
         """Begin."""
         self._session = WitnessedSession(self._engine, expire_on_commit=False)
         if self._reading:
-            self._session.connection(execution_options=_ONLY_READS)
+            self._session.connection(execution_options=ONLY_READS)
         self.participants = Participants(self._session)
         self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)
