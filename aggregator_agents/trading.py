@@ -187,7 +187,7 @@ class Trader:
         first = await self._reported_of(auction)
         if first >= over:
             return
-        unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
+        unsent = MarketPeriod(start=delivery.start_of(first), resolution=delivery.resolution, count=over - first)
         own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
         count = _metered([place for _, place in own], unsent)
         if count < unsent.count:
