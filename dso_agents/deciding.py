@@ -138,7 +138,8 @@ def decide(
     found = likely_congestion(day, risk=risk, derated=policy.margins.elements)
     asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
     need = highest_probability(day, derated=policy.margins.elements)
-    return Decision(period, True, connected.injections(load.expected_w), found, need, asked, day)
+    learnt = bool(load.known_days.any())
+    return Decision(period, learnt, connected.injections(load.expected_w), found, need, asked, day)
 
 
 def profile_of(known: Knowledge, policy: Policy, period: MarketPeriod) -> tuple[Injection, ...]:
