@@ -26,10 +26,11 @@ def test_a_game_says_what_its_player_paid_and_what_was_noticed() -> None:
     (_, inflated) = games_of(small(), read_plays(), designs=["dlmp"], strategies=["inflated-baseline"])
     came = run_game(inflated)
 
-    assert came.nominated == 4, "every home is looked at"
+    assert came.noticed.nominated == 4, "every home is looked at"
     assert came.energy_eur == pytest.approx(0.1 * came.measures.drawn_kwh, rel=0.02), "100 EUR/MWh for all"
     assert came.measures.drawn_kwh > 10
-    assert (came.paid_eur, came.flagged, came.wrongly_flagged) == (0, False, 0), "nothing is congested, nothing sold"
+    assert came.paid_eur == 0, "nothing is congested, nothing sold"
+    assert (came.noticed.flagged, came.noticed.wrongly_flagged) == (False, 0)
 
 
 def test_air_is_paid_for_and_one_evening_is_too_little_to_notice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,4 +55,4 @@ def test_air_is_paid_for_and_one_evening_is_too_little_to_notice(monkeypatch: py
     assert inflated.margin_eur > honest.margin_eur
     assert inflated.measures.dso_flexibility_eur > honest.measures.dso_flexibility_eur, "the DSO pays for it"
     assert inflated.measures.unmet_kwh <= honest.measures.unmet_kwh + 0.1, "no driver waits for it"
-    assert not inflated.flagged
+    assert not inflated.noticed.flagged
