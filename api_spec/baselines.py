@@ -73,7 +73,8 @@ class GamingFinding(Message):
     chance, of all places of the participant together; standard normal where errors are symmetric around 0.
 
     verdict : `conspicuous` nominates more where there is an award; `overstated` nominates more than it draws, whether
-    there is one or not. Either is said of an honest participant once in 740 reports; a reason to ask and no proof.
+    there is one or not. The threshold is passed once in 740 reports by chance; but who really draws more on some days
+    is ordered on these, and then conspicuous without any game. Both are reasons to ask and no proof.
     """
 
     network: NetworkId

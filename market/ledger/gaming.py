@@ -1,7 +1,8 @@
 """Do nominations move when an award is expected, and do they come true where nothing is ordered? After the fact. Pure.
 
 *Moved*: a nomination is compared with the place's usual power, the mean of its like days, which no award can have
-moved: days with an award are left out of it. Honest nominations miss it alike with and without an award.
+moved: days with an award are left out of it. Honest nominations miss it alike with and without an award, as long as
+awards do not depend on them: a place that really draws more on some days is ordered on these, and looks as if it moved.
 
 *Overstated*: who always nominates too much draws less than that where nothing is ordered; looked at for all places of a
 participant together, since single ones err too wildly (market.ledger.overstating).
@@ -25,7 +26,7 @@ from market.ledger.overstating import overstatement_score, undrawn_share
 LEAST: Final = 7
 """Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
 THRESHOLD: Final = 3.0
-"""Of both statistics: an honest participant is above it once in 740 reports."""
+"""Of both statistics: an honest participant whose awards do not depend on its load is above it once in 740 reports."""
 MATERIAL: Final = 0.05
 """Inflation below this part of the nominated power is never conspicuous, and no overstatement."""
 _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
