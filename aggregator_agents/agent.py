@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
 from aggregator_agents.connection import Connection
 from aggregator_agents.control import PlugMinute, SiteControl
+from aggregator_agents.delay import RandomDelay
 from aggregator_agents.emulation.breakdown import Breakdowns
 from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.plant import DriverOutcome
@@ -17,7 +19,7 @@ from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
-from aggregator_agents.planning import OnArrival, Planner, Valuation
+from aggregator_agents.planning import OnArrival, Planner, Plans, Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
 from aggregator_agents.strategy import Conduct, Strategy
@@ -38,8 +40,10 @@ class AggregatorConfig(Message):
     network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
-    or name of a network tariff whose prices count in the plans; absent = none. strategies : how it plays the market,
-    for studies; none by default. faults : what fails, for studies; nothing by default. seed : of who comes when.
+    or name of a network tariff whose prices count in the plans; absent = none. delays_within : each connection follows
+    a change of its prices later by a part of this, by chance (aggregator_agents.delay); absent = at once. strategies :
+    how it plays the market, for studies; none by default. faults : what fails, for studies; nothing by default. seed :
+    of who comes when.
     """
 
     network: str
@@ -50,6 +54,7 @@ class AggregatorConfig(Message):
     charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    delays_within: Duration | None = None
     faults: Faults = Faults()
     strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
@@ -58,9 +63,13 @@ class AggregatorConfig(Message):
 class EvAggregator:
     """Plans its drivers' charging, offers what can be moved, and has its chargers deliver what was awarded."""
 
-    def __init__(self, client: MarketClient, config: AggregatorConfig) -> None:
-        """Act for the aggregator whose credentials `client` carries, with emulated chargers."""
-        self._config = config
+    def __init__(self, client: MarketClient, config: AggregatorConfig, *, plans_within_s: float = inf) -> None:
+        """Act for the aggregator whose credentials `client` carries, with emulated chargers.
+
+        plans_within_s : by the machine's clock, for who acts in real time. In virtual time results would depend on
+        what else a busy machine does.
+        """
+        self._config, self._plans_within_s = config, plans_within_s
         self._places: dict[str, Place] = {}
         self._trader = Trader(
             client,
@@ -70,6 +79,7 @@ class EvAggregator:
             tariff=config.tariff,
             offers=config.charging == "offered",
             conduct=Conduct(config.strategies),
+            delay=RandomDelay(config.delays_within or timedelta(0), config.seed),
         )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._breakdowns: list[Breakdowns] = []
@@ -185,10 +195,10 @@ class EvAggregator:
         self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
-        on_arrival = config.charging == "on_arrival"
-        # Not in the two seconds of live control: results would depend on what else a busy machine does.
-        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else Planner())
-        planner = OnArrival() if on_arrival else Planner()
+        control = SiteControl(connection, likely=likely, planner=self._plans())
         self._places[site.bus] = Place(
-            connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner
+            connection, table.sessions, config.seed, memory, config.asking, cluster, control, self._plans()
         )
+
+    def _plans(self) -> Plans:
+        return OnArrival() if self._config.charging == "on_arrival" else Planner(within_s=self._plans_within_s)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -20,11 +20,13 @@ from api_spec.tariffs import TariffPrices
 class NetworkTerms:
     """What the network says of the use of a connection.
 
-    tariff : its prices, which come on top of buying energy. capacity : what contracts let the connection draw.
+    tariff : its prices, which come on top of buying energy. capacity : what contracts let the connection draw. delay :
+    by which the connection sees prices of energy change later than the clock.
     """
 
     tariff: TariffPrices | None = None
     capacity: Capacity = field(default_factory=Capacity)
+    delay: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +53,9 @@ class Connection:
         """Of energy on the steps of a plan; a tariff counts with its mean where it is not known."""
         tariff = np.zeros(grid.count)
         if self.terms.tariff is not None:
-            known = np.array(self.terms.tariff.energy_eur_per_mwh, dtype=np.float64)
-            tariff = grid.sample(self.terms.tariff.period, known, otherwise=float(known.mean()))
+            known, period = np.array(self.terms.tariff.energy_eur_per_mwh, dtype=np.float64), self.terms.tariff.period
+            seen = period.model_copy(update={"start": period.start + self.terms.delay})
+            tariff = grid.sample(seen, known, otherwise=float(known.mean()))
         tariff = tariff - self.conduct.pull_eur_per_mwh(grid.starts())
         if self.retail is None:
             return Prices.bought(self.value.price_eur_per_mwh + tariff)

@@ -248,7 +248,7 @@ class SiteControl:
     def _period_start(self, now: datetime) -> datetime:
         """Of the market period that holds `now`, or of its quarter-hour without an order."""
         if self.order is not None and self.order.holds(now):
-            return self.order.delivery.starts()[self.order.delivery.index(now)]
+            return self.order.delivery.start_of(self.order.delivery.index(now))
         return now - (now - datetime.min.replace(tzinfo=UTC)) % _QUARTER
 
     def _resolution(self, now: datetime) -> timedelta:

@@ -59,7 +59,7 @@ class PeakWatch:
         ]
         critical = _prices(tariff.critical_eur_per_kw)
         for first, last in _windows(critical):
-            begin, end = tariff.period.starts()[first], tariff.period.starts()[last] + tariff.period.resolution
+            begin, end = tariff.period.start_of(first), tariff.period.start_of(last) + tariff.period.resolution
             starts = np.array([begin <= each < end for each in grid.starts()])
             if starts.any():
                 price = min(float(critical[first]), most_eur_per_kw)

@@ -11,6 +11,7 @@ import numpy as np
 
 from aggregator_agents.capacity import Capacity, left_w
 from aggregator_agents.connection import NetworkTerms
+from aggregator_agents.delay import AT_ONCE, RandomDelay
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
 from aggregator_agents.order import Order
@@ -18,10 +19,12 @@ from aggregator_agents.place import Place
 from aggregator_agents.strategy import HONEST, Conduct
 from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
-from api_spec.client import MarketClient, or_none
+from api_spec.client import MarketClient, MarketRefused, or_none
+from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
+from api_spec.problem import ProblemType
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -51,16 +54,17 @@ class Trader:
         tariff: str | None = None,
         offers: bool = True,
         conduct: Conduct = HONEST,
+        delay: RandomDelay = AT_ONCE,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
         places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
         name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
-        conduct : how it plays the market.
+        conduct : how it plays the market. delay : by which its connections follow prices.
         """
         self._client, self._network, self._places = client, network, places
         self._offers_before_gate, self._offers = offers_before_gate, offers
-        self._tariff, self._conduct = TariffWatch(client, network, tariff), conduct
+        self._tariff, self._conduct, self._delay = TariffWatch(client, network, tariff), conduct, delay
         self._sold: dict[AuctionId, _Sold | None] = {}
         self._reported: dict[AuctionId, int] = {}
 
@@ -97,15 +101,25 @@ class Trader:
                 continue
             honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
             cap = auction.product.price_cap_eur_per_mwh
-            for at, each in enumerate(conduct.offers(honest, own, auction.delivery, price_cap=cap)):
-                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
+            await self._submit(auction, own.bus, conduct.offers(honest, own, auction.delivery, price_cap=cap))
+
+    async def _submit(self, auction: Auction, bus: str, offers: Iterable[AnyOfferTerms]) -> None:
+        """Offer at a place, unless it has too little meter history to be measured against yet: that comes with time."""
+        try:
+            for at, each in enumerate(offers):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {bus} {at}")
+        except MarketRefused as refusal:
+            if refusal.problem.kind is not ProblemType.HISTORY_TOO_SHORT:
+                raise
+            LOG.info("nothing is offered at %s: %s", bus, refusal)
 
     async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
         """What the network says of the use of each connection around a delivery, by bus."""
         contracts = await self._client.contracts()
         prices = await self._tariff.prices(auction, self._places, published=published)
         capacity = {bus: Capacity.at(bus, contracts, network=self._network, now=now) for bus in self._places}
-        return {bus: NetworkTerms(prices.get(bus), capacity[bus]) for bus in self._places}
+        day = auction.delivery.start.date()
+        return {bus: NetworkTerms(prices.get(bus), capacity[bus], self._delay.at(bus, day)) for bus in self._places}
 
     def _nomination(self, period: MarketPeriod, terms: Mapping[str, NetworkTerms], now: datetime) -> BaselineNomination:
         """Of connection points: the plan, and what else is expected behind each meter."""
@@ -173,7 +187,7 @@ class Trader:
         first = await self._reported_of(auction)
         if first >= over:
             return
-        unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
+        unsent = MarketPeriod(start=delivery.start_of(first), resolution=delivery.resolution, count=over - first)
         own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
         count = _metered([place for _, place in own], unsent)
         if count < unsent.count:

@@ -29,6 +29,12 @@ from market.errors import (
 from market.network.readers import read_network
 from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stderr, stop
 
+Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)]
+Cluster = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler to run on instead, such as tcp://10.0.0.1:8786.")
+]
+StudyFolder = Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A local flexibility market for distribution grids.")
 
 
@@ -182,12 +188,8 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; goes on with what is there.", show_default="runs/NAME")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes on this machine.", min=1, max=1024, show_default="one for each core")
-    ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler to run on, such as tcp://10.0.0.1:8786.")
-    ] = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
     keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep the whole folder of every run.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed.")] = False,
     changed: Annotated[
@@ -212,19 +214,25 @@ def study_instruments(
     scenario: Annotated[
         Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter night of homes on risoe")
     ] = None,
-    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "20,40,60,80,100",
+    penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "0,20,40,60,80,100",
     quick: Annotated[bool, typer.Option("--quick", help="Only 50 and 100 %.")] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many seeds, such as 3, or which, such as 7,11.", show_default="the scenario's own"),
+    ] = None,
+    on_arrival: Annotated[
+        bool,
+        typer.Option("--on-arrival", help="Every fleet charges on arrival: what each costs who does not answer it."),
+    ] = False,
     instruments: Annotated[
         str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
     ] = None,
     catalogue: Annotated[
         Path | None, typer.Option("--with", help="Catalogue of instruments (TOML).", show_default="the shipped one")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
-        "runs/instruments"
-    ),
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+    out: StudyFolder = Path("runs/instruments"),
+    workers: Workers = None,
+    cluster: Cluster = None,
 ) -> None:
     """Put every economic instrument on the same night, network and drivers, as more and more homes have a vehicle.
 
@@ -236,6 +244,8 @@ def study_instruments(
         scenario,
         penetration=penetration,
         quick=quick,
+        seeds=seeds,
+        on_arrival=on_arrival,
         instruments=instruments,
         catalogue_file=catalogue,
         out=out,
@@ -256,23 +266,26 @@ def study_observability(
         Path | None, typer.Option("--with", help="Catalogue of degrees (TOML).", show_default="the shipped one")
     ] = None,
     history: Annotated[int, typer.Option(help="Days of readings before the scenario begins.", min=0, max=400)] = 14,
-    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
-        "runs/observability"
-    ),
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many seeds, such as 3, or which, such as 7,11.", show_default="the scenario's own"),
+    ] = None,
+    out: StudyFolder = Path("runs/observability"),
+    workers: Workers = None,
+    cluster: Cluster = None,
 ) -> None:
     """Put a DSO who sees its network better and better on the same days: what it buys, pays and still gets wrong.
 
     Exit status: 0 all degrees are done, 1 some failed, 2 bad input.
     """
-    from market.simulation.studies import observability_command
+    from market.simulation.studies import commands
 
-    observability_command.study_observability(
+    commands.study_observability(
         scenario,
         names=degrees,
         degrees_file=catalogue,
         history_days=history,
+        seeds=seeds,
         out=out,
         workers=workers,
         cluster=cluster,
@@ -291,11 +304,9 @@ def study_strategies(
     catalogue: Annotated[
         Path | None, typer.Option("--with", help="Designs and strategies (TOML).", show_default="the shipped ones")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the study; what is done there is not done again.")] = Path(
-        "runs/strategies"
-    ),
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)] = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run on instead.")] = None,
+    out: StudyFolder = Path("runs/strategies"),
+    workers: Workers = None,
+    cluster: Cluster = None,
 ) -> None:
     """Have one aggregator play the market under several designs: what it gains, who pays, whether it shows.
 
@@ -308,7 +319,7 @@ def study_strategies(
         player=player,
         days=days,
         designs=designs,
-        strategies=strategies,
+        ways=strategies,
         plays_file=catalogue,
         out=out,
         workers=workers,

@@ -1,6 +1,7 @@
 """Runs beside each other: a measure over a parameter, for each instrument; over two parameters; one against another."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,19 @@ SERIES: Final = (
 _DASHES: Final = ("solid", "dash", "dot")
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn. line : as plotly words it. meta : of the trace, for the page that draws it."""
+
+    line: Mapping[str, object]
+    meta: str | None = None
+
+
+def look(at: int) -> Look:
+    """Of the series in this place, when nothing else is told of it."""
+    return Look({"color": SERIES[at % len(SERIES)], "dash": _DASHES[at // len(SERIES) % len(_DASHES)], "width": 2})
+
+
 def measure_over(
     values: Sequence[float],
     series: Mapping[str, ArrayLike],
@@ -24,28 +38,39 @@ def measure_over(
     parameter: str,
     measure: str,
     limit: float | None = None,
+    looks: Mapping[str, Look] | None = None,
+    spread: Mapping[str, ArrayLike] | None = None,
 ) -> go.Figure:
     """A line for every series over the values of one parameter.
 
     series : by name, each (value,), nan where a run is missing. parameter, measure : axis titles with their units.
-    limit : drawn red and dashed where there is one.
+    limit : drawn red and dashed where there is one. looks : of all series, by name; absent = in turn.
+    spread : of all series, half the height of a bar at each value, nan for none.
     """
     figure = frame(x_title=parameter, y_title=measure, height=400)
     for at, (name, points) in enumerate(series.items()):
-        colour, dash = SERIES[at % len(SERIES)], _DASHES[at // len(SERIES) % len(_DASHES)]
+        own = looks[name] if looks else look(at)
         figure.add_scatter(
             x=list(values),
             y=np.asarray(points, dtype=float),
             name=name,
             mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2},
+            line=own.line,
+            meta=own.meta,
             marker={"size": 7},
             hovertemplate="%{y:,.4~g}",
+            error_y=_bars(spread[name]) if spread else None,
         )
     if limit is not None:
         figure.add_hline(y=limit, line={"color": LIMIT, "dash": "dash", "width": 1.5})
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
     return figure
+
+
+def _bars(spread: ArrayLike) -> dict[str, object] | None:
+    """As plotly words them; None where no value has one."""
+    half = np.asarray(spread, dtype=float)
+    return None if np.isnan(half).all() else {"array": np.nan_to_num(half), "thickness": 1, "width": 3}
 
 
 def measure_map(

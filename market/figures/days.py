@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from market.figures.chart import Chart
 from market.figures.style import AFTER, frame
+from market.figures.tidy import titled, words
 
 _FIRST = ("peak_loading", "overload_minutes", "dso_flexibility_eur", "unmet_kwh")
 _TICKS = 14
-_UNITS = {"w": "W", "kwh": "kWh", "eur": "EUR", "pu": "pu", "h": "h", "minutes": "min"}
 
 
 def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
@@ -27,7 +27,7 @@ def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
         "Day by day",
         f"{len(days)} deliveries, {days[0]} to {days[-1]}; the other pictures are of the one with the highest loading.",
         [
-            (name.replace("_", " "), measure_by_day(days, measures[name].to_pylist(), title=_title(name)))
+            (words(name), measure_by_day(days, measures[name].to_pylist(), title=titled(measures.schema.field(name))))
             for name in names
         ],
     )
@@ -41,9 +41,3 @@ def measure_by_day(days: list[date], values: ArrayLike, *, title: str) -> go.Fig
     figure = frame(x_title="delivery", y_title=title, x_axis=dates, bargap=0.15)
     figure.add_bar(x=days, y=values, marker={"color": AFTER}, hovertemplate="%{y:,.4~g}")
     return figure
-
-
-def _title(name: str) -> str:
-    words, _, last = name.rpartition("_")
-    unit = _UNITS.get(last)
-    return name.replace("_", " ") if unit is None else f"{words.replace('_', ' ')} [{unit}]"

@@ -1,24 +1,22 @@
 """A study of strategies as its table and report show it: what playing earned, who paid for it, whether it showed."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import plotly.graph_objects as go
 import pyarrow.parquet as pq
 
 from market.figures.chart import Chart
 from market.figures.comparison import SERIES
-from market.figures.page import write_page
+from market.figures.study_page import STUDY, Column, Row, StudyPage, StudyTable, meanings_of, number
 from market.figures.style import frame
 
 STRATEGIES: Final = "results/strategies.parquet"
-STUDY: Final = "study.json"
 HONEST: Final = "honest"
-
-Row = Mapping[str, Any]
+_FOOT: Final = "Same days, same drivers, same network. Drivers' waiting is not counted: it costs the player nothing."
 
 
 @dataclass(frozen=True)
@@ -57,26 +55,18 @@ class Strategies:
         return (
             f"{self.designs[design]}: {len(earning)} of {len(played)} ways to play earn more than honesty, at most "
             f"{best['gain_eur']:.2f} EUR (“{self.strategies[best['strategy']]}”); the monitoring names "
-            f"{len(caught)}, and {len(unseen)} that earn stay unseen."
+            f"{len(caught)}{_soonest(caught)}, and {len(unseen)} that earn stay unseen."
         )
 
 
-@dataclass(frozen=True)
-class Column:
-    """heading : with its unit. text : what stands there for a game."""
-
-    heading: str
-    meaning: str
-    text: Callable[[Row], str]
-
-
-def _number(heading: str, meaning: str, name: str, form: str = ",.2f") -> Column:
-    return Column(heading, meaning, lambda row: f"{row[name] + 0.0:{form}}")
+def _soonest(caught: Sequence[Row]) -> str:
+    return f", the first after {min(row['seen_after'] for row in caught)} deliveries" if caught else ""
 
 
 def _seen(row: Row) -> str:
     by = {
         "nominations": row["inflated"] > 0,
+        "what is drawn": row["overstated"] > 0,
         "asks": row["ask_score"] >= row["threshold"],
         "offers": row["offer_score"] >= row["threshold"],
         "likeness": row["alike"],
@@ -85,19 +75,21 @@ def _seen(row: Row) -> str:
 
 
 COLUMNS: Final = (
-    _number("gain EUR", "what the player is left with more than honestly", "gain_eur"),
-    _number("paid EUR", "what the player was paid", "paid_eur"),
-    _number("rivals EUR", "what all others were paid", "rivals_eur"),
-    _number("DSO EUR", "what the DSO paid", "dso_flexibility_eur"),
-    _number("DSO more EUR", "what the DSO paid more than when all were honest", "dso_more_eur"),
-    _number("sold kWh", "what the player sold", "flexible_kwh", ",.0f"),
-    _number("over min", "minutes of overload, over all elements", "overload_minutes", ",.0f"),
-    _number("pivotal", "share of needed periods in which nobody can do without the player", "pivotal_index", ".0%"),
-    _number("ask z", "how much dearer it asks where it is pivotal", "ask_score", ".1f"),
-    _number("offer z", "how much less it offers where it is pivotal", "offer_score", ".1f"),
-    _number("inflated W", "the most that its nominations rise when an award is expected", "inflation_w", ",.0f"),
+    number("gain EUR", "what the player is left with more than honestly", "gain_eur"),
+    number("paid EUR", "what the player was paid", "paid_eur"),
+    number("rivals EUR", "what all others were paid", "rivals_eur"),
+    number("DSO EUR", "what the DSO paid", "dso_flexibility_eur"),
+    number("DSO more EUR", "what the DSO paid more than when all were honest", "dso_more_eur"),
+    number("sold kWh", "what the player sold", "flexible_kwh", ",.0f"),
+    number("over min", "minutes of overload, over all elements", "overload_minutes", ",.0f"),
+    number("pivotal", "share of needed periods in which nobody can do without the player", "pivotal_index", ".0%"),
+    number("ask z", "how much dearer it asks where it is pivotal", "ask_score", ".1f"),
+    number("offer z", "how much less it offers where it is pivotal", "offer_score", ".1f"),
+    number("inflated W", "the most that its nominations rise when an award is expected", "inflation_w", ",.0f"),
+    number("not drawn %", "most of what it nominates where nothing is ordered", "overstatement", ".0f", per_unit=0.01),
     Column("seen by", "what of the platform's monitoring names the player", _seen),
-    _number("others", "participants that it names wrongly", "wrongly_flagged", ".0f"),
+    number("after", "deliveries, and after every later one", "seen_after", ".0f"),
+    number("others", "participants that it names wrongly", "wrongly_flagged", ".0f"),
 )
 
 
@@ -119,10 +111,22 @@ def strategy_charts(study: Strategies) -> tuple[Chart, ...]:
     )
 
 
-def write_strategies_report(folder: Path) -> Path:
-    """Write `report.html` into a study's folder from its tables; returns its path."""
+def strategies_page(folder: Path) -> StudyPage:
+    """What a study's folder has to say, from its tables."""
     study = Strategies.at(folder)
-    return write_page(folder, "strategies.html", study=study, columns=COLUMNS, charts=strategy_charts(study))
+    found = {title: study.of(design) for design, title in study.designs.items()}
+    return StudyPage(
+        title=f"{study.title}: what {study.player} gains by playing the market, and whether the monitoring notices",
+        findings=study.findings(),
+        tables=tuple(
+            StudyTable.of(title, "Strategy", COLUMNS, [(study.strategies[row["strategy"]], row) for row in rows])
+            for title, rows in found.items()
+            if rows
+        ),
+        meanings=meanings_of(COLUMNS),
+        charts=strategy_charts(study),
+        foot=_FOOT,
+    )
 
 
 def _bars(study: Strategies, column: str, title: str) -> go.Figure:

@@ -1,55 +1,87 @@
-"""A study of instruments as its table and report read it: every cell with its measures, compared with two of them.
+"""A study of instruments as its tables and report read it: what an instrument does at a penetration, over all seeds.
 
-avoided of the synchronised peak    (S - P) / S    P : the fleet's peak under an instrument. S : under time of use, at
-                                                   the same penetration
-over dumb charging                  P / D          D : under dumb charging
+over dumb charging                  P / D          P : the fleet's peak under an instrument. D : under dumb charging
+avoided of the synchronised peak    (S - P) / S    S : under time of use
+
+Both by the same drivers: at the same penetration, under the same seed. Where nobody drives there is no ratio.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 
+from market.figures.study_page import worded
 from market.network.model import FloatArray
 
 DUMB: Final = "dumb"
 SYNCHRONISING: Final = "time-of-use"
-Place = tuple[str, float]
+PLACE: Final = ("instrument", "penetration", "seed")
+Place = tuple[str, float, int | None]
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One figure under several seeds. values : where it is known."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Over seeds; None where it is not known under any."""
+        return float(np.mean(self.values)) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """The sample's standard deviation over seeds; None of fewer than two."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
+
+    def text(self, form: str, *, per_unit: float = 1.0) -> str:
+        """`488 ± 12`; a single value alone, and nothing where none is known."""
+        mean, deviation = (worded(each, form, per_unit=per_unit) for each in (self.mean, self.deviation))
+        return f"{mean} ± {deviation}" if deviation else mean
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One cell. measures : see market.simulation.measures. starts : local. fleet_w, source_w : (period,) [W]."""
+    """An instrument at a penetration.
+
+    figures : measures (market.simulation.measures), over_dumb, avoided and seconds. peaks_at : local, when the fleet
+    draws most under each seed; none where nobody drives. starts, fleet_w : (step,) of the first seed, local [W].
+    """
 
     instrument: str
     title: str
     penetration: float
-    measures: Mapping[str, float]
-    seconds: float
+    figures: Mapping[str, Spread]
+    peaks_at: tuple[datetime, ...]
     starts: tuple[datetime, ...]
     fleet_w: FloatArray
-    source_w: FloatArray
 
     @property
-    def peak_at(self) -> datetime:
-        """When the fleet draws most."""
-        return self.starts[int(np.argmax(self.fleet_w))]
+    def peak_at(self) -> str:
+        """The clock at the peak: `00:15`, or under several seeds from the first to the last, `18:05 to 18:40`."""
+        clocks = sorted(self.peaks_at, key=lambda at: (at - self.starts[0]) % _DAY)
+        first, last = (f"{clocks[at]:%H:%M}" if clocks else "" for at in (0, -1))
+        return first if first == last else f"{first} to {last}"
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """A study's folder.
 
-    title : of the scenario. zone : whose clock is shown. notes : what each instrument is, by its title. rows : by
-    penetration, then by instrument.
+    title : of the scenario. zone : whose clock is shown. seeds : None for the scenario's own. notes : what each
+    instrument is, by its title. rows : by penetration, then by instrument.
     """
 
     title: str
     zone: ZoneInfo
+    seeds: tuple[int | None, ...]
     notes: Mapping[str, str]
     rows: tuple[Row, ...]
 
@@ -59,72 +91,63 @@ class Study:
     ) -> Self:
         """From study.json and the two tables of a study's folder."""
         told, zone = document["instruments"], ZoneInfo(document["timezone"])
-        profile: dict[Place, list[Mapping[str, Any]]] = {}
-        for each in profiles.to_pylist():
-            profile.setdefault((each["instrument"], each["penetration"]), []).append(each)
-        rows = []
+        drawn = _profiles(profiles, zone)
+        cells: dict[tuple[float, str], list[dict[str, Any]]] = {}
         for each in measures.to_pylist():
-            place = name, share = each.pop("instrument"), each.pop("penetration")
-            own = profile[place]
+            took = seconds[each["instrument"], each["penetration"], each["seed"]]
+            cells.setdefault((each["penetration"], each["instrument"]), []).append(each | {"seconds": took})
+        rows = []
+        for (share, name), own in cells.items():
+            nights = [drawn[name, share, each["seed"]] for each in own]
             rows.append(
                 Row(
                     instrument=name,
                     title=told[name]["title"],
                     penetration=share,
-                    measures=each,
-                    seconds=seconds[place],
-                    starts=tuple(period["start"].astimezone(zone) for period in own),
-                    fleet_w=np.array([period["fleet_w"] for period in own]),
-                    source_w=np.array([period["source_w"] for period in own]),
+                    figures={key: _spread(own, key) for key in own[0] if key not in PLACE},
+                    peaks_at=tuple(starts[int(np.argmax(fleet_w))] for starts, fleet_w in nights if fleet_w.any()),
+                    starts=nights[0][0],
+                    fleet_w=nights[0][1],
                 )
             )
-        return cls(document["title"], zone, {each["title"]: each["note"] for each in told.values()}, tuple(rows))
+        order = list(told)
+        return cls(
+            title=document["title"],
+            zone=zone,
+            seeds=tuple(dict.fromkeys(measures["seed"].to_pylist())),
+            notes={each["title"]: each["note"] for each in told.values()},
+            rows=tuple(sorted(rows, key=lambda row: (row.penetration, order.index(row.instrument)))),
+        )
 
     @property
     def penetrations(self) -> tuple[float, ...]:
         """In rising order."""
-        return tuple(sorted({each.penetration for each in self.rows}))
+        return tuple(dict.fromkeys(each.penetration for each in self.rows))
 
     @property
-    def instruments(self) -> tuple[str, ...]:
-        """In the order of the study."""
-        return tuple(dict.fromkeys(each.instrument for each in self.rows))
+    def titles(self) -> Mapping[str, str]:
+        """Of instruments by their names, in the order of the study."""
+        return {each.instrument: each.title for each in self.rows}
 
     def at(self, penetration: float) -> tuple[Row, ...]:
-        """The cells of one penetration."""
+        """All instruments at one penetration."""
         return tuple(each for each in self.rows if each.penetration == penetration)
 
-    def of_instrument(self, name: str) -> tuple[Row, ...]:
-        """The cells of one instrument."""
-        return tuple(each for each in self.rows if each.instrument == name)
+    def spread(self, instrument: str, penetration: float, figure: str) -> Spread:
+        """One figure; without values where it was not run."""
+        found = (each for each in self.at(penetration) if each.instrument == instrument)
+        return next((each.figures[figure] for each in found), Spread(()))
 
-    def over_dumb(self, row: Row) -> float | None:
-        """The fleet's peak in terms of dumb charging's; None where that was not run, or nobody drives."""
-        dumb = self._peak_w(DUMB, row.penetration)
-        return row.measures["fleet_peak_w"] / dumb if dumb else None
 
-    def avoided(self, row: Row) -> float | None:
-        """The part of the synchronised peak that an instrument avoids; None where there is none to compare with."""
-        peak_w = self._peak_w(SYNCHRONISING, row.penetration)
-        return 1 - row.measures["fleet_peak_w"] / peak_w if peak_w else None
+def _spread(cells: Sequence[Mapping[str, Any]], figure: str) -> Spread:
+    return Spread(tuple(each[figure] for each in cells if each[figure] is not None))
 
-    def finding(self) -> str:
-        """In a sentence, whether a time-of-use tariff synchronises the fleet, at the highest penetration."""
-        most = self.penetrations[-1]
-        rows = {each.instrument: each for each in self.at(most)}
-        if DUMB not in rows or SYNCHRONISING not in rows:
-            return "Dumb charging and a time-of-use tariff are not both in this study: nothing to compare peaks with."
-        dumb, tou = rows[DUMB], rows[SYNCHRONISING]
-        ratio = self.over_dumb(tou)
-        if ratio is None:
-            return "Nobody drives at this penetration."
-        peaks = [tou.measures["fleet_peak_w"] / 1e3, dumb.measures["fleet_peak_w"] / 1e3]
-        return (
-            f"At {most:.0%} penetration, fleets under the time-of-use tariff draw up to {peaks[0]:,.0f} kW at "
-            f"{tou.peak_at:%H:%M}, {ratio:.2f} times the {peaks[1]:,.0f} kW that dumb charging draws at "
-            f"{dumb.peak_at:%H:%M}."
-        )
 
-    def _peak_w(self, instrument: str, penetration: float) -> float:
-        found = [each for each in self.at(penetration) if each.instrument == instrument]
-        return found[0].measures["fleet_peak_w"] if found else 0.0
+def _profiles(table: pa.Table, zone: ZoneInfo) -> dict[Place, tuple[tuple[datetime, ...], FloatArray]]:
+    """Local starts of the steps, and what the fleet draws in them, by the place of the cell."""
+    found: dict[Place, tuple[list[datetime], list[float]]] = {}
+    for each in table.select(["instrument", "penetration", "seed", "start", "fleet_w"]).to_pylist():
+        starts, fleet_w = found.setdefault((each["instrument"], each["penetration"], each["seed"]), ([], []))
+        starts.append(each["start"].astimezone(zone))
+        fleet_w.append(each["fleet_w"])
+    return {place: (tuple(starts), np.array(fleet_w)) for place, (starts, fleet_w) in found.items()}

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from market.figures.chart import Chart
 from market.figures.comparison import SERIES, measure_map, measure_over, trade_off
 from market.figures.page import write_page
+from market.figures.tidy import titled, words
 
 RESULTS: Final = "results.parquet"
 _RUN: Final = "run"
@@ -40,7 +41,7 @@ class Sweep:
         """From a sweep's table: its first columns are the run and what was varied, then come measures with units."""
         rows = tuple(results.to_pylist())
         told = (field for field in results.schema if field.metadata and b"meaning" in field.metadata)
-        measures = {field.name: _title(field) for field in told}
+        measures = {field.name: titled(field) for field in told}
         points = [name for name in results.column_names if name != _RUN and name not in measures]
         several = {name for name in results.column_names if len({row[name] for row in rows}) > 1}
         first = [name for name in _FIRST if name in measures]
@@ -82,18 +83,18 @@ def sweep_charts(sweep: Sweep) -> tuple[Chart, ...]:
     charts = [
         Chart.choice(
             "measures",
-            f"Every measure over {_words(sweep.across)}",
+            f"Every measure over {words(sweep.across)}",
             "Means where several runs share a point. Measures that are the same in all runs are left out.",
-            [(_words(measure), _lines(sweep, sweep.across, others, measure)) for measure in sweep.titles],
+            [(words(measure), _lines(sweep, sweep.across, others, measure)) for measure in sweep.titles],
         )
     ]
     if len(others) == 1:
         charts.append(
             Chart.choice(
                 "map",
-                f"{_words(sweep.across).capitalize()} and {_words(others[0])}",
+                f"{words(sweep.across).capitalize()} and {words(others[0])}",
                 "The same as a map.",
-                [(_words(measure), _map(sweep, sweep.across, others[0], measure)) for measure in sweep.titles],
+                [(words(measure), _map(sweep, sweep.across, others[0], measure)) for measure in sweep.titles],
             )
         )
     against = [name for name in ("dso_flexibility_eur", "peak_loading") if name in sweep.titles]
@@ -121,13 +122,13 @@ def _lines(sweep: Sweep, across: str, others: Sequence[str], measure: str) -> go
         ]
         for point in points
     }
-    return measure_over(values, series, parameter=_words(across), measure=sweep.titles[measure])
+    return measure_over(values, series, parameter=words(across), measure=sweep.titles[measure])
 
 
 def _map(sweep: Sweep, across: str, down: str, measure: str) -> go.Figure:
     columns, rows = sweep.values(across), sweep.values(down)
     cells = [[sweep.mean(measure, **{across: x, down: y}) for x in columns] for y in rows]
-    return measure_map(columns, rows, cells, x_title=_words(across), y_title=_words(down), title=sweep.titles[measure])
+    return measure_map(columns, rows, cells, x_title=words(across), y_title=words(down), title=sweep.titles[measure])
 
 
 def _trade_off(sweep: Sweep, across: str, up: str) -> go.Figure:
@@ -143,13 +144,4 @@ def _trade_off(sweep: Sweep, across: str, up: str) -> go.Figure:
 
 def _label(names: Sequence[str], values: Sequence[Any]) -> str:
     shown = (f"{value:.4g}" if isinstance(value, float) else f"{value}" for value in values)
-    return ", ".join(f"{_words(name)} {value}" for name, value in zip(names, shown, strict=True))
-
-
-def _title(field: pa.Field) -> str:
-    unit = field.metadata.get(b"unit", b"").decode()
-    return f"{_words(field.name)} [{unit}]" if unit and unit != "1" else _words(field.name)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return ", ".join(f"{words(name)} {value}" for name, value in zip(names, shown, strict=True))

@@ -70,6 +70,20 @@ def worst_first(things: Sequence[str], severity: FloatArray) -> list[int]:
     return sorted(range(len(things)), key=lambda at: (-peak[at], natural(things[at])))
 
 
+def titled(field: pa.Field) -> str:
+    """The words of a column's name, with the unit that its metadata says: peak_w [W] is `peak [W]`."""
+    unit = (field.metadata or {}).get(b"unit", b"").decode()
+    if unit in ("", "1"):
+        return words(field.name)
+    what, _, last = field.name.rpartition("_")
+    return f"{words(what if last == unit.lower() else field.name)} [{unit}]"
+
+
+def words(name: str) -> str:
+    """A name as people read it."""
+    return name.replace("_", " ")
+
+
 def _is_number(kind: pa.DataType) -> bool:
     kinds = pa.types
     return bool(kinds.is_floating(kind) or kinds.is_integer(kind) or kinds.is_decimal(kind) or kinds.is_boolean(kind))

@@ -18,6 +18,7 @@ from api_spec.toml_file import read_toml
 from api_spec.units import Message
 
 _ABOUT_MEASURES: Final = "Of a whole run in `measures.json`; in `results/measures.parquet` one row is a delivery."
+_STUDIES: Final = "# Tables of studies\n\nIn the `results/` of a study's folder, one row for each thing that was run."
 _BEGINS: Final = "The first column of every table is `delivery`"
 DELIVERY: Final = "delivery"
 MEASURES: Final = "measures"
@@ -34,17 +35,23 @@ class Column(Message):
 
 
 class TableWords(Message):
-    """row : what one row stands for."""
+    """row : what one row stands for. measures : whether all measures follow its own columns."""
 
     row: Words
+    measures: bool = False
     columns: Annotated[dict[str, Column], Field(min_length=1)]
 
 
 class Dictionary(Message):
-    """delivery : the first column of every table of a run. tables : by name. measures : of runs and of deliveries."""
+    """Of runs and of studies.
+
+    delivery : the first column of every table of a run. tables, studies : of a run and of studies, by name. measures :
+    of runs and of deliveries.
+    """
 
     delivery: Column
     tables: dict[str, TableWords]
+    studies: dict[str, TableWords]
     measures: dict[str, Column]
 
     def table(self, name: str) -> TableWords:
@@ -53,6 +60,11 @@ class Dictionary(Message):
             return TableWords(row="a delivery", columns={DELIVERY: self.delivery, **self.measures})
         words = self.tables[name]
         return TableWords(row=words.row, columns={DELIVERY: self.delivery, **words.columns})
+
+    def study(self, name: str) -> TableWords:
+        """The words of one table of a study, with all of its columns; KeyError where it has none."""
+        words = self.studies[name]
+        return words.model_copy(update={"columns": {**words.columns, **(self.measures if words.measures else {})}})
 
 
 @cache
@@ -73,19 +85,30 @@ def document(tables: Mapping[str, pa.Schema]) -> dict[str, Any]:
 
 
 def in_markdown() -> str:
-    """The words of all tables for people."""
+    """The words of all tables of a run for people."""
     words = dictionary()
-    tables = (f"## {name}\n\nOne row is {each.row}.\n\n{_rows(each.columns)}" for name, each in words.tables.items())
+    tables = (_section(name, each) for name, each in words.tables.items())
     measures = f"## measures\n\n{_ABOUT_MEASURES}\n\n{_rows(words.measures)}"
     first = f"{_BEGINS}: the {words.delivery.meaning}."
     return "\n\n".join([first, *tables, measures]) + "\n"
+
+
+def studies_in_markdown() -> str:
+    """The words of all tables of studies for people."""
+    tables = (_section(name, each) for name, each in dictionary().studies.items())
+    return "\n\n".join([_STUDIES, *tables]) + "\n"
 
 
 def main() -> None:
     """Write the words of all tables into the page that is named, in the place of those that stand there."""
     page = Path(sys.argv[1])
     before, _, _ = page.read_text(encoding="utf-8").partition(_BEGINS)
-    page.write_text(before + in_markdown(), encoding="utf-8")
+    page.write_text(f"{before}{in_markdown()}\n{studies_in_markdown()}", encoding="utf-8")
+
+
+def _section(name: str, table: TableWords) -> str:
+    then = " All [measures](#measures) follow." if table.measures else ""
+    return f"## {name}\n\nOne row is {table.row}.{then}\n\n{_rows(table.columns)}"
 
 
 def _columns(schema: pa.Schema, words: TableWords) -> list[dict[str, str]]:

@@ -146,7 +146,7 @@ class _UnderWay:
         """Everything from the moment on that comes after the first `done`; the last delivery."""
         if done == 0:
             await self._prepare()
-        for number, moment in enumerate(moments(self._scenario.begins, self._days)):
+        for number, moment in enumerate(moments(self._scenario.begins, self._days, every=self._scenario.acts_every)):
             if number < done:
                 self._next = self._days[min(len(self._days) - 1, self._next.number + (moment.ends is not None))]
                 continue

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dso_agents.agent import DsoAgent
 from market.cli import app
-from market.simulation.dictionary import dictionary, in_markdown
+from market.simulation.dictionary import dictionary, in_markdown, studies_in_markdown
 from market.simulation.reading import measured_in
 from market.simulation.sweep.executors import Executor, InProcess
 from market.simulation.sweep.folder import SweepFolder
@@ -130,7 +130,7 @@ def test_results_are_read_in_three_lines(run: Path, code: str) -> None:
 
 def test_the_page_of_results_is_the_dictionary() -> None:
     """`python -m market.simulation.dictionary docs/results.md` writes it again."""
-    assert RESULTS_PAGE.endswith(in_markdown())
+    assert RESULTS_PAGE.endswith(f"{in_markdown()}\n{studies_in_markdown()}")
 
 
 def test_runs_of_a_sweep_are_compared(alone: SweepFolder, run: Path) -> None:

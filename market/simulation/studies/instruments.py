@@ -13,6 +13,7 @@ from api_spec.defects import Place, defects_of, refuse, unknown
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml, toml_key
 from api_spec.units import Message
+from market.simulation.checking import Checks
 from market.simulation.instruments import ContractTable, TariffTable
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
 
@@ -93,6 +94,16 @@ def on(scenario: Scenario, instrument: Instrument) -> Scenario:
         raise BadScenario("\n".join(f"{instrument.title}: {line}" for line in lines)) from failure
 
 
+def unanswered(catalogue: Catalogue) -> Catalogue:
+    """The same instruments where every fleet charges on arrival: what each costs those who do not answer it."""
+    nobody = {"charging": "on_arrival"}
+    whole = {name: catalogue.instrument(name) for name in catalogue.instruments}
+    alike = {
+        name: own.model_copy(update={"aggregators": merged(own.aggregators, nobody)}) for name, own in whole.items()
+    }
+    return Catalogue(instruments=alike)
+
+
 def at_penetration(scenario: Scenario, share: float) -> Scenario:
     """The scenario with vehicles at this share of the buses of its homes: the same drivers, in the same order.
 
@@ -111,6 +122,18 @@ def at_penetration(scenario: Scenario, share: float) -> Scenario:
             f'scenario "{scenario.name}": no aggregator has sites at `buses`, of which a share could be taken'
         )
     return scenario.model_copy(update={"agents": agents})
+
+
+def seeded(scenario: Scenario, seed: int) -> Scenario:
+    """The scenario with a seed in the place of its own and of that of every agent that has one, as in a sweep."""
+    tables = Checks(Path()).filled(scenario)["agents"]
+    agents = {
+        name: entry.model_copy(update={"config": {**entry.config, "seed": seed}})
+        if "seed" in tables[name]["config"]
+        else entry
+        for name, entry in scenario.agents.items()
+    }
+    return scenario.model_copy(update={"seed": seed, "agents": agents})
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

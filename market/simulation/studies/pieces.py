@@ -2,14 +2,14 @@
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from api_spec.units import Message
+from api_spec.units import Message, NonNegative
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
 from market.simulation.versions import versions
@@ -34,21 +34,19 @@ class Piece(Protocol):
 
 
 class Came(Message):
-    """What came of a piece. key : of the piece it came of."""
+    """What came of a piece. key : of the piece it came of. seconds : of wall time that it took."""
 
     key: str
+    seconds: NonNegative
+
+    @property
+    @abstractmethod
+    def place(self) -> tuple[object, ...]:
+        """Where its piece is in the study."""
 
 
 P = TypeVar("P", bound=Piece)
 C = TypeVar("C", bound=Came)
-
-
-def keep_inputs(folder: Path, **files: Path | Traversable) -> None:
-    """Copy what a study is made from, TOML files by their names in it, into its folder."""
-    inputs = folder / "inputs"
-    inputs.mkdir(parents=True, exist_ok=True)
-    for name, file in files.items():
-        (inputs / f"{name}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def key_of(scenario: Scenario) -> str:

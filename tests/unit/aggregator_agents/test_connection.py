@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator_agents.connection import Connection, NetworkTerms
+from aggregator_agents.delay import AT_ONCE, RandomDelay
 from aggregator_agents.fleet import PHASE_V, FloatArray, Session, Site, Vehicle
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.offering.connection import blocks, net_w, nominated
@@ -183,6 +184,34 @@ def test_a_connection_knows_what_energy_costs_on_each_step() -> None:
     assert with_both.buy_eur_per_mwh.tolist() == [150, 110, 110, 110]
     assert with_both.sell_eur_per_mwh.tolist() == [80, 80, 80, 80]
     assert connection().prices(Grid.of(HOURS)).buy_eur_per_mwh.tolist() == [7] * 4
+
+
+def test_a_delayed_connection_sees_prices_change_later() -> None:
+    """The tariff rises from 10 to 90 at 13:00; a quarter of an hour late, this step at 13:00 still costs 10."""
+    nothing = (Decimal(0),) * 4
+    tariff = TariffPrices(
+        tariff=TariffId("tar_1"),
+        period=HOURS,
+        energy_eur_per_mwh=(Decimal(10), Decimal(90), Decimal(90), Decimal(90)),
+        critical_eur_per_kw=nothing,
+        peak_eur_per_kw_month=nothing,
+    )
+    late = connection(terms=NetworkTerms(tariff=tariff, delay=timedelta(minutes=15)))
+    quarters = MarketPeriod(start=NOON + HOUR, resolution=timedelta(minutes=15), count=3)
+
+    assert late.prices(Grid.of(quarters)).buy_eur_per_mwh.tolist() == [17, 97, 97]
+
+
+def test_delays_differ_between_connections_and_days_and_stay_within_their_limit() -> None:
+    within = timedelta(minutes=30)
+    chance = RandomDelay(within, seed=1)
+    drawn = [chance.at(f"home-{at}", NOON.date()) for at in range(200)]
+
+    assert drawn == [chance.at(f"home-{at}", NOON.date()) for at in range(200)]
+    assert timedelta(0) <= min(drawn) < timedelta(minutes=2)
+    assert timedelta(minutes=28) < max(drawn) <= within
+    assert chance.at("home-1", NOON.date()) != chance.at("home-1", NOON.date() + timedelta(days=1))
+    assert AT_ONCE.at("home-1", NOON.date()) == timedelta(0)
 
 
 def test_a_connection_expects_its_premises_in_amps() -> None:

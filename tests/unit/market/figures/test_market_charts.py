@@ -12,6 +12,7 @@ from market.figures.local_time import TimeAxis
 from market.figures.market_charts import payments
 from market.figures.money import settlement_waterfall
 from market.figures.sessions import Stay, plug_gantt
+from market.simulation.dictionary import described, dictionary
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -77,11 +78,12 @@ def test_a_run_of_several_days_shows_every_measure_by_day_and_one_of_a_single_da
             "unmet_kwh": [0.0, 0.5],
         }
     )
+    measures = measures.cast(described(measures.schema, dictionary().measures))
     (chart,) = day_by_day(measures, UTC)
 
     assert chart.labels == ("peak loading", "overload minutes", "dso flexibility eur", "unmet kwh", "peak w")
     assert [figure.layout.yaxis.title.text for figure in chart.figures[1:]] == [
-        "overload [min]",
+        "overload minutes [min]",
         "dso flexibility [EUR]",
         "unmet [kWh]",
         "peak [W]",

@@ -36,7 +36,7 @@ def test_lines_go_over_the_numbers_with_most_values_and_what_never_changes_is_le
     assert sweep.varied == ("penetration", "waiting", "seed")
     assert sweep.across == "penetration"
     assert list(sweep.titles) == ["peak_loading", "dso_flexibility_eur"], "unmet energy is 0 everywhere"
-    assert sweep.titles["dso_flexibility_eur"] == "dso flexibility eur [EUR]"
+    assert sweep.titles["dso_flexibility_eur"] == "dso flexibility [EUR]"
 
 
 def test_a_point_of_several_seeds_is_their_mean() -> None:

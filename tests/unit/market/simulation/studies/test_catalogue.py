@@ -63,10 +63,10 @@ def test_cells_are_every_instrument_at_every_penetration_once() -> None:
     cells = cells_of(NIGHT, SHIPPED, ("dumb", "time-of-use"), (1.0, 0.5, 0.5))
 
     assert [each.place for each in cells] == [
-        ("dumb", 0.5),
-        ("time-of-use", 0.5),
-        ("dumb", 1.0),
-        ("time-of-use", 1.0),
+        ("dumb", 0.5, None),
+        ("time-of-use", 0.5, None),
+        ("dumb", 1.0, None),
+        ("time-of-use", 1.0, None),
     ]
     assert len({each.key for each in cells}) == 4
     assert cells[0].scenario.agents["homes"].config["sites"][0]["adoption"] == 0.5
