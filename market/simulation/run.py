@@ -6,6 +6,7 @@ was kept: so a run that is resumed and one that never stopped are the same, bit 
 """
 
 import contextlib
+import gc
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -218,6 +219,8 @@ class _UnderWay:
         if not last:
             with self._watch.timed("checkpoint"):
                 self._keep(day, moment, done)
+                # Agents that are no more hold solvers, and each other: those of a year's days would fill the memory.
+                gc.collect()
             self._next = self._days[day.number + 1]
         self._archive.spent(day, self._watch.taken())
 
