@@ -53,7 +53,7 @@ COLUMNS: Final = (
     _measure("unmet kWh", "what drivers lack at departure", "unmet_kwh", ".1f"),
     _measure(
         "rebound kWh",
-        "what fleets move against their awards, at any time",
+        "what comes back of what awards moved",
         "rebound_kwh",
         ".1f",
         short=False,
