@@ -123,7 +123,8 @@ class EmulatedCluster:
     def follow(self, plan: SitePlan) -> None:
         """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
         changed, self._plan = plan != self._plan, plan
-        if self.cloud is None:
+        feeds = any(amps < 0 for amps in plan.target_a.values())
+        if self.cloud is None or not (changed or feeds):
             return
         for box in self.boxes.values():
             if box.naps and not all(map(self._is_kept_waiting, box.hardware.plugs.values())):
@@ -131,7 +132,7 @@ class EmulatedCluster:
                 self._rouse(box)
         self.cloud.follow(plan)
         for box in self.boxes.values():
-            if box.asleep and box.agent is not None and _feeds(box, plan):
+            if feeds and box.asleep and box.agent is not None and _feeds(box, plan):
                 self._wake(box)
             if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):

@@ -227,7 +227,9 @@ class EmulatedPlant:
         self._record(before_a, before_w, *self._flows())
 
     def _mark(self) -> None:
-        """What flows now is written down."""
+        """What flows now is written down; as long as nothing does, it stands already."""
+        if not (self._there or any(self.other_a)):
+            return
         flows = self._flows_now()
         self._record(*flows, *flows)
 
