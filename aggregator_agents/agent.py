@@ -193,7 +193,7 @@ class EvAggregator:
         config = self._config
         behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
         connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
-        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
+        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour, fails=config.faults.break_sites)
         self._emulated[site.bus] = cluster
         self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
