@@ -73,11 +73,7 @@ def _earned(power_w: IntArray, price: IntArray, place: IntArray) -> list[int]:
     """(offer,) what less consumption earns at the nodal prices : (period, place) [1e-6 EUR/MWh times W], exactly."""
     earned = np.zeros(len(power_w), dtype=np.object_)
     some = np.flatnonzero(power_w.any(axis=1))
-    own = price.T[place[some]]
-    if float(np.abs(own).max(initial=0)) * float(np.abs(power_w).max(initial=0)) * power_w.shape[1] < 2.0**62:
-        earned[some] = [int(each) for each in -(own * power_w[some]).sum(axis=1)]
-    else:
-        earned[some] = [int(each) for each in -(own.astype(np.object_) * power_w[some]).sum(axis=1)]
+    earned[some] = _summed(-price.T[place[some]], power_w[some])
     return [int(each) for each in earned]
 
 
@@ -93,11 +89,19 @@ def _uniform(problem: ClearingProblem, awards: Awards, zones: Mapping[str, str])
     share, entry = share[used], entry[used]
     up, period = (columns.weight[entry] > 0).astype(np.intp), columns.period[entry]
     np.maximum.at(highest, (up, zone[columns.share_offer[share]], period), ask[columns.share_column[share]])
-    earned = []
-    for own, of in zip(awards.power_w, zone.tolist(), strict=True):
-        moved = np.flatnonzero(own).tolist()
-        earned.append(sum(abs(int(own[t])) * int(highest[int(own[t] > 0), of, t]) for t in moved))
-    return earned
+    some = np.flatnonzero(awards.power_w.any(axis=1))
+    power_w = awards.power_w[some]
+    price = np.where(power_w > 0, highest[1][zone[some]], highest[0][zone[some]])
+    earned = np.zeros(len(awards.power_w), dtype=np.object_)
+    earned[some] = _summed(np.where(power_w == 0, 0, price), np.abs(power_w))
+    return [int(each) for each in earned]
+
+
+def _summed(price: IntArray, power_w: IntArray) -> list[int]:
+    """(n,) sums over periods of price times power : (n, period), exactly."""
+    if float(np.abs(price).max(initial=0)) * float(np.abs(power_w).max(initial=0)) * power_w.shape[1] < 2.0**62:
+        return [int(each) for each in (price * power_w).sum(axis=1)]
+    return [int(each) for each in (price.astype(np.object_) * power_w).sum(axis=1)]
 
 
 def budget(problem: ClearingProblem, paid: Payments, prices: NodalPrices, power_w: FloatArray) -> Budget:

@@ -15,6 +15,7 @@ from market.clearing.terms import lowest_ask, offered_range_w
 from market.network.model import FloatArray, IntArray
 
 _MOST_LIMITS: Final = 5
+ByteArray: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Code: TypeAlias = Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
 
 
@@ -28,6 +29,7 @@ class Reasons:
         price, parts = prices.at_places(problem)
         self._price = np.rint(price / parts).astype(np.intp)
         self._prices: dict[int, tuple[Decimal, ...]] = {}
+        self._less, self._more = _ways(problem)
         self._worth: dict[tuple[int, bytes], tuple[tuple[Decimal, ...], int, str]] = {}
         self._binding: dict[tuple[int, int], tuple[str, ...]] = {}
         self._starts = problem.case.market_period.starts()
@@ -38,13 +40,13 @@ class Reasons:
         Envelopes are never "in full": their energy is what is used.
         """
         offer, power_w = self._problem.offers[number], awards.power_w[number]
-        low, high = offered_range_w(offer)
-        if isinstance(offer, CurveOffer | BlockOffer) and _in_full(power_w, low, high):
+        if isinstance(offer, CurveOffer | BlockOffer) and _in_full(power_w, *offered_range_w(offer)):
             return None
         place = int(self._problem.offer_place[number])
-        worth, best, when = self._worth_at(place, low, high, offer)
-        code, detail = self._said(offer, power_w, worth[best], when, self._profit(number, offer))
-        if awards.q_var[number].any():
+        worth, best, when = self._worth_at(place, number)
+        used = bool(power_w.any())
+        code, detail = self._said(offer, worth[best], when, used=used, profit=self._profit(number, offer))
+        if (offer.q_var_min is not None or offer.q_var_max is not None) and awards.q_var[number].any():
             detail = f"its reactive power is used; of its active power: {detail}"
         return Reason.model_construct(
             code=code,
@@ -54,11 +56,9 @@ class Reasons:
             binding=self._binding_at(place, best),
         )
 
-    def _said(
-        self, offer: FlexOffer, power_w: IntArray, worth: Decimal, when: str, profit: Decimal
-    ) -> tuple[Code, str]:
+    def _said(self, offer: FlexOffer, worth: Decimal, when: str, *, used: bool, profit: Decimal) -> tuple[Code, str]:
         at_best = f"the most it could have earned at {offer.bus} was {worth:.2f} EUR/MWh at {when} UTC"
-        if power_w.any():
+        if used:
             return "partly_needed", f"more was not needed at its price; {at_best}"
         if isinstance(offer, BlockOffer) and profit > 0:
             return (
@@ -82,18 +82,16 @@ class Reasons:
         asked = offer.price_eur_per_mwh * sum(abs(w) for w in offer.power_w)
         return (earned - asked) * Decimal(repr(self._problem.hours)) / 10**6
 
-    def _worth_at(
-        self, place: int, low: IntArray, high: IntArray, offer: FlexOffer
-    ) -> tuple[tuple[Decimal, ...], int, str]:
-        """Per period what a change in the offer's direction is worth; the period in which that is most, and its time.
+    def _worth_at(self, place: int, number: int) -> tuple[tuple[Decimal, ...], int, str]:
+        """Per period what a change in an offer's direction is worth; the period in which that is most, and its time.
 
         An offer that only lowers consumption earns the nodal price, one that only raises it the opposite; of one that
         does both, the better of the two counts.
         """
-        less, more = low < 0, high > 0
-        key = (place, np.packbits([less, more]).tobytes())
+        key = (place, self._less[number].tobytes() + self._more[number].tobytes())
         if key not in self._worth:
             price = self._price[:, place]
+            less, more = (np.unpackbits(each[number], count=len(price)) > 0 for each in (self._less, self._more))
             worth = np.where(more & ~less, -price, np.where(more & less, np.abs(price), price))
             offered = less | more
             best = int(np.where(offered, worth, np.iinfo(np.intp).min).argmax()) if offered.any() else 0
@@ -122,6 +120,17 @@ class Reasons:
             ]
             self._binding[key] = tuple(dict.fromkeys(names))[:_MOST_LIMITS]
         return self._binding[key]
+
+
+def _ways(problem: ClearingProblem) -> tuple[ByteArray, ByteArray]:
+    """(offer, period / 8) whether an offer can lower consumption in each period, and raise it, as packed bits."""
+    columns = problem.columns
+    ways = np.zeros((2, len(problem.offers), problem.periods), dtype=np.bool_)
+    share, entry = columns.entries_of_shares()
+    active = columns.place[entry] < problem.places.count
+    share, entry = share[active], entry[active]
+    ways[(columns.weight[entry] > 0).astype(np.intp), columns.share_offer[share], columns.period[entry]] = True
+    return np.packbits(ways[0], axis=1), np.packbits(ways[1], axis=1)
 
 
 def _in_full(power_w: IntArray, low: IntArray, high: IntArray) -> bool:

@@ -26,8 +26,10 @@ def asked_eur_per_h(offer: FlexOffer, power_w: tuple[int, ...], q_var: tuple[int
     reactive = (offer.q_price_eur_per_mvarh or Decimal(0)) * sum(abs(each) for each in q_var or ())
     if isinstance(offer, CurveOffer):
         return reactive + sum((_curve_asks(offer, t, w) for t, w in enumerate(power_w) if w), Decimal(0))
-    prices = series(offer.price_eur_per_mwh, count)
-    return reactive + sum((price * abs(w) for price, w in zip(prices, power_w, strict=True) if w), Decimal(0))
+    if isinstance(offer.price_eur_per_mwh, tuple):
+        asked = zip(offer.price_eur_per_mwh, power_w, strict=True)
+        return reactive + sum((price * abs(w) for price, w in asked if w), Decimal(0))
+    return reactive + offer.price_eur_per_mwh * sum(map(abs, power_w))
 
 
 def _curve_asks(offer: CurveOffer, period: int, change_w: int) -> Decimal:
