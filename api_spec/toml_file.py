@@ -1,4 +1,7 @@
-"""TOML files that are read into a type: what is wrong is said by file, key and reason."""
+"""TOML files that are read into a type: what is wrong is said by file, key and reason.
+
+Files that they name are relative to the folder that they stand in.
+"""
 
 import tomllib
 from importlib.resources.abc import Traversable
@@ -8,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from api_spec.defects import defects_of
+from api_spec.file_names import beside
 from api_spec.units import Message
 
 M = TypeVar("M", bound=Message)
@@ -22,7 +26,8 @@ def read_toml(file: Path | Traversable, table: type[M], *, name: str | None = No
     named, document = name or str(file), dict[str, Any]()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        return table.model_validate(document)
+        located = beside(table, document, file.parent) if isinstance(file, Path) else document
+        return table.model_validate(located)
     except (OSError, UnicodeDecodeError) as failure:
         raise BadFile(f"{named}: cannot be read ({failure})") from failure
     except tomllib.TOMLDecodeError as failure:
