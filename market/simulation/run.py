@@ -16,13 +16,25 @@ from typing import Final, TypeAlias
 from api_spec.auction import AuctionState
 from api_spec.grid_metering import GridReading
 from market.clock import SimulatedClock
-from market.errors import FlexmarketError
+from market.errors import BadScenario, FlexmarketError
 from market.settings import Settings
 from market.simulation.agenda import Day, Moment, moments
-from market.simulation.archive import Archive
-from market.simulation.checkpoint import CannotBeKept, Checkpoint, discard, forswear, packed, restored, save, unpacked
+from market.simulation.archive import INPUTS, Archive
+from market.simulation.checkpoint import (
+    CannotBeKept,
+    Checkpoint,
+    Outside,
+    discard,
+    forswear,
+    packed,
+    restored,
+    save,
+    unpacked,
+)
 from market.simulation.collecting import collecting_seldom
 from market.simulation.enacting import enact
+from market.simulation.inputs import Sources
+from market.simulation.inputs import kept as kept_in
 from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
 from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
@@ -70,25 +82,36 @@ class Finished:
 
 
 async def simulate(
-    scenario: Scenario, *, folder: Path, progress: Progress = lambda *_: None, resume: bool = False
+    scenario: Scenario,
+    *,
+    folder: Path,
+    progress: Progress = lambda *_: None,
+    resume: bool = False,
+    changed: bool = False,
 ) -> Finished:
     """Run a scenario, and write all of it into `folder`, made where it is not there (market.simulation.archive).
 
-    resume : go on after the last delivery that is settled in `folder`, or begin anew where none is.
+    Everything that the scenario depends on is kept there before, and read from there.
+
+    resume : go on after the last delivery that is settled in `folder`, or begin anew where none is. changed : also
+    with other code, files or versions than it was begun with.
 
     Raises BadScenario before anything happens, CannotResume, and DayFailed for whatever goes wrong on a day.
     """
-    kept = restored(folder, scenario=scenario.model_dump_json()) if resume else None
-    folder.mkdir(parents=True, exist_ok=True)
+    scenario, sources = kept_in(scenario, folder / INPUTS)
     archive = Archive(folder, scenario)
+    kept = None
+    if resume:
+        kept = restored(folder, scenario=archive.scenario, sources=sources.told(), changed=changed)
+    sources.keep(folder / INPUTS)
     span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
     settings = Settings(token_ttl=span, clearing_limit=None)
     watch = Stopwatch()
     with collecting_seldom():
-        async with _world(scenario, kept, folder=folder, settings=settings, watch=watch) as world:
+        async with _world(scenario, sources, kept, folder=folder, settings=settings, watch=watch) as world:
             archive.begin()
             arriving = None if kept is None else kept.arriving
-            under_way = _UnderWay(scenario, world, archive, folder, progress, watch, arriving)
+            under_way = _UnderWay(scenario, sources, world, archive, folder, progress, watch, arriving)
             last = await under_way.to_the_end(0 if kept is None else kept.done)
     progress("putting deliveries together", 1.0)
     measures = archive.finish()
@@ -99,10 +122,21 @@ async def simulate(
 
 @contextlib.asynccontextmanager
 async def _world(
-    scenario: Scenario, kept: Checkpoint | None, *, folder: Path, settings: Settings, watch: Stopwatch
+    scenario: Scenario,
+    sources: Sources,
+    kept: Checkpoint | None,
+    *,
+    folder: Path,
+    settings: Settings,
+    watch: Stopwatch,
 ) -> AsyncIterator[World]:
     if kept is None:
-        async with world_of(scenario, folder=folder, settings=settings, watch=watch) as world:
+        async with contextlib.AsyncExitStack() as stack:
+            new = world_of(scenario, folder=folder, settings=settings, watch=watch)
+            try:
+                world = await stack.enter_async_context(new)
+            except BadScenario as failure:
+                raise BadScenario(sources.as_given(str(failure), folder / INPUTS)) from failure
             yield world
         return
     clock = SimulatedClock(kept.at)
@@ -115,7 +149,7 @@ async def _world(
         operator=kept.operator,
         accounts=kept.accounts,
     ) as world:
-        yield replace(world, participants=unpacked(kept.agents, world.clients))
+        yield replace(world, participants=unpacked(kept.agents, Outside(world.clients, folder / INPUTS)))
 
 
 class _UnderWay:
@@ -124,6 +158,7 @@ class _UnderWay:
     def __init__(
         self,
         scenario: Scenario,
+        sources: Sources,
         world: World,
         archive: Archive,
         folder: Path,
@@ -132,6 +167,7 @@ class _UnderWay:
         arriving: Arriving | None,
     ) -> None:
         self._scenario, self._world, self._archive = scenario, world, archive
+        self._sources = sources.told()
         self._folder, self._progress = folder, progress
         self._days = scenario.planned
         self._next = self._days[0]
@@ -229,8 +265,9 @@ class _UnderWay:
                 participant.forget(day.delivery.end)
         if self.note is not None:
             return
+        outside = Outside(world.clients, self._folder / INPUTS)
         try:
-            agents = packed(world.participants, world.clients)
+            agents = packed(world.participants, outside)
         except CannotBeKept as failure:
             self.note = str(failure)
             forswear(self.note, folder=self._folder)
@@ -239,7 +276,8 @@ class _UnderWay:
             Checkpoint(
                 done=done,
                 at=moment.at,
-                scenario=self._scenario.model_dump_json(),
+                scenario=self._archive.scenario,
+                sources=self._sources,
                 versions=versions(),
                 operator=world.operator_account,
                 accounts=world.accounts,
@@ -249,7 +287,7 @@ class _UnderWay:
             ),
             folder=self._folder,
         )
-        self._world = replace(world, participants=unpacked(agents, world.clients))
+        self._world = replace(world, participants=unpacked(agents, outside))
 
     def _auction(self, day: Day, state: AuctionState) -> str:
         """The auction of a delivery, the oldest of those there are."""

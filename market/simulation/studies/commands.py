@@ -41,7 +41,7 @@ def study_instruments(
         scenario, catalogue = read_scenario(file), read_catalogue(catalogue_file)
         asked = named(instruments, catalogue.instruments, "instrument")
         cells = cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration))
-        keep_inputs(out, scenario=file, instruments=catalogue_file or SHIPPED)
+        cells = keep_inputs(cells, out, scenario=file, catalogue=catalogue_file or SHIPPED, name="instruments")
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
@@ -90,7 +90,7 @@ def study_strategies(
         }
         scenario = scenario if days is None else scenario.model_copy(update={"days": days})
         games = games_of(scenario, plays, player=player, **asked)
-        keep_inputs(out, scenario=file, strategies=plays_file or SHIPPED_PLAYS)
+        games = keep_inputs(games, out, scenario=file, catalogue=plays_file or SHIPPED_PLAYS, name="strategies")
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:

@@ -30,6 +30,7 @@ from api_spec.toml_file import BadFile, read_toml, toml_key
 from api_spec.units import Message, NonNegative, Real
 from market.network import Grid, operating_points
 from market.network.model import ROOT_3, FloatArray
+from market.network.surroundings import SurroundingsTable
 from market.simulation.outcome import Outcome
 from market.simulation.participant import BelievesLoad
 from market.simulation.run import simulate
@@ -127,7 +128,7 @@ def tasks_of(scenario: Scenario, degrees: Degrees, names: Sequence[str], *, hist
 
     history_days : as many days of readings stand before the scenario begins.
     """
-    around = scenario.surroundings
+    around = scenario.surroundings or SurroundingsTable()
     if around.load.std == around.common.std == 0 and not around.pv and not around.heat_pumps:
         raise BadScenario(
             f'scenario "{scenario.name}": its load is exactly its profile, so there is nothing to observe'

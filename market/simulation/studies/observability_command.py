@@ -43,7 +43,7 @@ def study_observability(
     try:
         scenario, degrees = read_scenario(file), read_degrees(degrees_file)
         tasks = tasks_of(scenario, degrees, named(names, degrees.degrees, "degree"), history_days=history_days)
-        keep_inputs(out, scenario=file, degrees=degrees_file or SHIPPED)
+        tasks = keep_inputs(tasks, out, scenario=file, catalogue=degrees_file or SHIPPED, name="degrees")
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:

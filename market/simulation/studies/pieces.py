@@ -3,20 +3,29 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
 from api_spec.units import Message
+from market.simulation.archive import INPUTS
+from market.simulation.inputs import CODE, Known, together
+from market.simulation.own_code import WithCode
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
 from market.simulation.versions import versions
 
 
 class Piece(Protocol):
-    """What is to be run."""
+    """What is to be run; a frozen dataclass."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is simulated."""
+        ...
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -39,22 +48,42 @@ class Came(Message):
     key: str
 
 
+_COVERED: Final = (
+    "every field of its scenario, what stands in the files that this and the tables of its agents name, the code of "
+    "agents that do not ship with flexmarket and of what that imports, and the versions below"
+)
 P = TypeVar("P", bound=Piece)
 C = TypeVar("C", bound=Came)
 
 
-def keep_inputs(folder: Path, **files: Path | Traversable) -> None:
-    """Copy what a study is made from, TOML files by their names in it, into its folder."""
-    inputs = folder / "inputs"
-    inputs.mkdir(parents=True, exist_ok=True)
-    for name, file in files.items():
-        (inputs / f"{name}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+def keep_inputs(
+    pieces: Sequence[P], folder: Path, *, scenario: Path, catalogue: Path | Traversable, name: str
+) -> tuple[P, ...]:
+    """Keep what a study is made from in its folder; the pieces, which need nothing else then.
+
+    scenario, catalogue : TOML files; name : of the latter there. Files that the pieces name, those of the catalogue as
+    seen from its folder, and the code of their agents are copied, too, and what the key of a piece covers is written
+    down.
+    """
+    inputs, known = folder / INPUTS, Known()
+    beside = catalogue.parent if isinstance(catalogue, Path) else scenario.parent
+    seen = [piece.scenario.beside(beside) for piece in pieces]
+    found = [known.sources(each) for each in seen]
+    sources = together(own for _, own in found)
+    sources.keep(inputs)
+    for file, kept in ((scenario, "scenario"), (catalogue, name)):
+        (inputs / f"{kept}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    covered = {"the key of a piece covers": _COVERED, "sources": sources.told(), "versions": dict(versions())}
+    (inputs / "covered.json").write_text(json.dumps(covered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    scenarios = (own.naming(names).beside(inputs) for own, (names, _) in zip(seen, found, strict=True))
+    # A piece is a dataclass of some kind, which is more than its protocol can say.
+    return tuple(replace(cast(Any, piece), scenario=own) for piece, own in zip(pieces, scenarios, strict=True))
 
 
 def key_of(scenario: Scenario) -> str:
-    """What a simulation depends on, in short: its scenario, files of its grid, versions of all that it is run with."""
-    text = scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
-    text += scenario.grid.digest() if scenario.grid else ""
+    """What a simulation depends on, in short, wherever all of it lies; see `_COVERED`."""
+    names, sources = Known().sources(scenario)
+    text = scenario.naming(names).model_dump_json() + sources.digest() + json.dumps(dict(versions()), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -95,7 +124,7 @@ def run_pieces(
         assert came is not None, "an answer is a value or a failure"
         told(piece, came)
 
-    run_all(call, missing, executor=executor, each=done)
+    run_all(WithCode(call, folder.resolve() / INPUTS / CODE), missing, executor=executor, each=done)
     return tuple(found[piece.place] for piece in pieces if piece.place in found)
 
 

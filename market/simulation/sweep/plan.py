@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from api_spec.defects import MOST_DEFECTS
-from market.network.sources import GridTable
+from api_spec.file_names import with_names
 from market.simulation.checking import Checks
-from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.inputs import Known, Sources, together
+from market.simulation.scenario import BadScenario, Scenario, read_scenario
 from market.simulation.sweep.paths import Document, NoSuchPlace, Place, dotted, places, put
 from market.simulation.sweep.points import Point, points
 from market.simulation.sweep.sweep_file import SEED, BadSweep, Sweep, read_sweep
@@ -23,8 +24,9 @@ _ID: Final = 12
 class Run:
     """One run of a sweep.
 
-    id : of what is run, and so the same in every sweep that runs the same. point : its value in each column of the
-    sweep. text : its scenario, as the text of a TOML file.
+    id : of what is run, and so the same in every sweep that runs the same: its text, with the files that it names under
+    what stands in them, the code of its agents that are one's own, versions of what reads and runs them. point : its
+    value in each column of the sweep. text : its scenario, as the text of a TOML file in the sweep's inputs.
     """
 
     id: str
@@ -36,12 +38,12 @@ class Run:
 class Plan:
     """A sweep whose every run could be built.
 
-    folder : from which its scenarios name files. runs : in the order of the sweep, each once.
+    runs : in the order of the sweep, each once. sources : what they depend on beside their texts.
     """
 
     sweep: Sweep
-    folder: Path
     runs: tuple[Run, ...]
+    sources: Sources
 
 
 def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None) -> Plan:
@@ -58,7 +60,8 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     except BadScenario as failure:
         raise BadScenario("\n".join(f"{scenario_file}: {line}" for line in str(failure).splitlines())) from failure
     where = _places(sweep, filled, file)
-    runs, defects = dict[str, Run](), dict[str, None]()
+    runs, defects, known = dict[str, Run](), dict[str, None](), Known()
+    sources = dict[str, Sources]()
     every = tuple(points(sweep))
     for number, point in enumerate(every):
         document = _document(written, filled, sweep, point, where)
@@ -66,12 +69,13 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
         if len(defects) >= MOST_DEFECTS:
             break
         if not defects:
-            run = _run(document, point, scenario_file.parent)
+            run, own = _run(document, point, scenario_file.parent, known)
             runs.setdefault(run.id, run)
+            sources.setdefault(run.id, own)
         told(number + 1, len(every))
     if defects:
         raise BadSweep("\n".join(f"{file}: {each}" for each in defects))
-    return Plan(sweep, scenario_file.parent.resolve(), tuple(runs.values()))
+    return Plan(sweep, tuple(runs.values()), together(sources.values()))
 
 
 _Places = Mapping[str, Mapping[str, tuple[Place, ...]]]
@@ -136,9 +140,8 @@ def _words(point: Point) -> str:
     return ", ".join(f"{column} = {toml_value(value)}" for column, value in point.items())
 
 
-def _run(document: Document, point: Point, folder: Path) -> Run:
-    text = toml_text(document)
-    what = text
-    if "grid" in document:
-        what += GridTable.model_validate(document["grid"]).within(folder).digest()
-    return Run(hashlib.sha256(what.encode()).hexdigest()[:_ID], point, text)
+def _run(document: Document, point: Point, folder: Path, known: Known) -> tuple[Run, Sources]:
+    names, sources = known.sources(Scenario.model_validate(document).beside(folder))
+    text = toml_text(with_names(document, {place: str(name) for place, name in names.items()}))
+    what = text + sources.digest()
+    return Run(hashlib.sha256(what.encode()).hexdigest()[:_ID], point, text), sources

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from market.network.feeders import feeder
-from market.simulation.archive import Archive, keep_files
+from market.simulation.archive import INPUTS, Archive
+from market.simulation.inputs import kept
 from market.simulation.rerun import scenario_in
 from market.simulation.scenario import read_scenario
 from tests.small_sweep import SCENARIO
@@ -20,8 +21,9 @@ def test_a_run_on_a_network_from_files_is_read_again_without_them(tmp_path: Path
     on_files = SCENARIO.replace('feeder = "risoe"', 'grid = { file = "street.json", load = "day.json" }')
     (own / "evening.toml").write_text(on_files)
 
-    kept = keep_files(read_scenario(own / "evening.toml"), folder)
-    Archive(folder, kept).begin()
+    scenario, sources = kept(read_scenario(own / "evening.toml"), folder / INPUTS)
+    sources.keep(folder / INPUTS)
+    Archive(folder, scenario).begin()
     shutil.rmtree(own)
     folder.rename(moved)
 
@@ -35,5 +37,6 @@ def test_a_run_on_a_network_from_files_is_read_again_without_them(tmp_path: Path
 def test_of_a_shipped_network_nothing_needs_to_be_kept(tmp_path: Path) -> None:
     (tmp_path / "evening.toml").write_text(SCENARIO)
     scenario = read_scenario(tmp_path / "evening.toml")
-    assert keep_files(scenario, tmp_path / "run") == scenario
-    assert not (tmp_path / "run").exists()
+    same, sources = kept(scenario, tmp_path / "run")
+    assert same == scenario
+    assert sources.told() == {"files": {}, "code": {}, "packages": {}}
