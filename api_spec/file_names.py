@@ -26,7 +26,7 @@ TomlPath = Annotated[str, WithJsonSchema({"type": "string", "format": "path", "p
 
 def file_places(table: type[BaseModel], document: Mapping[str, Any]) -> Iterator[tuple[Place, Path]]:
     """Every place in a document where a file is named, and the name; document : that `table` is to be read from."""
-    schema = _schema(table)
+    schema = schema_of(table)
     yield from _walk(schema, document, (), schema.get("$defs", {}))
 
 
@@ -82,7 +82,8 @@ def _put(here: Any, place: Place, name: str) -> Any:
 
 
 @cache
-def _schema(table: type[BaseModel]) -> Mapping[str, Any]:
+def schema_of(table: type[BaseModel]) -> Mapping[str, Any]:
+    """What documents of this type look like, as JSON schema."""
     return table.model_json_schema(schema_generator=_Lenient)
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from api_spec.defects import defects_of
 from api_spec.file_names import beside
+from api_spec.known_keys import with_nearest
 from api_spec.units import Message
 
 M = TypeVar("M", bound=Message)
@@ -28,12 +29,15 @@ def read_toml(file: Path | Traversable, table: type[M], *, name: str | None = No
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         located = beside(table, document, file.parent) if isinstance(file, Path) else document
         return table.model_validate(located)
-    except (OSError, UnicodeDecodeError) as failure:
+    except OSError as failure:
+        raise BadFile(f"{named}: cannot be read ({failure.strerror})") from failure
+    except UnicodeDecodeError as failure:
         raise BadFile(f"{named}: cannot be read ({failure})") from failure
     except tomllib.TOMLDecodeError as failure:
         raise BadFile(f"{named}: {failure}") from failure
     except ValidationError as failure:
-        found = ((toml_key(each.pointer), each.reason) for each in defects_of(failure, document))
+        defects = with_nearest(defects_of(failure, document), table)
+        found = ((toml_key(each.pointer), each.reason) for each in defects)
         raise BadFile("\n".join(f"{named}: {key}: {reason}" for key, reason in found)) from failure
 
 

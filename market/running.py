@@ -51,7 +51,7 @@ from market.store.database_clock import DatabaseClock
 from market.store.evidence import has_log
 from market.store.sole_worker import sole_worker
 from market.store.vault import vault_of
-from market.terminal import BAD_INPUT, console, stderr, stop
+from market.terminal import BAD_INPUT, STOPPED, complain, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
@@ -151,7 +151,7 @@ def simulate(file: Path, out: Path | None, port: int | None) -> None:
         finished = _run(scenario, folder, resume=False)
     except BadScenario as failure:
         shutil.rmtree(folder)  # nothing has happened yet
-        raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+        complain(file, failure, status=BAD_INPUT)
     _show(finished, listening)
 
 
@@ -165,7 +165,7 @@ def resume(folder: Path, port: int | None, *, changed: bool) -> None:
     try:
         finished = _run(scenario, folder, resume=True, changed=changed)
     except BadScenario as failure:
-        raise stop(f"{folder}: {failure}", status=BAD_INPUT) from failure
+        complain(folder, failure, status=BAD_INPUT)
     _show(finished, listening)
 
 
@@ -181,7 +181,7 @@ def rerun(folder: Path, out: Path | None) -> None:
     try:
         _run(scenario, again, resume=False)
     except BadScenario as failure:
-        raise stop(f"{folder}: {failure}", status=BAD_INPUT) from failure
+        complain(folder, failure, status=BAD_INPUT)
     found = differences(folder, again)
     for each in found:
         console.print(str(each), highlight=False, soft_wrap=True, markup=False)
@@ -223,7 +223,15 @@ def _run(scenario: Scenario, folder: Path, *, resume: bool, changed: bool = Fals
         raise
     except (FlexmarketError, MarketError) as failure:
         raise stop(str(failure), status=1) from failure
+    except OSError as failure:
+        raise stop(f"{failure.filename}: {failure.strerror}; {_goes_on(folder)}", status=1) from failure
+    except KeyboardInterrupt as failure:
+        raise stop(f"stopped; {_goes_on(folder)}", status=STOPPED) from failure
     return finished
+
+
+def _goes_on(folder: Path) -> str:
+    return f"flexmarket simulate --resume {folder} goes on after the last delivery that is settled"
 
 
 def _show(finished: Finished, listening: socket.socket | None) -> None:

@@ -201,7 +201,7 @@ def participant_class(name: str) -> type[Participant]:
     return cast(type[Participant], found)
 
 
-def table_of(name: str) -> type[BaseModel] | None:
+def table_type(name: str) -> type[BaseModel] | None:
     """What the table of an agent is read as, as far as its class says so with the type of `config`."""
     try:
         found = participant_class(name)

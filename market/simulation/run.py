@@ -37,6 +37,7 @@ from market.simulation.inputs import Sources
 from market.simulation.inputs import kept as kept_in
 from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
+from market.simulation.occupied import occupied
 from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
 from market.simulation.participant import Forgets
 from market.simulation.results import Results
@@ -96,27 +97,28 @@ async def simulate(
     resume : go on after the last delivery that is settled in `folder`, or begin anew where none is. changed : also
     with other code, files or versions than it was begun with.
 
-    Raises BadScenario before anything happens, CannotResume, and DayFailed for whatever goes wrong on a day.
+    Raises BadScenario before anything happens, CannotResume, FolderInUse, OSError where the folder cannot be written,
+    and DayFailed for whatever goes wrong on a day.
     """
-    scenario, sources = kept_in(scenario, folder / INPUTS)
-    archive = Archive(folder, scenario)
-    kept = None
-    if resume:
-        kept = restored(folder, scenario=archive.scenario, sources=sources.told(), changed=changed)
-    sources.keep(folder / INPUTS)
-    span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
-    settings = Settings(token_ttl=span, clearing_limit=None)
-    watch = Stopwatch()
-    with collecting_seldom():
+    with occupied(folder), collecting_seldom():
+        scenario, sources = kept_in(scenario, folder / INPUTS)
+        archive = Archive(folder, scenario)
+        kept = None
+        if resume:
+            kept = restored(folder, scenario=archive.scenario, sources=sources.told(), changed=changed)
+        sources.keep(folder / INPUTS)
+        span = scenario.planned[-1].delivery.end - scenario.begins + timedelta(days=_TOKENS_LAST_DAYS)
+        settings = Settings(token_ttl=span, clearing_limit=None)
+        watch = Stopwatch()
         async with _world(scenario, sources, kept, folder=folder, settings=settings, watch=watch) as world:
             archive.begin()
             arriving = None if kept is None else kept.arriving
             under_way = _UnderWay(scenario, sources, world, archive, folder, progress, watch, arriving)
             last = await under_way.to_the_end(0 if kept is None else kept.done)
-    progress("putting deliveries together", 1.0)
-    measures = archive.finish()
-    discard(folder)
-    (folder / FAILURE).unlink(missing_ok=True)
+        progress("putting deliveries together", 1.0)
+        measures = archive.finish()
+        discard(folder)
+        (folder / FAILURE).unlink(missing_ok=True)
     return Finished(folder, measures, last, under_way.note)
 
 
@@ -304,10 +306,14 @@ class _UnderWay:
 
     def _failed(self, moment: Moment, failure: Exception) -> DayFailed:
         trace = "".join(traceback.format_exception(failure))
-        (self._folder / FAILURE).write_text(trace, encoding="utf-8")
+        details = f"{FAILURE} there has the details"
+        try:
+            (self._folder / FAILURE).write_text(trace, encoding="utf-8")
+        except OSError as unwritten:  # as where a full disk is what failed
+            details = f"{FAILURE} there could not be written ({unwritten.strerror})"
         if self.note is None:
             after = f"after {self._days[self._next.number - 1].name}" if self._next.number else "from the beginning"
-            how = f"flexmarket simulate --resume {self._folder} goes on {after}; {FAILURE} there has the details"
+            how = f"flexmarket simulate --resume {self._folder} goes on {after}; {details}"
         else:
-            how = f"the run cannot be resumed: {self.note}"
+            how = f"the run cannot be resumed: {self.note}; {details}"
         return DayFailed(self._next, of=len(self._days), doing=self._doing, at=moment.at, how=how, cause=failure)

@@ -20,7 +20,7 @@ from market.simulation.agenda import Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
 from market.simulation.metering_table import MeteringTable
 from market.simulation.own_code import look_beside
-from market.simulation.participant import table_of
+from market.simulation.participant import table_type
 from market.simulation.physics import PhysicsTable
 
 __all__ = ["AgentEntry", "BadScenario", "Scenario", "read_scenario"]
@@ -117,7 +117,7 @@ class Scenario(Message):
         if self.grid is not None:
             named |= {("grid", key): path for key, path in self.grid.files.items()}
         for name, entry in self.agents.items():
-            table = table_of(entry.agent) if entry.config else None
+            table = table_type(entry.agent) if entry.config else None
             if table is not None:
                 named |= {("agents", name, "config", *at): path for at, path in file_places(table, entry.config)}
         return named
@@ -156,7 +156,8 @@ class Scenario(Message):
         try:
             return Surroundings(grid_source(where), self._filled_surroundings())
         except FlexmarketError as failure:
-            raise BadScenario(f"the network: {failure}") from failure
+            key = "grid" if self.feeder is None else "feeder"
+            raise BadScenario("\n".join(f"{key}: {line}" for line in str(failure).splitlines())) from failure
 
     def _filled_surroundings(self) -> SurroundingsTable:
         own, dsos = (

@@ -12,6 +12,7 @@ from market.figures.study_report import read_study, write_study_report
 from market.figures.study_table import COLUMNS
 from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
+from market.simulation.occupied import FolderInUse
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.instruments import SHIPPED, read_catalogue
 from market.simulation.studies.pieces import keep_inputs, named, run_pieces
@@ -42,7 +43,7 @@ def study_instruments(
         asked = named(instruments, catalogue.instruments, "instrument")
         cells = cells_of(scenario, catalogue, asked, QUICK if quick else shares(penetration))
         cells = keep_inputs(cells, out, scenario=file, catalogue=catalogue_file or SHIPPED, name="instruments")
-    except BadScenario as failure:
+    except (BadScenario, FolderInUse) as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
@@ -91,7 +92,7 @@ def study_strategies(
         scenario = scenario if days is None else scenario.model_copy(update={"days": days})
         games = games_of(scenario, plays, player=player, **asked)
         games = keep_inputs(games, out, scenario=file, catalogue=plays_file or SHIPPED_PLAYS, name="strategies")
-    except BadScenario as failure:
+    except (BadScenario, FolderInUse) as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure

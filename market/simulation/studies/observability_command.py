@@ -11,6 +11,7 @@ from rich.table import Table
 from market.figures.observability import COLUMNS, TABLE, write_observability_report
 from market.logs import configure as configure_logs
 from market.simulation import SCENARIOS
+from market.simulation.occupied import FolderInUse
 from market.simulation.scenario import BadScenario, read_scenario
 from market.simulation.studies.observability import (
     SHIPPED,
@@ -44,7 +45,7 @@ def study_observability(
         scenario, degrees = read_scenario(file), read_degrees(degrees_file)
         tasks = tasks_of(scenario, degrees, named(names, degrees.degrees, "degree"), history_days=history_days)
         tasks = keep_inputs(tasks, out, scenario=file, catalogue=degrees_file or SHIPPED, name="degrees")
-    except BadScenario as failure:
+    except (BadScenario, FolderInUse) as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure

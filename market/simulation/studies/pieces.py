@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from api_spec.units import Message
 from market.simulation.archive import INPUTS
 from market.simulation.inputs import CODE, Known, together
+from market.simulation.occupied import occupied
 from market.simulation.own_code import WithCode
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
@@ -70,11 +71,12 @@ def keep_inputs(
     seen = [piece.scenario.beside(beside) for piece in pieces]
     found = [known.sources(each) for each in seen]
     sources = together(own for _, own in found)
-    sources.keep(inputs)
-    for file, kept in ((scenario, "scenario"), (catalogue, name)):
-        (inputs / f"{kept}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     covered = {"the key of a piece covers": _COVERED, "sources": sources.told(), "versions": dict(versions())}
-    (inputs / "covered.json").write_text(json.dumps(covered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with occupied(folder):
+        sources.keep(inputs)
+        for file, kept in ((scenario, "scenario"), (catalogue, name)):
+            (inputs / f"{kept}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        (inputs / "covered.json").write_text(json.dumps(covered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     scenarios = (own.naming(names).beside(inputs) for own, (names, _) in zip(seen, found, strict=True))
     # A piece is a dataclass of some kind, which is more than its protocol can say.
     return tuple(replace(cast(Any, piece), scenario=own) for piece, own in zip(pieces, scenarios, strict=True))
@@ -124,7 +126,8 @@ def run_pieces(
         assert came is not None, "an answer is a value or a failure"
         told(piece, came)
 
-    run_all(WithCode(call, folder.resolve() / INPUTS / CODE), missing, executor=executor, each=done)
+    with occupied(folder):
+        run_all(WithCode(call, folder.resolve() / INPUTS / CODE), missing, executor=executor, each=done)
     return tuple(found[piece.place] for piece in pieces if piece.place in found)
 
 
