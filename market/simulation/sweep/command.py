@@ -108,6 +108,6 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
     results = f"Results     {folder / SWEEP_RESULTS}\nCompared    flexmarket compare {folder}"
     console.print(results, highlight=False, soft_wrap=True)
-    report = write_sweep_report(folder, plan.sweep.title)
+    report = write_sweep_report(folder, plan.sweep.title, missing=len(plan.runs) - len(swept.results))
     if report is not None:
         console.print(f"Report      {report}", highlight=False, soft_wrap=True)
