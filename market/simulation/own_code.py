@@ -187,6 +187,13 @@ def _otherwise_found(name: str) -> ModuleSpec | None:
     return None
 
 
+def is_shipped(file: Path) -> bool:
+    """Whether a file of code is flexmarket's, Python's or of a package that is installed."""
+    roots = (Path(__file__).parents[2] / each for each in FLEXMARKET)
+    python = Path(contextlib.__file__).parent
+    return _is_installed(file) or any(map(file.is_relative_to, (python, *roots)))
+
+
 def _is_installed(file: Path) -> bool:
     return not _INSTALLED.isdisjoint(file.parts)
 

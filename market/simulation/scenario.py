@@ -149,6 +149,11 @@ class Scenario(Message):
         """Under which the DSO registers its network."""
         return self.feeder or self.around().network.name
 
+    @property
+    def knows_network(self) -> bool:
+        """Whether the network is the scenario's: no DSO has one of its own, with a load that it knows."""
+        return not any("known_load" in each.config for each in self.agents.values())
+
     def around(self) -> Surroundings:
         """The network, its load and what else is there; BadScenario where there is none."""
         where = self.feeder or self.grid

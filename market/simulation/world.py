@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from api_spec.client import MarketClient
 from api_spec.defects import defects_of, unknown
+from api_spec.grid import Network
 from api_spec.known_keys import with_nearest
 from api_spec.organisation import Credentials, OrganisationTerms
 from market.api.app import create_app
@@ -101,7 +102,7 @@ async def world_of(
     is started.
     """
     classes = {name: participant_class(entry.agent) for name, entry in scenario.agents.items()}
-    buses = scenario.around().network.bus_ids
+    network = scenario.around().network if scenario.knows_network else None
     clock, ids = SimulatedClock(scenario.begins), SeededIds(scenario.seed)
     async with contextlib.AsyncExitStack() as stack:
         market = await stack.enter_async_context(
@@ -115,7 +116,8 @@ async def world_of(
         }
         clients = {name: await _client(market, own, stack) for name, own in accounts.items()}
         participants = {name: built_agent(classes[name], client, scenario, name) for name, client in clients.items()}
-        _refuse_strangers(participants, buses, scenario.network_name())
+        if network is not None:
+            _refuse_strangers(participants, network)
         yield World(market, operator, account, participants, clients, accounts)
 
 
@@ -155,9 +157,9 @@ def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenar
         raise BadScenario("\n".join(f"agents.{name}: {line}" for line in lines)) from failure
 
 
-def _refuse_strangers(participants: Mapping[str, Participant], buses: Sequence[str], network: str) -> None:
+def _refuse_strangers(participants: Mapping[str, Participant], network: Network) -> None:
     """Raise BadScenario for connections at buses that are not there."""
-    where = f'on network "{network}"'
+    buses, where = network.bus_ids, f'on network "{network.name}"'
     connected = {name: each.connections() for name, each in participants.items() if isinstance(each, HasConnections)}
     lines = [
         f"agents.{name}: {unknown('bus', bus, buses, where)}"

@@ -131,7 +131,7 @@ def test_a_run_that_broke_off_goes_on_elsewhere_with_the_agent_mended(tmp_path: 
     broke = CliRunner().invoke(app, ["simulate", str(lab / "evening.toml"), "--out", str(folder)])
     assert broke.exit_code == 1
     assert "2026-01-16, delivery 2 of 2, failed at" in broke.output
-    assert "in the control of agents.homes: AssertionError: out of order" in broke.output
+    assert "in the control of agents.homes: AssertionError: out of order (lab_breaks.py, line 6)" in broke.output
     shutil.rmtree(lab)
     moved = folder.rename(tmp_path / "moved")
     code = moved / "inputs" / "code" / "lab_breaks.py"
