@@ -62,13 +62,23 @@ def _walk(schema: Any, value: Any, place: Place, kinds: Mapping[str, Any]) -> It
         if schema.get("format") in _FORMATS and re.search(schema.get("pattern", ""), str(value)):
             yield place, Path(value)
     elif isinstance(value, Mapping):
-        fields, others = schema.get("properties", {}), schema.get("additionalProperties")
         for key, inside in value.items():
-            yield from _walk(fields.get(key, others), inside, (*place, key), kinds)
+            for each in fields_of(schema, str(key)):
+                yield from _walk(each, inside, (*place, key), kinds)
     elif isinstance(value, list | tuple):
         first, others = schema.get("prefixItems", ()), schema.get("items")
         for at, inside in enumerate(value):
             yield from _walk(first[at] if at < len(first) else others, inside, (*place, at), kinds)
+
+
+def fields_of(schema: Mapping[str, Any], key: str) -> Iterator[Any]:
+    """The schemas of what may stand under a key of a table."""
+    if key in schema.get("properties", {}):
+        yield schema["properties"][key]
+        return
+    yield from (each for pattern, each in schema.get("patternProperties", {}).items() if re.search(pattern, key))
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield schema["additionalProperties"]
 
 
 def _put(here: Any, place: Place, name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from api_spec.defects import Defect
-from api_spec.file_names import schema_of
+from api_spec.file_names import fields_of, schema_of
 
 _UNKNOWN: Final = "Extra inputs are not permitted"
 _REF: Final = "#/$defs/"
@@ -45,10 +45,7 @@ def _alternatives(schema: Any, kinds: Mapping[str, Any]) -> Iterator[Mapping[str
 
 
 def _inside(schema: Mapping[str, Any], part: str) -> Iterator[Any]:
-    if part in schema.get("properties", {}):
-        yield schema["properties"][part]
-    elif isinstance(schema.get("additionalProperties"), Mapping):
-        yield schema["additionalProperties"]
+    yield from fields_of(schema, part)
     if part.isdecimal():
         first = schema.get("prefixItems", ())
         yield first[int(part)] if int(part) < len(first) else schema.get("items", {})

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from aggregator_agents.agent import AggregatorConfig
 from api_spec.file_names import file_places
-from api_spec.toml_file import read_toml
+from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 
 
@@ -22,6 +22,7 @@ class Outer(Message):
     title: str = ""
     inner: tuple[Inner, ...] = ()
     by_name: dict[str, Inner] = Field(default_factory=dict)
+    by_pattern: dict[Annotated[str, Field(pattern="^[a-z]+$")], Inner] = Field(default_factory=dict)
     pair: tuple[int, Path] | None = None
 
 
@@ -30,6 +31,7 @@ DOCUMENT: dict[str, Any] = {
     "title": "no-file.csv",
     "inner": [{}, {"file": "/abs/b.json"}],
     "by_name": {"x": {"file": "../c.json"}},
+    "by_pattern": {"y": {"file": "e.json"}},
     "pair": [1, "d.txt"],
 }
 
@@ -39,6 +41,7 @@ def test_what_is_of_type_path_is_a_file_and_nothing_else() -> None:
         ("prices",): Path("day-ahead.csv"),
         ("inner", 1, "file"): Path("/abs/b.json"),
         ("by_name", "x", "file"): Path("../c.json"),
+        ("by_pattern", "y", "file"): Path("e.json"),
         ("pair", 1): Path("d.txt"),
     }
 
@@ -76,3 +79,20 @@ def test_names_in_a_toml_file_are_seen_from_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [3, ["a"], {"b": 1}])
 def test_what_is_no_name_is_left_to_whoever_reads_it(wrong: Any) -> None:
     assert list(file_places(Outer, {"prices": wrong, "inner": wrong, "by_name": wrong, "pair": wrong})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('prises = "a.csv"', 'prises: Extra inputs are not permitted (did you mean "prices"?)'),
+        ('inner = [{ fil = "a" }]', 'inner.0.fil: Extra inputs are not permitted (did you mean "file"?)'),
+        ('by_name.x = { fil = "a" }', 'by_name.x.fil: Extra inputs are not permitted (did you mean "file"?)'),
+        ('by_pattern.y = { fil = "a" }', 'by_pattern.y.fil: Extra inputs are not permitted (did you mean "file"?)'),
+        ("nothing_alike = 1", "nothing_alike: Extra inputs are not permitted"),
+    ],
+)
+def test_of_a_key_that_is_not_there_the_nearest_one_is_said(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(BadFile) as refusal:
+        read_toml(tmp_path / "own.toml", Outer)
+    assert f"{tmp_path / 'own.toml'}: {said}" in str(refusal.value).splitlines()
