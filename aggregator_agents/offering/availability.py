@@ -1,11 +1,12 @@
 """What standing ready costs: prices in auctions that reserve, and what a reservation leaves to be asked later. Pure.
 
-    a = max(b, q max(0, c - k) + m p)
+    a = max(b, q r max(0, c - k) + m p)
 
 a [EUR/MW/h] asked for availability; c [EUR/MWh] what a change costs the site, as it would ask for it on the day; k the
-most that may be asked once it is reserved, q the probability of being called in a period; m the part that is expected
-not to be there on the day, p the penalty for that; b the least, for being bound: what is reserved can neither be sold
-to others nor moved to hours that turn out cheaper.
+most that may be asked once it is reserved, q the probability of being called in a period, r the MWh that a call changes
+for each that is reserved: 2 where all of it comes back; m the part that is expected not to be there on the day, p the
+penalty for that; b the least, for being bound: what is reserved can neither be sold to others nor moved to hours that
+turn out cheaper.
 
 Only what the plan draws anyway is reserved. So drivers wait when they are called, and are paid for it then, by c or by
 k; a pays for the rest. Reserves are priced by their opportunity cost, in expectation: Just and Weber, Energy Economics
@@ -38,23 +39,25 @@ class StandingReady(Message):
     missing: Fraction = 0.05
     floor_eur_per_mwh: Annotated[EurPerMwh, Field(ge=0)] = Decimal(5)
 
-    def price(self, energy_eur_per_mwh: Decimal, product: Product) -> Decimal:
-        """A [EUR/MW/h]. energy_eur_per_mwh : c. product : what reserves."""
+    def price(self, energy_eur_per_mwh: Decimal, product: Product, *, changed: float = 2.0) -> Decimal:
+        """A [EUR/MW/h]. energy_eur_per_mwh : c. product : what reserves. changed : r."""
         cap = product.activation_cap_eur_per_mwh
         loss = Decimal(0) if cap is None else max(Decimal(0), energy_eur_per_mwh - cap)
         missed = Decimal(str(self.missing)) * product.availability_penalty_eur_per_mwh
-        expected = Decimal(str(self.called)) * loss + missed
+        expected = Decimal(str(self.called * changed)) * loss + missed
         return max(self.floor_eur_per_mwh, expected).quantize(Decimal("0.01"))
 
     def reserving(self, offers: Iterable[Offer], product: Product) -> tuple[Offer, ...]:
         """Offers of energy as offers of availability; without those that the product's cap does not pay for."""
-        directed = (one_way for each in offers if (one_way := _one_way(each, product.direction)) is not None)
-        asked = ((each, self.price(_scalar(each), product)) for each in directed)
-        return tuple(
-            each.model_copy(update={"price_eur_per_mwh": price})
-            for each, price in asked
-            if price <= product.price_cap_eur_per_mwh
-        )
+        found = []
+        for each in offers:
+            reserve = _one_way(each, product.direction)
+            if reserve is None:
+                continue
+            price = self.price(_scalar(each), product, changed=_changed(each, reserve))
+            if price <= product.price_cap_eur_per_mwh:
+                found.append(reserve.model_copy(update={"price_eur_per_mwh": price}))
+        return tuple(found)
 
 
 def most_asked(reservations: Iterable[Reservation], bus: BusId, delivery: MarketPeriod) -> Decimal | None:
@@ -95,6 +98,13 @@ def _one_way(offer: Offer, direction: Direction) -> Offer | None:
         held = _held(offer.power_w_max, offer.energy_wh_max)
         bounds = {"power_w_min": nothing, "energy_wh_min": nothing, "energy_wh_max": held}
     return offer.model_copy(update=bounds)
+
+
+def _changed(call: Offer, reserve: Offer) -> float:
+    """MWh that a call changes for each that is reserved; of an envelope, all of it comes back."""
+    if not (isinstance(call, BlockTerms) and isinstance(reserve, BlockTerms)):
+        return 2.0
+    return sum(map(abs, call.power_w)) / max(sum(map(abs, reserve.power_w)), 1)
 
 
 def _held(power_w: Sequence[int], energy_wh: Sequence[int]) -> tuple[int, ...]:

@@ -52,7 +52,11 @@ def reservation(*power_w: int, cap: int | None = 200, bus: str = "lot") -> Reser
     ("energy", "own", "asked"),
     [
         (50, product(), "5"),  # no call costs more than it earns, and 5 % of 60 is less than the floor
-        (400, product(), "23"),  # one call in ten earns 200 less than it costs: 20; and 3 for what may be missing
+        (
+            400,
+            product(),
+            "43",
+        ),  # one call in ten loses 200 both ways: 40; and 3 for what may be missing
         (400, product(cap=None), "5"),  # nothing bounds what may be asked on the day
         (50, product(penalty=300), "15"),  # 5 % of 300
     ],
@@ -62,10 +66,12 @@ def test_availability_costs_what_calls_lose_and_what_may_be_missing(energy: int,
 
 
 def test_an_offer_of_energy_becomes_one_of_availability_as_far_as_that_is_paid() -> None:
-    """The same power; 5 and 23 EUR/MW/h, of which the product pays up to 20."""
-    (only,) = READY.reserving([block(50), block(400)], product(most=20))
+    """The same power; 5 and 43 EUR/MW/h, of which the product pays up to 42; without what comes back it would be 23."""
+    (only,) = READY.reserving([block(50), block(400)], product(most=42))
     assert isinstance(only, BlockTerms)
     assert (only.power_w, only.price_eur_per_mwh) == ((-4000, 0), Decimal(5)), "what comes back is part of the call"
+    for_good = block(400).model_copy(update={"power_w": (-4000, 0)})
+    assert READY.reserving([for_good], product(most=42))[0].price_eur_per_mwh == Decimal(23)
 
 
 def test_of_an_envelope_as_much_is_reserved_as_can_be_called_before_anything_comes_back() -> None:
