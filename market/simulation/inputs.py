@@ -115,7 +115,8 @@ def together(every: Iterable[Sources]) -> Sources:
     files, named, modules, packages = dict[str, Path](), dict[str, str](), dict[str, Path](), dict[str, str]()
     for each in every:
         files |= each.files
-        named |= {name: name for name in each.files}
+        # A key that is varied names several.
+        named |= {key if named.get(key, name) == name else f"{key}: {name}": name for key, name in each.named.items()}
         modules |= each.code.files
         packages |= each.packages
     return Sources(files, named, OwnCode(modules, {}), packages)

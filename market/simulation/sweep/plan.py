@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from api_spec.defects import MOST_DEFECTS
 from api_spec.file_names import with_names
 from market.simulation.checking import Checks
@@ -65,6 +67,7 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     every = tuple(points(sweep))
     for number, point in enumerate(every):
         document = _document(written, filled, sweep, point, where)
+        document = _seen_from(file.parent, document, point, where)
         defects.update(dict.fromkeys(_defects(document, point, where, checks)))
         if len(defects) >= MOST_DEFECTS:
             break
@@ -118,6 +121,17 @@ def _document(written: Document, filled: Document, sweep: Sweep, point: Point, w
             for place in where[column][path]:
                 document = put(document, place, setting, filled=filled)
     return document
+
+
+def _seen_from(folder: Path, document: Document, point: Point, where: _Places) -> Document:
+    """The document with the files that the sweep names as found from anywhere: they stand in the sweep's file."""
+    own = [place for column in point for places in where[column].values() for place in places]
+    try:
+        files = Scenario.model_validate(document).files
+    except ValidationError:  # said where it is checked
+        return document
+    named = {at: path for at, path in files.items() if any(at[: len(place)] == place for place in own)}
+    return with_names(document, {at: str((folder / path).resolve()) for at, path in named.items()})
 
 
 def _defects(document: Document, point: Point, where: _Places, checks: Checks) -> Iterator[str]:

@@ -119,6 +119,26 @@ def test_where_everything_lies_is_no_part_of_the_key(lab: Path, key: Callable[[P
     assert key(lab.rename(lab.with_name("moved"))) == first
 
 
+def test_a_file_that_an_axis_names_is_seen_from_the_sweep_and_is_its_content(lab: Path, tmp_path: Path) -> None:
+    """Two prices in the sweep's folder, one of which is what the scenario's file says."""
+    (tmp_path / "sweeps").mkdir()
+    for name, price in (("low.csv", "30"), ("high.csv", "300")):
+        (tmp_path / "sweeps" / name).write_text(price)
+    axis = '[axes.prices]\npath = "agents.own.config.prices"\nvalues = ["low.csv", "high.csv"]\n'
+    sweep = tmp_path / "sweeps" / "sweep.toml"
+    sweep.write_text(f'name = "s"\nscenario = "../lab/evening.toml"\n{axis}')
+
+    plan = plan_of(sweep)
+
+    low, high = plan.runs
+    assert low.id != high.id
+    assert {
+        path.parent for name, path in plan.sources.files.items() if name.endswith("csv") and "read" not in name
+    } == {tmp_path / "sweeps"}
+    (tmp_path / "sweeps" / "high.csv").write_text("400")
+    assert [run.id == before.id for run, before in zip(plan_of(sweep).runs, plan.runs, strict=True)] == [True, False]
+
+
 def test_everything_that_is_named_is_kept_and_read_from_there(lab: Path, tmp_path: Path) -> None:
     """The researcher's folder is gone and the run's folder has moved: the agent is built of its copies alone."""
     scenario, sources = kept(read_scenario(lab / "evening.toml"), tmp_path / "run" / "inputs")
