@@ -137,10 +137,10 @@ def _is_found(kept: Path, folder: Path) -> bool:
 
 
 def _drop_others(folder: Path) -> None:
-    """Forget modules that `folder` has in another form than they were imported in."""
+    """Forget the modules that `folder` has, where one was imported in another form: others may have imported that."""
     importlib.invalidate_caches()
     there = {each.stem for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()}
-    stale = set[str]()
+    own, stale = set[str](), False
     for name, module in tuple(sys.modules.items()):
         top = name.partition(".")[0]
         file = _own_file(name) if top in there else None
@@ -149,9 +149,10 @@ def _drop_others(folder: Path) -> None:
         if name not in _READ and file.is_file():
             _READ[name] = digest_of(file)
         here = folder / _path_of(name, file, package=hasattr(module, "__path__"))
-        if here.is_file() and digest_of(here) != _READ.get(name):
-            stale.add(top)
-    for name in [each for each in sys.modules if each.partition(".")[0] in stale]:
+        if here.is_file():
+            own.add(top)
+            stale = stale or digest_of(here) != _READ.get(name)
+    for name in [each for each in sys.modules if stale and each.partition(".")[0] in own]:
         del sys.modules[name]
         _READ.pop(name, None)
 
@@ -173,18 +174,12 @@ def _spec(name: str) -> ModuleSpec | None:
     """None of what is no module, such as a class in one; nothing is imported to find out."""
     above, _, _ = name.rpartition(".")
     if not above:
-        return PathFinder.find_spec(name) or _otherwise_found(name)
+        # What is imported already may be of another folder: every finder is asked, that of the path among them.
+        return next((spec for each in sys.meta_path if (spec := each.find_spec(name, None)) is not None), None)
     package = _spec(above)
     if package is None or package.submodule_search_locations is None:
         return None
     return PathFinder.find_spec(name, package.submodule_search_locations)
-
-
-def _otherwise_found(name: str) -> ModuleSpec | None:
-    """By an import hook, such as that of a package that is developed where it is installed."""
-    with contextlib.suppress(ValueError):  # of a script
-        return importlib.util.find_spec(name)
-    return None
 
 
 def is_shipped(file: Path) -> bool:

@@ -15,6 +15,10 @@ from typer.testing import CliRunner
 
 from market.cli import app
 from market.network.feeders import feeder
+from market.simulation.archive import INPUTS, Archive
+from market.simulation.inputs import kept
+from market.simulation.rerun import changed_since, scenario_in
+from market.simulation.scenario import read_scenario
 from tests.small_sweep import SCENARIO
 
 LAB: Final = Path(__file__).parents[2] / "examples" / "lab"
@@ -109,17 +113,18 @@ def test_every_kind_of_source_is_repeated_to_the_same_bytes(tmp_path: Path, made
 
 
 def test_what_has_changed_in_the_folder_since_is_said(tmp_path: Path) -> None:
-    lab, folder = tmp_path / "lab", tmp_path / "run"
-    lab.mkdir()
-    (lab / "evening.toml").write_text(on_matpower(lab))
-    assert CliRunner().invoke(app, ["simulate", str(lab / "evening.toml"), "--out", str(folder)]).exit_code == 0
+    folder = tmp_path / "run"
+    (tmp_path / "evening.toml").write_text(on_matpower(tmp_path))
+    scenario, sources = kept(read_scenario(tmp_path / "evening.toml"), folder / INPUTS)
+    sources.keep(folder / INPUTS)
+    Archive(folder, scenario).begin()
+    assert changed_since(folder, scenario_in(folder)) == ()
     (yard,) = (folder / "inputs" / "files").glob("*/yard.toml")
     yard.write_text(yard.read_text().replace("25", "10"))
 
-    again = CliRunner().invoke(app, ["rerun", str(folder), "--out", str(tmp_path / "again")])
+    said = changed_since(folder, scenario_in(folder))
 
-    assert again.exit_code == 1
-    assert "files agents.homes.config.sites.0.file has changed since it was run" in again.output
+    assert said == ("files agents.homes.config.sites.0.file has changed since it was run",)
     assert json.loads((folder / "inputs" / "sources.json").read_text())["packages"].keys() == {"matpowercaseframes"}
 
 

@@ -88,28 +88,28 @@ def study_key(lab: Path) -> str:
     return key_of(read_scenario(lab / "evening.toml"))
 
 
+CHANGES: Final = {
+    "nets/street.json": ('"risoe"', '"risoe2"'),
+    "day.json": ("Copenhagen", "Berlin"),
+    "read/monday.csv": ("500", "600"),
+    "yard.toml": ("25", "32"),
+    "ahead.csv": ("30", "31"),
+    "lab_own.py": ("return {}", "return dict()"),
+    "lab_prices.py": ("2.0", "3.0"),
+}
+"""In every file that the scenario and its agents depend on, something that becomes something else."""
+
+
 @pytest.mark.parametrize("key", [sweep_key, study_key])
-@pytest.mark.parametrize(
-    ("file", "before", "after"),
-    [
-        ("nets/street.json", '"risoe"', '"risoe2"'),
-        ("day.json", "Copenhagen", "Berlin"),
-        ("read/monday.csv", "500", "600"),
-        ("yard.toml", "25", "32"),
-        ("ahead.csv", "30", "31"),
-        ("lab_own.py", "return {}", "return dict()"),
-        ("lab_prices.py", "2.0", "3.0"),
-    ],
-)
-def test_a_changed_file_gives_another_key_and_its_return_the_old_one(
-    lab: Path, key: Callable[[Path], str], file: str, before: str, after: str
-) -> None:
-    first, text = key(lab), (lab / file).read_text()
-    assert before in text
-    (lab / file).write_text(text.replace(before, after))
-    assert key(lab) != first
-    (lab / file).write_text(text)
-    assert key(lab) == first
+def test_a_changed_file_gives_another_key_and_its_return_the_old_one(lab: Path, key: Callable[[Path], str]) -> None:
+    keys = [key(lab)]
+    for file, (before, after) in CHANGES.items():
+        text = (lab / file).read_text()
+        (lab / file).write_text(text.replace(before, after))
+        keys.append(key(lab))
+        (lab / file).write_text(text)
+    assert len(set(keys)) == 1 + len(CHANGES), "each of them is a key of its own"
+    assert key(lab) == keys[0]
 
 
 @pytest.mark.parametrize("key", [sweep_key, study_key])
@@ -132,9 +132,8 @@ def test_a_file_that_an_axis_names_is_seen_from_the_sweep_and_is_its_content(lab
 
     low, high = plan.runs
     assert low.id != high.id
-    assert {
-        path.parent for name, path in plan.sources.files.items() if name.endswith("csv") and "read" not in name
-    } == {tmp_path / "sweeps"}
+    prices = {path for name, path in plan.sources.files.items() if name.endswith(".csv")}
+    assert prices == {tmp_path / "sweeps" / "low.csv", tmp_path / "sweeps" / "high.csv"}
     (tmp_path / "sweeps" / "high.csv").write_text("400")
     assert [run.id == before.id for run, before in zip(plan_of(sweep).runs, plan.runs, strict=True)] == [True, False]
 
@@ -173,6 +172,19 @@ def test_a_module_that_was_changed_is_imported_anew(lab: Path) -> None:
     read_scenario(lab / "evening.toml")
     assert participant_class("lab_own:Own").drawn_w(None, None) == {"changed": 1}  # type: ignore[arg-type]
     assert first is not participant_class("lab_own:Own")
+
+
+def test_who_imported_a_module_that_was_changed_is_imported_anew_as_well(lab: Path) -> None:
+    """The agent's own file is as it was, but asks twice as much as before, and then three times."""
+
+    def ask() -> float:
+        scenario = read_scenario(lab / "evening.toml")
+        own = participant_class("lab_own:Own").build(None, scenario.table_of("own"))  # type: ignore[arg-type]
+        return float(own.ask)  # type: ignore[attr-defined]
+
+    assert ask() == 60.0
+    (lab / "lab_prices.py").write_text("FACTOR = 3.0\n")
+    assert ask() == 90.0
 
 
 def test_a_module_that_was_not_is_not(lab: Path, tmp_path: Path) -> None:
