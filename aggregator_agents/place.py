@@ -1,7 +1,9 @@
 """One place where vehicles charge: its connection, who comes there, its chargers, and what is decided for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from aggregator_agents.fleet import FloatArray, Session, Site
 from aggregator_agents.measurement import Measurement
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.availability import Offer, at_most, most_asked
 from aggregator_agents.offering.connection import blocks, nominated
 from aggregator_agents.offering.deliverable import Outlook
 from aggregator_agents.offering.envelope import offer
@@ -22,10 +25,10 @@ from aggregator_agents.order import Order
 from aggregator_agents.planning import Grid, Planner, Plans, Problem, tariff_on
 from aggregator_agents.sessions import Pattern, announced
 from api_spec.auction import Auction
-from api_spec.flexibility import AnyOfferTerms
 from api_spec.metering import Baseline, BusPower
 from api_spec.period import MarketPeriod
 from api_spec.quality import BusAttributes
+from api_spec.reservation import Reservation
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +78,45 @@ class Place:
         window: tuple[bool, ...],
         terms: NetworkTerms,
         now: datetime,
-    ) -> tuple[AnyOfferTerms, ...]:
+        reserved: Iterable[Reservation] = (),
+    ) -> tuple[Offer, ...]:
         """What it can do instead of the plan that was nominated: made again of what was expected then.
 
         Where vehicles only charge, an envelope or blocks, as `asking` says; else what the connection as a whole can do.
+        In an auction that reserves, at the price of standing ready. reserved : what is reserved from before, which may
+        be asked for at no more than it was reserved for.
         """
+        product = auction.product
+        cap = most_asked(reserved, self.site.bus, auction.delivery)
+        # What stands ready may cost more than a call earns, but no driver goes without for it.
+        any_wait = Decimal(str(self.connection.value.shortfall_eur_per_mwh))
+        worth = product.price_cap_eur_per_mwh if product.stage == "activation" and cap is None else any_wait
+        could = self._could(auction, baseline, window=window, terms=terms, now=now, price_cap=worth)
+        if product.stage == "reservation":
+            return self.asking.standing_ready.reserving(could, product)
+        return could if cap is None else at_most(could, min(cap, product.price_cap_eur_per_mwh))
+
+    def _could(
+        self,
+        auction: Auction,
+        baseline: Baseline,
+        *,
+        window: tuple[bool, ...],
+        terms: NetworkTerms,
+        now: datetime,
+        price_cap: Decimal,
+    ) -> tuple[Offer, ...]:
+        """At what a change of energy costs, as far as that is at most price_cap [EUR/MWh]."""
         period, product, asking = auction.delivery, auction.product, self.asking
-        cap = product.price_cap_eur_per_mwh
         asked = self.asked(period, terms, issued=baseline.nominated_at)
         planned = self.planner.plan(asked)
         by_record = asking.kind == "blocks" and self.connection.retail is None and not asked.feeds_back.any()
         if by_record:
             own = next(each for each in baseline.buses if each.bus == self.site.bus)
             outlook = self._outlook(period, own, window, now)
-            return ladder(asked, planned, outlook, asking=asking, market=Market(cap, product.penalty_eur_per_mwh))
+            return ladder(asked, planned, outlook, asking=asking, market=Market(price_cap, product.penalty_eur_per_mwh))
         if asked.feeds_back.any() or not self.connection.only_charges:
-            return blocks(asked, planned, period, window=window, asking=asking, price_cap=cap)
+            return blocks(asked, planned, period, window=window, asking=asking, price_cap=price_cap)
         envelope = offer(
             self.site,
             planned,
@@ -98,7 +124,7 @@ class Place:
             self.connection.value,
             window=window,
             asking=asking,
-            price_cap=cap,
+            price_cap=price_cap,
             most_w=asked.most_w,
             spread_eur_per_mwh=float(np.ptp(tariff_on(period, terms.tariff))),
         )

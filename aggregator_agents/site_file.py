@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from aggregator_agents.dispatch.lease import Id
 from aggregator_agents.fleet import MIN_A, Charger, Plug, Rotation, Site
 from api_spec.defects import Place, duplicates, refuse, unknown
+from api_spec.file_names import TomlPath
 from api_spec.ids import BusId
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Count, Message
@@ -129,5 +130,5 @@ def _known(given: Any) -> Any:
     return read_site(given) if isinstance(given, str) else given
 
 
-NamedSite = Annotated[SiteFile, BeforeValidator(_known)]
+NamedSite = Annotated[SiteFile, BeforeValidator(_known, json_schema_input_type=TomlPath | SiteFile)]
 """A site that is given by its name or path, or as a whole."""

@@ -96,8 +96,7 @@ class SiteTable(Message):
         return Premises(self.premises, site.bus, seed)
 
     def _of_file(self) -> list[tuple[Place, str]]:
-        given = [name for name in _OF_EQUALS if name in self.model_fields_set]
-        changed = [name for name in given if getattr(self, name) != type(self).model_fields[name].default]
+        changed = [name for name in _OF_EQUALS if getattr(self, name) != type(self).model_fields[name].default]
         return [((name,), "is what the file says") for name in changed]
 
     def _of_equals(self) -> list[tuple[Place, str]]:

@@ -14,17 +14,19 @@ from aggregator_agents.connection import NetworkTerms
 from aggregator_agents.delay import AT_ONCE, RandomDelay
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.meter_log import NotMetered
+from aggregator_agents.offering.availability import at_most, most_asked
 from aggregator_agents.order import Order
 from aggregator_agents.place import Place
 from aggregator_agents.strategy import HONEST, Conduct
 from aggregator_agents.tariff import TariffWatch
-from api_spec.auction import Auction
+from api_spec.auction import Auction, OfferReceipt
 from api_spec.client import MarketClient, MarketRefused, or_none
-from api_spec.flexibility import AnyOfferTerms
+from api_spec.flexibility import AnyOfferTerms, BlockOffer, BlockTerms, EnvelopeOffer, EnvelopeTerms
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
 from api_spec.problem import ProblemType
+from api_spec.reservation import Reservation
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -97,12 +99,17 @@ class Trader:
             return
         window, conduct = await self._asked_for(auction), self._conduct
         expected = conduct.all_expected(baseline, auction.delivery)
-        standing = {each.offer.bus for each in await self._client.offers(auction.id)}
+        if not any(window):
+            return
+        reserved = await self._client.reservations() if auction.product.stage == "activation" else ()
+        receipts = await self._client.offers(auction.id)
+        await self._keep_to(reserved, receipts, auction.delivery)
+        standing = {each.offer.bus for each in receipts}
         for own in baseline.buses:
             place = self._places.get(own.bus)
-            if place is None or own.bus in standing or not any(window):
+            if place is None or own.bus in standing:
                 continue
-            honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
+            honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now, reserved=reserved)
             cap = auction.product.price_cap_eur_per_mwh
             await self._submit(auction, own.bus, conduct.offers(honest, own, auction.delivery, price_cap=cap))
 
@@ -115,6 +122,19 @@ class Trader:
             if refusal.problem.kind is not ProblemType.HISTORY_TOO_SHORT:
                 raise
             LOG.info("nothing is offered at %s: %s", bus, refusal)
+
+    async def _keep_to(
+        self, reserved: Sequence[Reservation], receipts: Iterable[OfferReceipt], delivery: MarketPeriod
+    ) -> None:
+        """Ask no more than was reserved for where that was published after an offer was sent."""
+        for each in receipts:
+            cap = most_asked(reserved, each.offer.bus, delivery)
+            if cap is not None and isinstance(each.offer, EnvelopeOffer | BlockOffer):
+                (bounded,) = at_most([each.offer], cap)
+                if bounded != each.offer:
+                    kind = EnvelopeTerms if isinstance(bounded, EnvelopeOffer) else BlockTerms
+                    terms = kind.model_validate(bounded.model_dump(include=set(kind.model_fields)))
+                    await self._client.replace_offer(each, terms)
 
     async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
         """What the network says of the use of each connection around a delivery, by bus."""

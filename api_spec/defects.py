@@ -60,7 +60,10 @@ def defects_of(error: ValidationError, document: Any) -> tuple[Defect, ...]:
     members).
     """
     lines = error.errors(include_url=False, include_input=False)
-    return located(((each["loc"], reason(each)) for each in lines), document)
+    # What is wrong inside of an array leaves it too short as well, in pydantic's eyes.
+    above = {each["loc"][:end] for each in lines for end in range(len(each["loc"]))}
+    told = (each for each in lines if each["type"] != "too_short" or each["loc"] not in above)
+    return located(((each["loc"], reason(each)) for each in told), document)
 
 
 def reason(line: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""TOML files that are read into a type: what is wrong is said by file, key and reason."""
+"""TOML files that are read into a type: what is wrong is said by file, key and reason.
+
+Files that they name are relative to the folder that they stand in.
+"""
 
 import tomllib
 from importlib.resources.abc import Traversable
@@ -8,6 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from api_spec.defects import defects_of
+from api_spec.file_names import beside
+from api_spec.known_keys import with_nearest
 from api_spec.units import Message
 
 M = TypeVar("M", bound=Message)
@@ -22,13 +27,17 @@ def read_toml(file: Path | Traversable, table: type[M], *, name: str | None = No
     named, document = name or str(file), dict[str, Any]()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        return table.model_validate(document)
-    except (OSError, UnicodeDecodeError) as failure:
+        located = beside(table, document, file.parent) if isinstance(file, Path) else document
+        return table.model_validate(located)
+    except OSError as failure:
+        raise BadFile(f"{named}: cannot be read ({failure.strerror})") from failure
+    except UnicodeDecodeError as failure:
         raise BadFile(f"{named}: cannot be read ({failure})") from failure
     except tomllib.TOMLDecodeError as failure:
         raise BadFile(f"{named}: {failure}") from failure
     except ValidationError as failure:
-        found = ((toml_key(each.pointer), each.reason) for each in defects_of(failure, document))
+        defects = with_nearest(defects_of(failure, document), table)
+        found = ((toml_key(each.pointer), each.reason) for each in defects)
         raise BadFile("\n".join(f"{named}: {key}: {reason}" for key, reason in found)) from failure
 
 

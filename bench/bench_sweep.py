@@ -29,7 +29,7 @@ def run(options: Options) -> Iterator[Row]:
         return
     shipped = Path(str(files("market.simulation"))) / "sweeps" / "penetration-and-waiting.toml"
     plan = plan_of(shipped)
-    tasks = [RunTask(each.text, plan.folder) for each in plan.runs[: 2 * CORES if options.quick else None]]
+    tasks = [RunTask(each.text, shipped.parent) for each in plan.runs[: 2 * CORES if options.quick else None]]
     loaded(None)
     progress(f"sweep: {len(tasks)} runs on one core")
     alone_s, _, alone = _timed(InProcess(), tasks)

@@ -176,5 +176,5 @@ def run_figures(run: Path | None) -> DayFigures:
 
 
 def read_totex_study(path: Path) -> TotexStudy:
-    """The study in a TOML file, paths in it relative to the present folder; BadFile says what is wrong at which key."""
+    """The study in a TOML file, which names others as seen from its folder; BadFile says what is wrong at which key."""
     return read_toml(path, TotexStudy)

@@ -153,6 +153,9 @@ def simulate(
     resume: Annotated[
         Path | None, typer.Option(help="Folder of a run that broke off: go on after its last delivery.")
     ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="With --resume: go on also with other code, files or versions.")
+    ] = False,
 ) -> None:
     """Run a scenario on a real market in virtual time, and write a folder with everything about it.
 
@@ -161,11 +164,11 @@ def simulate(
     from market import running
 
     if resume is not None and scenario is None and out is None:
-        running.resume(resume, port if serve else None)
-    elif resume is None and scenario is not None:
+        running.resume(resume, port if serve else None, changed=changed)
+    elif resume is None and scenario is not None and not changed:
         running.simulate(scenario, out, port if serve else None)
     else:
-        raise stop("needs a scenario, or --resume with the folder of a run and nothing else", status=BAD_INPUT)
+        raise stop("needs a scenario, or --resume with the folder of a run, and perhaps --changed", status=BAD_INPUT)
 
 
 @app.command()

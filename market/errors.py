@@ -12,6 +12,10 @@ class FlexmarketError(Exception):
     """Root of everything that flexmarket raises on purpose."""
 
 
+class BadScenario(FlexmarketError):
+    """A scenario that cannot be simulated; one line for each defect: file, key and reason."""
+
+
 class NotFound(FlexmarketError):
     """There is no such thing, or it is none of the caller's business."""
 

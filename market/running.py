@@ -38,9 +38,9 @@ from market.figures.run_folder import REPORT, RunFolder
 from market.logs import configure as configure_logs
 from market.logs import log
 from market.settings import Settings, read_settings
-from market.simulation.archive import MEASURES, keep_files, keep_text, publish
+from market.simulation.archive import MEASURES, keep_text, publish
 from market.simulation.progress import progress_bar
-from market.simulation.rerun import NoRun, differences, other_versions, scenario_in
+from market.simulation.rerun import NoRun, changed_since, differences, other_versions, scenario_in
 from market.simulation.run import Finished
 from market.simulation.run import simulate as run_scenario
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
@@ -51,7 +51,7 @@ from market.store.database_clock import DatabaseClock
 from market.store.evidence import has_log
 from market.store.sole_worker import sole_worker
 from market.store.vault import vault_of
-from market.terminal import BAD_INPUT, console, stderr, stop
+from market.terminal import BAD_INPUT, STOPPED, complain, console, stderr, stop
 from market.workflow.auditing import erase_row as erase
 from market.workflow.auditing import last_head, verify_log
 from market.workflow.clearing import clearing_by
@@ -148,21 +148,25 @@ def simulate(file: Path, out: Path | None, port: int | None) -> None:
     folder = _new_folder(out or Path("runs") / f"{scenario.name}-{datetime.now():%Y%m%d-%H%M%S}")
     keep_text(folder, file.read_text(encoding="utf-8"))
     try:
-        finished = _run(_keep_files(scenario, folder), folder, resume=False)
+        finished = _run(scenario, folder, resume=False)
     except BadScenario as failure:
         shutil.rmtree(folder)  # nothing has happened yet
-        raise stop(f"{file}: {failure}", status=BAD_INPUT) from failure
+        complain(file, failure, status=BAD_INPUT)
     _show(finished, listening)
 
 
-def resume(folder: Path, port: int | None) -> None:
-    """Go on with a run that broke off; then as `simulate`."""
+def resume(folder: Path, port: int | None, *, changed: bool) -> None:
+    """Go on with a run that broke off; then as `simulate`. changed : also with what it was not begun with."""
     configure_logs("console", "warning")
     scenario = _scenario_in(folder)
     if (folder / MEASURES).exists():
         raise stop(f"{folder} is finished: `flexmarket rerun` repeats it", status=BAD_INPUT)
     listening = None if port is None else _listen(LOOPBACK, port, "--port chooses another, --no-serve does without")
-    _show(_run(scenario, folder, resume=True), listening)
+    try:
+        finished = _run(scenario, folder, resume=True, changed=changed)
+    except BadScenario as failure:
+        complain(folder, failure, status=BAD_INPUT)
+    _show(finished, listening)
 
 
 def rerun(folder: Path, out: Path | None) -> None:
@@ -171,8 +175,13 @@ def rerun(folder: Path, out: Path | None) -> None:
     scenario = _scenario_in(folder)
     if not (folder / MEASURES).exists():
         raise stop(f"{folder} is not finished: flexmarket simulate --resume {folder} goes on", status=BAD_INPUT)
+    for note in changed_since(folder, scenario):
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
     again = _new_folder(out or folder.with_name(f"{folder.name}-again-{datetime.now():%Y%m%d-%H%M%S}"))
-    _run(_keep_files(scenario, again), again, resume=False)
+    try:
+        _run(scenario, again, resume=False)
+    except BadScenario as failure:
+        complain(folder, failure, status=BAD_INPUT)
     found = differences(folder, again)
     for each in found:
         console.print(str(each), highlight=False, soft_wrap=True, markup=False)
@@ -186,13 +195,6 @@ def rerun(folder: Path, out: Path | None) -> None:
 
 def _files(count: int) -> str:
     return "1 file differs" if count == 1 else f"{count} files differ"
-
-
-def _keep_files(scenario: Scenario, folder: Path) -> Scenario:
-    try:
-        return keep_files(scenario, folder)
-    except OSError as failure:
-        raise stop(f"{failure.filename}: cannot be kept ({failure.strerror})", status=BAD_INPUT) from failure
 
 
 def _scenario_in(folder: Path) -> Scenario:
@@ -210,18 +212,26 @@ def _new_folder(folder: Path) -> Path:
     return folder
 
 
-def _run(scenario: Scenario, folder: Path, *, resume: bool) -> Finished:
+def _run(scenario: Scenario, folder: Path, *, resume: bool, changed: bool = False) -> Finished:
     """Raises BadScenario; whatever else goes wrong ends the process with a sentence."""
     try:
         with progress_bar(console) as told:
-            finished = asyncio.run(run_scenario(scenario, folder=folder, progress=told, resume=resume))
+            finished = asyncio.run(run_scenario(scenario, folder=folder, progress=told, resume=resume, changed=changed))
             told("report", 1.0)
             publish(folder)
     except BadScenario:
         raise
     except (FlexmarketError, MarketError) as failure:
         raise stop(str(failure), status=1) from failure
+    except OSError as failure:
+        raise stop(f"{failure.filename}: {failure.strerror}; {_goes_on(folder)}", status=1) from failure
+    except KeyboardInterrupt as failure:
+        raise stop(f"stopped; {_goes_on(folder)}", status=STOPPED) from failure
     return finished
+
+
+def _goes_on(folder: Path) -> str:
+    return f"flexmarket simulate --resume {folder} goes on after the last delivery that is settled"
 
 
 def _show(finished: Finished, listening: socket.socket | None) -> None:

@@ -10,6 +10,8 @@ from rich.table import Table
 
 BAD_INPUT: Final = 2
 NOT_CLEARED: Final = 3
+STOPPED: Final = 130
+"""By Ctrl-C, as shells have it."""
 
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from aggregator_agents.offering.availability import StandingReady
 from api_spec.units import Count, EurPerMwh, Fraction, Message
 
 
@@ -18,6 +19,7 @@ class Asking(Message):
     Of envelopes: share : part of the flexibility that is offered; the rest covers drivers who stray from what they
     said. Of blocks: level : of every period's change that much is offered as was there in this part of all cases, by
     the drivers' own history. steps : how many reductions. history_days : how far back drivers are looked at.
+    standing_ready : what is asked for availability in auctions that reserve.
     """
 
     kind: Literal["envelope", "blocks"] = "envelope"
@@ -26,3 +28,4 @@ class Asking(Message):
     level: Annotated[Fraction, Field(gt=0, lt=1)] = 0.9
     steps: Annotated[Count, Field(ge=1, le=20)] = 4
     history_days: Annotated[Count, Field(ge=1, le=366)] = 56
+    standing_ready: StandingReady = StandingReady()

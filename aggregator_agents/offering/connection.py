@@ -10,6 +10,7 @@ with its losses. Costs are convex in q, so blocks are dearer the deeper they are
 plans that holds the baseline: any part of one keeps fuse, chargers and floors.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -20,6 +21,7 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
+from aggregator_agents.offering.curve import in_parts
 from aggregator_agents.planning import Corridor, Peak, Plan, Planner, Problem
 from aggregator_agents.planning.terms import BoolArray
 from api_spec.flexibility import BlockTerms
@@ -59,14 +61,19 @@ def blocks(
     """Blocks of which clearing accepts at most one, STEPS for each time of asking, from the smallest reduction on.
 
     planned : the nominated plan for what is `asked`. window : the periods in which a DSO asks for something; where it
-    asks at several times of the day, each of the longest, and all of them together, have blocks. price_cap : of the
+    asks at several times of the day, each of the longest, and all of them together, have blocks; and parts of a time
+    that is too long to move anything out of it. price_cap : of the
     product [EUR/MWh]. Empty where nothing can be reduced for less.
     """
     planner, base_w = planner or Planner(), net_w(asked, planned)
     group = f"{asked.site.bus} {period.start:%Y-%m-%dT%H:%M}"
     made: dict[tuple[int, ...], BlockTerms] = {}
+
+    def steps(inside: BoolArray) -> Iterator[_Step]:
+        return _steps(asked, planned, base_w, inside, asking, price_cap, planner)
+
     for inside in _times(np.array(window)):
-        for step in _steps(asked, planned, base_w, inside, asking, price_cap, planner):
+        for step in itertools.chain.from_iterable(in_parts(inside, steps)):
             power_w = tuple(int(each) for each in step.order_w)
             block = BlockTerms(
                 kind="block",
@@ -108,6 +115,8 @@ def _steps(
 
     deepest = below(base_w - _room_w(asked), float(price_cap))
     deepest_w = float((base_w - net_w(asked, deepest))[inside].max(initial=0.0))
+    if deepest_w < _LEAST_W:
+        return
     price, before_w = asking.floor_eur_per_mwh, 0.0
     for step in range(1, STEPS + 1):
         deep = below(base_w - deepest_w * step / STEPS, float(price_cap))

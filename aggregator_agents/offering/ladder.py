@@ -13,6 +13,7 @@ power lies between its baseline and a plan, which fits through fuse and chargers
     price = (extra cost + shortfall compensation + expected penalty) / energy changed + wear
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -22,9 +23,10 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.offering.asking import Asking
-from aggregator_agents.offering.curve import Reduction, curve
+from aggregator_agents.offering.curve import Reduction, curve, in_parts, only_waits
 from aggregator_agents.offering.deliverable import Drawn, Outlook
 from aggregator_agents.planning import Plan, Problem, Valuation
+from aggregator_agents.planning.terms import BoolArray
 from api_spec.flexibility import BlockTerms
 
 SCENARIOS: Final = 200
@@ -48,13 +50,32 @@ def ladder(
 ) -> tuple[BlockTerms, ...]:
     """Blocks from the smallest reduction to the deepest, dearer and dearer; empty where nothing is reliable enough.
 
+    Where nothing can be moved out of the whole time that is asked for, each part of it in which something can has a
+    ladder of its own; of all of them one block is accepted.
+
     planned : the plan for what is `asked`, for sessions as their drivers' record expects them. The scenarios of
     `outlook` are of the same sessions as they were announced, which decides what a vehicle must have.
     """
-    made: list[BlockTerms] = []
+
+    def reductions(window: BoolArray) -> Iterator[Reduction]:
+        return curve(asked, planned, window, steps=asking.steps)
+
+    parts = in_parts(outlook.window, reductions, suffices=only_waits)
+    return tuple(rung for part in parts for rung in _rungs(asked, planned, outlook, part, asking=asking, market=market))
+
+
+def _rungs(
+    asked: Problem,
+    planned: Plan,
+    outlook: Outlook,
+    reductions: Iterable[Reduction],
+    *,
+    asking: Asking,
+    market: Market,
+) -> Iterator[BlockTerms]:
     least_w = max((each.vehicle.min_a * each.vehicle.watts_per_amp for each in planned.sessions), default=0.0)
     price = Decimal(0)
-    for reduction in curve(asked, planned, outlook.window, steps=asking.steps):
+    for reduction in reductions:
         order_w, outcome = _deliverable(outlook, reduction, asking.level)
         reduced_w = -float(order_w.min())
         if reduced_w <= 0 or reduced_w < least_w:
@@ -62,20 +83,17 @@ def ladder(
         cost = _eur_per_mwh(outlook, reduction, order_w, outcome, asked.value, market)
         price = max(price, Decimal(f"{cost:.2f}") + asking.floor_eur_per_mwh)
         if price > market.price_cap_eur_per_mwh:
-            break
-        made.append(
-            BlockTerms(
-                kind="block",
-                bus=outlook.site.bus,
-                power_w=tuple(int(each) for each in order_w),
-                price_eur_per_mwh=price,
-                # Upward: a part that is too small would be half a pause.
-                min_activation=min(1.0, ceil(least_w / reduced_w * _SHARES) / _SHARES),
-                exclusive_group=outlook.site.bus,
-            )
+            return
+        yield BlockTerms(
+            kind="block",
+            bus=outlook.site.bus,
+            power_w=tuple(int(each) for each in order_w),
+            price_eur_per_mwh=price,
+            # Upward: a part that is too small would be half a pause.
+            min_activation=min(1.0, ceil(least_w / reduced_w * _SHARES) / _SHARES),
+            exclusive_group=outlook.site.bus,
         )
         least_w = reduced_w
-    return tuple(made)
 
 
 def _deliverable(outlook: Outlook, reduction: Reduction, level: float) -> tuple[FloatArray, Drawn]:

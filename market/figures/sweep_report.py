@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from market.figures.chart import Chart
 from market.figures.comparison import SERIES, measure_map, measure_over, trade_off
 from market.figures.page import write_page
+from market.figures.run_folder import REPORT
 from market.figures.tidy import titled, words
 
 RESULTS: Final = "results.parquet"
@@ -104,11 +105,17 @@ def sweep_charts(sweep: Sweep) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
-def write_sweep_report(folder: Path, title: str) -> Path | None:
-    """Write `report.html` into a sweep's folder from its results; None where nothing changes that could be shown."""
+def write_sweep_report(folder: Path, title: str, *, missing: int = 0) -> Path | None:
+    """Write `report.html` into a sweep's folder from its results; None where nothing changes that could be shown.
+
+    missing : how many runs of the sweep have failed or are not done.
+    """
     sweep = Sweep.of(title, pq.read_table(folder / RESULTS))
     charts = sweep_charts(sweep)
-    return write_page(folder, "sweep.html", sweep=sweep, charts=charts) if charts else None
+    if charts:
+        return write_page(folder, "sweep.html", sweep=sweep, charts=charts, missing=missing)
+    (folder / REPORT).unlink(missing_ok=True)
+    return None
 
 
 def _lines(sweep: Sweep, across: str, others: Sequence[str], measure: str) -> go.Figure:

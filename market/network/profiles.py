@@ -118,7 +118,7 @@ def _read(path: Path) -> pa.Table:
     try:
         if path.suffix == ".parquet":
             return pa.parquet.read_table(path)
-        kinds = {"time": pa.timestamp("s", tz="UTC"), "bus": pa.string(), "phase": pa.string()}
+        kinds = {"time": pa.timestamp("us", tz="UTC"), "bus": pa.string(), "phase": pa.string()}
         kinds |= {"p_w": pa.float64(), "q_var": pa.float64()}
         return pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types=kinds))
     except (OSError, pa.ArrowInvalid) as failure:
@@ -150,7 +150,10 @@ class _Rows:
         wrong = sorted(set(phases.tolist()) - {"", *PHASES})
         if wrong:
             raise BadLoadFile(str(path), [f'phase: "{each}" is none of a, b, c' for each in wrong])
-        seconds = table["time"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
+        try:
+            seconds = table["time"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid as failure:
+            raise BadLoadFile(str(path), ["time: must be whole seconds"]) from failure
         try:
             p_w, q_var = (table[name].cast(pa.float64()).to_numpy() for name in ("p_w", "q_var"))
         except pa.ArrowInvalid as failure:

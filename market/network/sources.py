@@ -1,6 +1,5 @@
 """Where a network and the load on it come from: a shipped feeder, files, or SimBench."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -69,21 +68,13 @@ class GridTable(Message):
         """The files that it names, by its keys."""
         return {name: path for name in ("file", "load") if (path := getattr(self, name)) is not None}
 
-    def digest(self) -> str:
-        """Of what stands in its files, which may be something else tomorrow; one that is not there holds nothing."""
-        found = hashlib.sha256()
-        for _, path in sorted(self.files.items()):
-            found.update(path.read_bytes() if path.is_file() else b"")
-        return found.hexdigest()
-
-    def within(self, folder: Path) -> Self:
-        """The same with its files where they are, seen from `folder`."""
-        return self.model_copy(update={name: (folder / path).resolve() for name, path in self.files.items()})
-
-    def seen_from(self, folder: Path) -> Self:
-        """The same with the files inside of `folder` named as seen from there."""
-        inside = {name: path for name, path in self.files.items() if path.is_relative_to(folder.resolve())}
-        return self.model_copy(update={name: path.relative_to(folder.resolve()) for name, path in inside.items()})
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Packages that may have a part in what is read."""
+        if self.simbench is not None:
+            return "simbench", "pandapower"
+        kind = "" if self.file is None else self.file.suffix.lower()
+        return {".m": ("matpowercaseframes",), ".json": ("pandapower",)}.get(kind, ())
 
 
 @dataclass(frozen=True)

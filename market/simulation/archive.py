@@ -2,7 +2,8 @@
 
 inputs/scenario.toml   as it was given, where it was a file
 inputs/scenario.json   the same with every default filled in: what a run is resumed and repeated from
-inputs/grid/           copies of the files of a network that does not ship with flexmarket
+inputs/files/, code/   copies of the files that it names, and of the code of agents that do not ship with flexmarket
+inputs/sources.json    what all of these are (market.simulation.inputs)
 inputs/network.json    the network
 inputs/cases/DAY.json  each cleared book; `flexmarket clear` takes it
 results/*.parquet      all deliveries, each row with its `delivery` (the local date); results/dictionary.json : what
@@ -29,6 +30,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from api_spec.file_names import within
 from market.figures.report import write_report
 from market.figures.run_folder import NETWORK, RESULTS, SUMMARY, SummaryRow
 from market.simulation.agenda import Day
@@ -63,11 +65,16 @@ class Archive:
         """Nothing is written yet."""
         self._folder, self._scenario = folder, scenario
 
+    @property
+    def scenario(self) -> str:
+        """As JSON, with the files in the folder's inputs named as seen from there: the same wherever the folder is."""
+        return self._scenario.seen_from(self._folder / INPUTS).model_dump_json(indent=1)
+
     def begin(self) -> None:
         """What stands before anything happens; what is there of deliveries is overwritten once they are settled."""
         for each in (self._folder / _CASES, self._folder / RESULTS / _CLEARINGS, self._folder / _PARTS):
             each.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / SCENARIO, self._scenario.seen_from(self._folder / INPUTS).model_dump_json(indent=1))
+        _write(self._folder / SCENARIO, self.scenario)
         _write_json(self._folder / VERSIONS, {**versions(), "platform": platform.platform()})
 
     def keep(self, outcome: Outcome, results: Results) -> None:
@@ -85,7 +92,7 @@ class Archive:
         _write(self._folder / RESULTS / _CLEARINGS / f"{day.name}.json", outcome.result.model_dump_json())
         if day.number == 0:
             _write(self._folder / NETWORK, outcome.case.network.model_dump_json(indent=1))
-            _write_json(self._folder / "resolved.json", _resolved(outcome))
+            _write_json(self._folder / "resolved.json", _resolved(outcome, self._folder / INPUTS))
 
     def spent(self, day: Day, seconds: Seconds) -> None:
         """Write down how long a delivery took to compute."""
@@ -132,18 +139,6 @@ def publish(folder: Path) -> None:
             pa.csv.write_csv(pq.read_table(file), folder / RESULTS / f"{name}.csv")
 
 
-def keep_files(scenario: Scenario, folder: Path) -> Scenario:
-    """Copy the files that a scenario names into a run's folder; the scenario that names the copies."""
-    if scenario.grid is None or not scenario.grid.files:
-        return scenario
-    # A name may say something: a pandapower network is called after its file.
-    names = {key: folder / INPUTS / "grid" / key / each.name for key, each in scenario.grid.files.items()}
-    for key, each in scenario.grid.files.items():
-        names[key].parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(each, names[key])
-    return scenario.model_copy(update={"grid": scenario.grid.model_copy(update=names)}).beside(Path())
-
-
 def keep_text(folder: Path, text: str) -> None:
     """Keep a scenario's file as it was given."""
     file = folder / SCENARIO_TEXT
@@ -151,10 +146,11 @@ def keep_text(folder: Path, text: str) -> None:
     _write(file, text)
 
 
-def _resolved(outcome: Outcome) -> Mapping[str, Any]:
-    scenario = outcome.scenario.model_dump(mode="json")
+def _resolved(outcome: Outcome, inputs: Path) -> Mapping[str, Any]:
+    scenario = outcome.scenario.seen_from(inputs).model_dump(mode="json")
     for name, agent in outcome.agents.items():
-        scenario["agents"][name]["config"] = agent.config.model_dump(mode="json")
+        table = agent.config.model_dump(mode="json")
+        scenario["agents"][name]["config"] = within(type(agent.config), table, inputs)
     return scenario
 
 

@@ -30,6 +30,9 @@ _STATE: Final = "state.pickle"
 _NOTE: Final = "cannot-be-resumed.txt"
 _SPARE: Final = f".{CHECKPOINT}-before"
 _NEXT: Final = f".{CHECKPOINT}-next"
+CHANGED: Final = "changed.txt"
+"""What was not the same any more when a run went on, one line each time; there is none where everything was."""
+_CLIENT, _INPUT = "client", "input"
 _LEFTOVERS: Final = ("", "-wal", "-shm")
 
 
@@ -45,14 +48,16 @@ class CannotResume(FlexmarketError):
 class Checkpoint:
     """A run between two moments.
 
-    done : how many moments are over. at : virtual time. scenario : as JSON. versions : that it was made with.
-    accounts : of the operator and of every participant, by name. agents : pickled, without their clients.
+    done : how many moments are over. at : virtual time. scenario : as JSON, as seen from the folder's inputs.
+    sources : what it depends on beside (market.simulation.inputs). versions : that it was made with.
+    accounts : of the operator and of every participant, by name. agents : pickled, without what is outside of them.
     arriving : meter readings on their way.
     """
 
     done: int
     at: datetime
     scenario: str
+    sources: Mapping[str, Any]
     versions: Mapping[str, str]
     operator: Credentials
     accounts: Mapping[str, Credentials]
@@ -61,18 +66,33 @@ class Checkpoint:
     arriving: Arriving | None
 
 
-def packed(participants: Mapping[str, Participant], clients: Mapping[str, MarketClient]) -> bytes:
+@dataclass(frozen=True)
+class Outside:
+    """What agents hold that is not kept with them, but put into its place when they are unpacked.
+
+    clients : by the participant's name. inputs : the folder of a run's inputs, which may be another one then; paths in
+    it.
+    """
+
+    clients: Mapping[str, MarketClient]
+    inputs: Path
+
+
+def packed(participants: Mapping[str, Participant], outside: Outside) -> bytes:
     """Agents as bytes; CannotBeKept says whose agent is to blame, and why."""
     try:
-        return _pickled(dict(participants), clients)
+        return _pickled(dict(participants), outside)
     except Exception as failure:  # whatever an agent holds may fail in its own way
-        name = next(name for name, agent in participants.items() if not _can_be_pickled(agent, clients))
+        name = next(name for name, agent in participants.items() if not _can_be_pickled(agent, outside))
         raise CannotBeKept(f"agents.{name} cannot be kept ({type(failure).__name__}: {failure})") from failure
 
 
-def unpacked(agents: bytes, clients: Mapping[str, MarketClient]) -> dict[str, Participant]:
-    """The agents as they were, with these clients instead of theirs."""
-    found: dict[str, Participant] = _Unpickler(io.BytesIO(agents), clients).load()
+def unpacked(agents: bytes, outside: Outside) -> dict[str, Participant]:
+    """The agents as they were, with what is outside now; CannotResume where their code does not go with them."""
+    try:
+        found: dict[str, Participant] = _Unpickler(io.BytesIO(agents), outside).load()
+    except Exception as failure:  # of a class that is no more, or no more the same
+        raise CannotResume(f"an agent is not what it was any more ({type(failure).__name__}: {failure})") from failure
     return found
 
 
@@ -95,10 +115,11 @@ def forswear(reason: str, *, folder: Path) -> None:
     (folder / _NOTE).write_text(reason + "\n", encoding="utf-8")
 
 
-def restored(folder: Path, *, scenario: str) -> Checkpoint | None:
+def restored(folder: Path, *, scenario: str, sources: Mapping[str, Any], changed: bool = False) -> Checkpoint | None:
     """The last checkpoint, with the market's database as it was then; None where no delivery was over.
 
-    Raises CannotResume where the run is of another scenario or other versions, or could not be kept.
+    changed : also where the run was begun with something else, which is then written down. Raises CannotResume where
+    it is of another scenario, other files or code, or other versions, and where it could not be kept.
     """
     note = folder / _NOTE
     if note.exists():
@@ -109,14 +130,40 @@ def restored(folder: Path, *, scenario: str) -> Checkpoint | None:
     if not kept.exists():
         _clear(folder)
         return None
-    found: Checkpoint = pickle.loads((kept / _STATE).read_bytes())
-    if found.scenario != scenario:
-        raise CannotResume(f"{folder} is a run of another scenario than the one in its inputs")
-    changed = [name for name, now in versions().items() if found.versions.get(name) != now]
-    if changed:
-        raise CannotResume(f"{folder} was begun with other versions of {', '.join(changed)}")
+    found = _read(kept / _STATE)
+    other = _other(found, scenario, sources)
+    if other and not changed:
+        raise CannotResume(
+            f"{folder} was begun with other {other}; --changed goes on all the same, and nothing repeats the run then"
+        )
+    if other:
+        with (folder / CHANGED).open("a", encoding="utf-8") as file:
+            file.write(f"from {found.at.isoformat()} on with other {other}\n")
     _clear(folder)
     shutil.copyfile(kept / DATABASE, folder / DATABASE)
+    return found
+
+
+def _other(found: Checkpoint, scenario: str, sources: Mapping[str, Any]) -> str:
+    """What a run is not to go on with as it was begun, in words."""
+    parts = {"versions of": (found.versions, versions())}
+    parts |= {what: (before, sources[what]) for what, before in found.sources.items()}
+    words = []
+    for what, (before, now) in parts.items():
+        names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+        words += [f"{what} {', '.join(names)}"] if names else []
+    if not words and found.scenario != scenario:
+        words.append("fields of the scenario")
+    return "; ".join(words)
+
+
+def _read(file: Path) -> Checkpoint:
+    try:
+        found = pickle.loads(file.read_bytes())
+    except Exception as failure:  # of another version, or cut off: anything may come of it
+        raise CannotResume(f"{file} cannot be read ({type(failure).__name__}: {failure})") from failure
+    if not isinstance(found, Checkpoint) or not hasattr(found, "sources"):
+        raise CannotResume(f"{file} was written by another version of flexmarket")
     return found
 
 
@@ -132,35 +179,41 @@ def discard(folder: Path) -> None:
         shutil.rmtree(folder / each, ignore_errors=True)
 
 
-def _pickled(agents: Any, clients: Mapping[str, MarketClient]) -> bytes:
+def _pickled(agents: Any, outside: Outside) -> bytes:
     written = io.BytesIO()
-    _Pickler(written, clients).dump(agents)
+    _Pickler(written, outside).dump(agents)
     return written.getvalue()
 
 
-def _can_be_pickled(agent: Participant, clients: Mapping[str, MarketClient]) -> bool:
+def _can_be_pickled(agent: Participant, outside: Outside) -> bool:
     with contextlib.suppress(Exception):
-        return bool(_pickled(agent, clients))
+        return bool(_pickled(agent, outside))
     return False
 
 
 class _Pickler(pickle.Pickler):
-    """Writes a participant's name for its client."""
+    """Writes the name of what is outside for it."""
 
-    def __init__(self, file: io.BytesIO, clients: Mapping[str, MarketClient]) -> None:
+    def __init__(self, file: io.BytesIO, outside: Outside) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._names = {id(client): name for name, client in clients.items()}
+        self._names = {id(client): name for name, client in outside.clients.items()}
+        self._inputs = outside.inputs.resolve()
 
-    def persistent_id(self, obj: Any) -> str | None:
-        return self._names.get(id(obj)) if isinstance(obj, MarketClient) else None
+    def persistent_id(self, obj: Any) -> tuple[str, str] | None:
+        if isinstance(obj, MarketClient) and id(obj) in self._names:
+            return _CLIENT, self._names[id(obj)]
+        if isinstance(obj, Path) and obj.is_relative_to(self._inputs):
+            return _INPUT, obj.relative_to(self._inputs).as_posix()
+        return None
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads a participant's client for its name."""
+    """Reads what is outside for its name."""
 
-    def __init__(self, file: io.BytesIO, clients: Mapping[str, MarketClient]) -> None:
+    def __init__(self, file: io.BytesIO, outside: Outside) -> None:
         super().__init__(file)
-        self._clients = clients
+        self._clients, self._inputs = outside.clients, outside.inputs.resolve()
 
-    def persistent_load(self, pid: str) -> MarketClient:
-        return self._clients[pid]
+    def persistent_load(self, pid: tuple[str, str]) -> MarketClient | Path:
+        kind, name = pid
+        return self._clients[name] if kind == _CLIENT else self._inputs / name

@@ -1,17 +1,20 @@
 """What a simulated participant is, and how a scenario names it."""
 
-import importlib
+import contextlib
+import inspect
+import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, Self, cast, runtime_checkable
+from typing import Any, Protocol, Self, cast, get_type_hints, runtime_checkable
 
 from pydantic import BaseModel
 
 from api_spec.client import MarketClient
 from api_spec.grid_metering import GridReading
 from api_spec.period import MarketPeriod
+from market.errors import BadScenario
 from market.network.model import FloatArray
-from market.simulation.scenario import BadScenario
+from market.simulation.own_code import imported
 
 
 class Participant(Protocol):
@@ -181,13 +184,42 @@ def participant_class(name: str) -> type[Participant]:
     """The class that "package.module:Class" names; BadScenario where there is none or it is no participant."""
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(imported(module), attribute, None)
     except ModuleNotFoundError as failure:
         raise BadScenario(f'no agent "{name}": {failure}') from failure
-    except AttributeError as failure:
-        raise BadScenario(f'no agent "{name}": module {module} has no {attribute}') from failure
-    there = {*dir(found), *getattr(found, "__annotations__", {})}  # a plain attribute is there once it is built
+    except Exception as failure:  # a module of somebody's own may raise anything
+        raise BadScenario(f'no agent "{name}": {_where(failure)}: {type(failure).__name__}: {failure}') from failure
+    if found is None:
+        raise BadScenario(f'no agent "{name}": module {module} has no {attribute}')
+    if not inspect.isclass(found):
+        raise BadScenario(f'"{name}" is no participant: it is no class')
+    annotated = (name for each in inspect.getmro(found) for name in vars(each).get("__annotations__", ()))
+    there = {*dir(found), *annotated}  # a plain attribute is there once it is built
     missing = [each for each in ("build", "config", "cycle", "control", "drawn_w") if each not in there]
     if missing:
         raise BadScenario(f'"{name}" is no participant: it has no {", no ".join(missing)}')
     return cast(type[Participant], found)
+
+
+def table_type(name: str) -> type[BaseModel] | None:
+    """What the table of an agent is read as, as far as its class says so with the type of `config`."""
+    try:
+        found = participant_class(name)
+    except BadScenario:  # said where the agent is built
+        return None
+    said = inspect.getattr_static(found, "config", None)
+    with contextlib.suppress(NameError, TypeError):
+        if isinstance(said, property):
+            hint = get_type_hints(said.fget).get("return")
+        else:
+            hint = get_type_hints(found).get("config")
+        return hint if inspect.isclass(hint) and issubclass(hint, BaseModel) else None
+    return None
+
+
+def _where(failure: Exception) -> str:
+    """The innermost line of a file that could not be imported."""
+    if isinstance(failure, SyntaxError):
+        return f"{failure.filename}:{failure.lineno}"
+    last = traceback.extract_tb(failure.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"

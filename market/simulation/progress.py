@@ -13,6 +13,6 @@ from market.simulation import run
 def progress_bar(console: Console) -> Iterator[run.Progress]:
     """A bar that disappears at the end; gives the function that moves it."""
     columns = TextColumn("{task.description:<50}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda what, done: bar.update(task, description=what, completed=done)

@@ -12,6 +12,10 @@ import pyarrow.parquet as pq
 from market.errors import FlexmarketError
 from market.figures.run_folder import NETWORK, RESULTS, SUMMARY
 from market.simulation.archive import INPUTS, MEASURES, SCENARIO, VERSIONS
+from market.simulation.checkpoint import CHANGED
+from market.simulation.inputs import CODE, SOURCES
+from market.simulation.inputs import kept as kept_in
+from market.simulation.own_code import look_first
 from market.simulation.scenario import Scenario
 
 
@@ -32,7 +36,8 @@ class Difference:
 
 
 def scenario_in(folder: Path) -> Scenario:
-    """The scenario that the run in a folder is of; NoRun."""
+    """The scenario that the run in a folder is of, with the files and the code that are kept there; NoRun."""
+    look_first(folder / INPUTS / CODE)
     try:
         text = (folder / SCENARIO).read_text(encoding="utf-8")
         return Scenario.model_validate_json(text).beside(folder / INPUTS)
@@ -40,6 +45,21 @@ def scenario_in(folder: Path) -> Scenario:
         raise NoRun(f"{folder} holds no run: {SCENARIO} cannot be read ({failure.strerror})") from failure
     except ValueError as failure:
         raise NoRun(f"{folder}/{SCENARIO} is no scenario of this version: {failure}") from failure
+
+
+def changed_since(folder: Path, scenario: Scenario) -> tuple[str, ...]:
+    """What of a run's inputs is not what it was run with any more, and what was not the same all along."""
+    kept = json.loads((folder / INPUTS / SOURCES).read_text(encoding="utf-8"))
+    now = kept_in(scenario, folder / INPUTS)[1].told()
+    other = [
+        f"{what} {name}"
+        for what, before in kept.items()
+        for name in sorted({**before, **now[what]})
+        if before.get(name) != now[what].get(name)
+    ]
+    note = folder / CHANGED
+    went_on = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+    return (*(f"{each} has changed since it was run" for each in other), *(f"it was run {each}" for each in went_on))
 
 
 def differences(first: Path, second: Path) -> tuple[Difference, ...]:

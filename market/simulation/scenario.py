@@ -1,31 +1,32 @@
 """A scenario: what is simulated, as a TOML file."""
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from api_spec.defects import refuse
+from api_spec.defects import Place, refuse
+from api_spec.file_names import file_places, with_names
 from api_spec.metering import Calendar
 from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
-from market.errors import FlexmarketError
+from market.errors import BadScenario, FlexmarketError
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
 from market.simulation.agenda import MINUTE, Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
 from market.simulation.metering_table import MeteringTable
+from market.simulation.own_code import look_beside
+from market.simulation.participant import table_type
 from market.simulation.physics import PhysicsTable
 
+__all__ = ["AgentEntry", "BadScenario", "Scenario", "read_scenario"]
+
 _FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
-
-
-class BadScenario(FlexmarketError):
-    """A scenario that cannot be simulated; one line for each defect: file, key and reason."""
 
 
 def _known_zone(name: str) -> str:
@@ -63,7 +64,7 @@ class Scenario(Message):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     feeder: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     grid: GridTable | None = None
-    surroundings: SurroundingsTable = SurroundingsTable()
+    surroundings: SurroundingsTable | None = None
     physics: PhysicsTable = PhysicsTable()
     metering: MeteringTable | None = None
     begins: Instant
@@ -116,17 +117,49 @@ class Scenario(Message):
         """Of `timezone`."""
         return ZoneInfo(self.timezone)
 
+    @property
+    def files(self) -> dict[Place, Path]:
+        """The files that it and the tables of its agents name, by the place where they do."""
+        named: dict[Place, Path] = {}
+        if self.grid is not None:
+            named |= {("grid", key): path for key, path in self.grid.files.items()}
+        for name, entry in self.agents.items():
+            table = table_type(entry.agent) if entry.config else None
+            if table is not None:
+                named |= {("agents", name, "config", *at): path for at, path in file_places(table, entry.config)}
+        return named
+
+    def naming(self, names: Mapping[Place, Path]) -> Self:
+        """The same with other names of its files."""
+        grid = {str(place[1]): path for place, path in names.items() if place[0] == "grid"}
+        own: dict[str, dict[Place, str]] = {name: {} for name in self.agents}
+        for place, path in names.items():
+            if place[0] == "agents":
+                own[str(place[1])][place[3:]] = str(path)
+        agents = {
+            name: entry.model_copy(update={"config": with_names(entry.config, own[name])})
+            for name, entry in self.agents.items()
+        }
+        return self.model_copy(update={"grid": self.grid and self.grid.model_copy(update=grid), "agents": agents})
+
     def beside(self, folder: Path) -> Self:
         """The same, with the files that it names as seen from a folder."""
-        return self.model_copy(update={"grid": self.grid and self.grid.within(folder)})
+        return self.naming({place: (folder / path).resolve() for place, path in self.files.items()})
 
     def seen_from(self, folder: Path) -> Self:
         """The same, with the files inside of a folder named as seen from there: what `beside` undoes."""
-        return self.model_copy(update={"grid": self.grid and self.grid.seen_from(folder)})
+        own = folder.resolve()
+        inside = {place: path for place, path in self.files.items() if path.is_relative_to(own)}
+        return self.naming({place: path.relative_to(own) for place, path in inside.items()})
 
     def network_name(self) -> str:
         """Under which the DSO registers its network."""
         return self.feeder or self.around().network.name
+
+    @property
+    def knows_network(self) -> bool:
+        """Whether the network is the scenario's: no DSO has one of its own, with a load that it knows."""
+        return not any("known_load" in each.config for each in self.agents.values())
 
     def around(self) -> Surroundings:
         """The network, its load and what else is there; BadScenario where there is none."""
@@ -135,10 +168,14 @@ class Scenario(Message):
         try:
             return Surroundings(grid_source(where), self._filled_surroundings())
         except FlexmarketError as failure:
-            raise BadScenario(f"the network: {failure}") from failure
+            key = "grid" if self.feeder is None else "feeder"
+            raise BadScenario("\n".join(f"{key}: {line}" for line in str(failure).splitlines())) from failure
 
     def _filled_surroundings(self) -> SurroundingsTable:
-        own, dsos = self.surroundings, [each for each in self.agents.values() if each.role == "dso"]
+        own, dsos = (
+            self.surroundings or SurroundingsTable(),
+            [each for each in self.agents.values() if each.role == "dso"],
+        )
         nominated = tuple(sorted({bus for each in dsos for bus in each.config.get("nominated", ())}))
         return own.model_copy(
             update={
@@ -161,7 +198,7 @@ class Scenario(Message):
         if self.days > 1:
             opens["daily"] = {"timezone": self.timezone, "days": self.days}
         place: dict[str, Any] = {"feeder": self.feeder} if self.grid is None else {"grid": self.grid.model_dump()}
-        if "surroundings" in self.model_fields_set:
+        if self.surroundings is not None:
             place["surroundings"] = self._filled_surroundings().model_dump()
         own = {} if "known_load" in entry.config else place
         return {**entry.config, **own, "opens": opens}
@@ -176,7 +213,5 @@ def read_scenario(path: Path) -> Scenario:
         scenario = read_toml(path, Scenario)
     except BadFile as failure:
         raise BadScenario(str(failure)) from failure
-    beside = str(path.parent.resolve())
-    if beside not in sys.path:
-        sys.path.append(beside)  # last: nothing that is installed is hidden
+    look_beside(path.parent)
     return scenario.beside(path.parent)

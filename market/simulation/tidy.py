@@ -21,7 +21,8 @@ def tidy(period: MarketPeriod, by: str, things: Sequence[str], columns: Mapping[
             "start": pa.concat_arrays([starts] * len(things)) if things else starts[:0],
             by: pa.array(np.repeat(np.array(things, dtype=object), shape[1]), pa.string()),
             **{
-                name: (np.broadcast_to(values, shape) if things else values).ravel() for name, values in columns.items()
+                name: (np.broadcast_to(values, shape) if things else values[:0]).ravel()
+                for name, values in columns.items()
             },
         }
     )

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from api_spec.client import MarketClient
-from api_spec.defects import defects_of
+from api_spec.defects import defects_of, unknown
+from api_spec.grid import Network
+from api_spec.known_keys import with_nearest
 from api_spec.organisation import Credentials, OrganisationTerms
 from market.api.app import create_app
 from market.api.inside import BASE_URL, inside
@@ -21,7 +23,7 @@ from market.clock import SimulatedClock
 from market.errors import FlexmarketError
 from market.ids import SeededIds
 from market.settings import Settings
-from market.simulation.participant import Participant, participant_class
+from market.simulation.participant import HasConnections, Participant, participant_class, table_type
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.timing import Stopwatch, TimedTransport
 from market.store import migrate, open_engine
@@ -100,6 +102,7 @@ async def world_of(
     is started.
     """
     classes = {name: participant_class(entry.agent) for name, entry in scenario.agents.items()}
+    network = scenario.around().network if scenario.knows_network else None
     clock, ids = SimulatedClock(scenario.begins), SeededIds(scenario.seed)
     async with contextlib.AsyncExitStack() as stack:
         market = await stack.enter_async_context(
@@ -113,6 +116,8 @@ async def world_of(
         }
         clients = {name: await _client(market, own, stack) for name, own in accounts.items()}
         participants = {name: built_agent(classes[name], client, scenario, name) for name, client in clients.items()}
+        if network is not None:
+            _refuse_strangers(participants, network)
         yield World(market, operator, account, participants, clients, accounts)
 
 
@@ -140,13 +145,30 @@ def built_agent(agent: type[Participant], client: MarketClient, scenario: Scenar
     try:
         return agent.build(client, table)
     except ValidationError as failure:
+        read_as = table_type(scenario.agents[name].agent)
+        defects = defects_of(failure, table)
         lines = [
             f"agents.{name}.config{each.pointer.replace('/', '.')}: {each.reason}"
-            for each in defects_of(failure, table)
+            for each in (defects if read_as is None else with_nearest(defects, read_as))
         ]
         raise BadScenario("\n".join(lines)) from failure
     except (ValueError, OSError, FlexmarketError) as failure:
-        raise BadScenario(f"agents.{name}: {failure}") from failure
+        lines = str(failure).splitlines() or [type(failure).__name__]
+        raise BadScenario("\n".join(f"agents.{name}: {line}" for line in lines)) from failure
+
+
+def _refuse_strangers(participants: Mapping[str, Participant], network: Network) -> None:
+    """Raise BadScenario for connections at buses that are not there."""
+    buses, where = network.bus_ids, f'on network "{network.name}"'
+    connected = {name: each.connections() for name, each in participants.items() if isinstance(each, HasConnections)}
+    lines = [
+        f"agents.{name}: {unknown('bus', bus, buses, where)}"
+        for name, own in connected.items()
+        for bus in own
+        if bus not in buses
+    ]
+    if lines:
+        raise BadScenario("\n".join(lines))
 
 
 async def _client(market: Market, account: Credentials, stack: contextlib.AsyncExitStack) -> MarketClient:

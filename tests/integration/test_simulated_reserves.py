@@ -7,9 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from api_spec.reservation import AvailabilityLine
 from market.figures.run_folder import RunFolder
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
+from market.simulation.world import DATABASE
+from market.store import UnitOfWork, open_engine
 from tests.small_sweep import SCENARIO
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lab"
@@ -34,6 +37,13 @@ role = "aggregator"
 agent = "own_agent:Boiler"
 config = { bus = "oest-07" }
 """
+HOMES = """
+[agents.homes.config]
+value = { waiting_eur_per_mwh_hour = 500 }
+[agents.homes.config.asking]
+standing_ready = { called = 0.0, floor_eur_per_mwh = 7 }
+"""
+PERIOD = Scenario.model_validate(tomllib.loads(SCENARIO)).delivery
 
 
 def test_what_is_reserved_counts_with_the_delivery_that_it_is_settled_with(
@@ -45,15 +55,55 @@ def test_what_is_reserved_counts_with_the_delivery_that_it_is_settled_with(
 
     finished = asyncio.run(simulate(Scenario.model_validate(tomllib.loads(text)), folder=tmp_path))
 
-    rows = pq.read_table(tmp_path / "results" / "transfers.parquet").to_pylist()
+    posted = paid(tmp_path)
+    assert posted.keys() == {"settlement", "availability"}
+    assert min(posted.values()) > 0
+    assert finished.measures.dso_flexibility_eur == pytest.approx(sum(posted.values()))
+
+
+def paid(folder: Path) -> dict[str, float]:
+    """What the DSO paid in the two auctions, by what for [EUR]."""
+    rows = pq.read_table(folder / "results" / "transfers.parquet").to_pylist()
+    assert len({row["auction"] for row in rows}) == 2
     posted = dict[str, float]()
     for row in (each for each in rows if each["stage"] == "posted"):
         sign = 1 if row["debit"].startswith("dso:") else -1
         posted[row["memo"]] = posted.get(row["memo"], 0.0) + sign * float(row["amount_eur"])
-    assert len({row["auction"] for row in rows}) == 2
-    assert posted.keys() == {"settlement", "availability"}
-    assert min(posted.values()) > 0
-    assert finished.measures.dso_flexibility_eur == pytest.approx(sum(posted.values()))
+    return posted
+
+
+def reserved(folder: Path) -> list[AvailabilityLine]:
+    """The settled lines of the reservation."""
+    engine = open_engine(f"sqlite:///{folder / DATABASE}")
+    with UnitOfWork(engine) as work:
+        (auction,) = {each.auction for each in work.reservations.during("risoe", PERIOD)}
+        lines = [line for each in work.reservations.statements(auction) for line in each.lines]
+    engine.dispose()
+    return lines
+
+
+def test_the_shipped_aggregator_sells_that_it_stands_ready_and_offers_it_on_the_day(tmp_path: Path) -> None:
+    """It asks 7 EUR/MW/h, is paid as bid, and offers all of it when it is called for.
+
+    An hour of waiting costs 500 EUR/MWh, more than the 20 that it may ask for what is reserved, which is published
+    after it sent its offers for the day.
+    """
+    evening = SCENARIO.replace("count = 2", "count = 12").replace("arrives_h = 17.0", "arrives_h = 18.0")
+    dso, homes = evening[: evening.index("[agents.homes]")], evening[evening.index("[agents.homes]") :]
+    reserves = AGENTS[: AGENTS.index("[agents.pool]")].replace("count = 2", "count = 12")
+    reserves = reserves.replace(
+        "activation_cap_eur_per_mwh = 900", 'activation_cap_eur_per_mwh = 20\npricing = "pay_as_bid"'
+    )
+
+    asyncio.run(simulate(Scenario.model_validate(tomllib.loads(dso + reserves + homes + HOMES)), folder=tmp_path))
+
+    lines = reserved(tmp_path)
+    ready_mwh = sum(each.reserved_w for each in lines) * PERIOD.hours * 1e-6
+    assert ready_mwh > 0.01
+    assert [float(each.price_eur_per_mwh) for each in lines] == pytest.approx([7] * len(lines), abs=0.01), "whole watts"
+    assert all(each.offered_w == each.requested_w == each.reserved_w for each in lines)
+    assert any(each.ordered_w for each in lines)
+    assert paid(tmp_path)["availability"] == pytest.approx(7 * ready_mwh, rel=5e-3)
 
 
 def test_what_is_not_over_when_the_run_ends_is_said_to_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

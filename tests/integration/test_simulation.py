@@ -141,7 +141,7 @@ class Absent:
     ("right", "wrong", "said"),
     [
         ("fuse_a = 25", "fuse_a = 2", "agents.homes.config.sites.0.fuse_a: Input should be greater than or equal to 6"),
-        ('feeder = "risoe"', 'feeder = "riso"', 'agents.grid: no feeder "riso"'),
+        ('feeder = "risoe"', 'feeder = "riso"', 'feeder: no feeder "riso"'),
         ("arrives_h = 17.9", "arrives_h = 25", "agents.homes.config.sites.0.sessions.arrives_h"),
     ],
 )

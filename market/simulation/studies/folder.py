@@ -2,27 +2,53 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.figures.run_folder import RESULTS
 from market.figures.study_page import STUDY, TIMING
+from market.simulation.archive import INPUTS
 from market.simulation.dictionary import described, dictionary
-from market.simulation.studies.pieces import Came
+from market.simulation.inputs import Known, together
+from market.simulation.occupied import occupied
+from market.simulation.studies.pieces import Came, P
+from market.simulation.versions import versions
 
-INPUTS: Final = "inputs"
+_COVERED: Final = (
+    "every field of its scenario, what stands in the files that this and the tables of its agents name, the code of "
+    "agents that do not ship with flexmarket and of what that imports, and the versions below"
+)
 
 
-def keep_inputs(folder: Path, files: Mapping[str, Path | Traversable]) -> None:
-    """Copy what a study is made from, TOML files by their names in it, into its folder."""
-    inputs = folder / INPUTS
-    inputs.mkdir(parents=True, exist_ok=True)
-    for name, file in files.items():
-        (inputs / f"{name}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+def keep_inputs(pieces: Sequence[P], folder: Path, files: Mapping[str, Path | Traversable]) -> tuple[P, ...]:
+    """Keep what a study is made from in its folder; the pieces, which need nothing else then.
+
+    files : its TOML files by their names there, "scenario" and the catalogue of what is compared. Files that the pieces
+    name, those of the catalogue as seen from its folder, and the code of their agents are copied, too, and what the key
+    of a piece covers is written down.
+    """
+    inputs, known = folder / INPUTS, Known()
+    # What a piece changes is written in the catalogue: names of files in it are as seen from there.
+    own = [each.parent for name, each in files.items() if name != "scenario" and isinstance(each, Path)]
+    given = files["scenario"]
+    beside = own[0] if own else given.parent if isinstance(given, Path) else Path()
+    seen = [piece.scenario.beside(beside) for piece in pieces]
+    found = [known.sources(each) for each in seen]
+    sources = together(own for _, own in found)
+    covered = {"the key of a piece covers": _COVERED, "sources": sources.told(), "versions": dict(versions())}
+    with occupied(folder):
+        sources.keep(inputs)
+        for name, file in files.items():
+            (inputs / f"{name}.toml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        _write_json(inputs / "covered.json", covered)
+    scenarios = (each.naming(names).beside(inputs) for each, (names, _) in zip(seen, found, strict=True))
+    # A piece is a dataclass of some kind, which is more than its protocol can say.
+    return tuple(replace(cast(Any, piece), scenario=each) for piece, each in zip(pieces, scenarios, strict=True))
 
 
 def write_table(folder: Path, name: str, table: pa.Table) -> None:

@@ -1,7 +1,7 @@
 """The frame of every study's command: what is asked is checked and run, and what came of it written and printed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Generic
@@ -14,11 +14,12 @@ from rich.table import Table
 from market.errors import FlexmarketError
 from market.figures.study_page import StudyPage, StudyTable, write_study_report
 from market.logs import configure as configure_logs
+from market.simulation.occupied import FolderInUse
 from market.simulation.scenario import BadScenario
 from market.simulation.studies.folder import keep_inputs, write_timing
 from market.simulation.studies.pieces import C, P, run_pieces
 from market.simulation.sweep.executors import Failure, executor_of
-from market.terminal import BAD_INPUT, console, print_whole, stderr, stop
+from market.terminal import BAD_INPUT, STOPPED, console, print_whole, stderr, stop
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def conduct(out: Path, planned: Callable[[], Undertaking[P, C]], *, workers: int
     configure_logs("console", "warning")
     try:
         study = planned()
-        keep_inputs(out, study.inputs)
-    except BadScenario as failure:
+        study = replace(study, pieces=keep_inputs(study.pieces, out, study.inputs))
+    except (BadScenario, FolderInUse) as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except OSError as failure:
         raise stop(f"{out}: cannot be written ({failure.strerror})", status=BAD_INPUT) from failure
@@ -88,7 +89,7 @@ def _watched(
     """Run behind a progress bar; what failed is told, and comes back as lines."""
     failed: list[str] = []
     columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=len(study.pieces))
 
         def told(piece: P, came: C | Failure) -> None:
@@ -101,6 +102,10 @@ def _watched(
                 came = run_pieces(study.pieces, study.run, study.kind, folder=out, executor=executor, told=told)
         except FlexmarketError as failure:
             raise stop(str(failure), status=1) from failure
+        except OSError as failure:
+            raise stop(f"{failure.filename}: cannot be written ({failure.strerror})", status=1) from failure
+        except KeyboardInterrupt as failure:
+            raise stop("stopped; the same command goes on with what is not done", status=STOPPED) from failure
     for each in failed:
         stderr.print(each)
     return came, failed

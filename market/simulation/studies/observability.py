@@ -23,6 +23,7 @@ from pydantic import Field, ValidationError, model_validator
 from api_spec.defects import Place, defects_of, refuse, unknown
 from api_spec.toml_file import BadFile, read_toml, toml_key
 from api_spec.units import Message
+from market.network.surroundings import SurroundingsTable
 from market.simulation.checking import Checks
 from market.simulation.scenario import AgentEntry, BadScenario, Scenario
 from market.simulation.studies.instruments import Name, merged, seeded
@@ -114,7 +115,7 @@ def tasks_of(
 
     history_days : as many days of readings stand before the scenario begins.
     """
-    around = scenario.surroundings
+    around = scenario.surroundings or SurroundingsTable()
     if around.load.std == around.common.std == 0 and not around.pv and not around.heat_pumps:
         raise BadScenario(
             f'scenario "{scenario.name}": its load is exactly its profile, so there is nothing to observe'

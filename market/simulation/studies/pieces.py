@@ -10,13 +10,22 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from api_spec.units import Message, NonNegative
+from market.simulation.archive import INPUTS
+from market.simulation.inputs import CODE, Known
+from market.simulation.occupied import occupied
+from market.simulation.own_code import WithCode
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.sweep.executors import Answer, Executor, Failure, run_all
 from market.simulation.versions import versions
 
 
 class Piece(Protocol):
-    """What is to be run."""
+    """What is to be run; a frozen dataclass."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is simulated."""
+        ...
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -50,9 +59,9 @@ C = TypeVar("C", bound=Came)
 
 
 def key_of(scenario: Scenario) -> str:
-    """What a simulation depends on, in short: its scenario, files of its grid, versions of all that it is run with."""
-    text = scenario.model_dump_json() + json.dumps(dict(versions()), sort_keys=True)
-    text += scenario.grid.digest() if scenario.grid else ""
+    """What a simulation depends on, in short, wherever all of it lies; see `studies.folder`."""
+    names, sources = Known().sources(scenario)
+    text = scenario.naming(names).model_dump_json() + sources.digest() + json.dumps(dict(versions()), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -93,7 +102,8 @@ def run_pieces(
         assert came is not None, "an answer is a value or a failure"
         told(piece, came)
 
-    run_all(call, missing, executor=executor, each=done)
+    with occupied(folder):
+        run_all(WithCode(call, folder.resolve() / INPUTS / CODE), missing, executor=executor, each=done)
     return tuple(found[piece.place] for piece in pieces if piece.place in found)
 
 

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from market.figures.sweep_report import write_sweep_report
 from market.logs import configure as configure_logs
+from market.simulation.occupied import FolderInUse, occupied
 from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.scenario import BadScenario
 from market.simulation.sweep.executors import executor_of
@@ -17,7 +18,7 @@ from market.simulation.sweep.on_dask import ClusterOutOfReach
 from market.simulation.sweep.plan import Plan, plan_of
 from market.simulation.sweep.sweep_file import BadSweep
 from market.simulation.sweep.sweeping import Swept, sweep, to_do
-from market.terminal import BAD_INPUT, console, stop
+from market.terminal import BAD_INPUT, STOPPED, console, stop
 
 _MOST_TOLD = 10
 
@@ -37,9 +38,12 @@ def run_sweep(
     try:
         with _bar("checking") as moved:
             plan = plan_of(file, told=lambda done, total: moved(done, total, ""))
-        folder = _opened(out or Path("runs") / plan.sweep.name, plan, file, changed=changed)
-        runs = to_do(folder, retry=retry)
-        with executor_of(workers=workers, cluster=cluster) as executor, _bar("running") as moved:
+        path = out or Path("runs") / plan.sweep.name
+        with contextlib.ExitStack() as stack:
+            folder = _opened(path, plan, file, changed=changed, stack=stack)
+            runs = to_do(folder, retry=retry)
+            executor = stack.enter_context(executor_of(workers=workers, cluster=cluster))
+            moved = stack.enter_context(_bar("running"))
             moved(0, len(runs), "")
             ended = iter(range(1, len(runs) + 1))
             swept = sweep(
@@ -49,19 +53,23 @@ def run_sweep(
                 keep_runs=keep_runs,
                 told=lambda run, answer: moved(next(ended), len(runs), f"{run.id} failed" if answer.failure else ""),
             )
-    except (BadSweep, BadScenario, SweepChanged) as failure:
+    except (BadSweep, BadScenario, FolderInUse, SweepChanged) as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure
     except ClusterOutOfReach as failure:
         raise stop(str(failure), status=1) from failure
     except KeyboardInterrupt as failure:
-        raise stop("stopped; the same command goes on with what is not done", status=1) from failure
+        raise stop("stopped; the same command goes on with what is not done", status=STOPPED) from failure
+    except OSError as failure:
+        raise stop(f"{failure.filename}: cannot be written ({failure.strerror})", status=1) from failure
     _tell(swept, plan, folder.path)
     if swept.failed:
         raise typer.Exit(1)
 
 
-def _opened(path: Path, plan: Plan, file: Path, *, changed: bool) -> SweepFolder:
+def _opened(path: Path, plan: Plan, file: Path, *, changed: bool, stack: contextlib.ExitStack) -> SweepFolder:
+    """The sweep's folder, for nobody else until the stack ends."""
     try:
+        stack.enter_context(occupied(path))
         return SweepFolder.open(path, plan, text=file.read_text(encoding="utf-8"), changed=changed)
     except OSError as failure:
         raise stop(f"{path}: cannot be made ({failure.strerror})", status=BAD_INPUT) from failure
@@ -100,6 +108,6 @@ def _tell(swept: Swept, plan: Plan, folder: Path) -> None:
         console.print(f"{folder / 'failures'} says where{rest}; --retry tries again", highlight=False, soft_wrap=True)
     results = f"Results     {folder / SWEEP_RESULTS}\nCompared    flexmarket compare {folder}"
     console.print(results, highlight=False, soft_wrap=True)
-    report = write_sweep_report(folder, plan.sweep.title)
+    report = write_sweep_report(folder, plan.sweep.title, missing=len(plan.runs) - len(swept.results))
     if report is not None:
         console.print(f"Report      {report}", highlight=False, soft_wrap=True)

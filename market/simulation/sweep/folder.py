@@ -1,7 +1,7 @@
 """A sweep's folder: what is done is kept there run by run, and is not done again.
 
 sweep.toml          as it was given          results.parquet   all that is done, one row a run
-begun.json          what the folder is for
+begun.json          what the folder is for   inputs            files and code that runs need (market.simulation.inputs)
 parts/ID.parquet    one for each run         runs/ID           whole run folders, where they are kept
 failures/ID.json    why a run failed         seconds.json      what each run took, which no repetition gives again
 """
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.errors import FlexmarketError
+from market.simulation.archive import INPUTS
 from market.simulation.reading import SWEEP_RESULTS
 from market.simulation.sweep.executors import Failure
 from market.simulation.sweep.plan import Plan, Run
@@ -25,6 +26,11 @@ from market.simulation.sweep.toml_text import toml_value
 from market.simulation.versions import versions
 
 _BEGUN: Final = "begun.json"
+_COVERED: Final = (
+    "the scenario's text, what stands in the files that it and its agents' tables name, the code of agents that do not "
+    "ship with flexmarket and of what that imports, versions of packages that read or run these; all runs together: "
+    "the versions below"
+)
 
 
 class SweepChanged(FlexmarketError):
@@ -47,15 +53,21 @@ class SweepFolder:
         """
         folder, begun = cls(path, plan), _begun(plan)
         before = json.loads((path / _BEGUN).read_text(encoding="utf-8")) if (path / _BEGUN).exists() else begun
-        if before != begun and not changed:
+        if _differ(before, begun) and not changed:
             raise SweepChanged(folder._difference(before, begun))
         for each in ("parts", "failures", "runs"):
             (path / each).mkdir(parents=True, exist_ok=True)
-        if before != begun:
+        if _differ(before, begun):
             folder._adopt()
+        plan.sources.keep(folder.inputs)
         _write(path / "sweep.toml", text)
         _write_json(path / _BEGUN, begun)
         return folder
+
+    @property
+    def inputs(self) -> Path:
+        """From where runs name their files."""
+        return self.path.resolve() / INPUTS
 
     def done(self, run: Run) -> bool:
         """Whether a run has its part."""
@@ -127,7 +139,7 @@ class SweepFolder:
             moved = [name for name in pairs if before["versions"].get(name) != begun["versions"].get(name)]
             said.append(f"with other versions of {', '.join(sorted(moved))}")
         if before["runs"] != begun["runs"]:
-            said.append("with another sweep or scenario")
+            said.append("with another sweep or scenario, or with other files or code that these name")
         return (
             f"{self.path} was begun {' and '.join(said)}: {len(done & runs)} of the {len(runs)} runs are done there, "
             f"and {len(done - runs)} that are no longer among them. --changed goes on with the former and deletes the "
@@ -135,9 +147,19 @@ class SweepFolder:
         )
 
 
+def _differ(before: Mapping[str, Any], begun: Mapping[str, Any]) -> bool:
+    return any(before.get(name) != begun[name] for name in ("name", "runs", "versions"))
+
+
 def _begun(plan: Plan) -> dict[str, Any]:
     runs = json.dumps([schema_of(plan).names, [run.id for run in plan.runs]])
-    return {"name": plan.sweep.name, "runs": hashlib.sha256(runs.encode()).hexdigest(), "versions": dict(versions())}
+    return {
+        "name": plan.sweep.name,
+        "runs": hashlib.sha256(runs.encode()).hexdigest(),
+        "ids of runs cover": _COVERED,
+        "sources": plan.sources.told(),
+        "versions": dict(versions()),
+    }
 
 
 def _write_table(table: pa.Table, file: Path) -> None:

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market.errors import FlexmarketError
-from market.simulation.archive import keep_files, keep_text, publish
+from market.simulation.archive import keep_text, publish
 from market.simulation.checkpoint import CannotResume
 from market.simulation.run import DayFailed, simulate
-from market.simulation.scenario import Scenario
+from market.simulation.scenario import BadScenario, Scenario
 
 
 class FolderOutOfReach(FlexmarketError):
-    """Where a run is to be kept cannot be seen from where it is run."""
+    """Where a run is to be kept, or what it needs, cannot be seen from where it is run."""
 
     def __init__(self, folder: Path) -> None:
         """Say which folder."""
-        super().__init__(f"{folder} is not there: runs are kept on a cluster whose workers share the sweep's folder")
+        super().__init__(
+            f"{folder} is not there: runs that are kept, and those that need files or code of one's own, are run on a "
+            "cluster whose workers share the sweep's folder"
+        )
         self.folder = folder
 
 
@@ -42,6 +45,15 @@ def measured(task: RunTask) -> Mapping[str, float]:
 
     Raises RunFailed for whatever goes wrong on a day.
     """
+    try:
+        return _measured(task)
+    except BadScenario as failure:
+        if not task.beside.is_dir():
+            raise FolderOutOfReach(task.beside) from failure
+        raise
+
+
+def _measured(task: RunTask) -> Mapping[str, float]:
     scenario = Scenario.model_validate(tomllib.loads(task.text)).beside(task.beside)
     if task.keep is None:
         with tempfile.TemporaryDirectory(prefix="flexmarket-") as name:
@@ -52,11 +64,11 @@ def measured(task: RunTask) -> Mapping[str, float]:
     except FileNotFoundError as failure:
         raise FolderOutOfReach(task.keep.parent) from failure
     try:
-        measures = _simulated(keep_files(scenario, partial), partial)
+        measures = _simulated(scenario, partial)
     except CannotResume:  # begun with other versions, or by agents that cannot be kept
         shutil.rmtree(partial)
         partial.mkdir()
-        measures = _simulated(keep_files(scenario, partial), partial)
+        measures = _simulated(scenario, partial)
     keep_text(partial, task.text)
     publish(partial)
     shutil.rmtree(task.keep, ignore_errors=True)

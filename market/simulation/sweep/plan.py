@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from api_spec.defects import MOST_DEFECTS
-from market.network.sources import GridTable
+from api_spec.file_names import with_names
 from market.simulation.checking import Checks
-from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.inputs import Known, Sources, together
+from market.simulation.scenario import BadScenario, Scenario, read_scenario
 from market.simulation.sweep.paths import Document, NoSuchPlace, Place, dotted, places, put
 from market.simulation.sweep.points import Point, points
 from market.simulation.sweep.sweep_file import SEED, BadSweep, Sweep, read_sweep
@@ -23,8 +26,9 @@ _ID: Final = 12
 class Run:
     """One run of a sweep.
 
-    id : of what is run, and so the same in every sweep that runs the same. point : its value in each column of the
-    sweep. text : its scenario, as the text of a TOML file.
+    id : of what is run, and so the same in every sweep that runs the same: its text, with the files that it names under
+    what stands in them, the code of its agents that are one's own, versions of what reads and runs them. point : its
+    value in each column of the sweep. text : its scenario, as the text of a TOML file in the sweep's inputs.
     """
 
     id: str
@@ -36,12 +40,12 @@ class Run:
 class Plan:
     """A sweep whose every run could be built.
 
-    folder : from which its scenarios name files. runs : in the order of the sweep, each once.
+    runs : in the order of the sweep, each once. sources : what they depend on beside their texts.
     """
 
     sweep: Sweep
-    folder: Path
     runs: tuple[Run, ...]
+    sources: Sources
 
 
 def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None) -> Plan:
@@ -58,20 +62,23 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     except BadScenario as failure:
         raise BadScenario("\n".join(f"{scenario_file}: {line}" for line in str(failure).splitlines())) from failure
     where = _places(sweep, filled, file)
-    runs, defects = dict[str, Run](), dict[str, None]()
+    runs, defects, known = dict[str, Run](), dict[str, None](), Known()
+    sources = dict[str, Sources]()
     every = tuple(points(sweep))
     for number, point in enumerate(every):
         document = _document(written, filled, sweep, point, where)
+        document = _seen_from(file.parent, document, point, where)
         defects.update(dict.fromkeys(_defects(document, point, where, checks)))
         if len(defects) >= MOST_DEFECTS:
             break
         if not defects:
-            run = _run(document, point, scenario_file.parent)
+            run, own = _run(document, point, scenario_file.parent, known)
             runs.setdefault(run.id, run)
+            sources.setdefault(run.id, own)
         told(number + 1, len(every))
     if defects:
         raise BadSweep("\n".join(f"{file}: {each}" for each in defects))
-    return Plan(sweep, scenario_file.parent.resolve(), tuple(runs.values()))
+    return Plan(sweep, tuple(runs.values()), together(sources.values()))
 
 
 _Places = Mapping[str, Mapping[str, tuple[Place, ...]]]
@@ -116,6 +123,17 @@ def _document(written: Document, filled: Document, sweep: Sweep, point: Point, w
     return document
 
 
+def _seen_from(folder: Path, document: Document, point: Point, where: _Places) -> Document:
+    """The document with the files that the sweep names as found from anywhere: they stand in the sweep's file."""
+    own = [place for column in point for places in where[column].values() for place in places]
+    try:
+        files = Scenario.model_validate(document).files
+    except ValidationError:  # said where it is checked
+        return document
+    named = {at: path for at, path in files.items() if any(at[: len(place)] == place for place in own)}
+    return with_names(document, {at: str((folder / path).resolve()) for at, path in named.items()})
+
+
 def _defects(document: Document, point: Point, where: _Places, checks: Checks) -> Iterator[str]:
     """What is wrong with a run, at the axis that is to blame where one is."""
     for line in checks.defects(document):
@@ -136,9 +154,8 @@ def _words(point: Point) -> str:
     return ", ".join(f"{column} = {toml_value(value)}" for column, value in point.items())
 
 
-def _run(document: Document, point: Point, folder: Path) -> Run:
-    text = toml_text(document)
-    what = text
-    if "grid" in document:
-        what += GridTable.model_validate(document["grid"]).within(folder).digest()
-    return Run(hashlib.sha256(what.encode()).hexdigest()[:_ID], point, text)
+def _run(document: Document, point: Point, folder: Path, known: Known) -> tuple[Run, Sources]:
+    names, sources = known.sources(Scenario.model_validate(document).beside(folder))
+    text = toml_text(with_names(document, {place: str(name) for place, name in names.items()}))
+    what = text + sources.digest()
+    return Run(hashlib.sha256(what.encode()).hexdigest()[:_ID], point, text), sources

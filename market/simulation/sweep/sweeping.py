@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from market.simulation.inputs import CODE
+from market.simulation.own_code import WithCode
 from market.simulation.sweep.executors import Answer, Executor, run_all
 from market.simulation.sweep.folder import SweepFolder
 from market.simulation.sweep.one_run import RunTask, measured
@@ -65,10 +67,9 @@ def sweep(
             folder.keep_failure(run, answer.failure)
         told(run, answer)
 
-    beside = folder.plan.folder
-    tasks = [RunTask(run.text, beside, folder.kept(run) if keep_runs else None) for run in runs]
+    tasks = [RunTask(run.text, folder.inputs, folder.kept(run) if keep_runs else None) for run in runs]
     try:
-        run_all(measured, tasks, executor=executor, each=note)
+        run_all(WithCode(measured, folder.inputs / CODE), tasks, executor=executor, each=note)
     finally:
         folder.keep_seconds(seconds)
         results = folder.keep_results()

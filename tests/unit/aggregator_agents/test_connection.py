@@ -92,6 +92,12 @@ def test_a_vehicle_that_cannot_feed_back_offers_no_more_than_it_charges() -> Non
     assert made[-1].power_w == pytest.approx((-9936, 3312, 3312, 3312), abs=1)
 
 
+def test_in_a_window_as_long_as_the_stay_there_are_blocks_of_its_parts() -> None:
+    """Asked for are all four hours: of the first two, 11.04 kWh of the first wait for the last two, 5.52 kWh each."""
+    made = offered(asked(100, 101, 102, 103, sessions=(parked(Vehicle(), wants_wh=11_040),)), True, True, True, True)
+    assert made[-1].power_w == pytest.approx((-9936, 0, 4968, 4968), abs=1)
+
+
 def test_nothing_is_offered_where_nothing_can_move_or_only_above_the_cap() -> None:
     assert offered(asked(300, 300, 100, 100, sessions=()), True, True, True, True) == ()
     full = asked(300, 300, 100, 100, sessions=(parked(Vehicle(), wants_wh=0),))
@@ -157,8 +163,9 @@ def test_whatever_is_accepted_the_connection_keeps_its_fuse_and_deeper_blocks_ar
         for part in (each.min_activation, 1.0):
             changed: FloatArray = base + part * np.array(each.power_w)
             assert (np.abs(changed) <= most_w + 2).all()
-    assert all(one.price_eur_per_mwh <= other.price_eur_per_mwh for one, other in pairwise(made))
-    assert all(min(one.power_w) > min(other.power_w) for one, other in pairwise(made))
+    deeper = [(one, other) for one, other in pairwise(made) if min(one.power_w) > min(other.power_w)]
+    assert all(one.price_eur_per_mwh <= other.price_eur_per_mwh for one, other in deeper)
+    assert len(made) - len(deeper) <= max(length, 1), "a ladder for each part of the time that is asked for, at most"
 
 
 def connection(**given: Any) -> Connection:

@@ -113,6 +113,30 @@ def test_above_the_price_cap_and_where_nothing_can_wait_nothing_is_offered() -> 
     assert offered([]) == ()
 
 
+def test_in_a_window_as_long_as_their_stay_vehicles_pause_in_a_part_of_it_and_catch_up_in_the_rest() -> None:
+    """An hour's charge in four hours at the plug, all of them asked for: two hours later at 10 EUR/MWh each.
+
+    Nothing is charged in the second half, so nothing is to be had there.
+    """
+    asked, planned, outlook = seen(PLACE, [vehicle("lot-1-1"), vehicle("lot-2-1")], [True] * 16)
+    first, second = ladder(asked, planned, outlook, asking=CHEAP, market=MARKET)
+
+    # A rung keeps what it can; what waits comes back once the half is over.
+    assert first.power_w[:4] == pytest.approx([-FULL_W] * 4, abs=1)
+    assert second.power_w == pytest.approx([-2 * FULL_W] * 4 + [0] * 4 + [2 * FULL_W] * 4 + [0] * 4, abs=1)
+    assert second.price_eur_per_mwh == Decimal("10.00")
+    assert len({each.exclusive_group for each in (first, second)}) == 1
+
+
+@given(st.integers(1, 48))
+@settings(max_examples=20, deadline=None)
+def test_however_long_a_dso_asks_a_vehicle_that_can_wait_has_something_to_sell(quarters_asked: int) -> None:
+    """Twelve hours at the plug for one hour's charge; asked for are up to all of them."""
+    window = [*[True] * quarters_asked, *[False] * (48 - quarters_asked)]
+    asked, planned, outlook = seen(PLACE, [vehicle(stays_h=12)], window)
+    assert ladder(asked, planned, outlook, asking=CHEAP, market=MARKET)
+
+
 @st.composite
 def crowds(draw: st.DrawFn) -> tuple[Site, list[Session]]:
     place = site(chargers=draw(st.integers(1, 4)), plugs=draw(st.integers(1, 2)), fuse_a=draw(st.integers(16, 40)))
@@ -143,12 +167,17 @@ def test_any_part_of_any_rung_fits_through_the_fuse_and_rungs_never_overlap(
     asked, planned, outlook = seen(place, said, [True] * 4 + [False] * 20, taken=tuple(taken))
     rungs = ladder(asked, planned, outlook, asking=Asking(kind="blocks"), market=MARKET)
 
-    depths = [0, *(-min(each.power_w) for each in rungs)]
     assert len({each.exclusive_group for each in rungs}) <= 1
-    for shallower, rung in zip(depths, rungs, strict=False):
+    before, ladders = (0, Decimal(0)), 0
+    for rung in rungs:
         for part in (rung.min_activation, 1.0):
             power_w = outlook.baseline_w + part * np.array(rung.power_w)
             assert (power_w >= -1).all() and (power_w <= place.usable_w + 1).all()
-        assert rung.min_activation * -min(rung.power_w) >= max(shallower, 6 * 690) - 1e-3
-    prices = [each.price_eur_per_mwh for each in rungs]
-    assert prices == sorted(prices)
+        depth_w = -min(rung.power_w)
+        first = depth_w <= before[0] or not ladders
+        ladders += first
+        shallower, cheaper = (0, Decimal(0)) if first else before
+        assert rung.min_activation * depth_w >= max(shallower, 6 * 690) - 1e-3
+        assert rung.price_eur_per_mwh >= cheaper
+        before = depth_w, rung.price_eur_per_mwh
+    assert ladders <= 4, "one, or one for each quarter-hour that is asked for"

@@ -1,6 +1,8 @@
 """What works cost, and studies read from files."""
 
+import contextlib
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,6 +97,20 @@ def test_a_run_counts_by_the_mean_of_its_deliveries(tmp_path: Path) -> None:
 
     assert run_figures(tmp_path).losses_kwh == 20.0
     assert run_figures(tmp_path).dso_flexibility_eur == 2.0
+
+
+def test_runs_and_prices_of_a_study_are_seen_from_its_folder(tmp_path: Path) -> None:
+    """Whatever the present folder is: the run lies beside the study, which is named from elsewhere."""
+    (tmp_path / "study" / "run").mkdir(parents=True)
+    figures = DayFigures(losses_kwh=20.0).model_dump()
+    (tmp_path / "study" / "run" / "measures.json").write_text(json.dumps(figures))
+    file = tmp_path / "study" / "study.toml"
+    one = 'flexible = [{ days_per_year = 10, run = "run" }]'
+    file.write_text('unit_costs = "costs.toml"\n' + re.sub(r"flexible = .*", one, STUDY))
+    with contextlib.chdir(tmp_path):
+        read = read_totex_study(Path("study/study.toml"))
+    assert read.unit_costs == tmp_path / "study" / "costs.toml"
+    assert run_figures(read.points[0].flexible[0].run).losses_kwh == 20.0
 
 
 def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:

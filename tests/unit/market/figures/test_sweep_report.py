@@ -77,11 +77,13 @@ def test_two_axes_make_a_line_for_each_value_of_the_second_and_a_map() -> None:
 
 def test_the_report_is_one_file_and_a_sweep_in_which_nothing_changes_has_none(tmp_path: Path) -> None:
     pq.write_table(results(), tmp_path / "results.parquet")
-    report = write_sweep_report(tmp_path, "<mine>")
+    report = write_sweep_report(tmp_path, "<mine>", missing=2)
 
     assert report is not None
     text = report.read_text(encoding="utf-8")
     assert "&lt;mine&gt;" in text
     assert "penetration, waiting, seed" in text
+    assert "8 runs of 10: the others have failed" in text
     pq.write_table(results().slice(0, 1), tmp_path / "results.parquet")
     assert write_sweep_report(tmp_path, "mine") is None
+    assert not report.exists(), "what was shown is no more"

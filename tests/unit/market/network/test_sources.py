@@ -40,7 +40,7 @@ def period(minutes: int, count: int, start: datetime = NOON) -> MarketPeriod:
 def table(folder: Path, rows: str = ROWS, network: dict[str, object] | None = None) -> GridTable:
     (folder / "street.json").write_text(json.dumps(network or NETWORK))
     (folder / "load.csv").write_text(rows)
-    return GridTable(file=Path("street.json"), load=Path("load.csv")).within(folder)
+    return GridTable(file=folder / "street.json", load=folder / "load.csv")
 
 
 def test_a_name_is_a_shipped_feeder() -> None:
@@ -87,11 +87,6 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
 def test_what_is_wrong_with_profiles_is_said(tmp_path: Path, rows: str, reason: str) -> None:
     with pytest.raises(BadLoadFile, match=reason):
         grid_source(table(tmp_path, rows))
-
-
-def test_other_load_under_the_same_name_is_something_else(tmp_path: Path) -> None:
-    before, again, after = (table(tmp_path, rows).digest() for rows in (ROWS, ROWS, ROWS.replace("5000", "6000")))
-    assert before == again != after
 
 
 def test_outside_of_what_is_known_there_is_no_load(tmp_path: Path) -> None:
