@@ -22,7 +22,6 @@ def offered_range_w(offer: FlexOffer) -> tuple[IntArray, IntArray]:
 
 def asked_eur_per_h(offer: FlexOffer, power_w: tuple[int, ...], q_var: tuple[int, ...] | None) -> Decimal:
     """What an offer asks for its accepted change, periods added up [W x EUR/MWh]: its cheapest steps first."""
-    count = len(power_w)
     reactive = (offer.q_price_eur_per_mvarh or Decimal(0)) * sum(abs(each) for each in q_var or ())
     if isinstance(offer, CurveOffer):
         return reactive + sum((_curve_asks(offer, t, w) for t, w in enumerate(power_w) if w), Decimal(0))
