@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
-from aggregator_agents.planning import OnArrival, Planner, Valuation
+from aggregator_agents.planning import OnArrival, Planner, Plans, Valuation
 from aggregator_agents.sessions import actual, announced
 from aggregator_agents.site_table import SiteTable
 from aggregator_agents.strategy import Conduct, Strategy
@@ -64,9 +65,13 @@ class AggregatorConfig(Message):
 class EvAggregator:
     """Plans its drivers' charging, offers what can be moved, and has its chargers deliver what was awarded."""
 
-    def __init__(self, client: MarketClient, config: AggregatorConfig) -> None:
-        """Act for the aggregator whose credentials `client` carries, with emulated chargers."""
-        self._config = config
+    def __init__(self, client: MarketClient, config: AggregatorConfig, *, plans_within_s: float = inf) -> None:
+        """Act for the aggregator whose credentials `client` carries, with emulated chargers.
+
+        plans_within_s : by the machine's clock, for who acts in real time. In virtual time results would depend on
+        what else a busy machine does.
+        """
+        self._config, self._plans_within_s = config, plans_within_s
         self._places: dict[str, Place] = {}
         self._trader = Trader(
             client,
@@ -188,15 +193,15 @@ class EvAggregator:
         config = self._config
         behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
         connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
-        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
+        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour, fails=config.faults.break_sites)
         self._emulated[site.bus] = cluster
         self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)
         likely = memory.likely if config.asking.kind == "blocks" else None
-        on_arrival = config.charging == "on_arrival"
-        # Not in the two seconds of live control: results would depend on what else a busy machine does.
-        control = SiteControl(connection, likely=likely, planner=OnArrival() if on_arrival else Planner())
-        planner = OnArrival() if on_arrival else Planner()
+        control = SiteControl(connection, likely=likely, planner=self._plans())
         self._places[site.bus] = Place(
-            connection, table.sessions, config.seed, memory, config.asking, cluster, control, planner
+            connection, table.sessions, config.seed, memory, config.asking, cluster, control, self._plans()
         )
+
+    def _plans(self) -> Plans:
+        return OnArrival() if self._config.charging == "on_arrival" else Planner(within_s=self._plans_within_s)

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from api_spec.period import MarketPeriod
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="An aggregator's agent on a flexibility market.")
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+_PLANS_WITHIN_S: Final = 10.0
 ConfigFile = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
 
 app.command()(chargers)
@@ -60,7 +61,7 @@ async def _run(
     url: str, credentials: Credentials, config: AggregatorConfig, *, every_s: float, cycles: int | None
 ) -> None:
     async with MarketClient(url, credentials) as client:
-        agent = EvAggregator(client, config)
+        agent = EvAggregator(client, config, plans_within_s=_PLANS_WITHIN_S)
         done = 0
         while True:
             try:

@@ -7,7 +7,7 @@ period in whole amps. What is decided can only ask for amps: whether a charger m
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ Amended = Callable[[Sequence[Session]], Sequence[Session]]
 """Sessions with what their drivers have said in the meantime."""
 
 
-@dataclass(frozen=True)
-class PlugMinute:
+class PlugMinute(NamedTuple):
     """What a plug was allowed and what its meter counted, mean power from `at` to the next decision [W]."""
 
     at: datetime
@@ -248,7 +247,7 @@ class SiteControl:
     def _period_start(self, now: datetime) -> datetime:
         """Of the market period that holds `now`, or of its quarter-hour without an order."""
         if self.order is not None and self.order.holds(now):
-            return self.order.delivery.starts()[self.order.delivery.index(now)]
+            return self.order.delivery.start_of(self.order.delivery.index(now))
         return now - (now - datetime.min.replace(tzinfo=UTC)) % _QUARTER
 
     def _resolution(self, now: datetime) -> timedelta:

@@ -117,7 +117,7 @@ class Order:
         target_w = self.target_w.copy()
         if self.holds(now):
             at = self.delivery.index(now)
-            end = self.delivery.starts()[at] + self.delivery.resolution
+            end = self.delivery.start_of(at) + self.delivery.resolution
             left_h = (end - now).total_seconds() / 3600
             target_w[at] = (target_w[at] * self.delivery.hours - drawn_wh) / left_h
         floor_w = np.where(self.awarded_w > 0, target_w, -np.inf)

@@ -19,10 +19,12 @@ from aggregator_agents.place import Place
 from aggregator_agents.strategy import HONEST, Conduct
 from aggregator_agents.tariff import TariffWatch
 from api_spec.auction import Auction
-from api_spec.client import MarketClient, or_none
+from api_spec.client import MarketClient, MarketRefused, or_none
+from api_spec.flexibility import AnyOfferTerms
 from api_spec.ids import AuctionId
 from api_spec.metering import Baseline, BaselineNomination, BusPower, ReadingTerms
 from api_spec.period import MarketPeriod
+from api_spec.problem import ProblemType
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -102,8 +104,17 @@ class Trader:
                 continue
             honest = place.offers(auction, expected, window=window, terms=terms[own.bus], now=now)
             cap = auction.product.price_cap_eur_per_mwh
-            for at, each in enumerate(conduct.offers(honest, own, auction.delivery, price_cap=cap)):
-                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {own.bus} {at}")
+            await self._submit(auction, own.bus, conduct.offers(honest, own, auction.delivery, price_cap=cap))
+
+    async def _submit(self, auction: Auction, bus: str, offers: Iterable[AnyOfferTerms]) -> None:
+        """Offer at a place, unless it has too little meter history to be measured against yet: that comes with time."""
+        try:
+            for at, each in enumerate(offers):
+                await self._client.submit_offer(auction.id, each, key=f"offer {auction.id} {bus} {at}")
+        except MarketRefused as refusal:
+            if refusal.problem.kind is not ProblemType.HISTORY_TOO_SHORT:
+                raise
+            LOG.info("nothing is offered at %s: %s", bus, refusal)
 
     async def _terms(self, auction: Auction, published: Sequence[Auction], now: datetime) -> dict[str, NetworkTerms]:
         """What the network says of the use of each connection around a delivery, by bus."""
@@ -182,7 +193,7 @@ class Trader:
         first = await self._reported_of(auction)
         if first >= over:
             return
-        unsent = MarketPeriod(start=delivery.starts()[first], resolution=delivery.resolution, count=over - first)
+        unsent = MarketPeriod(start=delivery.start_of(first), resolution=delivery.resolution, count=over - first)
         own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
         count = _metered([place for _, place in own], unsent)
         if count < unsent.count:

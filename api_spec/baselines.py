@@ -1,6 +1,6 @@
 """What deliveries are measured against, how good that is, and whether nominations move when an award is expected."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from api_spec.flexibility import PowerSeries
 from api_spec.ids import AuctionId, BusId, NetworkId, OrganisationId
@@ -8,6 +8,8 @@ from api_spec.metering import Day
 from api_spec.period import Instant
 from api_spec.product import BaselineMethod
 from api_spec.units import Count, Message, Money, NonNegative, Real, Watts
+
+GamingVerdict: TypeAlias = Literal["conspicuous", "overstated", "inconspicuous", "too_few_deliveries"]
 
 
 class BaselineSource(Message):
@@ -62,10 +64,17 @@ class GamingFinding(Message):
 
     awarded, other : deliveries with and without. inflation_w : median of nominated minus usual power where there was an
     award, less the same where there was none, in the direction that pays. score : rank-sum statistic of the two,
-    standard normal for an honest participant. verdict : conspicuous where score and inflation are both above their
-    thresholds, which is a reason to ask and no proof. inflation_wh_per_mwh : inflated energy per ordered energy.
+    standard normal for an honest participant. inflation_wh_per_mwh : inflated energy per ordered energy.
     earned_eur : paid for energy that only the inflation delivered. other_error_w : median of nominated minus metered
     where there was no award. methods : median of nominated minus other methods' baselines where there was one [W].
+
+    overstatement : share of what was nominated here that was not drawn, in the direction that pays, where nothing was
+    ordered, at times of day at which something is on some day. overstatement_score : how sure it is that that is no
+    chance, of all places of the participant together; standard normal where errors are symmetric around 0.
+
+    verdict : `conspicuous` nominates more where there is an award; `overstated` nominates more than it draws, whether
+    there is one or not. The threshold is passed once in 740 reports by chance; but who really draws more on some days
+    is ordered on these, and then conspicuous without any game. Both are reasons to ask and no proof.
     """
 
     network: NetworkId
@@ -75,8 +84,10 @@ class GamingFinding(Message):
     other: Count
     inflation_w: Watts
     score: Real
-    verdict: Literal["conspicuous", "inconspicuous", "too_few_deliveries"]
+    verdict: GamingVerdict
     inflation_wh_per_mwh: NonNegative
     earned_eur: Money
     other_error_w: Watts | None
     methods: dict[BaselineMethod, Watts]
+    overstatement: Real
+    overstatement_score: Real

@@ -75,6 +75,12 @@ class MarketPeriod(Message):
         """The start of every period, in order."""
         return tuple(self.start + k * self.resolution for k in range(self.count))
 
+    def start_of(self, number: int) -> datetime:
+        """The start of one period, counted from 0; ValueError outside."""
+        if not 0 <= number < self.count:
+            raise ValueError(f"period {number} of {self.count}")
+        return self.start + number * self.resolution
+
     def index(self, instant: datetime) -> int:
         """Number of the period that contains `instant`; ValueError outside."""
         if not self.start <= instant < self.end:

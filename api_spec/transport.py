@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -60,6 +60,7 @@ class Transport:
     ) -> None:
         """Connect lazily to `base_url`; without credentials only public endpoints answer."""
         self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport)
+        self._base_url = base_url.rstrip("/")
         self._credentials = credentials
         self._token: str | None = None
 
@@ -105,7 +106,8 @@ class Transport:
     async def _pages(
         self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
     ) -> AsyncIterator[M]:
-        url: str | None = str(httpx.URL(path, params=dict(query or {})))
+        asked = tuple((name, each if isinstance(each, str) else tuple(each)) for name, each in (query or {}).items())
+        url: str | None = _with_query(path, asked)
         while url is not None:
             answer = await self._send("GET", url)
             for each in _list_of(item).validate_json(answer.content):
@@ -140,10 +142,14 @@ class Transport:
             self._token = read_answer(answer, Token).access_token
         return {"Authorization": f"Bearer {self._token}"}
 
+    def _address(self, path: str) -> httpx.URL:
+        """Of a path below the base, or of a whole address."""
+        return _parsed(f"{self._base_url}{path}" if path.startswith("/") else path)
+
     async def _attempt(self, method: str, path: str, **request: Any) -> httpx.Response:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                answer = await self._http.request(method, path, **request)
+                answer = await self._http.request(method, self._address(path), **request)
             except httpx.TransportError as failure:
                 if attempt == ATTEMPTS:
                     raise MarketUnreachable(f"{method} {path}: no answer ({type(failure).__name__})") from failure
@@ -167,6 +173,15 @@ async def or_none(answer: Awaitable[T]) -> T | None:
 def read_answer(answer: httpx.Response, kind: type[M]) -> M:
     """The body of an answer as a type of the contract."""
     return kind.model_validate_json(answer.content)
+
+
+_parsed: Final = lru_cache(maxsize=256)(httpx.URL)
+"""An agent asks for the same again and again, and most of what httpx takes for a request is its address."""
+
+
+@lru_cache(maxsize=256)
+def _with_query(path: str, query: tuple[tuple[str, str | tuple[str, ...]], ...]) -> str:
+    return str(httpx.URL(path, params=dict(query))) if query else path
 
 
 @cache

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 PRICE_PLACES: Final = 6
 MONEY_PLACES: Final = 4
 T = TypeVar("T")
+_SHORT: Final = 1e12  # of more digits than fixed-point numbers may have
 _FIXED_POINT: Final = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 
 
@@ -27,6 +28,8 @@ class Message(BaseModel):
 
 
 def _whole(value: Any) -> Any:
+    if type(value) is int:  # first of all: nearly all of them are, and there are many
+        return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -41,7 +44,9 @@ def _fixed_point(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("must be a number")
     if isinstance(value, float):
-        value = f"{value:.{PRICE_PLACES}f}" if abs(value) < 1e12 else str(value)
+        if abs(value) < _SHORT:
+            return Decimal(f"{value:.{PRICE_PLACES}f}")
+        value = str(value)
     text = str(value)
     if not _FIXED_POINT.fullmatch(text):
         raise ValueError(f"must be a fixed-point number with at most {PRICE_PLACES} decimals")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -101,7 +101,8 @@ class DsoConfig(Message):
     only past auctions tell.
     estimating : how the network's state is estimated from readings, which then count for them; absent = it is not.
     uncertainty, margins : what it plans for while no meter has said anything. learning, risk : what it plans for else:
-    limits are tightened to what scenarios of the load say (dso_agents.risk). temperature : CSV file, see
+    limits are tightened to what scenarios of the load say (dso_agents.risk). plans_by : one of the two always, whether
+    there are meters or not; absent = as just said. temperature : CSV file, see
     `dso_agents.temperature`. aims : what it asks for beside ratings and bands.
     reserves : what it reserves in advance, where that is cheaper or the accepted risk needs it (dso_agents.reserving).
     opens : the auction to open; absent = it takes part in auctions on its network that stand already.
@@ -114,6 +115,7 @@ class DsoConfig(Message):
     surroundings: SurroundingsTable | None = None
     uncertainty: Uncertainty = Uncertainty()
     margins: Margins = Margins()
+    plans_by: Literal["margins", "risk"] | None = None
     asking: Asking = Asking()
     asks: bool = True
     announces: Announcing | None = None

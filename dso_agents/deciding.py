@@ -6,7 +6,7 @@ The agent on a market, `flex-dso check` and a backtest all call `decide`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 from zlib import crc32
 
 import numpy as np
@@ -34,6 +34,8 @@ class Policy(Protocol):
 
     @property
     def uncertainty(self) -> Uncertainty: ...  # noqa: D102
+    @property
+    def plans_by(self) -> Literal["margins", "risk"] | None: ...  # noqa: D102
     @property
     def margins(self) -> Margins: ...  # noqa: D102
     @property
@@ -76,7 +78,7 @@ class Advice:
 
     learnt : whether meters had something to say; else the known profile is all there is. forecast : what the market is
     told to expect. need : the highest probability of any period that anything is outside its limits, however little is
-    accepted; without meters 1 or 0. choices : requests with their reasons.
+    accepted; by margins 1 or 0. choices : requests with their reasons.
     """
 
     period: MarketPeriod
@@ -118,22 +120,26 @@ def decide(
     profile = profile_of(known, policy, period)
     load = expected_load(known, policy, period, profile=profile, now=now, with_chargers=with_chargers)
     watched = tuple(sorted(policy.aims.exchange))
-    if load is None:
-        told = forecast(profile, policy.uncertainty)
+    if load is None or policy.plans_by == "margins":
+        expected = (
+            profile if load is None else Connected.of(known.grid, profile, period.count).injections(load.expected_w)
+        )
+        told = forecast(expected, policy.uncertainty)
         connected = Connected.of(known.grid, told, period.count)
         certain_w = connected.profile_w
-        load = LoadScenarios(known.grid.bus_ids, certain_w, certain_w[None], np.zeros(known.grid.buses))
-        day = likely_day(connected, period, load, baselines=baselines, watched=watched)
+        certain = LoadScenarios(known.grid.bus_ids, certain_w, certain_w[None], np.zeros(known.grid.buses))
+        day = likely_day(connected, period, certain, baselines=baselines, watched=watched)
         found = congestion(known.grid, period, load=told, baselines=baselines, margins=policy.margins)
         asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
         need = 1.0 if found.overloads or found.violations else 0.0
-        return Decision(period, False, told, found, need, asked, day)
+        return Decision(period, load is not None, told, found, need, asked, day)
     connected = Connected.of(known.grid, profile, period.count)
     day = likely_day(connected, period, load, baselines=baselines, watched=watched)
     found = likely_congestion(day, risk=risk, derated=policy.margins.elements)
     asked = choices(found, day, aims=policy.aims, asking=policy.asking, risk=risk)
     need = highest_probability(day, derated=policy.margins.elements)
-    return Decision(period, True, connected.injections(load.expected_w), found, need, asked, day)
+    learnt = bool(load.known_days.any())
+    return Decision(period, learnt, connected.injections(load.expected_w), found, need, asked, day)
 
 
 def profile_of(known: Knowledge, policy: Policy, period: MarketPeriod) -> tuple[Injection, ...]:
@@ -150,7 +156,10 @@ def expected_load(
     now: datetime,
     with_chargers: bool = False,
 ) -> LoadScenarios | None:
-    """The load of all buses of the grid as meters teach it; None where they have said nothing."""
+    """The load of all buses of the grid as meters teach it; None where they have said nothing.
+
+    Who plans by risk all the same has the known profile then, and scenarios that stray from it by `profile_error`.
+    """
     source: KnowsLoad = WithoutChargers(known.history, known.traded, before=policy.chargers_since)
     if with_chargers:
         source = WithoutMarket(known.history, known.traded)
@@ -158,7 +167,7 @@ def expected_load(
     past = past_days(source, buses, period, now=now, calendar=known.calendar, days=learning.reach_days)
     if not with_chargers:
         past = past.without(policy.nominated)
-    if not past.known:
+    if not past.known and policy.plans_by != "risk":
         return None
     warmth = known.temperature
     return load_scenarios(

@@ -266,6 +266,10 @@ def study_observability(
         Path | None, typer.Option("--with", help="Catalogue of degrees (TOML).", show_default="the shipped one")
     ] = None,
     history: Annotated[int, typer.Option(help="Days of readings before the scenario begins.", min=0, max=400)] = 14,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="How many seeds, such as 3, or which, such as 7,11.", show_default="the scenario's own"),
+    ] = None,
     out: StudyFolder = Path("runs/observability"),
     workers: Workers = None,
     cluster: Cluster = None,
@@ -281,6 +285,7 @@ def study_observability(
         names=degrees,
         degrees_file=catalogue,
         history_days=history,
+        seeds=seeds,
         out=out,
         workers=workers,
         cluster=cluster,

@@ -1,9 +1,8 @@
 """The cloud aggregator's half: leases that divide a site's fuse between its chargers, as the plan wants it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.grants import GrantBook
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Stamp, Timing, WholeAmps
@@ -13,12 +12,12 @@ from aggregator_agents.fleet import PhaseAmps, Site
 
 _Basis = tuple[WholeAmps, frozenset[str], frozenset[str]]
 """What a division was made of besides plan and plugs: room, who is silent, who has no floor."""
+_NOBODY: Final = frozenset[str]()
 _METER_A: Final = 0.1
 """A measurement that exceeds a whole amp by no more than this is that whole amp."""
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(NamedTuple):
     """A request, and when it came."""
 
     request: LeaseRequest
@@ -129,8 +128,9 @@ class CloudAggregator:
         return GrantBook([each.id for each in self._site.chargers], floor_a=floor_a, hold_s=self._timing.hold_s)
 
     def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
-        charger, division = request.charger, self._divided(now_s)
-        free_a = self._drawn.free_a(charger, self.room_a(now_s), now_s)
+        charger, room_a = request.charger, self.room_a(now_s)
+        division = self._divided(room_a, now_s)
+        free_a = self._drawn.free_a(charger, room_a, now_s)
         limit_a = (0, 0, 0) if request.yields_s else _least(division.limit_a[charger], free_a)
         room = self._site.fuse_a - self._site.margin_a
         discharge_a = _least(division.discharge_a[charger], self._fed.free_a(charger, (room, room, room), now_s))
@@ -175,11 +175,11 @@ class CloudAggregator:
         if before is None or not _alike(before.request.plugs, request.plugs):
             self._division = None
 
-    def _divided(self, now_s: float) -> Division:
+    def _divided(self, room_a: WholeAmps, now_s: float) -> Division:
         """The present division of the fuse, made anew when something that it depends on has changed."""
-        basis = (self.room_a(now_s), self._unheard(now_s), self._drawn.yielded_at(now_s))
+        basis = (room_a, self._unheard(now_s), self._drawn.yielded_at(now_s))
         if self._division is None or self._basis != basis:
-            room_a, silent, yielded = self._basis = basis
+            _, silent, yielded = self._basis = basis
             plugs = [each for heard in self._heard.values() for each in heard.request.plugs]
             there = [each for each in plugs if self._site.charger_of(each.plug).id not in silent]
             self._division = share_out(self._site, self._plan, there, silent, room_a, yielded=yielded)
@@ -193,6 +193,8 @@ class CloudAggregator:
             if each.at_s > since_s:
                 break
             gone.append(charger)
+        if not gone and len(self._heard) == len(self._chargers):
+            return _NOBODY
         return self._chargers.difference(self._heard).union(gone)
 
 

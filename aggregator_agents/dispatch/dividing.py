@@ -9,10 +9,9 @@ Plug i draws x_i on each of its phases, a_if = 1; on all three while they are un
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.lease import WholeAmps
 from aggregator_agents.fleet import MIN_A
@@ -22,8 +21,7 @@ STICKINESS: Final = 0.05
 ALL_PHASES: Final = (0, 1, 2)
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(NamedTuple):
     """A plug with a vehicle that wants energy; amps per phase.
 
     phases : of the site, all three while they are unknown. min_a, max_a : of the vehicle at this plug. weight : amps
@@ -155,23 +153,25 @@ def signals_within_held(
     `min_a`, never more than the target. On every phase the sum of max(signalled, held) stays within `limit_a`; where
     what is held exceeds it already, no pilot that uses the phase rises.
     """
-    held_f = [sum(each[phase] for each in held_a.values()) for phase in ALL_PHASES]
+    held_f = [sum(phase) for phase in zip(*held_a.values(), strict=True)] or [0, 0, 0]
+    left_f = [most - held for most, held in zip(limit_a, held_f, strict=True)]
     amps = {}
     for plug, wanted_a in target_a.items():
+        own_f, used = held_a[plug], phases[plug]
+        own_a = min([own_f[phase] for phase in used])
         # What a plug holds is a guess on the safe side: where too much is held, its pilot may in truth be lower.
-        over = any(held_f[phase] > limit_a[phase] for phase in phases[plug])
-        own_a = min(held_a[plug][phase] for phase in phases[plug])
-        own_a = min(own_a, signal_a[plug]) if over else own_a
+        if min([left_f[phase] for phase in used]) < 0:
+            own_a = min(own_a, signal_a[plug])
         amps[plug] = least_a if (least_a := min(wanted_a, own_a)) >= min_a else 0
-    for plug in sorted(plug for plug, wanted_a in target_a.items() if wanted_a > amps[plug]):
-        own_f = held_a[plug]
-        if any(held_f[phase] > limit_a[phase] for phase in phases[plug]):
+    for plug in sorted([plug for plug, wanted_a in target_a.items() if wanted_a > amps[plug]]):
+        own_f, used = held_a[plug], phases[plug]
+        if min([left_f[phase] for phase in used]) < 0:
             continue
-        granted_a = min(target_a[plug], *(own_f[phase] + limit_a[phase] - held_f[phase] for phase in phases[plug]))
+        granted_a = min(target_a[plug], *[own_f[phase] + left_f[phase] for phase in used])
         if granted_a >= min_a and granted_a > amps[plug]:
             amps[plug] = granted_a
-            for phase in phases[plug]:
-                held_f[phase] += max(0, granted_a - own_f[phase])
+            for phase in used:
+                left_f[phase] -= max(0, granted_a - own_f[phase])
     return amps
 
 

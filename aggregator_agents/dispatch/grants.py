@@ -11,10 +11,12 @@ granted of it until then has ended by that time.
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.dividing import ALL_PHASES
 from aggregator_agents.dispatch.lease import WholeAmps
+
+_NOBODY: Final = frozenset[str]()
 
 
 class _Entry(NamedTuple):
@@ -58,6 +60,8 @@ class GrantBook:
         """Count `amps` at this charger for one hold time from now."""
         until_s = now_s + self._hold_s
         first, second, third = amps
+        if not (first or second or third or self._entries[charger]):
+            return
         kept = [
             each
             for each in self._entries[charger]
@@ -72,7 +76,7 @@ class GrantBook:
     def yielded_at(self, now_s: float) -> frozenset[str]:
         """Chargers that count without their floor."""
         self._forget(now_s)
-        return frozenset(self._yielded_until_s)
+        return frozenset(self._yielded_until_s) if self._yielded_until_s else _NOBODY
 
     def counted_a(self, now_s: float) -> WholeAmps:
         """All chargers together."""

@@ -81,10 +81,11 @@ class VirtualAggregator:
             # A pilot that is up was put there by a lease, since this charger yielded its floor last.
             self._kept_a = min(self._floor_a, sum(max(0, each.signal_a) for each in self._watches.values()))
         limit_a, discharge_a = self._limits(now_s)
+        shares = self._shares()
         held_a = {plug: each.held_a() for plug, each in self._watches.items()}
         fed_a = {plug: each.fed_a() for plug, each in self._watches.items()}
-        wanted = self._charging(held_a, limit_a, now_s)
-        for plug, feed_a in self._feeding(fed_a, discharge_a).items():
+        wanted = self._charging(shares, held_a, limit_a, now_s)
+        for plug, feed_a in self._feeding(shares, fed_a, discharge_a).items():
             wanted[plug] -= feed_a
         cuts = [
             Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
@@ -180,11 +181,13 @@ class VirtualAggregator:
     def _shares(self) -> Mapping[str, PlugShare]:
         return {} if self._lease is None else {each.plug: each for each in self._lease.plugs}
 
-    def _charging(self, held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float) -> dict[str, int]:
+    def _charging(
+        self, shares: Mapping[str, PlugShare], held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float
+    ) -> dict[str, int]:
         """By plan where there is one, and what that leaves to whoever can use it; now, before others have followed."""
         room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
         target_a, planned, free = {}, [], []
-        for plug, share in self._shares().items():
+        for plug, share in shares.items():
             target_a[plug] = share.target_a
             watch = self._watches.get(plug)
             if watch and (demand := watch.demand(now_s, weight=share.weight, planned=share.target_a > 0)):
@@ -201,9 +204,11 @@ class VirtualAggregator:
         signal_a = {plug: each.least_signal_a() for plug, each in self._watches.items()}
         return signals_within_held(amps, held_a, signal_a, self._phases(), limit_a=limit_a)
 
-    def _feeding(self, fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps) -> dict[str, int]:
+    def _feeding(
+        self, shares: Mapping[str, PlugShare], fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps
+    ) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
-        asked = {plug: -each.target_a for plug, each in self._shares().items() if each.target_a < 0}
+        asked = {plug: -each.target_a for plug, each in shares.items() if each.target_a < 0}
         if not asked:
             return {}
         left, target_a = list(discharge_a), dict.fromkeys(self._watches, 0)

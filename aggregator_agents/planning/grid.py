@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ class Grid:
     length_h: FloatArray
 
     @classmethod
+    @lru_cache(maxsize=4)  # the sites of one aggregator plan at the same time
     def ahead(
         cls,
         now: datetime,
@@ -71,6 +72,10 @@ class Grid:
 
     def starts(self) -> tuple[datetime, ...]:
         """The start of every step, to the second."""
+        return self._starts
+
+    @cached_property
+    def _starts(self) -> tuple[datetime, ...]:
         return tuple(self.start + timedelta(seconds=round(3600 * each)) for each in self.edges_h[:-1].tolist())
 
     def share(self, sessions: Sequence[Session]) -> FloatArray:

@@ -1,8 +1,9 @@
-"""From a problem to a plan: solved where that is possible in time, shared out otherwise; never without an answer."""
+"""From a problem to a plan: solved where that takes few steps enough, shared out otherwise; never without an answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,7 +22,6 @@ from api_spec.period import MarketPeriod
 _PER_MWH: Final = 1e-6
 GAP: Final = 1e-3
 """Between a plan's cost and what may be possible, relative."""
-WITHIN_S: Final = 10.0
 _SEARCHED: Final = 200
 """First signals up to which better whole amps are searched for; more take longer than they are worth."""
 _PLACES: Final = 6
@@ -69,13 +69,16 @@ class Plans(Protocol):
 class Planner:
     """Plans one site again and again."""
 
-    def __init__(self, *, within_s: float = WITHIN_S, gap: float = GAP, solver: Solver | None = None) -> None:
-        """within_s : what a plan may take; then the best until then, or a simpler one, has to do."""
+    def __init__(self, *, within_s: float = inf, gap: float = GAP, solver: Solver | None = None) -> None:
+        """within_s : after so many seconds of a wall clock the best until then, or a simpler plan, has to do.
+
+        For who cannot wait; without it a plan depends on nothing but its problem and the problems before.
+        """
         self._solver = solver or Solver()
         self._within_s, self._gap = within_s, gap
 
     def plan(self, problem: Problem) -> Plan:
-        """The cheapest plan, or the best that can be had in time."""
+        """The cheapest plan, or the best that can be had in so many steps."""
         if not problem.sessions:
             return plan_of(problem, np.zeros((0, problem.grid.count)), np.zeros((0, problem.grid.count)), "optimal")
         if (order := MeritOrder.of(problem)) is not None:

@@ -1,6 +1,11 @@
-"""Programmes solved by HiGHS, one after another, each from where the last one ended."""
+"""Programmes solved by HiGHS, one after another, each from where the last one ended.
+
+What a programme may take is counted in steps of the algorithm, not in seconds: so the same programmes have the same
+answers, however busy the machine is. A wall clock ends what takes longer where somebody waits for the answer.
+"""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Self
 
 import highspy
@@ -18,6 +23,10 @@ _OPTIONS: Final[dict[str, str | int | float | bool]] = {
     "presolve": "off",
     "simplex_scale_strategy": 0,
 }
+_ITERATIONS_EACH: Final = 10
+"""Of the simplex method, for each variable and constraint; a third of one is what plans take."""
+_NODES: Final = 500
+"""Of the search for whole amps; nearly all plans end at the first one."""
 _FEASIBLE: Final = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 _LOWER, _BASIC = highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic
 
@@ -79,7 +88,7 @@ class Solver:
         used: float = self._highs.getRunTime()
         return used
 
-    def linear(self, program: Program, *, within_s: float) -> Solution:
+    def linear(self, program: Program, *, within_s: float = inf) -> Solution:
         """The optimum of a programme without its whole numbers. Raises NoPlan without one in time."""
         self._pass(program, whole=False)
         columns, rows = np.concatenate(program.column_keys), np.concatenate(program.row_keys)
@@ -92,21 +101,21 @@ class Solver:
             self._highs.setBasis(start)
         found = self._run(within_s)
         if not found.optimal:
-            raise NoPlan("out of time")
+            raise NoPlan("out of time, or of steps")
         basis = self._highs.getBasis()
         self._columns = _Statuses(columns, basis.col_status)
         self._rows = _Statuses(rows, basis.row_status)
         return found
 
-    def fixed(self, columns: IntArray, values: FloatArray, *, within_s: float) -> Solution:
+    def fixed(self, columns: IntArray, values: FloatArray, *, within_s: float = inf) -> Solution:
         """The optimum of the programme of `linear` once some variables are known. Raises NoPlan without one in time."""
         self._highs.changeColsBounds(len(columns), columns.astype(np.int32), values, values)
         found = self._run(within_s)
         if not found.optimal:
-            raise NoPlan("out of time")
+            raise NoPlan("out of time, or of steps")
         return found
 
-    def mixed(self, program: Program, start: FloatArray, *, within_s: float, gap: float) -> Solution:
+    def mixed(self, program: Program, start: FloatArray, *, gap: float, within_s: float = inf) -> Solution:
         """The optimum with whole numbers, or the best that was found in time. Raises NoPlan where nothing was.
 
         start : (column,) a solution that is known already. gap : what may be missing to the optimum, relative.
@@ -126,6 +135,9 @@ class Solver:
     def _run(self, within_s: float) -> Solution:
         # HiGHS counts run time over the life of the instance.
         self._highs.setOptionValue("time_limit", self.used_s + max(within_s, 0.0))
+        size = self._highs.getNumCol() + self._highs.getNumRow()
+        self._highs.setOptionValue("simplex_iteration_limit", _ITERATIONS_EACH * size)
+        self._highs.setOptionValue("mip_max_nodes", _NODES)
         self._highs.run()
         status = self._highs.getModelStatus()
         info = self._highs.getInfo()

@@ -30,6 +30,7 @@ from market.api.routes import (
     tariffs,
     webhooks,
 )
+from market.api.sections import VERSION
 from market.api.tokens import Tokens
 from market.api.watching import Watched
 from market.api.world import World
@@ -99,7 +100,7 @@ def create_app(
         events.router,
         audit.router,
     ):
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix=VERSION)
     app.include_router(pages)
 
     app.include_router(condition.router)

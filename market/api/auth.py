@@ -10,6 +10,7 @@ from api_spec.organisation import Role, Scope
 from market.api.waiting import waiting
 from market.api.world import WorldOf
 from market.errors import Forbidden, ScopeMissing, Unauthenticated
+from market.store.identities import let_in
 from market.workflow.auditing import Provable
 from market.workflow.identity import Caller
 
@@ -23,8 +24,7 @@ def _caller(request: Request, world: WorldOf) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send an access token: Authorization: Bearer ...")
     claims = world.tokens.read(token)
-    with world.reading() as work:
-        login = work.identities.login(claims.client)
+    login = let_in(claims.client, engine=world.engine)
     if login is None:
         raise Unauthenticated("the access token is not valid")
     who, scopes = login.organisation, login.scopes & claims.scopes

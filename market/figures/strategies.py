@@ -55,13 +55,18 @@ class Strategies:
         return (
             f"{self.designs[design]}: {len(earning)} of {len(played)} ways to play earn more than honesty, at most "
             f"{best['gain_eur']:.2f} EUR (“{self.strategies[best['strategy']]}”); the monitoring names "
-            f"{len(caught)}, and {len(unseen)} that earn stay unseen."
+            f"{len(caught)}{_soonest(caught)}, and {len(unseen)} that earn stay unseen."
         )
+
+
+def _soonest(caught: Sequence[Row]) -> str:
+    return f", the first after {min(row['seen_after'] for row in caught)} deliveries" if caught else ""
 
 
 def _seen(row: Row) -> str:
     by = {
         "nominations": row["inflated"] > 0,
+        "what is drawn": row["overstated"] > 0,
         "asks": row["ask_score"] >= row["threshold"],
         "offers": row["offer_score"] >= row["threshold"],
         "likeness": row["alike"],
@@ -81,7 +86,9 @@ COLUMNS: Final = (
     number("ask z", "how much dearer it asks where it is pivotal", "ask_score", ".1f"),
     number("offer z", "how much less it offers where it is pivotal", "offer_score", ".1f"),
     number("inflated W", "the most that its nominations rise when an award is expected", "inflation_w", ",.0f"),
+    number("not drawn %", "most of what it nominates where nothing is ordered", "overstatement", ".0f", per_unit=0.01),
     Column("seen by", "what of the platform's monitoring names the player", _seen),
+    number("after", "deliveries, and after every later one", "seen_after", ".0f"),
     number("others", "participants that it names wrongly", "wrongly_flagged", ".0f"),
 )
 

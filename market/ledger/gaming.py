@@ -1,27 +1,34 @@
-"""Do nominations move when an award is expected? Compared after the fact, with a threshold that honest ones stay below.
+"""Do nominations move when an award is expected, and do they come true where nothing is ordered? After the fact. Pure.
 
-A nomination is compared with the place's usual power, the mean of its like days, which no award can have moved: days
-with an award are left out of it. Honest nominations miss it alike with and without an award.
+*Moved*: a nomination is compared with the place's usual power, the mean of its like days, which no award can have
+moved: days with an award are left out of it. Honest nominations miss it alike with and without an award, as long as
+awards do not depend on them: a place that really draws more on some days is ordered on these, and looks as if it moved.
+
+*Overstated*: who always nominates too much draws less than that where nothing is ordered; looked at for all places of a
+participant together, since single ones err too wildly (market.ledger.overstating).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
-from api_spec.baselines import GamingFinding
+from api_spec.baselines import GamingFinding, GamingVerdict
 from api_spec.product import BaselineMethod
 from api_spec.units import MONEY_PLACES
 from market.ledger.baselines.history import FloatArray
+from market.ledger.orders import Place
+from market.ledger.overstating import overstatement_score, undrawn_share
 
 LEAST: Final = 7
 """Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
 THRESHOLD: Final = 3.0
-"""Of the rank-sum statistic: an honest participant is above it once in 740 reports."""
+"""Of both statistics: an honest participant whose awards do not depend on its load is above it once in 740 reports."""
 MATERIAL: Final = 0.05
-"""Inflation below this part of the nominated power is never conspicuous."""
+"""Inflation below this part of the nominated power is never conspicuous, and no overstatement."""
 _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
 
 
@@ -29,15 +36,15 @@ _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
 class Nominated:
     """One delivery at one place; all series (period,) [W].
 
-    clock_min : local time of each period's start, in minutes after midnight. usual_w : mean of like days. ordered_w :
-    awarded change, 0 where there is none. delivered_w : what was paid of it. metered_w : None where not all of it was
-    metered. price_eur_per_mwh : received per MWh delivered. others_w : what other methods give. hours : length of a
-    period.
+    clock_min : local time of each period's start, in minutes after midnight. usual_w : mean of like days, None where
+    there are too few. ordered_w : awarded change, 0 where there is none. delivered_w : what was paid of it. metered_w :
+    None where not all of it was metered. price_eur_per_mwh : received per MWh delivered. others_w : what other methods
+    give. hours : length of a period.
     """
 
     clock_min: tuple[int, ...]
     nominated_w: FloatArray
-    usual_w: FloatArray
+    usual_w: FloatArray | None
     ordered_w: FloatArray
     delivered_w: FloatArray
     metered_w: FloatArray | None
@@ -48,25 +55,64 @@ class Nominated:
     @property
     def excess_w(self) -> FloatArray:
         """Nominated minus usual power in the direction that pays: a reduction is paid for a high baseline."""
+        assert self.usual_w is not None, "asked only where it is known"
         excess: FloatArray = np.where(self.ordered_w > 0, -1.0, 1.0) * (self.nominated_w - self.usual_w)
         return excess
 
 
-def finding(network: str, participant: str, bus: str, deliveries: Sequence[Nominated]) -> GamingFinding:
+@dataclass(frozen=True)
+class Overstated:
+    """What is nominated against what is drawn where nothing is ordered. share : of a place; score : of all of them."""
+
+    share: float = 0.0
+    score: float = 0.0
+
+    @property
+    def conspicuous(self) -> bool:
+        """Whether it is too much and too sure to be an error."""
+        return self.score >= THRESHOLD and self.share >= MATERIAL
+
+
+def findings(network: str, deliveries: Sequence[Mapping[Place, Nominated]]) -> list[GamingFinding]:
+    """Of every place that nominated for some delivery, the worst first; deliveries in the order of time.
+
+    What is drawn is compared where nothing was ordered, at times of day at which something is on some day, of anybody
+    on the network.
+    """
+    everything = [own for each in deliveries for own in each.values()]
+    way, asked = _way(everything), _ordered_clocks(everything)
+    places: dict[str, list[str]] = defaultdict(list)
+    for participant, bus in sorted({place for each in deliveries for place in each}):
+        places[participant].append(bus)
+    found = []
+    for participant, buses in places.items():
+        own = [[each.get((participant, bus)) for each in deliveries] for bus in buses]
+        wh = way * np.array([[_unordered_wh(each, asked) for each in those] for those in own])
+        score = overstatement_score(*wh.sum(axis=0).T)
+        for bus, those, (nominated_wh, drawn_wh) in zip(buses, own, wh.swapaxes(1, 2), strict=True):
+            overstated = Overstated(undrawn_share(nominated_wh, drawn_wh), score)
+            found.append(finding(network, participant, bus, [each for each in those if each], overstated=overstated))
+    return sorted(found, key=lambda each: -max(each.score, each.overstatement_score))
+
+
+def finding(
+    network: str, participant: str, bus: str, deliveries: Sequence[Nominated], *, overstated: Overstated
+) -> GamingFinding:
     """What a participant's nominations at one bus look like, over all its deliveries.
 
     Deliveries with an award are compared where they were ordered, the others at the same times of day: a forecast that
     is worse in the evening than in the morning is none that moves.
     """
-    awarded = [each for each in deliveries if each.ordered_w.any()]
-    other, without = _compared(deliveries, awarded)
+    known = [each for each in deliveries if each.usual_w is not None]
+    awarded = [each for each in known if each.ordered_w.any()]
+    other, without = _compared(known, awarded)
     with_award = [float(each.excess_w[each.ordered_w != 0].mean()) for each in awarded]
     enough = min(len(with_award), len(without)) >= LEAST
     usual_excess = _median(without)
     inflation = _median(with_award) - usual_excess if enough else 0.0
     score = rank_sum(with_award, without) if enough else 0.0
     level = _median(float(np.abs(each.nominated_w).mean()) for each in awarded)
-    conspicuous = score >= THRESHOLD and inflation >= max(1.0, MATERIAL * level)
+    moved = score >= THRESHOLD and inflation >= max(1.0, MATERIAL * level)
     ordered_wh = sum(float(np.abs(each.ordered_w).sum()) * each.hours for each in awarded)
     extra = [_inflated_w(each, usual_excess) if enough else np.zeros_like(each.ordered_w) for each in awarded]
     inflated_wh = sum(float(w.sum()) * each.hours for w, each in zip(extra, awarded, strict=True))
@@ -79,11 +125,13 @@ def finding(network: str, participant: str, bus: str, deliveries: Sequence[Nomin
         other=len(without),
         inflation_w=round(inflation),
         score=round(score, 6),
-        verdict="too_few_deliveries" if not enough else "conspicuous" if conspicuous else "inconspicuous",
+        verdict=_verdict(moved=moved, overstated=overstated.conspicuous, enough=enough),
         inflation_wh_per_mwh=round(inflated_wh / ordered_wh * 1e6, 3) if ordered_wh else 0.0,
         earned_eur=sum((_earned(each, w) for w, each in zip(extra, awarded, strict=True)), Decimal(0)),
         other_error_w=round(_median(errors)) if errors else None,
         methods={method: round(_median(_beyond(method, awarded))) for method in _methods(awarded)},
+        overstatement=round(overstated.share, 6),
+        overstatement_score=round(overstated.score, 6),
     )
 
 
@@ -105,11 +153,36 @@ def rank_sum(first: Sequence[float], second: Sequence[float]) -> float:
 
 def _compared(deliveries: Iterable[Nominated], awarded: Sequence[Nominated]) -> tuple[list[Nominated], list[float]]:
     """Deliveries without an award and their mean excess, in the way and at the times of day of those with one."""
-    way = -1.0 if sum(float(each.ordered_w.sum()) for each in awarded) > 0 else 1.0
-    asked = {at for each in awarded for at, w in zip(each.clock_min, each.ordered_w, strict=True) if w}
+    way, asked = _way(awarded), _ordered_clocks(awarded)
     other = [each for each in deliveries if not each.ordered_w.any() and asked & set(each.clock_min)]
     inside = [np.array([at in asked for at in each.clock_min]) for each in other]
     return other, [way * float(each.excess_w[here].mean()) for each, here in zip(other, inside, strict=True)]
+
+
+def _unordered_wh(each: Nominated | None, asked: Set[int]) -> tuple[float, float]:
+    """Energy nominated and drawn where nothing was ordered at these times of day [Wh]; 0 where not all is metered."""
+    if each is None or each.metered_w is None:
+        return 0.0, 0.0
+    here = np.array([at in asked for at in each.clock_min]) & (each.ordered_w == 0)
+    return float(each.nominated_w[here].sum()) * each.hours, float(each.metered_w[here].sum()) * each.hours
+
+
+def _way(deliveries: Iterable[Nominated]) -> float:
+    """1 where reductions are ordered, which a high baseline is paid for; -1 where increases are."""
+    return -1.0 if sum(float(each.ordered_w.sum()) for each in deliveries) > 0 else 1.0
+
+
+def _ordered_clocks(deliveries: Iterable[Nominated]) -> set[int]:
+    """Times of day at which something is ordered [min]."""
+    return {at for each in deliveries for at, w in zip(each.clock_min, each.ordered_w, strict=True) if w}
+
+
+def _verdict(*, moved: bool, overstated: bool, enough: bool) -> GamingVerdict:
+    if moved:
+        return "conspicuous"
+    if overstated:
+        return "overstated"
+    return "inconspicuous" if enough else "too_few_deliveries"
 
 
 def _inflated_w(each: Nominated, usual_excess_w: float) -> FloatArray:

@@ -6,16 +6,17 @@ count power that cannot reach the congestion. Whether asks and offers differ whe
 nominations are (market.ledger.gaming).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final, Literal
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from api_spec.surveillance import SimilarityFinding, SupplierFinding
+from api_spec.surveillance import SimilarityFinding, SupplierFinding, SurveillanceReport
 from api_spec.units import PRICE_PLACES
 from market.ledger.gaming import LEAST, THRESHOLD, rank_sum
 
@@ -40,6 +41,30 @@ class Supplied:
     pivotal_periods: int
     contribution_eur: Decimal
     promised_eur: Decimal
+
+
+def report_of(
+    network: str, books: Sequence[Mapping[str, Supplied]], *, since: datetime, until: datetime
+) -> SurveillanceReport:
+    """All participants and pairs of them, the most conspicuous first.
+
+    books : by participant what it offered, of every auction in the order of time.
+    """
+    asks = [{name: own.ask_eur_per_mwh for name, own in book.items()} for book in books]
+    names = sorted({name for each in asks for name in each})
+    suppliers = [supplier_finding(network, name, [book[name] for book in books if name in book]) for name in names]
+    pairs = [
+        similarity_finding(network, one, other, [(own[one], own[other]) for own in asks if own.keys() >= {one, other}])
+        for one, other in combinations(names, 2)
+    ]
+    return SurveillanceReport(
+        network=network,
+        since=since,
+        until=until,
+        auctions=len(books),
+        suppliers=tuple(sorted(suppliers, key=lambda each: -max(each.ask_score, each.offer_score))),
+        similarities=tuple(sorted(pairs, key=lambda each: (each.verdict != "conspicuous", each.distance))),
+    )
 
 
 def supplier_finding(network: str, participant: str, auctions: Sequence[Supplied]) -> SupplierFinding:

@@ -56,24 +56,24 @@ def days_of(first: MarketPeriod, gate_closure: datetime, *, days: int, zone: Zon
     return tuple(found)
 
 
-def moments(begins: datetime, days: Sequence[Day]) -> Iterator[Moment]:
+def moments(begins: datetime, days: Sequence[Day], *, every: timedelta | None = None) -> Iterator[Moment]:
     """Every instant at which something happens, in order.
 
     Agents act every quarter of an hour from `begins` until the last gate, and in every period and at the end of a
-    delivery; set-points are given every minute from the start of a delivery to its end.
+    delivery; set-points are given every minute from the start of a delivery to its end. every : how often agents act
+    instead, before deliveries and from the start of each.
     """
+    before = every or BETWEEN_CYCLES
     closing = {each.gate_closure: each for each in days}
     ending = {each.delivery.end: each for each in days}
     starts = [each.delivery.start for each in days]
-    quarters = takewhile(
-        lambda at: at < days[-1].gate_closure, (begins + number * BETWEEN_CYCLES for number in count())
-    )
+    acting = takewhile(lambda at: at < days[-1].gate_closure, (begins + number * before for number in count()))
     delivering = chain.from_iterable(_minutes(each.delivery) for each in days)
-    for at, _ in groupby(merge(quarters, delivering, closing)):
+    for at, _ in groupby(merge(acting, delivering, closing)):
         own = bisect_right(starts, at) - 1
         delivery = days[own].delivery if own >= 0 and at < days[own].delivery.end else None
-        waiting = at < days[-1].gate_closure and (at - begins) % BETWEEN_CYCLES == timedelta(0)
-        due = delivery is not None and (at - delivery.start) % delivery.resolution == timedelta(0)
+        waiting = at < days[-1].gate_closure and (at - begins) % before == timedelta(0)
+        due = delivery is not None and (at - delivery.start) % (every or delivery.resolution) == timedelta(0)
         ends = ending.get(at)
         yield Moment(
             at,

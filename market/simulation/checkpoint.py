@@ -1,6 +1,8 @@
 """Where a run goes on from after each delivery: its agents, the market's database, and what identifiers follow.
 
 FOLDER/checkpoint/state.pickle, market.db. A pickle can do anything when it is read: resume only folders of your own.
+The checkpoint before stands aside meanwhile: the next one is made of it, so that of a database which grows every day
+only what has changed is written.
 """
 
 import contextlib
@@ -21,11 +23,13 @@ from market.simulation.metering import Arriving
 from market.simulation.participant import Participant
 from market.simulation.versions import versions
 from market.simulation.world import DATABASE
-from market.store.copying import copy_file
+from market.store.copying import refresh_copy
 
 CHECKPOINT: Final = "checkpoint"
 _STATE: Final = "state.pickle"
 _NOTE: Final = "cannot-be-resumed.txt"
+_SPARE: Final = f".{CHECKPOINT}-before"
+_NEXT: Final = f".{CHECKPOINT}-next"
 _LEFTOVERS: Final = ("", "-wal", "-shm")
 
 
@@ -73,17 +77,17 @@ def unpacked(agents: bytes, clients: Mapping[str, MarketClient]) -> dict[str, Pa
 
 
 def save(checkpoint: Checkpoint, *, folder: Path) -> None:
-    """Keep a checkpoint and a copy of the market's database instead of those before; at any time one of them stands."""
-    new, old = folder / f".{CHECKPOINT}-new", folder / f".{CHECKPOINT}-old"
-    for each in (new, old):
-        shutil.rmtree(each, ignore_errors=True)
-    new.mkdir()
-    (new / _STATE).write_bytes(pickle.dumps(checkpoint))
-    copy_file(folder / DATABASE, new / DATABASE)
-    if (folder / CHECKPOINT).exists():
-        (folder / CHECKPOINT).rename(old)
-    new.rename(folder / CHECKPOINT)
-    shutil.rmtree(old, ignore_errors=True)
+    """Keep a checkpoint and a copy of the market's database; at any time this one stands, or the one before."""
+    stands, spare, made = (folder / each for each in (CHECKPOINT, _SPARE, _NEXT))
+    if spare.exists():
+        shutil.rmtree(made, ignore_errors=True)
+        spare.rename(made)
+    made.mkdir(exist_ok=True)
+    (made / _STATE).write_bytes(pickle.dumps(checkpoint))
+    refresh_copy(made / DATABASE, of=folder / DATABASE)
+    if stands.exists():
+        stands.rename(spare)
+    made.rename(stands)
 
 
 def forswear(reason: str, *, folder: Path) -> None:
@@ -99,8 +103,10 @@ def restored(folder: Path, *, scenario: str) -> Checkpoint | None:
     note = folder / _NOTE
     if note.exists():
         raise CannotResume(f"{folder} cannot be resumed: {note.read_text(encoding='utf-8').strip()}")
-    kept = next((each for each in (folder / CHECKPOINT, folder / f".{CHECKPOINT}-old") if each.exists()), None)
-    if kept is None:
+    kept = folder / CHECKPOINT
+    if not kept.exists() and (folder / _SPARE).exists():
+        (folder / _SPARE).rename(kept)  # it was killed between two of them
+    if not kept.exists():
         _clear(folder)
         return None
     found: Checkpoint = pickle.loads((kept / _STATE).read_bytes())
@@ -122,7 +128,8 @@ def _clear(folder: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Nothing is to go on any more."""
-    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    for each in (CHECKPOINT, _SPARE, _NEXT):
+        shutil.rmtree(folder / each, ignore_errors=True)
 
 
 def _pickled(agents: Any, clients: Mapping[str, MarketClient]) -> bytes:

@@ -1,4 +1,4 @@
-"""A scenario's tariffs and contracts, put into force on its market: by the DSO's hand, and accepted by aggregators."""
+"""A scenario's calendar, tariffs and contracts, put into force on its market: by its DSO, accepted by aggregators."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,6 +16,8 @@ async def enact(scenario: Scenario, world: World) -> None:
 
     Raises BadScenario where a table leads to what the market or a participant does not have.
     """
+    if scenario.calendar is not None:
+        await dso_client(scenario, world, None).set_calendar(scenario.network_name(), scenario.calendar)
     for name, table in scenario.tariffs.items():
         client, network = dso_client(scenario, world, table.dso), scenario.network_name()
         if all(each.name != name for each in await client.tariffs(network)):

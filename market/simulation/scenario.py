@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from api_spec.defects import refuse
-from api_spec.period import Instant, MarketPeriod
+from api_spec.metering import Calendar
+from api_spec.period import Duration, Instant, MarketPeriod
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml
 from api_spec.units import Message
 from market.errors import FlexmarketError
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
-from market.simulation.agenda import Day, days_of
+from market.simulation.agenda import MINUTE, Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
 from market.simulation.metering_table import MeteringTable
 from market.simulation.physics import PhysicsTable
@@ -49,9 +50,11 @@ class Scenario(Message):
     days : deliveries follow each other between the same local times, of `timezone`, as `delivery` is the first, and
     gates close at the same local time each.
     title : for people. feeder : name of a network that ships with flexmarket; instead of that, grid : one from files or
-    of SimBench. begins : when virtual time starts. timezone : whose clock reports show. agents : participants by the
-    name under which they register, at least one DSO. tariffs, contracts, supply : see market.simulation.instruments.
-    surroundings : what else happens on the network. physics : how it is computed what really flows.
+    of SimBench. begins : when virtual time starts. acts_every : how often agents look at the market, in whole minutes;
+    absent = every quarter of an hour, and in every period. Chargers are told every minute all the same.
+    timezone : whose clock reports show. agents : participants by the name under which they register, at least one DSO.
+    tariffs, contracts, supply : see market.simulation.instruments. surroundings : what else happens on the network.
+    physics : how it is computed what really flows. calendar : of the network; absent = UTC, without holidays.
     metering : which instruments the DSO has; absent = none.
     """
 
@@ -64,11 +67,13 @@ class Scenario(Message):
     physics: PhysicsTable = PhysicsTable()
     metering: MeteringTable | None = None
     begins: Instant
+    acts_every: Annotated[Duration, Field(ge=MINUTE)] | None = None
     gate_closure: Instant
     delivery: MarketPeriod
     days: Annotated[int, Field(strict=True, ge=1, le=3660)] = 1
     product: Product
     agents: Annotated[dict[str, AgentEntry], Field(min_length=1, max_length=1000)]
+    calendar: Calendar | None = None
     tariffs: Annotated[dict[str, TariffTable], Field(max_length=100)] = Field(default_factory=dict)
     contracts: Annotated[dict[str, ContractTable], Field(max_length=100)] = Field(default_factory=dict)
     supply: SupplyTable = SupplyTable()
@@ -83,6 +88,8 @@ class Scenario(Message):
             defects.append((("gate_closure",), "must not be after the start of delivery"))
         if self.delivery.resolution % self.physics.step_of(self.delivery):
             defects.append((("physics", "step"), "must divide the delivery's resolution"))
+        if self.acts_every is not None and self.acts_every % MINUTE:
+            defects.append((("acts_every",), "must be whole minutes"))
         if self.begins >= self.gate_closure:
             defects.append((("begins",), "must be before gate_closure"))
         try:

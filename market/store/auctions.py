@@ -148,8 +148,7 @@ class Auctions:
         if not rows:
             return None
         newest = rows[-1]
-        case, result = Case.model_validate_json(newest.case_document), Result.model_validate_json(newest.document)
-        return Published(case, result, newest.version, newest.published_at)
+        return Published(_case(newest.case_document), _result(newest.document), newest.version, newest.published_at)
 
     def awards(self, auction: str, *, participant: str | None = None) -> list[Award]:
         """Published awards of all versions, in the order of offer ids: all of them, or one participant's."""
@@ -190,13 +189,26 @@ def _page(states: frozenset[AuctionState]) -> SelectOfScalar[AuctionRow]:
 
 
 @lru_cache(maxsize=1000)
-def _terms(document: str) -> AuctionTerms:
+def terms_of(document: str) -> AuctionTerms:
     """Terms never change, and every order is held to them."""
     return AuctionTerms.model_validate_json(document)
 
 
+# Published, neither changes; each is asked for several times while its auction is settled, by everybody.
+
+
+@lru_cache(maxsize=2)
+def _case(document: str) -> Case:
+    return Case.model_validate_json(document)
+
+
+@lru_cache(maxsize=2)
+def _result(document: str) -> Result:
+    return Result.model_validate_json(document)
+
+
 def _auction(row: AuctionRow) -> Auction:
-    terms = _terms(row.terms)
+    terms = terms_of(row.terms)
     return Auction.model_validate(
         {
             **{name: getattr(terms, name) for name in AuctionTerms.model_fields},

@@ -20,6 +20,7 @@ from market.store.soundness import Contents, contents
 
 Kind: TypeAlias = Literal["sqlite", "postgresql"]
 
+_BLOCK_BYTES: Final = 1 << 16
 _LEFTOVERS: Final = ("-wal", "-shm", "-journal")
 
 
@@ -55,6 +56,28 @@ def copy_file(database: Path, file: Path) -> None:
         closing(sqlite3.connect(file)) as target,
     ):
         source.backup(target)  # all pages in one step: a step at a time would begin anew at each commit
+
+
+def refresh_copy(file: Path, *, of: Path) -> None:
+    """Make a copy, or none, what a SQLite database is now; only what differs is written. sqlite3.Error.
+
+    For a database that nobody uses meanwhile, and a copy that nobody needs until then.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(of))}?mode=rw", uri=True, timeout=10)) as database:
+        database.execute("PRAGMA synchronous=OFF")
+        busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError(f"{of} is in use")
+    file.touch()
+    with of.open("rb") as source, file.open("r+b") as target:
+        at = 0
+        while block := source.read(_BLOCK_BYTES):
+            if target.read(len(block)) != block:
+                target.seek(at)
+                target.write(block)
+            at += len(block)
+            target.seek(at)
+        target.truncate(at)
 
 
 def copying(engine: Engine, *, postgres_bin: Path | None) -> Copying:

@@ -23,7 +23,8 @@ _POSTGRES: Final = {
     "keepalives_count": 3,
 }
 READING: Final = "flexmarket_reading"
-"""Execution option of connections that only read: on SQLite they wait for no writer, and no writer for them."""
+ONLY_READS: Final = {READING: True, "postgresql_readonly": True}
+"""Execution options of connections that only read: on SQLite they wait for no writer, and no writer for them."""
 _MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import Connection, Engine, bindparam, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, delete, select
 
 from api_spec.organisation import SCOPES, Client, Organisation, Scope, SigningKey
 from market.errors import NotFound
+from market.store.engine import ONLY_READS
 from market.store.tables import ClientRow, SigningKeyRow, metadata
 from market.store.vault import vault_of
 
@@ -47,6 +48,21 @@ class KeyPair:
         return SigningKey(kid=self.kid, created_at=self.created_at, retires_at=self.retires_at)
 
 
+def let_in(client: str, *, engine: Engine) -> Login | None:
+    """As Identities.login, in a transaction of its own."""
+    with engine.connect() as connection:
+        return _login(client, connection.execution_options(**ONLY_READS))
+
+
+def _login(client: str, connection: Connection) -> Login | None:
+    found = connection.execute(_LOGIN, {"client": client}).one_or_none()
+    if found is None:
+        return None
+    id, secret_hash, scopes, owner, name, role = found
+    organisation = Organisation(id=owner, name=name, role=role)
+    return Login(id, organisation, secret_hash, _scopes(scopes, organisation))
+
+
 class Identities:
     """Clients and signing keys of one database transaction."""
 
@@ -56,12 +72,7 @@ class Identities:
 
     def login(self, client: str) -> Login | None:
         """A client that is neither revoked nor of a suspended organisation, in one query; None for any other."""
-        found = self._session.connection().execute(_LOGIN, {"client": client}).one_or_none()
-        if found is None:
-            return None
-        id, secret_hash, scopes, owner, name, role = found
-        organisation = Organisation(id=owner, name=name, role=role)
-        return Login(id, organisation, secret_hash, _scopes(scopes, organisation))
+        return _login(client, self._session.connection())
 
     def add_client(self, client: Client, *, secret_hash: str, every_scope: bool) -> None:
         """Keep a new client. every_scope : it may do all that its role may, also what roles may do later."""

@@ -16,7 +16,7 @@ from market.store.catalogue import Catalogue
 from market.store.contracts import Contracts
 from market.store.deliveries import Deliveries
 from market.store.disputes import Disputes
-from market.store.engine import READING
+from market.store.engine import ONLY_READS
 from market.store.identities import Identities
 from market.store.jobs import Jobs
 from market.store.meters import Meters
@@ -47,12 +47,13 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, reading: bool = False) -> None:
         """Nothing is sent to the database before it is entered."""
-        only = {READING: True, "postgresql_readonly": True}
-        self._engine = engine.execution_options(**only) if reading else engine
+        self._engine, self._reading = engine, reading
 
     def __enter__(self) -> Self:
         """Begin."""
         self._session = WitnessedSession(self._engine, expire_on_commit=False)
+        if self._reading:
+            self._session.connection(execution_options=ONLY_READS)
         self.participants = Participants(self._session)
         self.identities = Identities(self._session)
         self.auctions = Auctions(self._session)

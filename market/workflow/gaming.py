@@ -1,6 +1,5 @@
 """The gaming report, after the fact: how everybody's nominations on a network behaved with and without an award."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from api_spec.settlement import SettlementLine
 from market.errors import HistoryTooShort, NotAdmitted, ReadingsMissing
 from market.ledger.baselines import Event, Record, baseline_by, usual_w
 from market.ledger.baselines.history import FloatArray
-from market.ledger.gaming import Nominated, finding
+from market.ledger.gaming import Nominated, findings
 from market.ledger.orders import Place
 from market.store import UnitOfWork
 from market.workflow.history import BEFORE, archive
@@ -33,22 +32,34 @@ def gaming_report(network: str, *, since: datetime, until: datetime, work: UnitO
 
     Raises NotAdmitted for a span of more than a year.
     """
+    looked_at = nominations(network, since=since, until=until, work=work)
+    return findings(network, [places for _, places in looked_at])
+
+
+def nominations(
+    network: str, *, since: datetime, until: datetime, work: UnitOfWork
+) -> list[tuple[datetime, dict[Place, Nominated]]]:
+    """What the report is made from: the start of each settled delivery, and every place that nominated for it.
+
+    What is known of a delivery depends on none that comes after it. Raises NotAdmitted for more than a year.
+    """
     work.participants.network(network)
     if not timedelta(0) < until - since <= _MOST or since.year < 2000:
         raise NotAdmitted((Defect("/until", "must be after `since`, at most 366 days, in this century"),))
     known = archive(network, since=since - BEFORE, until=until, work=work)
-    auctions = [each for each in work.auctions.published_on(network, since=since) if each.state == "settled"]
-    deliveries: dict[Place, list[Nominated]] = defaultdict(list)
-
-    for book in auctions:
-        if since <= book.delivery.start and book.delivery.end <= until:
-            for place, nominated_w, lines in _nominated(book, work):
-                with suppress(HistoryTooShort):
-                    own = known.record(place)
-                    deliveries[place].append(_compared(book, nominated_w, lines, own, known.calendar))
-
-    found = [finding(network, *place, those) for place, those in sorted(deliveries.items())]
-    return sorted(found, key=lambda each: -each.score)
+    published = work.auctions.published_on(network, since=since)
+    settled = [each for each in published if each.state == "settled" and since <= each.delivery.start]
+    return [
+        (
+            book.delivery.start,
+            {
+                place: _compared(book, nominated_w, lines, known.record(place), known.calendar)
+                for place, nominated_w, lines in _nominated(book, work)
+            },
+        )
+        for book in sorted(settled, key=lambda each: each.delivery.start)
+        if book.delivery.end <= until
+    ]
 
 
 def _nominated(book: Auction, work: UnitOfWork) -> Iterator[tuple[Place, tuple[int, ...], list[SettlementLine]]]:
@@ -69,7 +80,9 @@ def _compared(
         at = delivery.index(line.start)
         ordered[at], delivered[at], price[at] = line.ordered_w, line.delivered_w, float(line.price_eur_per_mwh)
     event = Event(delivery, tuple(bool(w) for w in ordered), book.published_at or book.gate_closure)
-    usual, _ = usual_w(event, own, clocks)
+    usual: FloatArray | None = None
+    with suppress(HistoryTooShort):
+        usual, _ = usual_w(event, own, clocks)
     metered = own.newest.means_w(delivery.starts(), delivery.resolution)
     local = [each.astimezone(ZoneInfo(clocks.zone)) for each in delivery.starts()]
     return Nominated(

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import combinations
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,7 +18,7 @@ from market.clearing import clear
 from market.clearing.terms import lowest_ask, offered_range_w
 from market.errors import LimitCannotBeMet, NotAdmitted
 from market.ledger.baselines.history import FloatArray
-from market.ledger.surveillance import Supplied, similarity_finding, supplier_finding
+from market.ledger.surveillance import Supplied, report_of
 from market.store import UnitOfWork
 from market.workflow.clearing import options_of
 
@@ -37,36 +36,27 @@ def surveillance_report(network: str, *, since: datetime, until: datetime, work:
     Counts auctions whose delivery lies within the span. Continuous trading is left out: it has no single book.
     Raises NotAdmitted for a span of more than 31 days: every auction is cleared once more for each participant.
     """
+    looked_at = supplied(network, since=since, until=until, work=work)
+    return report_of(network, [own for _, own in looked_at], since=since, until=until)
+
+
+def supplied(
+    network: str, *, since: datetime, until: datetime, work: UnitOfWork
+) -> list[tuple[datetime, dict[str, Supplied]]]:
+    """What the report is made from: the start of each delivery, and everybody who offered something for it.
+
+    Raises NotAdmitted for a span of more than 31 days.
+    """
     work.participants.network(network)
     if not timedelta(0) < until - since <= _MOST or since.year < 2000:
         raise NotAdmitted((Defect("/until", "must be after `since`, at most 31 days, in this century"),))
-    books = [
-        each
-        for each in work.auctions.published_on(network, since=since)
-        if since <= each.delivery.start and each.delivery.end <= until and each.product.trading == "auction"
+    published = work.auctions.published_on(network, since=since)
+    books = [each for each in published if since <= each.delivery.start and each.product.trading == "auction"]
+    return [
+        (book.delivery.start, dict(_supplied(book, work)))
+        for book in sorted(books, key=lambda each: each.delivery.start)
+        if book.delivery.end <= until
     ]
-
-    supplied: dict[str, list[Supplied]] = defaultdict(list)
-    asked: list[dict[str, float]] = []
-    for book in books:
-        found = dict(_supplied(book, work))
-        for participant, own in found.items():
-            supplied[participant].append(own)
-        asked.append({participant: own.ask_eur_per_mwh for participant, own in found.items()})
-
-    suppliers = [supplier_finding(network, name, own) for name, own in sorted(supplied.items())]
-    pairs = [
-        similarity_finding(network, *pair, [(of[pair[0]], of[pair[1]]) for of in asked if of.keys() >= set(pair)])
-        for pair in combinations(sorted(supplied), 2)
-    ]
-    return SurveillanceReport(
-        network=network,
-        since=since,
-        until=until,
-        auctions=len(books),
-        suppliers=tuple(sorted(suppliers, key=lambda each: -max(each.ask_score, each.offer_score))),
-        similarities=tuple(sorted(pairs, key=lambda each: (each.verdict != "conspicuous", each.distance))),
-    )
 
 
 def _supplied(book: Auction, work: UnitOfWork) -> Iterator[tuple[str, Supplied]]:

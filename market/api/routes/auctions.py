@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.grid import Network
@@ -11,6 +11,7 @@ from market.api.auth import Anyone, Dso, DsoOrOperator, DsoReading, Operator
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.errors import NotFound
 from market.workflow import ordering, outcome
@@ -18,7 +19,7 @@ from market.workflow.clearing import clear_auction
 from market.workflow.matching import match_auction
 from market.workflow.settling import settle_auction
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 
 
 @router.post("/networks", status_code=201)

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api_spec.audit import ConsistencyProof, InclusionProof, TreeHead
 from market.api.auth import Anyone, Proving
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.workflow import auditing
 
-router = APIRouter(route_class=StrictRoute, prefix="/audit")
+router = Section(route_class=StrictRoute, prefix="/audit")
 
 Size = Annotated[int, Query(ge=0, le=10**9)]
 Name = Annotated[str, Query(min_length=1, max_length=100)]

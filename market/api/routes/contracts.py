@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from api_spec.calendar import Span
 from api_spec.contracts import AnyContractTerms, Contract, ContractAcceptance, ContractTransfer, Termination
@@ -10,11 +10,12 @@ from market.api.auth import AccountHolder, Aggregator, Dso, DsoOrOperatorWriting
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
 from market.workflow import contracting
 
-router = APIRouter(route_class=StrictRoute, prefix="/contracts")
+router = Section(route_class=StrictRoute, prefix="/contracts")
 
 
 @router.post("", status_code=201)

@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 
 from market.api.auth import OrderReader
 from market.api.feed import Feed
 from market.api.intake import StrictRoute
+from market.api.sections import Section
 from market.api.streaming import EventStream, Reader, stream_of
 from market.api.world import WorldOf
 from market.notices.story import audiences_of
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {}}, "description": "Events, each with its type, id and document"}
 }

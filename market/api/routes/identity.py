@@ -20,11 +20,12 @@ from market.api.auth import Anyone, ClientOwner, Operator
 from market.api.basic import presented
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.workflow import identity
 from market.workflow.keys import rotate_keys
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 tokens = APIRouter()
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 Field = Annotated[str | None, Form(max_length=1000, pattern=r"^[\x20-\x7e]*$")]

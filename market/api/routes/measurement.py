@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api_spec.baselines import BaselineAccuracy, GamingFinding, SettlementBaseline
 from api_spec.ids import BusId, NetworkId
@@ -14,10 +14,11 @@ from market.api.auth import AggregatorMetering, AggregatorReading, Anyone, Dso, 
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.workflow import baselining, gaming, history, quality, surveillance
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 
 
 @router.post("/meters/readings", status_code=201)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from api_spec.auction import OfferReceipt, RequestReceipt
 from api_spec.flexibility import AnyOfferTerms, AnyRequestTerms
@@ -11,11 +11,12 @@ from market.api.auth import Aggregator, AggregatorReading, Anyone, DsoAsking
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
 from market.workflow import ordering, outcome
 
-router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
+router = Section(route_class=StrictRoute, prefix="/auctions/{auction}")
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=50)]
 
 

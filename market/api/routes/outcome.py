@@ -1,6 +1,6 @@
 """Results, awards and the published book; meter readings."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api_spec.auction import BookEntry, PublishedResult
 from api_spec.award import Award
@@ -9,11 +9,12 @@ from market.api.auth import AggregatorMetering, AggregatorReading, Anyone
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.versions import tag
 from market.api.world import WorldOf
 from market.workflow import outcome, settling
 
-router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
+router = Section(route_class=StrictRoute, prefix="/auctions/{auction}")
 
 
 @router.get("/result")

@@ -1,17 +1,16 @@
 """What awards oblige to: acknowledgement, reserved capacity, and what its availability came to."""
 
-from fastapi import APIRouter
-
 from api_spec.award import AcknowledgedAward, Acknowledgement, AcknowledgementTerms
 from api_spec.reservation import AvailabilityStatement, Obligation, Reservation
 from market.api.auth import AccountHolder, Aggregator, OrderReader
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.workflow import acknowledging, reserving
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 
 
 @router.post("/auctions/{auction}/awards/{offer}/acknowledgement", status_code=201)

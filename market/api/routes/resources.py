@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from api_spec.prequalification import DecisionTerms, Prequalification, PrequalificationTerms
 from api_spec.product import Product
@@ -11,11 +11,12 @@ from market.api.auth import Aggregator, AggregatorReading, Anyone, Dso, DsoOrOpe
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.versions import if_match, tag
 from market.api.world import WorldOf
 from market.workflow import prequalifying
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=50)]
 
 

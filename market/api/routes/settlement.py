@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 
 from api_spec.dispute import Decision, Dispute, DisputeTerms
 from api_spec.settlement import DsoStatement, Statement, StatementAcceptance, StatementVersion, Transfer
@@ -18,11 +18,12 @@ from market.api.auth import (
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.statements import ShapeOf, shaped, shapes
 from market.api.world import WorldOf
 from market.workflow import disputing, outcome, settling
 
-router = APIRouter(route_class=StrictRoute, prefix="/auctions/{auction}")
+router = Section(route_class=StrictRoute, prefix="/auctions/{auction}")
 
 
 @router.get("/statement", response_model=Statement, responses=shapes)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -23,12 +23,13 @@ from market.api.auth import AccountHolder, Anyone, Dso
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.statements import ShapeOf, shaped, shapes
 from market.api.world import WorldOf
 from market.workflow import billing
 from market.workflow import tariffs as steps
 
-router = APIRouter(route_class=StrictRoute)
+router = Section(route_class=StrictRoute)
 MOST_PERIODS: Final = 4000
 """Prices are for plans: a month of quarter-hours has 2976."""
 

@@ -2,18 +2,17 @@
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from api_spec.units import Message
 from api_spec.webhooks import Delivery, DeliveryState, Webhook, WebhookTerms, WebhookWithSecret
 from market.api.auth import ClientOwner
 from market.api.intake import StrictRoute
 from market.api.paging import PageOf
 from market.api.posting import IdempotencyKey, once
+from market.api.sections import Section
 from market.api.world import WorldOf
 from market.workflow import webhooks as steps
 
-router = APIRouter(route_class=StrictRoute, prefix="/webhooks")
+router = Section(route_class=StrictRoute, prefix="/webhooks")
 _NO_BODY: Final = Message()
 
 

@@ -8,7 +8,7 @@ from market.figures.study_report import instruments_page
 from market.simulation import SCENARIOS
 from market.simulation.scenario import read_scenario
 from market.simulation.studies import instruments as frameworks
-from market.simulation.studies import observability, playing, strategies
+from market.simulation.studies import observability, playing, seeing, strategies
 from market.simulation.studies.cells import Cell, CellOutcome, run_cell
 from market.simulation.studies.frame import Undertaking, conduct
 from market.simulation.studies.pieces import named
@@ -55,24 +55,25 @@ def study_observability(
     names: str | None,
     degrees_file: Path | None,
     history_days: int,
+    seeds: str | None,
     out: Path,
     workers: int | None,
     cluster: str | None,
 ) -> None:
     """See market.simulation.studies.observability."""
 
-    def planned() -> Undertaking[observability.Task, observability.Seen]:
+    def planned() -> Undertaking[observability.Task, seeing.Seen]:
         file = scenario_file or SCENARIOS / "risoe-observed.toml"
         scenario, degrees = read_scenario(file), observability.read_degrees(degrees_file)
         asked = named(names, degrees.degrees, "degree")
         return Undertaking(
             what="degree",
-            pieces=observability.tasks_of(scenario, degrees, asked, history_days=history_days),
-            name=lambda each: each.title,
-            run=observability.run_task,
-            kind=observability.Seen,
+            pieces=observability.tasks_of(scenario, degrees, asked, history_days=history_days, seeds=seeds_of(seeds)),
+            name=lambda each: each.label,
+            run=seeing.run_task,
+            kind=seeing.Seen,
             inputs={"scenario": file, "degrees": degrees_file or observability.SHIPPED},
-            write=lambda came, folder: observability.write_tables(came, degrees, scenario, folder),
+            write=lambda came, folder: seeing.write_tables(came, degrees, scenario, folder),
             page=observability_page,
         )
 

@@ -1,42 +1,34 @@
-"""A game of a study of strategies, simulated: what was paid to whom, and what the platform's monitoring noticed."""
+"""A game of a study of strategies, simulated: what was paid to whom, and what was noticed."""
 
 import asyncio
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from api_spec.baselines import GamingFinding
-from api_spec.surveillance import SurveillanceReport
-from api_spec.units import Count, Fraction, NonNegative, Real
+from api_spec.units import NonNegative, Real
 from market.figures.strategies import HONEST
 from market.ledger.gaming import THRESHOLD
 from market.simulation.measures import Measures
 from market.simulation.run import simulate
 from market.simulation.scenario import Scenario
 from market.simulation.studies.folder import write_table, write_words
+from market.simulation.studies.monitoring import Noticed, noticed
 from market.simulation.studies.pieces import Came
 from market.simulation.studies.strategies import Game, Plays
 from market.simulation.world import DATABASE
-from market.store import UnitOfWork, open_engine
-from market.workflow.gaming import gaming_report
-from market.workflow.surveillance import surveillance_report
 
 
 class Played(Came):
     """What came of a game.
 
     paid_eur : to the player by settlements; energy_eur : what the player paid for the energy it drew. rivals_eur : paid
-    to all others. flexible_kwh : sold by the player. inflated, nominated : places of the player whose nominations were
-    conspicuous, of all; inflation_w : the largest. pivotal_index, ask_score, offer_score : of the player, see
-    api_spec.surveillance. flagged : whether the platform's monitoring named the player at all; wrongly_flagged : other
-    participants that it named. alike : whether it asks like somebody else.
+    to all others. flexible_kwh : sold by the player. noticed : what the monitoring says.
     """
 
     design: str
@@ -46,15 +38,7 @@ class Played(Came):
     energy_eur: Real
     rivals_eur: Real
     flexible_kwh: NonNegative
-    nominated: Count
-    inflated: Count
-    inflation_w: Real
-    pivotal_index: Fraction
-    ask_score: Real
-    offer_score: Real
-    alike: bool
-    flagged: bool
-    wrongly_flagged: Count
+    noticed: Noticed
 
     @property
     def place(self) -> tuple[str, str]:
@@ -73,14 +57,14 @@ def run_game(game: Game) -> Played:
     with tempfile.TemporaryDirectory(prefix="flexmarket-game-") as name:
         folder = Path(name)
         finished = asyncio.run(simulate(game.scenario, folder=folder))
-        organisations = {who: fleet.organisation for who, fleet in finished.last.fleets.items()}
+        player = finished.last.fleets[game.player].organisation
         return Played(
             design=game.design,
             strategy=game.strategy,
             key=game.key,
             measures=finished.measures,
             **_money(game, folder),
-            **_noticed(game, folder, organisations),
+            noticed=noticed(game.scenario, folder / DATABASE, player=player),
             seconds=round(time.perf_counter() - began, 3),
         )
 
@@ -109,48 +93,6 @@ def _energy_eur(scenario: Scenario, drawn_w: np.ndarray) -> float:
     return total
 
 
-def _noticed(game: Game, folder: Path, organisations: Mapping[str, str]) -> dict[str, Any]:
-    """What the operator's reports say of the player, and of others."""
-    planned = game.scenario.planned
-    since, until = planned[0].delivery.start, planned[-1].delivery.end
-    engine = open_engine(f"sqlite:///{folder / DATABASE}")
-    try:
-        with UnitOfWork(engine) as work:
-            network = game.scenario.network_name()
-            gaming = gaming_report(network, since=since, until=until, work=work)
-            watched = surveillance_report(network, since=since, until=until, work=work)
-    finally:
-        engine.dispose()
-    player = organisations[game.player]
-    flagged = _flagged(gaming, watched)
-    own = [each for each in gaming if each.participant == player]
-    supplier = next((each for each in watched.suppliers if each.participant == player), None)
-    return {
-        "nominated": len(own),
-        "inflated": sum(each.verdict == "conspicuous" for each in own),
-        "inflation_w": float(max((each.inflation_w for each in own), default=0)),
-        "pivotal_index": supplier.pivotal_index if supplier else 0.0,
-        "ask_score": supplier.ask_score if supplier else 0.0,
-        "offer_score": supplier.offer_score if supplier else 0.0,
-        "alike": player in _alike(watched),
-        "flagged": player in flagged,
-        "wrongly_flagged": len(flagged - {player}),
-    }
-
-
-def _flagged(gaming: Sequence[GamingFinding], watched: SurveillanceReport) -> set[str]:
-    """Participants that some report finds conspicuous."""
-    nominating = {each.participant for each in gaming if each.verdict == "conspicuous"}
-    offering = {each.participant for each in watched.suppliers if each.verdict == "conspicuous"}
-    return nominating | offering | _alike(watched)
-
-
-def _alike(watched: SurveillanceReport) -> set[str]:
-    """Participants that ask conspicuously like another one."""
-    pairs = (each for each in watched.similarities if each.verdict == "conspicuous")
-    return {who for each in pairs for who in (each.first, each.second)}
-
-
 def write_strategies(played: Sequence[Played], plays: Plays, scenario: Scenario, player: str, folder: Path) -> None:
     """The table of all games, and the words of the report."""
     write_table(folder, "strategies", strategies_table(played))
@@ -167,7 +109,7 @@ def write_strategies(played: Sequence[Played], plays: Plays, scenario: Scenario,
 def strategies_table(played: Sequence[Played]) -> pa.Table:
     """One row for each game, compared with the honest one under the same design."""
     honest = {each.design: each for each in played if each.strategy == HONEST}
-    told = [name for name in Played.model_fields if name not in ("key", "measures", "seconds")]
+    told = [name for name in Played.model_fields if name not in ("key", "measures", "noticed", "seconds")]
     rows = []
     for each in played:
         other = honest.get(each.design)
@@ -175,5 +117,9 @@ def strategies_table(played: Sequence[Played]) -> pa.Table:
             continue
         more = each.measures.dso_flexibility_eur - other.measures.dso_flexibility_eur
         compared = {"gain_eur": each.margin_eur - other.margin_eur, "dso_more_eur": more, "threshold": THRESHOLD}
-        rows.append({name: getattr(each, name) for name in told} | compared | each.measures.model_dump())
-    return pa.Table.from_pylist(rows)
+        own = {name: getattr(each, name) for name in told} | each.noticed.model_dump()
+        rows.append(own | compared | each.measures.model_dump())
+    table = pa.Table.from_pylist(rows)
+    # Where nobody is seen, rows do not tell its type.
+    kinds = {"seen_after": pa.int64()}
+    return table.cast(pa.schema([each.with_type(kinds.get(each.name, each.type)) for each in table.schema]))

@@ -17,17 +17,20 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from api_spec.defects import defects_of
+from api_spec.defects import defects_of, unknown
 from api_spec.product import Product
 from api_spec.toml_file import BadFile, read_toml, toml_key
 from api_spec.units import Message
 from market.figures.strategies import HONEST
+from market.simulation.checking import Checks
 from market.simulation.scenario import BadScenario, Scenario
 from market.simulation.studies.instruments import Name, merged
 from market.simulation.studies.pieces import key_of
 
 SHIPPED: Final = files("market.simulation.studies") / "strategies.toml"
 GAMES: Final = "games"
+_TABLE: Final = "strategies"
+"""Of an aggregator's own table: how it plays the market."""
 _LONGEST: Final = timedelta(days=31)
 """The span of one surveillance report."""
 
@@ -99,25 +102,42 @@ def games_of(
     aggregators = [name for name, entry in scenario.agents.items() if entry.role == "aggregator"]
     playing = player or next(iter(aggregators), "")
     if playing not in aggregators:
-        raise BadScenario(f'scenario "{scenario.name}": no aggregator "{playing}"')
+        where = f'in scenario "{scenario.name}"'
+        raise BadScenario(f"player: {unknown('aggregator', playing, aggregators, where)}")
     span = scenario.planned[-1].delivery.end - scenario.delivery.start
     if span > _LONGEST:
         raise BadScenario(f"days: one report of the monitoring reaches over {_LONGEST.days} days")
-    names = dict.fromkeys([HONEST, *strategies])
+    checks = Checks(Path())
+    under = {name: _designed(scenario, plays.designs[name], name) for name in designs}
     return tuple(
-        Game(design, name, playing, _played(scenario, plays.designs[design], plays.strategies[name], playing))
+        Game(design, name, playing, _played(under[design], plays.strategies[name].player, name, playing, checks))
         for design in designs
-        for name in names
+        for name in dict.fromkeys([HONEST, *strategies])
     )
 
 
-def _played(scenario: Scenario, design: Design, play: Play, player: str) -> Scenario:
-    entry = scenario.agents[player]
-    config = merged(entry.config, {"strategies": list(play.player)})
+def _designed(scenario: Scenario, design: Design, name: str) -> Scenario:
     try:
         product = Product.model_validate(merged(scenario.product.model_dump(), design.product))
     except ValidationError as failure:
         lines = (f"{toml_key(each.pointer)}: {each.reason}" for each in defects_of(failure, design.product))
-        raise BadScenario("\n".join(f"{design.title}: product.{line}" for line in lines)) from failure
+        raise BadScenario("\n".join(f"designs.{name}.product.{line}" for line in lines)) from failure
+    return scenario.model_copy(update={"product": product})
+
+
+def _played(
+    scenario: Scenario, playing: tuple[dict[str, Any], ...], name: str, player: str, checks: Checks
+) -> Scenario:
+    """The scenario in which this aggregator plays so, all of whose agents have been built once."""
+    entry = scenario.agents[player]
+    own = {key: value for key, value in entry.config.items() if key != _TABLE}
+    config = own | {_TABLE: list(playing)} if playing else own
     agents = {**scenario.agents, player: entry.model_copy(update={"config": config})}
-    return scenario.model_copy(update={"product": product, "agents": agents})
+    found = scenario.model_copy(update={"agents": agents})
+    try:
+        checks.filled(found)
+    except BadScenario as failure:
+        # Its own pointer, for what the file of plays says.
+        text = str(failure).replace(f"agents.{player}.config.{_TABLE}", f"strategies.{name}.player")
+        raise BadScenario(text) from failure
+    return found

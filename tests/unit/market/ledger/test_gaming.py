@@ -1,31 +1,45 @@
 """The gaming report: honest fleets are left alone, one that moves its baseline is named, and what it earned is said."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from market.ledger.gaming import LEAST, THRESHOLD, Nominated, finding, rank_sum
+from api_spec.baselines import GamingFinding
+from market.ledger.gaming import LEAST, THRESHOLD, Nominated, findings, rank_sum
 
 EVENING = (17 * 60, 18 * 60)
 
 
 def delivery(
-    nominated: float, *, usual: float = 10_000, ordered: float = 0, clock: tuple[int, int] = EVENING, price: float = 100
+    nominated: float,
+    *,
+    usual: float | None = 10_000,
+    drawn: float | None = None,
+    ordered: float = 0,
+    clock: tuple[int, int] = EVENING,
+    price: float = 100,
 ) -> Nominated:
-    """Two hours; the order is delivered, as it was measured against the nomination."""
+    """Two hours; the order is delivered, as it was measured against the nomination. drawn : else what is usual."""
     both = np.ones(2)
     return Nominated(
         clock_min=clock,
         nominated_w=nominated * both,
-        usual_w=usual * both,
+        usual_w=None if usual is None else usual * both,
         ordered_w=ordered * both,
         delivered_w=ordered * both,
-        metered_w=None if ordered else usual * both,
+        metered_w=None if ordered else (drawn or usual or 0) * both,
         price_eur_per_mwh=price * both if ordered else 0 * both,
-        others_w={"mid_8_of_10": (usual - 500) * both} if ordered else {},
+        others_w={"mid_8_of_10": ((usual or 0) - 500) * both} if ordered else {},
         hours=1.0,
     )
+
+
+def finding(deliveries: Sequence[Nominated]) -> GamingFinding:
+    """Of the only place there is."""
+    (found,) = findings("street", [{("a", "lot"): each} for each in deliveries])
+    return found
 
 
 def test_rank_sum_by_hand() -> None:
@@ -45,7 +59,7 @@ def test_an_inflating_participant_is_named_with_what_it_earned() -> None:
     orders = [delivery(12_000 + k, ordered=-5_000) for k in range(10)]
     quiet = [delivery(10_000 + k) for k in range(20)]
 
-    found = finding("street", "a", "lot", [*orders, *quiet])
+    found = finding([*orders, *quiet])
 
     assert found.verdict == "conspicuous"
     assert found.score > THRESHOLD
@@ -60,28 +74,65 @@ def test_an_increase_is_inflated_downwards() -> None:
     orders = [delivery(8_000 - k, ordered=5_000) for k in range(10)]
     quiet = [delivery(10_000 + k) for k in range(20)]
 
-    found = finding("street", "a", "lot", [*orders, *quiet])
+    found = finding([*orders, *quiet])
 
     assert found.verdict == "conspicuous" and found.inflation_w > 0
-    assert finding("street", "a", "lot", [*[delivery(12_000 + k, ordered=5_000) for k in range(10)], *quiet]).score < 0
+    assert finding([*[delivery(12_000 + k, ordered=5_000) for k in range(10)], *quiet]).score < 0
 
 
-def test_a_constant_bias_is_no_game() -> None:
-    """2 kW too much always, with and without an award: wrong, and paid for, but not moved."""
+def test_a_constant_bias_moves_nothing_and_is_an_overstatement() -> None:
+    """2 kW of 12 too much always: nothing moves with an award, and on 20 evenings of 20 a sixth is not drawn."""
     orders = [delivery(12_000 + k % 3, ordered=-5_000) for k in range(10)]
     quiet = [delivery(12_000 + k % 3) for k in range(20)]
 
-    found = finding("street", "a", "lot", [*orders, *quiet])
+    found = finding([*orders, *quiet])
 
-    assert found.verdict == "inconspicuous"
+    assert found.score < THRESHOLD
+    assert found.verdict == "overstated"
     assert found.other_error_w == 2001
+    assert found.overstatement == pytest.approx(1 / 6, abs=1e-4)
+
+
+def test_an_increase_is_overstated_downwards() -> None:
+    """It draws 12 kW where it nominates 10, and is paid for drawing more."""
+    orders = [delivery(10_000, ordered=2_000)]
+    quiet = [delivery(10_000, drawn=12_000)] * 10
+
+    assert finding([*orders, *quiet]).verdict == "overstated"
+    assert finding([delivery(10_000, ordered=-2_000), *quiet]).verdict == "too_few_deliveries"
+
+
+def test_an_overstatement_needs_no_like_days_and_no_award_of_its_own() -> None:
+    """Ten evenings without any history, at hours at which somebody else on the network is ordered to reduce."""
+    other = {("b", "home"): delivery(10_000, ordered=-2_000)}
+
+    def verdict(nominated: float, evenings: int, others: dict[tuple[str, str], Nominated] = other) -> str:
+        own = {("a", "lot"): delivery(nominated, usual=None, drawn=10_000)}
+        found = findings("street", [own | others] * evenings)
+        return next(each.verdict for each in found if each.participant == "a")
+
+    assert verdict(15_000, 10) == "overstated"
+    assert verdict(15_000, 9) == "too_few_deliveries", "all of nine signs are alike once in 512 times: too often"
+    assert verdict(10_400, 20) == "too_few_deliveries", "4 % are not material"
+    assert verdict(15_000, 10, {}) == "too_few_deliveries", "where nothing is ever ordered, nothing is paid for"
+
+
+def test_an_overstatement_is_judged_for_all_places_of_a_participant_and_said_of_those_that_have_it() -> None:
+    """One home of two nominates half as much again; together 25 of 20 kW are nominated, on twenty evenings."""
+    evening = {("a", "one"): delivery(15_000, drawn=10_000), ("a", "two"): delivery(10_000, drawn=10_000)}
+    ordered = {place: delivery(10_000, ordered=-2_000) for place in evening}
+    found = {each.bus: each for each in findings("street", [*[evening] * 20, ordered])}
+
+    assert (found["one"].verdict, found["two"].verdict) == ("overstated", "too_few_deliveries")
+    assert found["one"].overstatement == pytest.approx(1 / 3, abs=1e-6)
+    assert found["one"].overstatement_score == found["two"].overstatement_score > THRESHOLD
 
 
 def test_other_times_of_day_are_not_compared() -> None:
     morning = [delivery(10_000 + k, clock=(480, 540)) for k in range(20)]
     orders = [delivery(12_000 + k, ordered=-5_000) for k in range(10)]
 
-    found = finding("street", "a", "lot", [*orders, *morning])
+    found = finding([*orders, *morning])
 
     assert (found.verdict, found.other) == ("too_few_deliveries", 0)
 
@@ -89,27 +140,30 @@ def test_other_times_of_day_are_not_compared() -> None:
 def test_nothing_is_said_of_few_deliveries() -> None:
     few = [delivery(90_000, ordered=-5_000)] * (LEAST - 1)
 
-    found = finding("street", "a", "lot", [*few, *[delivery(10_000)] * 20])
+    found = finding([*few, *[delivery(10_000)] * 20])
 
     assert (found.verdict, found.score, found.earned_eur) == ("too_few_deliveries", 0.0, Decimal(0))
 
 
 def test_honest_random_fleets_stay_below_the_threshold_and_an_inflating_one_does_not() -> None:
-    """Ten places, 100 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
+    """Ten places, 50 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
 
-    The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them.
+    The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them;
+    the twelfth, which nominates half as much again always, too.
     """
-    clean = caught = 0
-    for seed in range(100):
+    clean = caught = seen = 0
+    for seed in range(50):
         random = np.random.default_rng(seed)
 
-        def fleet(inflation: float, random: np.random.Generator = random) -> str:
+        def fleet(asked: float, otherwise: float, random: np.random.Generator = random) -> str:
             nominated = 10_000 + 1_500 * random.standard_t(4, size=45).clip(-3, 3)
-            orders = [delivery(w * (1 + inflation), ordered=-4_000) for w in nominated[:15]]
-            return finding("street", "a", "lot", [*orders, *map(delivery, nominated[15:])]).verdict
+            orders = [delivery(w * asked, ordered=-4_000) for w in nominated[:15]]
+            return finding([*orders, *(delivery(w * otherwise) for w in nominated[15:])]).verdict
 
-        clean += all(fleet(0.0) != "conspicuous" for _ in range(10))
-        caught += fleet(0.5) == "conspicuous"
+        clean += all(fleet(1.0, 1.0) == "inconspicuous" for _ in range(10))
+        caught += fleet(1.5, 1.0) == "conspicuous"
+        seen += fleet(1.5, 1.5) == "overstated"
 
-    assert clean >= 95
-    assert caught >= 95
+    assert clean >= 48
+    assert caught >= 48
+    assert seen >= 48

@@ -64,6 +64,17 @@ def test_one_delivery_has_its_cycles_gate_and_minutes() -> None:
     assert [each.at for each in found if each.ends is not None] == [at(10, 18, 30)]
 
 
+def test_agents_may_look_at_the_market_less_often_and_chargers_are_told_every_minute_all_the_same() -> None:
+    """Every 45 minutes from 12:00 to the gate at 13:00, and from 18:00 on; the end at 19:30 is not missed."""
+    delivery = MarketPeriod(start=at(10, 18), resolution=QUARTER, count=6)
+    days = days_of(delivery, at(10, 13), days=1, zone=COPENHAGEN)
+    found = list(moments(at(10, 12), days, every=timedelta(minutes=45)))
+
+    cycles = [f"{each.at.astimezone(COPENHAGEN):%H:%M}" for each in found if each.cycle]
+    assert cycles == ["12:00", "12:45", "18:00", "18:45", "19:30"]
+    assert sum(each.control for each in found) == 91
+
+
 def test_days_go_over_into_each_other() -> None:
     """Two whole days: one continuous time from the first beginning to the last end, and every minute once."""
     days = days_of(whole_day(10, month=6), at(9, 18, month=6), days=2, zone=COPENHAGEN)

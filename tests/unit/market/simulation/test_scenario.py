@@ -54,6 +54,7 @@ def test_a_scenario_keeps_the_table_of_each_agent_as_it_stands(tmp_path: Path) -
         ("2026-01-14T20:00:00+01:00", "2026-01-14T20:00:00", "gate_closure: a time needs an offset"),
         ("gate_closure = 2026-01-14", "gate_closure = 2026-01-16", "gate_closure: must not be after the start"),
         ("begins = 2026-01-14T12", "begins = 2026-01-14T21", "begins: must be before gate_closure"),
+        ("seed = 7", 'acts_every = "PT90S"', "acts_every: must be whole minutes"),
         ("[delivery]", "[delivery", "Expected"),
     ],
 )

@@ -9,8 +9,9 @@ from market.figures.study_page import write_study_report
 from market.simulation import SCENARIOS
 from market.simulation.measures import Measures
 from market.simulation.scenario import BadScenario, Scenario, read_scenario
+from market.simulation.studies.monitoring import Noticed
 from market.simulation.studies.playing import Played, strategies_table, write_strategies
-from market.simulation.studies.strategies import games_of, read_plays
+from market.simulation.studies.strategies import Play, Plays, games_of, read_plays
 
 PLAYS = read_plays()
 
@@ -34,15 +35,20 @@ def played(
         energy_eur=energy,
         rivals_eur=0,
         flexible_kwh=0,
-        nominated=5,
-        inflated=1 if flagged else 0,
-        inflation_w=500 if flagged else 0,
-        pivotal_index=0,
-        ask_score=0,
-        offer_score=0,
-        alike=False,
-        flagged=flagged,
-        wrongly_flagged=0,
+        noticed=Noticed(
+            nominated=5,
+            inflated=0,
+            overstated=1 if flagged else 0,
+            inflation_w=0,
+            overstatement=0.3 if flagged else 0,
+            pivotal_index=0,
+            ask_score=0,
+            offer_score=0,
+            alike=False,
+            flagged=flagged,
+            seen_after=11 if flagged else None,
+            wrongly_flagged=0,
+        ),
     )
 
 
@@ -64,15 +70,35 @@ def test_every_way_to_play_is_run_under_every_design_and_the_honest_one_always(r
 
 
 def test_what_cannot_be_played_is_refused_before_anything_is_run(rivals: Scenario) -> None:
-    wrong = PLAYS.designs["dlmp"].model_copy(update={"product": {"pricing": "as_i_like"}})
-    plays = PLAYS.model_copy(update={"designs": {"mine": wrong}})
+    def refused(plays: Plays = PLAYS, *, player: str | None = None, scenario: Scenario = rivals) -> str:
+        with pytest.raises(BadScenario) as failure:
+            games_of(scenario, plays, player=player, designs=["dlmp"], strategies=list(plays.strategies))
+        return str(failure.value)
 
-    with pytest.raises(BadScenario, match=r"product.pricing: .*dlmp"):
-        games_of(rivals, plays, designs=["mine"], strategies=[])
-    with pytest.raises(BadScenario, match='no aggregator "grid"'):
-        games_of(rivals, PLAYS, player="grid", designs=["dlmp"], strategies=[])
-    with pytest.raises(BadScenario, match="31 days"):
-        games_of(rivals.model_copy(update={"days": 40}), PLAYS, designs=["dlmp"], strategies=[])
+    def with_play(player: dict[str, object]) -> Plays:
+        own = Play(title="Mine", player=({"kind": "withholding"}, player))
+        return PLAYS.model_copy(update={"strategies": {**PLAYS.strategies, "mine": own}})
+
+    wrong = PLAYS.designs["dlmp"].model_copy(update={"product": {"pricing": "as_i_like"}})
+    assert refused(PLAYS.model_copy(update={"designs": {"dlmp": wrong}})).startswith("designs.dlmp.product.pricing: ")
+    assert refused(with_play({"kind": "withholding", "shre": 0.5})) == (
+        "strategies.mine.player.1.shre: Extra inputs are not permitted"
+    )
+    assert refused(with_play({"kind": "withholding", "share": 2})).startswith("strategies.mine.player.1.share: ")
+    assert refused(with_play({"kind": "cheating"})).startswith("strategies.mine.player.1: ")
+    assert refused(player="grid") == 'player: no aggregator "grid" in scenario "risoe-rivals"'
+    assert '(did you mean "first"?)' in refused(player="fist")
+    assert "31 days" in refused(scenario=rivals.model_copy(update={"days": 40}))
+
+
+def test_the_honest_one_plays_nothing_whatever_the_scenario_says(rivals: Scenario) -> None:
+    entry = rivals.agents["first"]
+    playing = entry.model_copy(update={"config": entry.config | {"strategies": [{"kind": "withholding"}]}})
+    scenario = rivals.model_copy(update={"agents": {**rivals.agents, "first": playing}})
+
+    (honest,) = games_of(scenario, PLAYS, designs=["dlmp"], strategies=[])
+
+    assert honest.scenario.agents == rivals.agents
 
 
 def test_a_gain_is_over_honesty_under_the_same_design() -> None:
@@ -105,10 +131,10 @@ def test_the_report_says_what_earns_and_what_was_seen(rivals: Scenario, tmp_path
     (finding,) = study.findings()
     assert finding == (
         "nodal prices: 2 of 3 ways to play earn more than honesty, at most 6.00 EUR (“nominates half as much again”); "
-        "the monitoring names 1, and 1 that earn stay unseen."
+        "the monitoring names 1, the first after 11 deliveries, and 1 that earn stay unseen."
     )
     seen = next(column for column in COLUMNS if column.heading == "seen by")
-    assert [seen.text(row) for row in study.rows] == ["no", "no", "no", "nominations"]
+    assert [seen.text(row) for row in study.rows] == ["no", "no", "no", "what is drawn"]
     assert finding in text
     bars = {bar.name: list(bar.y) for bar in strategy_charts(study)[0].figures[0].data}
     assert bars["congests to be paid"] == [3.0]

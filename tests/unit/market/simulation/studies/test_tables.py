@@ -12,8 +12,9 @@ from market.simulation.measures import Measures
 from market.simulation.studies.cells import CellOutcome
 from market.simulation.studies.folder import write_table
 from market.simulation.studies.frame import terminal_table
-from market.simulation.studies.observability import Seen, observability_table
+from market.simulation.studies.monitoring import Noticed
 from market.simulation.studies.playing import Played, strategies_table
+from market.simulation.studies.seeing import Seen, observability_table
 from market.simulation.studies.study import measures_table, profiles_table
 
 
@@ -26,8 +27,9 @@ def some(kind: type[Message], **known: Any) -> Any:
 def test_every_column_of_every_study_has_words_and_no_other_has() -> None:
     profile = {"starts": ("2026-01-15T12:00:00+01:00",), "fleet_w": (1.0,), "nominated_w": (1.0,), "source_w": (1.0,)}
     cell = some(CellOutcome, instrument="dumb", **profile)
-    seen = Seen.model_validate(dict.fromkeys(Seen.model_fields, 1) | {"key": "k", "degree": "all", "title": "All"})
-    game = some(Played, design="dlmp", strategy="honest", alike=False, flagged=False)
+    seen = Seen.model_validate(dict.fromkeys(Seen.model_fields, 1) | {"key": "k", "degree": "all"})
+    noticed = Noticed.model_validate(dict.fromkeys(Noticed.model_fields, 1) | {"alike": False, "flagged": False})
+    game = some(Played, design="dlmp", strategy="honest", noticed=noticed)
 
     tables = {
         "instruments": measures_table([cell]),
