@@ -41,9 +41,10 @@ class AggregatorConfig(Message):
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
     or name of a network tariff whose prices count in the plans; absent = none. delays_within : each connection follows
-    a change of its prices later by a part of this, by chance (aggregator_agents.delay); absent = at once. strategies :
-    how it plays the market, for studies; none by default. faults : what fails, for studies; nothing by default. seed :
-    of who comes when.
+    a change of its prices later by a part of this, by chance (aggregator_agents.delay); absent = at once.
+    keeps_nomination : whether plans keep to what was nominated where nothing was sold; without it they follow what
+    prices have become since. strategies : how it plays the market, for studies; none by default. faults : what fails,
+    for studies; nothing by default. seed : of who comes when.
     """
 
     network: str
@@ -55,6 +56,7 @@ class AggregatorConfig(Message):
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     delays_within: Duration | None = None
+    keeps_nomination: bool = True
     faults: Faults = Faults()
     strategies: Annotated[tuple[Strategy, ...], Field(max_length=3)] = ()
     seed: Count = 0
@@ -80,6 +82,7 @@ class EvAggregator:
             offers=config.charging == "offered",
             conduct=Conduct(config.strategies),
             delay=RandomDelay(config.delays_within or timedelta(0), config.seed),
+            keeps_nomination=config.keeps_nomination,
         )
         self._emulated: dict[str, EmulatedCluster] = {}
         self._breakdowns: list[Breakdowns] = []
@@ -190,7 +193,7 @@ class EvAggregator:
         config = self._config
         behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
         connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
-        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour)
+        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour, fails=config.faults.break_sites)
         self._emulated[site.bus] = cluster
         self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)

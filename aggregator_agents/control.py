@@ -7,7 +7,7 @@ period in whole amps. What is decided can only ask for amps: whether a charger m
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ Amended = Callable[[Sequence[Session]], Sequence[Session]]
 """Sessions with what their drivers have said in the meantime."""
 
 
-@dataclass(frozen=True)
-class PlugMinute:
+class PlugMinute(NamedTuple):
     """What a plug was allowed and what its meter counted, mean power from `at` to the next decision [W]."""
 
     at: datetime

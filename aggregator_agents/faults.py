@@ -82,6 +82,11 @@ class Faults(Message):
     market: Outages = Outages()
     seed: Count | None = None
 
+    @property
+    def break_sites(self) -> bool:
+        """Whether anything at a site is going to fail."""
+        return any(each.per_day for each in (self.dead, self.ignoring, self.stuck, self.lines, self.cloud))
+
 
 class CutOff:
     """The way to the market, while it fails. log : what has been seen of it."""

@@ -49,6 +49,12 @@ class Order:
         usual = np.where(more_to_come, _SPENT_EUR_PER_MWH, _REBOUND_EUR_PER_MWH)
         return cls(auction.delivery, target, awarded, np.where(awarded != 0, missed, usual))
 
+    def free(self) -> "Order":
+        """The same for a connection that sold nothing and is not kept to its baseline either."""
+        return replace(
+            self, target_w=np.full_like(self.target_w, np.inf), missed_eur_per_mwh=np.zeros_like(self.awarded_w)
+        )
+
     def held(self, called: Iterable[Award], window: Iterable[bool], *, least_w: float) -> "Order":
         """The same, and no more than what a duty leaves from its first call on, as long as the DSO asks.
 

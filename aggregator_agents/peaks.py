@@ -31,9 +31,12 @@ class PeakWatch:
     def __init__(self) -> None:
         """Nothing has been metered."""
         self._means_w: dict[datetime, float] = {}
+        self._since: datetime | None = None
 
     def note(self, connection: Connection, meter: SiteMeter, now: datetime) -> None:
         """Remember the last quarter-hour that is over; months before the present one are forgotten."""
+        if self._since is not None and self._since <= now < self._since + _QUARTER:
+            return
         start = now - (now - _ZERO) % _QUARTER - _QUARTER
         if start in self._means_w:
             return
@@ -44,6 +47,7 @@ class PeakWatch:
             return
         if _month(next(iter(self._means_w), now)) != _month(now):
             self._means_w = {each: mean_w for each, mean_w in self._means_w.items() if _month(each) == _month(now)}
+        self._since = start + _QUARTER
         self._means_w[start] = plugs_w + float(connection.premises.metered_w(one).sum())
 
     def peaks(self, tariff: TariffPrices | None, grid: Grid, value: Valuation) -> tuple[Peak, ...]:

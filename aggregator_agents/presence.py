@@ -72,4 +72,7 @@ def _left(
 def _as_seen(demand: PlugDemand, vehicle: Vehicle) -> Vehicle:
     """The vehicle with what its charger has learned of it; unknown phases are three."""
     phases = 3 if demand.phases is None else len(demand.phases)
+    known = vehicle.phases, vehicle.min_a, vehicle.max_a, vehicle.discharge_a
+    if known == (phases, demand.min_a, demand.max_a, demand.discharge_a):
+        return vehicle
     return replace(vehicle, phases=phases, min_a=demand.min_a, max_a=demand.max_a, discharge_a=demand.discharge_a)

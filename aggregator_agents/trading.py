@@ -55,16 +55,19 @@ class Trader:
         offers: bool = True,
         conduct: Conduct = HONEST,
         delay: RandomDelay = AT_ONCE,
+        keeps_nomination: bool = True,
     ) -> None:
         """For the aggregator whose credentials `client` carries, in auctions of one network.
 
         places : by bus. offers_before_gate : offers are sent from this long before the gate on. tariff : id or
         name of the one whose prices count in the plans. offers : whether it offers at all, or only nominates.
         conduct : how it plays the market. delay : by which its connections follow prices.
+        keeps_nomination : whether connections that sold nothing keep to what was nominated for them.
         """
         self._client, self._network, self._places = client, network, places
         self._offers_before_gate, self._offers = offers_before_gate, offers
         self._tariff, self._conduct, self._delay = TariffWatch(client, network, tariff), conduct, delay
+        self._keeps_nomination = keeps_nomination
         self._sold: dict[AuctionId, _Sold | None] = {}
         self._reported: dict[AuctionId, int] = {}
 
@@ -171,7 +174,10 @@ class Trader:
         orders = dict[str, Order]()
         for own in baseline.buses:
             if own.bus in self._places:
-                order = Order.of(auction, own, [each for each in awards if each.bus == own.bus])
+                sold = [each for each in awards if each.bus == own.bus]
+                order = Order.of(auction, own, sold)
+                if not sold and not self._keeps_nomination:
+                    order = order.free()
                 for each in called:
                     least_w = left_w(contracts[each.contract or ""])
                     if each.bus == own.bus and least_w is not None:

@@ -106,7 +106,8 @@ class Transport:
     async def _pages(
         self, path: str, item: type[M], query: Mapping[str, str | Sequence[str]] | None = None
     ) -> AsyncIterator[M]:
-        url: str | None = path if not query else str(httpx.URL(path, params=dict(query)))
+        asked = tuple((name, each if isinstance(each, str) else tuple(each)) for name, each in (query or {}).items())
+        url: str | None = _with_query(path, asked)
         while url is not None:
             answer = await self._send("GET", url)
             for each in _list_of(item).validate_json(answer.content):
@@ -176,6 +177,11 @@ def read_answer(answer: httpx.Response, kind: type[M]) -> M:
 
 _parsed: Final = lru_cache(maxsize=256)(httpx.URL)
 """An agent asks for the same again and again, and most of what httpx takes for a request is its address."""
+
+
+@lru_cache(maxsize=256)
+def _with_query(path: str, query: tuple[tuple[str, str | tuple[str, ...]], ...]) -> str:
+    return str(httpx.URL(path, params=dict(query))) if query else path
 
 
 @cache

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aggregator_agents.fleet import PhaseAmps
 
@@ -25,8 +25,7 @@ class VehicleFacts:
     discharge_a: int | None = None
 
 
-@dataclass(frozen=True)
-class PlugReading:
+class PlugReading(NamedTuple):
     """One plug, measured.
 
     session : the transaction at the plug, None without a vehicle. wants : the vehicle takes current when offered (pilot

@@ -1,9 +1,8 @@
 """The cloud aggregator's half: leases that divide a site's fuse between its chargers, as the plan wants it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.grants import GrantBook
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Stamp, Timing, WholeAmps
@@ -18,8 +17,7 @@ _METER_A: Final = 0.1
 """A measurement that exceeds a whole amp by no more than this is that whole amp."""
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(NamedTuple):
     """A request, and when it came."""
 
     request: LeaseRequest

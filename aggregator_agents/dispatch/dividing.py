@@ -9,10 +9,9 @@ Plug i draws x_i on each of its phases, a_if = 1; on all three while they are un
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.lease import WholeAmps
 from aggregator_agents.fleet import MIN_A
@@ -22,8 +21,7 @@ STICKINESS: Final = 0.05
 ALL_PHASES: Final = (0, 1, 2)
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(NamedTuple):
     """A plug with a vehicle that wants energy; amps per phase.
 
     phases : of the site, all three while they are unknown. min_a, max_a : of the vehicle at this plug. weight : amps

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from aggregator_agents.dispatch.dividing import ALL_PHASES
 from aggregator_agents.dispatch.lease import WholeAmps
 
-
 _NOBODY: Final = frozenset[str]()
 
 

@@ -18,7 +18,7 @@ from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugDemand, Ti
 from aggregator_agents.dispatch.sharing import SitePlan
 from aggregator_agents.dispatch.virtual import VirtualAggregator
 from aggregator_agents.dispatch.watching import Said
-from aggregator_agents.emulation.charger import EmulatedCharger
+from aggregator_agents.emulation.charger import EmulatedCharger, EmulatedPlug
 from aggregator_agents.emulation.clock import Clock
 from aggregator_agents.emulation.link import IDEAL, Link, Weather
 from aggregator_agents.emulation.plant import DriverOutcome, EmulatedPlant, Visit
@@ -32,7 +32,10 @@ MARKET_TIMING: Final = Timing(act_every_s=30.0, ask_every_s=30.0, ttl_s=120.0)
 
 @dataclass
 class Box:
-    """A charger with its virtual aggregator, None while that is dead. life : one more whenever it starts."""
+    """A charger with its virtual aggregator, None while that is dead. life : one more whenever it starts.
+
+    asleep : nobody there wants anything. naps : who is there wants something that the plan does not give.
+    """
 
     hardware: EmulatedCharger
     clock: Clock
@@ -42,6 +45,7 @@ class Box:
     life: int = 0
     stopped: bool = False
     asleep: bool = False
+    naps: bool = False
     ask_s: float = -inf
     told: tuple[object, ...] = ()
     inbox: list[Lease] = field(default_factory=list)
@@ -62,19 +66,23 @@ class EmulatedCluster:
         clock_drift: float = 0.0,
         other_rise_a: int | None = None,
         sleeps: bool = True,
+        fails: bool = False,
         cloud: type[CloudAggregator] = CloudAggregator,
         agent: Callable[..., VirtualAggregator] = VirtualAggregator,
     ) -> None:
         """Everything starts at `since`, with nobody there.
 
         behaviour : of vehicles. clock_drift : clocks run fast or slow by up to this share. other_rise_a : see
-        CloudAggregator. sleeps : chargers whose vehicles want nothing do nothing, which saves time only; not where
-        floors are yielded, which takes asking. cloud, agent : what is built at every start.
+        CloudAggregator. sleeps : chargers whose vehicles want nothing, or get nothing by plan, do nothing, which saves
+        time only; not where floors are yielded, which takes asking. fails : parts of the site are going to: who gets
+        nothing by plan goes on asking then, and falls back to its floor where nobody answers. cloud, agent : what is
+        built at every start.
         """
         self.plant = EmulatedPlant(site, since=since)
-        self.plant.arrived = self._arrived
+        self.plant.arrived, self.plant.left = self._arrived, self._left
         self._timing, self._behaviour = timing, behaviour or Behaviour()
         self._rise_a, self._sleeps = other_rise_a, sleeps and not site.yields_floors
+        self._naps = self._sleeps and not fails
         self._build_cloud, self._build_agent = cloud, agent
         self._said: dict[str, Session] = {}
         self._plan = SitePlan()
@@ -115,11 +123,16 @@ class EmulatedCluster:
     def follow(self, plan: SitePlan) -> None:
         """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
         changed, self._plan = plan != self._plan, plan
-        if self.cloud is None:
+        feeds = any(amps < 0 for amps in plan.target_a.values())
+        if self.cloud is None or not (changed or feeds):
             return
+        for box in self.boxes.values():
+            if box.naps and not all(map(self._is_kept_waiting, box.hardware.plugs.values())):
+                # Before anything is divided anew: the cloud leaves out who was not heard of for a while.
+                self._rouse(box)
         self.cloud.follow(plan)
         for box in self.boxes.values():
-            if box.asleep and box.agent is not None and _feeds(box, plan):
+            if feeds and box.asleep and box.agent is not None and _feeds(box, plan):
                 self._wake(box)
             if changed and not self._cloud_stopped:
                 for when_s in box.down.deliveries(self.plant.now_s):
@@ -196,11 +209,15 @@ class EmulatedCluster:
 
     def kill_cloud(self) -> None:
         """Whatever it knew is gone."""
+        for box in self.boxes.values():
+            self._rouse(box)
         self.cloud = None
         self._cloud_inbox.clear()
 
     def stop_cloud(self, *, stopped: bool) -> None:
         """SIGSTOP, and SIGCONT: what came in the meantime is read late."""
+        for box in self.boxes.values():
+            self._rouse(box)
         self._cloud_stopped = stopped
         while not stopped and self._cloud_inbox:
             self._receive(self._cloud_inbox.pop(0))
@@ -208,7 +225,7 @@ class EmulatedCluster:
     def start_charger(self, charger: str, *, after_s: float = 0.0) -> None:
         """A virtual aggregator starts; pilots are as they are, and drivers have said what they said."""
         box = self.boxes[charger]
-        box.life, box.told, box.stopped, box.asleep = box.life + 1, (), False, False
+        box.life, box.told, box.stopped, box.asleep, box.naps = box.life + 1, (), False, False, False
         box.inbox.clear()
         box.agent = self._build_agent(
             box.hardware.charger,
@@ -241,8 +258,18 @@ class EmulatedCluster:
         if box.agent is None:
             return
         self._hear(box, self._said[session.id])
+        self._rouse(box)
         if box.asleep:
             self._wake(box)
+
+    def _left(self, session: Session) -> None:
+        self._rouse(self.boxes[self.plant.site.charger_of(session.plug).id])
+
+    def _rouse(self, box: Box) -> None:
+        """With a lease, as if it had asked for one all the time."""
+        if box.naps and box.agent is not None:
+            box.naps = False
+            self._ask(box, box.agent.request(box.clock.reads_s(self.plant.now_s)))
 
     def _wake(self, box: Box) -> None:
         assert box.agent is not None, "only the living sleep"
@@ -264,7 +291,7 @@ class EmulatedCluster:
             return
         clock_s = box.clock.reads_s(self.plant.now_s)
         idle = False
-        if not box.stopped:
+        if not (box.stopped or box.naps):
             readings = self._act(box, box.agent, clock_s)
             if not 0 < box.ask_s - clock_s <= self._timing.ask_every_s:
                 box.ask_s = clock_s + self._timing.ask_every_s
@@ -273,6 +300,8 @@ class EmulatedCluster:
                 if box.told != before:
                     self._act(box, box.agent, clock_s)
                 idle = bool(readings) and all(not each.wants and each.signal_a == 0 for each in readings)
+                leased = box.agent.expires_s > clock_s
+                box.naps = self._naps and leased and bool(readings) and all(self._waits(box, each) for each in readings)
         if idle and self._sleeps:
             box.asleep = True
             return
@@ -280,11 +309,28 @@ class EmulatedCluster:
 
     def _nudged(self, box: Box, life: int) -> None:
         """The cloud has news: ask at once."""
-        if box.life != life or box.agent is None or box.stopped or box.asleep:
+        if box.life != life or box.agent is None or box.stopped or box.asleep or box.naps:
             return
         clock_s = box.clock.reads_s(self.plant.now_s)
         self._ask(box, box.agent.request(clock_s))
         self._act(box, box.agent, clock_s)
+
+    def _waits(self, box: Box, reading: PlugReading) -> bool:
+        """Whether nothing there changes until the plan does, or another vehicle is there.
+
+        Not where the charger says other than its vehicle, that it rests: it will be tried again after a while.
+        """
+        plug = box.hardware.plugs[reading.plug]
+        if plug.signal_a != 0 or any(reading.current_a):
+            return False
+        heard = self.cloud.heard.get(box.hardware.charger.id) if self.cloud is not None else None
+        known = next((each for each in heard.request.plugs if each.plug == reading.plug), None) if heard else None
+        told = known is not None and known.session == reading.session and known.wants == reading.wants
+        return told and self._is_kept_waiting(plug)
+
+    def _is_kept_waiting(self, plug: EmulatedPlug) -> bool:
+        """Whether nobody is there, or the plan gives nothing to who is."""
+        return plug.session is None or self._plan.target_a.get(plug.plug.id) == 0
 
     def _act(self, box: Box, agent: VirtualAggregator, clock_s: float) -> tuple[PlugReading, ...]:
         try:

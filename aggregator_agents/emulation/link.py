@@ -34,7 +34,7 @@ class Link:
         """When a message that is sent now arrives: once, never, or more than once."""
         self.sent += 1
         weather = self.weather
-        if weather == IDEAL:
+        if weather is IDEAL or weather == IDEAL:
             return () if self.cut else (now_s,)
         if self.cut or self._random.random() < weather.loss:
             return ()

@@ -75,12 +75,13 @@ class EmulatedPlant:
     """Chargers without anybody who commands them; whoever does uses `signal` and `cut`, and reads their hardware."""
 
     def __init__(self, site: Site, *, since: datetime) -> None:
-        """Nobody is there at `since`. arrived : is called with the session of every vehicle that comes."""
+        """Nobody is there at `since`. arrived, left : are called with the session of every vehicle."""
         self.site, self.since, self.now_s = site, since, 0.0
         self.meter, self.lines, self.fuse = LineMeter(), PhaseMeter(), FuseRecord(site.fuse_a)
         self.chargers = {each.id: EmulatedCharger(each, floor_a=site.floor_a) for each in site.chargers}
         self.plugs = {id: plug for each in self.chargers.values() for id, plug in each.plugs.items()}
         self.arrived: Callable[[Session], None] = lambda session: None
+        self.left: Callable[[Session], None] = lambda session: None
         self.other_a: PhaseAmps = (0.0, 0.0, 0.0)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -131,6 +132,7 @@ class EmulatedPlant:
         self._ended[session] = self._outcome(session, own.vehicle)
         self._change(own.unplug)
         del self._there[own.plug.id]
+        self.left(self._visits[session].session)
 
     def signal(self, plug: str, limit_a: int, *, until_s: float = inf) -> None:
         """Command a pilot, see EmulatedCharger.signal."""
@@ -225,7 +227,9 @@ class EmulatedPlant:
         self._record(before_a, before_w, *self._flows())
 
     def _mark(self) -> None:
-        """What flows now is written down."""
+        """What flows now is written down; as long as nothing does, it stands already."""
+        if not (self._there or any(self.other_a)):
+            return
         flows = self._flows_now()
         self._record(*flows, *flows)
 

@@ -31,6 +31,8 @@ _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
 _CORRECTORS: Final = 4  # beyond the first
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
+AMPLE: Final = 0.1
+"""Room, or excess, of a limit that leaves no doubt, relative to its scale."""
 
 
 class CentralPath:
@@ -137,6 +139,18 @@ class CentralPath:
         held[cells.fleet[np.abs(self.energy_price) > _FREE * self.scale]] = True
         doubtful = held[cells.fleet_of] & (cells.fleet_of != NONE)
         return low & ~doubtful, high & ~doubtful
+
+    def settled_limits(self) -> tuple[BoolArray, BoolArray]:
+        """(r,) limits that do not bind, and limits that stay unmet, both beyond doubt.
+
+        Of limits with several parts none counts as staying unmet: which part bears the price is never beyond doubt.
+        """
+        m, (left, missing) = self.model, self.unmet
+        worth = self.shadow * np.abs(m.slope).max(axis=1, initial=0.0)
+        loose = (worth < _CLEAR * self.scale) & (self.room > AMPLE) & (left[m.unmet] < AMPLE / 2)
+        alone = np.bincount(m.unmet, minlength=len(left)) == 1
+        beyond = (left > AMPLE) & (missing < _CLEAR * m.price) & alone
+        return loose, beyond[m.unmet]
 
     def narrow(self, model: Quadratic, kept: BoolArray, energies: IntArray) -> None:
         """Go on with fewer columns, kept : (k,), and these of the running energies, as in a model of them alone."""

@@ -9,39 +9,61 @@ believed of it: the loop checks the optimality conditions at the point that is f
 """
 
 import time as clock
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from market.clearing.cells import Cells, Response
+from market.clearing.candidates import worst_of_each, worthwhile
+from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, dispatches
-from market.clearing.interior import CentralPath
+from market.clearing.interior import AMPLE, CentralPath
+from market.clearing.landing import Landing
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import LEAST_ASK, Options
-from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.search import Hint
-from market.clearing.system import System
+from market.clearing.unmet_prices import UnmetPrices
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
 
-_STAGES: Final = (1e-2, 1e-4, 1e-7, 1e-13)  # gaps at which the market is seen anew
-_LONGEST: Final = 14  # times that it is
+
+@dataclass(frozen=True)
+class _Stage:
+    """Where the market is seen anew.
+
+    gap : of the path, relative to the scale of prices. steady : moves of what leaving limits unmet costs that are too
+    small to see it anew here once more, at most `rounds` times.
+    """
+
+    gap: float
+    steady: float
+    rounds: int
+
+
+_STAGES: Final = (
+    _Stage(1e-2, 1.0, 0),
+    _Stage(1e-4, 1e-3, 4),
+    _Stage(1e-7, 1e-4, 12),
+    _Stage(1e-10, 2e-5, 2),
+    _Stage(1e-13, 2e-5, 1),
+)
+_END: Final = len(_STAGES)
+_ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
+_LONGEST: Final = 40  # times that the market is seen anew
 _CENTRALITY: Final = 3.0  # where the path begins, relative to the largest cost
 _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
 _NEAR: Final = 1e-3  # room below which a limit enters
 _EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
 _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, where limits stay unmet
 _FURTHER: Final = 0.15  # the same where all are met
+_NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
+_SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
 _MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
-_FIRM: Final = 1e12  # ratio of what gives way to what does not
-_ENOUGH: Final = 0.1  # of the tolerances: where the path ends
-_PROJECTIONS: Final = 6  # onto what binds, at the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,74 +102,20 @@ def along_the_path(
     concerned = np.flatnonzero(exceeded.any(axis=1))
     if not point.energy_weight.any() and int(np.isin(problem.columns.period, concerned).sum()) < least:
         return None  # where energy costs nothing, only what is exceeded makes a change worth anything
-    chosen = _worthwhile(point, point.rows(exceeded), limits, working)
+    chosen = worthwhile(point, point.rows(exceeded), limits, working)
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
-    worst = _worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
+    worst = worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
     return walk.to_the_end(point, worst, exceeded, of_group, given=slack_price is not None)
 
 
-def _worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
-    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
-
-    Of an envelope that could earn both ways, or must pay back, all of its columns.
-    """
-    problem, columns = point.problem, point.problem.columns
-    by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
-    for way, sign in enumerate((-1.0, 1.0)):
-        np.maximum.at(by_unmet[way], rows.unmet, sign * rows.slope)
-    period = np.zeros(len(rows.price), dtype=np.intp)
-    period[rows.unmet] = rows.period
-    value = np.zeros((2, problem.periods, rows.slope.shape[1]))
-    for way in (0, 1):
-        np.add.at(value[way], period, rows.price[:, None] * np.maximum(by_unmet[way], 0.0))
-    up, down = (value[way][columns.period, columns.place] for way in (0, 1))
-    gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
-    movable = (limits.high_mw > limits.low_mw) & working[problem.group_of_column]
-    useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
-    owner = problem.envelopes.of_column
-    both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
-    first = np.searchsorted(columns.column, np.arange(len(columns)))
-    more = columns.weight[first] > 0
-    for way, side in enumerate((more, ~more)):
-        own = owner[movable & side]
-        both[way][own[own != NONE]] = True
-    earning = np.zeros(len(problem.envelopes), dtype=np.bool_)
-    own = owner[useful]
-    earning[own[own != NONE]] = True
-    whole = both.all(axis=0) & earning
-    return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
-
-
-def _worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
-    """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
-    names = _names(problem)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    kind = np.array([numbers[name] for name in names], dtype=np.intp)
-    period, limit = np.nonzero(exceeded)
-    order = np.lexsort((-excess[period, limit], kind[limit], period))
-    period, limit = period[order], limit[order]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
-    worst = np.zeros_like(exceeded)
-    worst[period[first], limit[first]] = True
-    return worst
-
-
-def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
-    """(limit,) what limits count as one: a request, in one phase; of the network's own each for itself."""
-    limits = problem.limits
-    return [
-        (kind, request or element, phase or "", str(sense))
-        for kind, request, element, phase, sense in zip(
-            limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
-        )
-    ]
-
-
 class _Walk:
-    """One way along the path."""
+    """One way along the path.
+
+    stage, rounds : how many stages are behind, and how often the present one was walked again. cells : of the columns
+    that are in doubt. left : (period, limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits.
+    """
 
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
@@ -156,6 +124,12 @@ class _Walk:
         self._kept: tuple[BoolArray, IntArray] | None = None
         self._curvature = np.zeros((0, 0, 0))
         self._unit = problem.unit_mw
+        self._path: CentralPath | None = None
+        self._stage = self._rounds = 0
+        self._prices = UnmetPrices(problem)
+        self._shadow = np.zeros((problem.periods, len(problem.limits.quantity)))
+        self._left = np.zeros(self._shadow.shape, dtype=np.bool_)
+        self._settles_from, self._settled = _SETTLED, False
 
     def _tolerance(self, path: CentralPath) -> FloatArray:
         """(k,) of reduced costs [EUR/h per MW]."""
@@ -170,67 +144,128 @@ class _Walk:
 
         given : whether the point's prices of what is left unmet are to be kept.
         """
-        path, stage = None, 0
-        shadow = np.zeros_like(point.dispatch.excess)
         for _ in range(_LONGEST):
-            rows = point.rows(entered)
-            own = np.flatnonzero(np.isin(rows.period, self._cells.times))
             if clock.perf_counter() > self._until:
                 return None
-            if path is None:
-                self._curvature = np.zeros((self._cells.shape[1], *[self._cells.shape[0]] * 2))
-            elif stage < len(_STAGES):  # at the end it changes too little to be worked out again
-                self._curvature = curvature_at(point, rows, self._cells, shadow[rows.period, rows.limit])
-            model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature)
-            if path is None:
-                path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
-            else:
-                if self._kept is not None:
-                    path.narrow(model, *self._kept)
-                    self._kept = None
-                path.renew(model, *self._known(rows, own))
-                if stage == len(_STAGES) and self._enough(path):
-                    return self._finished(point, path, rows, own)
+            rows = point.rows(entered)
+            if self._stage > 0 and not given:
+                rows, given = self._repriced(point, rows)
+            own, left = self._in_doubt(rows)
+            path = self._renewed(point, rows, own, left)
+            if self._stage == _END and given and self._enough(path):
+                landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
+                return self._found(landing, point)
             self._remember(rows, own)
-            target = _STAGES[min(stage, len(_STAGES) - 1)]
-            if not path.follow(target, exact=stage > 0) and path.gap > _USEFUL:
-                if self._cells is self._all:
+            if not path.follow(self._target(path), exact=self._stage > 0) and path.gap > _USEFUL:
+                if self._cells is self._all and not self._settled:
                     return None
-                # What was thought to be beyond doubt was not: once more, with all columns.
-                self._narrows = False
-                self._cells, self._kept, path, stage = self._all, None, None, 0
+                self._narrows = False  # what was thought to be beyond doubt was not
+                self._begin_anew()
                 continue
-            shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
-            stage = min(stage + 1, len(_STAGES))
-            dispatch = self._narrowed(path, point) if stage == _NARROWED else self._dispatched(path.x, point)
+            self._shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
+            scarce = bool((path.unmet[1] < path.model.price / 2).any()) or bool(self._left.any())
+            self._stage = min(self._stage + (2 if self._stage + 1 == _ONLY_FOR_UNMET and not scarce else 1), _END)
+            dispatch = self._narrowed(path, point)
             if dispatch is None:
                 return None
-            # What leaving limits unmet costs is seen anew on the way, unless it is given.
-            kept = given or stage == len(_STAGES)
-            point = Linearisation(self._problem, dispatch, point.slack_price if kept else None)
-            scarce = bool((path.unmet[1] < model.price / 2).any())
-            new, anew = self._entering(dispatch, may_enter & ~entered, stage, scarce=scarce)
+            point = Linearisation(self._problem, dispatch, point.slack_price if given else None)
+            new, anew = self._entering(dispatch, may_enter & ~entered, scarce=scarce)
             entered = entered | new
             if anew:
-                self._cells, self._kept, path, stage = self._all, None, None, 0
+                self._begin_anew()
                 entered = entered | (overlooked if scarce else new)
+            elif self._stage >= self._settles_from:
+                entered = entered & ~self._settle(path, dispatch, rows, own)
         return None
 
-    def _entering(
-        self, dispatch: Dispatch, may_enter: BoolArray, stage: int, *, scarce: bool
-    ) -> tuple[BoolArray, bool]:
+    def _repriced(self, point: Linearisation, rows: Rows) -> tuple[Rows, bool]:
+        """Rows at the next prices of what is left unmet, and whether these are to be kept, as at the end of the way.
+
+        Where prices have moved much, the stage is walked again.
+        """
+        last = _STAGES[self._stage - 1]
+        rows, rests = self._prices.at(point, rows, last.steady)
+        if not rests and self._rounds < last.rounds:
+            self._stage, self._rounds = self._stage - 1, self._rounds + 1
+            return rows, False
+        self._rounds = 0
+        self._prices.forget_the_way()
+        return rows, self._stage == _END
+
+    def _renewed(self, point: Linearisation, rows: Rows, own: IntArray, left: IntArray) -> CentralPath:
+        """The path in the programme as seen from a point, limits `own` of rows in it, and `left` by their price."""
+        self._shadow[rows.period[left], rows.limit[left]] = rows.price[rows.unmet[left]]
+        if self._path is None:
+            self._curvature = np.zeros((self._cells.shape[1], *[self._cells.shape[0]] * 2))
+        elif self._stage < _END:  # at the end it changes too little to be worked out again
+            self._curvature = curvature_at(point, rows, self._cells, self._shadow[rows.period, rows.limit])
+        model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature, left=left)
+        if self._path is None:
+            self._path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
+            return self._path
+        if self._kept is not None:
+            self._path.narrow(model, *self._kept)
+            self._kept = None
+        self._path.renew(model, *self._known(rows, own))
+        return self._path
+
+    def _found(self, landing: Landing, point: Linearisation) -> Found | None:
+        landed = landing(lambda x: self._dispatched(x, point))
+        if landed is None:
+            return None
+        entered = np.zeros(self._shadow.shape, dtype=np.bool_)
+        entered[landing.rows.period, landing.rows.limit] = True
+        return Found(landed[0], entered, landed[1], point.slack_price)
+
+    def _target(self, path: CentralPath) -> float:
+        """The gap to go to; at the end, one at which putting what is nearly at a bound there moves nothing."""
+        if self._stage < _END - 1:
+            return _STAGES[self._stage].gap
+        return min(_STAGES[-1].gap, _NEARLY * float(self._tolerance(path).min()) / path.scale)
+
+    def _begin_anew(self) -> None:
+        """With all columns and limits; what settles does so later than before."""
+        self._settles_from += int(self._settled)
+        self._settled = False
+        self._cells, self._kept, self._path = self._all, None, None
+        self._stage = self._rounds = 0
+        self._left[:] = False
+
+    def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
+        """Rows of the programme : (r,), and rows that stay unmet beyond doubt."""
+        there, left = np.isin(rows.period, self._cells.times), self._left[rows.period, rows.limit]
+        return np.flatnonzero(there & ~left), np.flatnonzero(there & left)
+
+    def _settle(self, path: CentralPath, dispatch: Dispatch, rows: Rows, own: IntArray) -> BoolArray:
+        """(period, limit) what does not bind beyond doubt; what stays unmet beyond doubt is `left` from now on.
+
+        The programme and the AC state must agree in that.
+        """
+        loose, left = path.settled_limits()
+        period, limit = rows.period[own], rows.limit[own]
+        excess = dispatch.excess[period, limit]
+        loose, left = loose & (excess < -AMPLE), left & (excess > AMPLE)
+        self._settled |= bool(loose.any() or left.any())
+        self._left[period[left], limit[left]] = True
+        self._shadow[period[loose], limit[loose]] = 0.0
+        dropped = np.zeros(self._shadow.shape, dtype=np.bool_)
+        dropped[period[loose], limit[loose]] = True
+        return dropped
+
+    def _entering(self, dispatch: Dispatch, may_enter: BoolArray, *, scarce: bool) -> tuple[BoolArray, bool]:
         """(period, limit) what enters now, and whether it changes too much to go on from here.
 
         scarce : whether limits stay unmet, so that what was overlooked may stay so, too.
         """
+        self._left &= dispatch.excess > _NEAR
         new = (dispatch.excess > -_NEAR) & may_enter
-        if stage <= _EARLY:
-            new = _worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
+        if self._stage <= _EARLY:
+            new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
         """As _dispatched, with columns that are at a bound beyond doubt left there from now on, if they are many."""
-        if not self._narrows:
+        if not self._narrows or self._cells is not self._all or not _NARROWED <= self._stage < _END:
             return self._dispatched(path.x, point)
         low, high = path.settled()
         x = np.where(low, path.model.low, np.where(high, path.model.high, path.x))
@@ -279,52 +314,6 @@ class _Walk:
         prices, amounts = path.errors()
         close = prices * path.scale <= float(self._tolerance(path).min()) / 2
         return close and amounts <= self._options.excess_tolerance
-
-    def _finished(self, point: Linearisation, path: CentralPath, rows: Rows, own: IntArray) -> Found | None:
-        """What is nearly at a bound put there, and what binds brought back onto its own bound."""
-        cells, model = self._cells, path.model
-        tolerance = self._tolerance(path)
-        least = _ENOUGH * float(tolerance.min())
-        low = (path.reduced > tolerance / 2) & (path.x - model.low < model.high - path.x)
-        high = (path.reduced < -tolerance / 2) & ~low
-        x = np.where(low, model.low, np.where(high, model.high, path.x))
-        energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
-        energy = np.where(energy_price > 0, model.energy_low, model.energy_high)
-        worth = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0)
-        shadow = np.where((worth > least) & (worth / path.scale > path.room), path.shadow, 0.0)
-        left, missing = path.unmet
-        unmet = (missing / model.price < left) & (left > self._options.excess_tolerance)
-        shadow *= np.where(unmet, model.price / np.maximum(model.shared(shadow), 1e-300), 1.0)[model.unmet]
-        binding, held = shadow > 0, energy_price != 0
-        stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
-        response = Response(cells, stiff, np.where(held, 1 / _FIRM, _FIRM))
-        system = System(
-            replace(model, curvature=np.zeros_like(model.curvature)),
-            response,
-            np.where(binding, 1 / _FIRM, _FIRM),
-            np.where(unmet, _FIRM, 1 / _FIRM),
-        )
-        dispatch = self._dispatched(x, point)
-        for _ in range(_PROJECTIONS):
-            if dispatch is None:
-                return None
-            excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
-            lack = np.where(held, energy - cells.energy(x), 0.0)
-            apart = max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0))
-            if apart < _ENOUGH * self._options.excess_tolerance:
-                break
-            move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
-            x = np.clip(x + move, model.low, model.high)
-            dispatch = self._dispatched(x, point)
-        if dispatch is None:
-            return None
-        table = np.zeros_like(dispatch.excess)
-        table[rows.period[own], rows.limit[own]] = shadow * self._unit
-        entered = np.zeros(table.shape, dtype=np.bool_)
-        entered[rows.period, rows.limit] = True
-        return Found(
-            dispatch, entered, Hint(table, Multipliers(shadow, cells.energies, energy_price)), point.slack_price
-        )
 
 
 def _even(model: Quadratic) -> FloatArray:

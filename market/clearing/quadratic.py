@@ -59,10 +59,19 @@ class Quadratic:
 
     @classmethod
     def around(
-        cls, point: Linearisation, rows: Rows, own: IntArray, cells: Cells, bounds: Bounds, curvature: FloatArray
+        cls,
+        point: Linearisation,
+        rows: Rows,
+        own: IntArray,
+        cells: Cells,
+        bounds: Bounds,
+        curvature: FloatArray,
+        *,
+        left: IntArray | None = None,
     ) -> "Quadratic":
         """Of the columns of cells and limits `own` : (r,) of rows, with this curvature (`curvature_at`).
 
+        left : rows of limits that stay unmet whatever is done, so that they only add their price to that of cells.
         Powers are measured by the largest column, prices in EUR/h per MW.
         """
         problem, unit, x = point.problem, point.problem.unit_mw, point.dispatch.accepted_mw
@@ -81,10 +90,14 @@ class Quadratic:
         low = np.where(low <= least + _WIDTH, least - away, low)
         high = np.where(high >= most - _WIDTH, most + away, high)
         known, unmet = np.unique(rows.unmet[own], return_inverse=True)
+        left = np.zeros(0, dtype=np.intp) if left is None else left
+        pushed = np.zeros(cells.shape[::-1])
+        worth = rows.slope[np.ix_(left, cells.places)] * rows.price[rows.unmet[left], None]
+        np.add.at(pushed, np.searchsorted(cells.times, rows.period[left]), worth)
         return cls(
             cells=cells,
             at=at,
-            cost=point.column_cost[chosen],
+            cost=point.column_cost[chosen] + cells.worth(pushed.T),
             curvature=curvature,
             time=np.searchsorted(cells.times, rows.period[own]),
             slope=rows.slope[np.ix_(own, cells.places)] * unit,

@@ -18,7 +18,7 @@ from market.network.model import FloatArray
 
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other
 _CONJUGATE: Final = 200
-_ACCURACY: Final = 1e-4  # to which conjugate gradients take in the rest of the curvature
+_ACCURACY: Final = 1e-3  # to which conjugate gradients take in the rest of the curvature
 
 
 class System:

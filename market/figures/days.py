@@ -13,6 +13,7 @@ from market.figures.tidy import titled, words
 
 _FIRST = ("peak_loading", "overload_minutes", "dso_flexibility_eur", "unmet_kwh")
 _TICKS = 14
+_BARS = 60
 
 
 def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
@@ -20,12 +21,15 @@ def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
     if len(measures) < 2:
         return
     days = measures["delivery"].to_pylist()
+    loading = measures["peak_loading"].to_pylist()
+    worst = days[loading.index(max(loading))]
     others = (name for name in measures.column_names if name not in (*_FIRST, "delivery"))
     names = [*_FIRST, *others]
     yield Chart.choice(
         "days",
         "Day by day",
-        f"{len(days)} deliveries, {days[0]} to {days[-1]}; the other pictures are of the one with the highest loading.",
+        f"{len(days)} deliveries, {days[0]} to {days[-1]}. Pictures of a single one are of {worst:%A, %-d %B %Y}, "
+        "which has the highest loading.",
         [
             (words(name), measure_by_day(days, measures[name].to_pylist(), title=titled(measures.schema.field(name))))
             for name in names
@@ -34,10 +38,20 @@ def day_by_day(measures: pa.Table, _: tzinfo) -> Iterator[Chart]:
 
 
 def measure_by_day(days: list[date], values: ArrayLike, *, title: str) -> go.Figure:
-    """A bar for every delivery."""
+    """A bar for every delivery; of many a line, which shows what differs between them."""
     dates: dict[str, object] = {"type": "date", "tickformat": "%-d %b\n%Y"}
     if len(days) <= _TICKS:
         dates["dtick"] = 86_400_000  # or a few days get a tick every twelve hours, too
     figure = frame(x_title="delivery", y_title=title, x_axis=dates, bargap=0.15)
-    figure.add_bar(x=days, y=values, marker={"color": AFTER}, hovertemplate="%{y:,.4~g}")
+    if len(days) <= _BARS:
+        figure.add_bar(x=days, y=values, marker={"color": AFTER}, hovertemplate="%{y:,.4~g}")
+    else:
+        figure.add_scatter(
+            x=days,
+            y=values,
+            mode="lines+markers",
+            line={"color": AFTER, "width": 1},
+            marker={"size": 3},
+            hovertemplate="%{y:,.4~g}",
+        )
     return figure

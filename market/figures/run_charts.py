@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from api_spec.grid import Network
+from market.figures.carpet import carpets
 from market.figures.charging import plan_against_metered, plug_map, setpoint_against_metered
 from market.figures.chart import Chart
 from market.figures.days import day_by_day
@@ -29,10 +30,16 @@ def run_charts(tables: Tables, zone: tzinfo, network: Network | None = None) -> 
 
 
 def _charts(tables: Tables, zone: tzinfo, network: Network | None) -> Iterator[Chart]:
+    over_days: tuple[tuple[str, Callable[..., Iterator[Chart]]], ...] = (
+        ("measures", day_by_day),
+        ("physical_network", carpets),
+    )
+    for name, charts in over_days:
+        if name in tables:
+            yield from charts(tables[name], zone)
     if network is not None:
         yield from network_maps(network, tables, zone)
     parts: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Chart]]], ...] = (
-        (("measures",), day_by_day),
         (("elements",), load),
         (("prices",), prices),
         (("voltages",), voltages),

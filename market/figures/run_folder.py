@@ -16,7 +16,8 @@ from api_spec.grid import Network
 SUMMARY = "summary.json"
 RESULTS = "results"
 NETWORK = "inputs/network.json"
-_MEASURES = "measures"
+_OF_ALL = ("measures", "physical_network")
+"""Tables that are shown of every delivery of a run: they have few rows."""
 REPORT = "report.html"
 
 
@@ -59,10 +60,10 @@ class RunFolder:
         return self.path.name
 
     def tables(self) -> dict[str, pa.Table]:
-        """Every table of results, by name; of several deliveries the rows of the one that is shown, measures of all."""
+        """Every table of results, by name; of several deliveries the rows of the one that is shown, of some of all."""
         only = None if self.shown is None else [("delivery", "=", self.shown)]
         files = sorted((self.path / RESULTS).glob("*.parquet"))
-        return {each.stem: pq.read_table(each, filters=None if each.stem == _MEASURES else only) for each in files}
+        return {each.stem: pq.read_table(each, filters=None if each.stem in _OF_ALL else only) for each in files}
 
     def network(self) -> Network | None:
         """The network of the run, where it stands in the folder."""

@@ -31,7 +31,7 @@ COLUMNS: Final = (
     _figure("bills EUR", "what drivers pay, energy and network", "drivers_bill_eur", ".2f"),
     _figure("margin EUR", "what is left to aggregators", "aggregator_margin_eur", ".2f"),
     _figure("unmet kWh", "what drivers lack at departure", "unmet_kwh", ".1f"),
-    _figure("rebound kWh", "what fleets move against their awards, at any time", "rebound_kwh", ".1f", short=False),
+    _figure("rebound kWh", "what comes back of what awards moved", "rebound_kwh", ".1f", short=False),
     _figure("seconds", "that the cell took", "seconds"),
 )
 _OVER_PENETRATION: Final = (

@@ -38,7 +38,7 @@ from market.simulation.measures import Measures, measures_of
 from market.simulation.outcome import Outcome
 from market.simulation.results import Results
 from market.simulation.scenario import Scenario
-from market.simulation.summary import summary, summary_of_days
+from market.simulation.summary import summary, summary_of_days, summary_of_open
 from market.simulation.timing import Seconds, total
 from market.simulation.versions import versions
 from market.simulation.whole_run import whole_run
@@ -118,6 +118,7 @@ class Archive:
             rows = json.loads((self._folder / _PARTS / worst.name / _SUMMARY_PART).read_text(encoding="utf-8"))
         else:
             rows = _short(summary_of_days(days, measures, whole))
+        rows += _short(summary_of_open(pq.read_table(self._folder / _PARTS / days[-1].name / "unsettled.parquet")))
         title, zone = self._scenario.title, self._scenario.timezone
         return {"title": title, "timezone": zone, "rows": rows, "shown": worst.name}
 

@@ -6,7 +6,7 @@ that a simulated day is charged a day's part of the month's peak. What a deliver
 bill.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -19,6 +19,7 @@ from market.network.model import FloatArray
 from market.simulation.enacting import connections, dso_client, registered
 from market.simulation.scenario import Scenario
 from market.simulation.world import World
+from market.store import UnitOfWork
 
 _BY_TIME: Final = ("capacity", "connection")
 
@@ -64,15 +65,15 @@ async def _charged_eur(name: str, tariff: Tariff, span: Span, scenario: Scenario
     client = dso_client(scenario, world, table.dso)
     whole_months = any(each.kind == "capacity" for each in tariff.components)
     spans = months(span, tariff.zone) if whole_months else (span,)
-    before = await client.bills(tariff.id) if whole_months else ()
     charged = Decimal(0)
     for agent, points in connections(scenario, world, table.payers, f"tariffs.{name}"):
         who = (await world.clients[agent].me()).id
         for bus, power_w in points.items():
             for own in spans:
                 terms = _terms(own, tariff, who, bus, power_w, whole_months=whole_months)
+                before_eur = _charged_before_eur(terms, tariff, world) if whole_months else Decimal(0)
                 bill = await _made(client, tariff, terms, until=own)
-                charged += part_eur(bill, tariff) - _latest_eur(before, terms, tariff)
+                charged += part_eur(bill, tariff) - before_eur
     return charged
 
 
@@ -103,25 +104,30 @@ async def _made(client: MarketClient, tariff: Tariff, terms: BillTerms, *, until
     )
 
 
-def _latest_eur(before: Iterable[Bill], terms: BillTerms, tariff: Tariff) -> Decimal:
-    """Of the same month, place and participant, as it was billed last."""
-    same = ("start", "end", "participant", "bus")
-    earlier = [each for each in before if all(getattr(each, name) == getattr(terms, name) for name in same)]
-    return part_eur(max(earlier, key=lambda each: each.metered_minutes), tariff) if earlier else Decimal(0)
+def _charged_before_eur(terms: BillTerms, tariff: Tariff, world: World) -> Decimal:
+    """Of the same month, place and participant, as it was billed after the delivery before; 0 for a month's first.
+
+    From the market's database: its API gives all bills, which after some months are too many to be read every day.
+    """
+    with UnitOfWork(world.engine, reading=True) as work:
+        latest = work.bills.latest(tariff.id, participant=terms.participant, bus=terms.bus)
+    same = latest is not None and (latest.start, latest.end) == (terms.start, terms.end)
+    return part_eur(latest, tariff) if latest is not None and same else Decimal(0)
 
 
 async def _contracts_eur(auction: Auction, span: Span, scenario: Scenario, world: World) -> Decimal:
     """What the DSOs pay under contracts for a delivery: for what was called in it, and for standing ready."""
+    with UnitOfWork(world.engine, reading=True) as work:
+        called = work.contracts.transfers(auction=auction.id)
     paid = Decimal(0)
     for client in {id(each): each for each in _with_contracts(scenario, world)}.values():
         for contract in await client.contracts():
             if contract.terms.kind != "dimming_obligation":
-                await client.pay_availability(
+                standing = await client.pay_availability(
                     contract.id, span, key=f"availability {contract.id} {span.start.isoformat()}"
                 )
-            for each in await client.contract_transfers(contract.id):
-                if each.auction == auction.id or (each.auction is None and each.start == span.start):
-                    paid += each.amount_eur
+                paid += standing.amount_eur
+            paid += sum((each.amount_eur for each in called if each.contract == contract.id), Decimal(0))
     return paid
 
 

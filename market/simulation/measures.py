@@ -43,8 +43,8 @@ class Measures(Message):
     leave to aggregators, less what energy cost them.
 
     awarded_kwh, award_delivered_kwh : energy that awards were to move and moved, either way counted positive.
-    rebound_kwh : energy that was moved from baselines against that, at buses with awards and at any time, whether it
-    was awarded as payback or not. fleet_peak_w : the most that all connection points of fleets drew at once.
+    rebound_kwh : what came back of it in other periods of the delivery at the buses with awards, whether it was awarded
+    as payback or not (`rebound_w`). fleet_peak_w : the most that all connection points of fleets drew at once.
     synchronisation : that over the power of all plugs, 0 where the plugs are not known.
     """
 
@@ -145,19 +145,21 @@ def _behaviour(outcome: Outcome, truth: Truth) -> dict[str, float]:
     fleet_w = sum(truth.drawn_w.values(), np.zeros(truth.steps.count))
     peak_w = fleet_w.max()
     plugs_w = sum(sum(each.agent.plug_ratings_w().values()) for each in fleets if isinstance(each.agent, RatesPlugs))
-    rebound_w = sum(float(each.sum()) for each in _rebounds(fleets, outcome.drawn_w, delivery.count))
+    pairs = tuple(_moves(fleets, outcome.drawn_w, delivery.count))
     return {
         "drawn_kwh": fleet_w.sum() * truth.minutes / 60e3,
         "awarded_kwh": kwh_per_w * sum(abs(line.ordered_w) for line in lines),
         "award_delivered_kwh": kwh_per_w * sum(abs(line.delivered_w) for line in lines),
-        "rebound_kwh": kwh_per_w * rebound_w,
+        "rebound_kwh": kwh_per_w * rebound_w(pairs),
         "fleet_peak_w": peak_w,
         "synchronisation": peak_w / plugs_w if plugs_w else 0.0,
     }
 
 
-def _rebounds(fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], count: int) -> Iterator[FloatArray]:
-    """(period,) for each bus that has awards [W]."""
+def _moves(
+    fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], count: int
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """(period,) each: what was ordered of a bus that has awards, and how far it drew other than its baseline [W]."""
     awarded_w, baseline_w = dict[str, FloatArray](), dict[str, FloatArray]()
     for fleet in fleets:
         for award in fleet.awards:
@@ -165,15 +167,31 @@ def _rebounds(fleets: tuple[Fleet, ...], drawn_w: Mapping[str, FloatArray], coun
         for own in fleet.baseline.buses if fleet.baseline else ():
             baseline_w[own.bus] = baseline_w.get(own.bus, np.zeros(count)) + np.array(own.power_w, dtype=float)
     for bus, ordered_w in awarded_w.items():
-        moved_w = drawn_w.get(bus, np.zeros(count)) - baseline_w.get(bus, np.zeros(count))
-        yield against(ordered_w, moved_w)
+        if ordered_w.any():
+            yield ordered_w, drawn_w.get(bus, np.zeros(count)) - baseline_w.get(bus, np.zeros(count))
 
 
-def against(ordered_w: FloatArray, moved_w: FloatArray) -> FloatArray:
-    """(period,) the part of `moved_w` that goes the other way than the award where it is largest, at first [W]."""
-    way = np.sign(ordered_w[np.argmax(np.abs(ordered_w))])
-    other: FloatArray = np.maximum(-way * moved_w, 0.0)
-    return other
+def rebound_w(pairs: Iterable[tuple[FloatArray, FloatArray]]) -> float:
+    """What comes back, in other periods, of what awards moved [W], summed over periods.
+
+    ordered_w, moved_w : (period,) of each bus. With w = 1 or -1, the way of a bus's award where that is largest, over
+    buses b and periods t:
+
+        delivered = sum_bt  min(max(w moved, 0), w ordered)     where w ordered > 0
+        returned  = sum_bt  -w moved                            in all other periods
+        rebound   = min(max(returned, 0), delivered)
+
+    Baselines are never quite right, and a fleet strays from them without any award. What strays either way cancels in
+    `returned`, which is why only the sum is cut off at 0; and more than was moved cannot come back. What is left of
+    their error is their bias, of the buses with awards together.
+    """
+    delivered = returned = 0.0
+    for ordered_w, moved_w in pairs:
+        way = np.sign(ordered_w[np.argmax(np.abs(ordered_w))])
+        in_award = way * ordered_w > 0
+        delivered += np.minimum(np.maximum(way * moved_w, 0.0), way * ordered_w)[in_award].sum()
+        returned -= (way * moved_w)[~in_award].sum()
+    return float(min(max(returned, 0.0), delivered))
 
 
 def _highest(loading: FloatArray) -> float:

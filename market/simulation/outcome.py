@@ -2,9 +2,10 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -43,13 +44,22 @@ class Fleet:
 
 
 @dataclass(frozen=True)
+class Unsettled:
+    """An auction that was cleared and whose time is not over, such as a reservation. pending_eur : set aside for it."""
+
+    auction: Auction
+    pending_eur: Decimal
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Everything that a settled delivery has to tell. Its agents go on: what they tell is asked for at once, or never.
 
     day : which delivery it is. last : none follows it. agents, fleets : by the name of the scenario. case : the frozen
     book that was cleared. book : as it was published. transfers : the ledger of the auction, and of what else was
     settled with it, such as a reservation. drawn_w : (period,) true mean power of all chargers at each bus [W]. bills :
-    what was paid outside of auctions. meter_readings : that have arrived since the delivery before.
+    what was paid outside of auctions. meter_readings : that have arrived since the delivery before. unsettled : of the
+    last delivery, what the run leaves open.
     """
 
     scenario: Scenario
@@ -65,6 +75,7 @@ class Outcome:
     drawn_w: Mapping[str, FloatArray]
     bills: Bills = NO_BILLS
     meter_readings: tuple[GridReading, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
 
 
 async def settled(scenario: Scenario, world: World, day: Day, auction: AuctionId, *, last: bool) -> Outcome:
@@ -107,6 +118,17 @@ async def settle_due(world: World, now: datetime) -> tuple[Transfer, ...]:
             await world.operator.settle(auction)
             entries += await world.operator.transfers(auction)
     return tuple(entries)
+
+
+def unsettled(world: World) -> tuple[Unsettled, ...]:
+    """What is cleared and not settled, oldest first."""
+    with UnitOfWork(world.engine, reading=True) as work:
+        books = work.auctions.published_books()
+        return tuple(Unsettled(each, _pending_eur(work.money.transfers(each.id))) for each in books)
+
+
+def _pending_eur(transfers: Iterable[Transfer]) -> Decimal:
+    return sum((each.amount_eur for each in transfers if each.stage == "pending"), Decimal(0))
 
 
 def _cleared_case(world: World, auction: Auction) -> Case:

@@ -15,6 +15,7 @@ flowed in finer steps is in the tables of market.simulation.physical_tables.
     requests    asked_at, participant, kind, about, because
     settlement  start, participant, bus, baseline_w, ordered_w, metered_w, ..., net_eur
     transfers   id, stage, debit, credit, amount_eur, memo, at
+    unsettled   auction, stage, start, end, pending_eur
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ from api_spec.units import MONEY_PLACES, PRICE_PLACES
 from market.network.model import FloatArray
 from market.simulation.flows import Flows
 from market.simulation.metering import readings_table
-from market.simulation.outcome import Outcome
+from market.simulation.outcome import Outcome, Unsettled
 from market.simulation.participant import ChargesVehicles, LogsFaults
 from market.simulation.physical_tables import physical_tables
 from market.simulation.physics import Truth
@@ -87,6 +88,7 @@ class Results:
             "settlement": self._settlement(),
             "meter_readings": readings_table(self.outcome.meter_readings),
             "transfers": _transfers(self.outcome.transfers),
+            "unsettled": _unsettled(self.outcome.unsettled),
             **physical_tables(self.truth),
         }
 
@@ -257,6 +259,19 @@ def _transfers(transfers: Sequence[Transfer]) -> pa.Table:
     names = [name for name in Transfer.model_fields if name != "at"]
     columns: dict[str, Any] = {name: _column(name, [getattr(each, name) for each in transfers]) for name in names}
     return pa.table({**columns, "at": times(each.at for each in transfers)})
+
+
+def _unsettled(open_still: Sequence[Unsettled]) -> pa.Table:
+    auctions = [each.auction for each in open_still]
+    return pa.table(
+        {
+            "auction": pa.array([each.id for each in auctions], pa.string()),
+            "stage": pa.array([each.product.stage for each in auctions], pa.string()),
+            "start": times(each.delivery.start for each in auctions),
+            "end": times(each.delivery.end for each in auctions),
+            "pending_eur": pa.array([each.pending_eur for each in open_still], _EURO),
+        }
+    )
 
 
 def _column(name: str, values: list[Any]) -> pa.Array:

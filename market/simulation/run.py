@@ -6,6 +6,7 @@ was kept: so a run that is resumed and one that never stopped are the same, bit 
 """
 
 import contextlib
+import gc
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from market.simulation.collecting import collecting_seldom
 from market.simulation.enacting import enact
 from market.simulation.measures import Measures
 from market.simulation.metering import Arriving, HeadEnd
-from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing
+from market.simulation.outcome import Outcome, of_day, settle_due, settled, standing, unsettled
 from market.simulation.participant import Forgets
 from market.simulation.results import Results
 from market.simulation.scenario import Scenario
@@ -207,7 +208,9 @@ class _UnderWay:
             auction = self._auction(day, "published")
             outcome = await settled(self._scenario, self._world, day, auction, last=last)
             transfers = (*outcome.transfers, *await settle_due(self._world, moment.at))
-            outcome, self._read = replace(outcome, transfers=transfers, meter_readings=tuple(self._read)), []
+            left_open = unsettled(self._world) if last else ()
+            outcome = replace(outcome, transfers=transfers, meter_readings=tuple(self._read), unsettled=left_open)
+            self._read = []
         self._tell(moment, "writing down")
         results = Results(outcome)
         with self._watch.timed("physics"):
@@ -218,6 +221,8 @@ class _UnderWay:
         if not last:
             with self._watch.timed("checkpoint"):
                 self._keep(day, moment, done)
+                # Agents that are no more hold solvers, and each other: those of a year's days would fill the memory.
+                gc.collect()
             self._next = self._days[day.number + 1]
         self._archive.spent(day, self._watch.taken())
 

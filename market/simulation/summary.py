@@ -1,10 +1,14 @@
 """The short table of a finished run: what a person wants to know first."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -17,6 +21,8 @@ from market.simulation.agenda import Day
 from market.simulation.measures import Measures
 from market.simulation.outcome import Outcome
 from market.simulation.results import Results
+
+_KINDS: Final = {"activation": ("auction", "auctions"), "reservation": ("reservation", "reservations")}
 
 
 def summary(outcome: Outcome, results: Results, measures: Measures) -> tuple[SummaryRow, ...]:
@@ -41,6 +47,16 @@ def summary_of_days(days: Sequence[Day], measures: Sequence[Measures], whole: Me
         _paid(whole),
         _drivers(whole),
     )
+
+
+def summary_of_open(unsettled: pa.Table) -> tuple[SummaryRow, ...]:
+    """What the run leaves open, where it does. unsettled : the table of that name."""
+    if len(unsettled) == 0:
+        return ()
+    kinds = Counter(unsettled["stage"].to_pylist())
+    named = ", ".join(f"{count} {_KINDS[stage][count > 1]}" for stage, count in sorted(kinds.items()))
+    pending = pc.sum(unsettled["pending_eur"]).as_py()
+    return (SummaryRow("not settled", "", f"{named}: not over yet, {pending:.4f} EUR pending"),)
 
 
 def short_table(title: str, rows: tuple[SummaryRow, ...]) -> Table:

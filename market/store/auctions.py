@@ -189,7 +189,7 @@ def _page(states: frozenset[AuctionState]) -> SelectOfScalar[AuctionRow]:
 
 
 @lru_cache(maxsize=1000)
-def _terms(document: str) -> AuctionTerms:
+def terms_of(document: str) -> AuctionTerms:
     """Terms never change, and every order is held to them."""
     return AuctionTerms.model_validate_json(document)
 
@@ -208,7 +208,7 @@ def _result(document: str) -> Result:
 
 
 def _auction(row: AuctionRow) -> Auction:
-    terms = _terms(row.terms)
+    terms = terms_of(row.terms)
     return Auction.model_validate(
         {
             **{name: getattr(terms, name) for name in AuctionTerms.model_fields},

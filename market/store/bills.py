@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from api_spec.tariffs import Bill, BillTransfer
@@ -26,17 +28,25 @@ class Bills:
         )
         self._session.flush()
 
-    def newest(self, tariff: str, *, participant: str | None = None) -> list[Bill]:
-        """Newest versions of bills under a tariff, in the order they were made: all of them, or one participant's."""
+    def newest(self, tariff: str, *, participant: str | None = None, bus: str | None = None) -> list[Bill]:
+        """Newest versions of bills under a tariff, in the order they were made: all, or of one participant, one bus."""
         query = select(BillRow.document, BillCorrectionRow.document).outerjoin(
             BillCorrectionRow, col(BillCorrectionRow.bill) == col(BillRow.id)
         )
         query = query.where(BillRow.tariff == tariff)
         if participant is not None:
             query = query.where(BillRow.participant == participant)
+        if bus is not None:
+            query = query.where(_at(bus))
         found = self._session.exec(query.order_by(col(BillRow.sequence), col(BillCorrectionRow.version)))
         bills = (Bill.model_validate_json(corrected or first) for first, corrected in found)
         return list({each.id: each for each in bills}.values())
+
+    def latest(self, tariff: str, *, participant: str, bus: str) -> Bill | None:
+        """The bill of a participant's bus that was made last, in its first version; None before the first one."""
+        mine = select(BillRow.document).where(BillRow.tariff == tariff, BillRow.participant == participant, _at(bus))
+        document = self._session.exec(mine.order_by(col(BillRow.sequence).desc()).limit(1)).one_or_none()
+        return None if document is None else Bill.model_validate_json(document)
 
     def get(self, tariff: str, bill: str) -> Bill:
         """The newest version of a bill under a tariff; NotFound."""
@@ -62,3 +72,8 @@ class Bills:
         """All entries of a bill's ledger, in the order they were written."""
         query = select(BillTransferRow).where(BillTransferRow.bill == bill).order_by(col(BillTransferRow.sequence))
         return [BillTransfer.model_validate(row.model_dump(exclude={"sequence"})) for row in self._session.exec(query)]
+
+
+def _at(bus: str) -> ColumnElement[bool]:
+    """Of what stands in their documents: to read those of all others takes long once a year of bills is there."""
+    return col(BillRow.document).contains(f'"bus":{to_json(bus).decode()}', autoescape=True)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from api_spec.award import Award
+from api_spec.calendar import Span
 from api_spec.contracts import AnyContractTerms, Contract, ContractTransfer
 from api_spec.period import MarketPeriod
 from market.errors import NotFound
@@ -150,11 +151,24 @@ class Contracts:
             query = query.where(ContractTransferRow.contract == contract)
         if auction is not None:
             query = query.where(ContractTransferRow.auction == auction)
-        rows = self._session.exec(query)
-        return [ContractTransfer.model_validate(row.model_dump(exclude={"sequence"})) for row in rows]
+        return _transfers(self._session.exec(query))
+
+    def paid_between(self, contract: str, span: Span) -> list[ContractTransfer]:
+        """What was paid for standing ready in some of a span of time, in the order it was written."""
+        query = select(ContractTransferRow).where(
+            ContractTransferRow.contract == contract,
+            col(ContractTransferRow.auction).is_(None),
+            ContractTransferRow.start < span.end,
+            ContractTransferRow.end > span.start,
+        )
+        return _transfers(self._session.exec(query.order_by(col(ContractTransferRow.sequence))))
 
     def _delivery(self, auction: str) -> MarketPeriod:
         return Auctions(self._session).get(auction).delivery
+
+
+def _transfers(rows: Iterable[ContractTransferRow]) -> list[ContractTransfer]:
+    return [ContractTransfer.model_validate(row.model_dump(exclude={"sequence"})) for row in rows]
 
 
 def _contract(row: ContractRow) -> Contract:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func
+from sqlalchemy import func, insert
 from sqlmodel import Session, col, delete, exists, select
 
 from api_spec.events import EVENT, START, Event
 from market.errors import NotFound
 from market.notices.story import Notice
 from market.store.notices import Notices
-from market.store.tables import DeliveryRow, OutboxRow
+from market.store.tables import DeliveryRow, OutboxRow, metadata
 
+_TELL: Final = insert(metadata.tables["outbox"])
 _ORDER: Final = 0x0FF1CE  # any number that nothing else locks
 
 
@@ -64,16 +65,17 @@ class Outbox:
             self._session.connection().execute(select(func.pg_advisory_xact_lock(_ORDER)))
         for each in self._given:
             event = each.event
-            row = OutboxRow(
-                id=event.id,
-                audience=each.audience,
-                auction=event.auction,
-                document=event.model_dump_json(),
-                occurred_at=event.occurred_at,
-            )
-            self._session.add(row)
-            self._session.flush()
-            notices.queue(each, listening)
+            told = {
+                "id": event.id,
+                "audience": each.audience,
+                "auction": event.auction,
+                "document": event.model_dump_json(),
+                "occurred_at": event.occurred_at,
+            }
+            # Not an object of the session: nobody looks at it again, and nearly every change has one.
+            self._session.connection().execute(_TELL, told)
+            if listening:
+                notices.queue(each, listening)
         self._given.clear()
 
     def after(

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Pool, bindparam
+from sqlalchemy import Pool, bindparam, insert
 from sqlmodel import Session, col, select
 
 from api_spec.grid import Network
 from api_spec.organisation import Client, Member, Organisation
 from market.errors import AlreadyExists, NotFound
 from market.store.identities import Identities
-from market.store.tables import AnswerRow, NetworkRow, OrganisationRow
+from market.store.tables import AnswerRow, NetworkRow, OrganisationRow, metadata
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ _ANSWER: Final = select(AnswerRow.operation, AnswerRow.body_sha256, AnswerRow.do
     AnswerRow.organisation == bindparam("of"), AnswerRow.key == bindparam("under")
 )
 """Built once: it is asked before every order."""
+_REMEMBER: Final = insert(metadata.tables["answer"])
 
 
 class Participants:
@@ -101,14 +102,15 @@ class Participants:
 
     def remember(self, organisation: str, key: str, answer: Answer) -> None:
         """Keep an answer, in the transaction of what it answers."""
-        row = AnswerRow(
-            organisation=organisation,
-            key=key,
-            operation=answer.operation,
-            body_sha256=answer.body_sha256,
-            document=answer.document,
-        )
-        self._session.add(row)
+        kept = {
+            "organisation": organisation,
+            "key": key,
+            "operation": answer.operation,
+            "body_sha256": answer.body_sha256,
+            "document": answer.document,
+        }
+        # Not an object of the session: nobody looks at it again, and every POST has one.
+        self._session.connection().execute(_REMEMBER, kept)
 
     def _row(self, organisation: str) -> OrganisationRow:
         row = self._session.get(OrganisationRow, organisation)

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from api_spec.auction import AuctionTerms
 from api_spec.calendar import Span
 from api_spec.metering import ReadingTerms
 from api_spec.period import MarketPeriod
@@ -14,6 +13,7 @@ from api_spec.tariffs import AnnouncedWindow, Tariff
 from market.errors import NotFound
 from market.instruments.metered import Metered
 from market.instruments.pricing import NodalPrice, nodal_prices
+from market.store.auctions import terms_of
 from market.store.tables import AuctionRow, CriticalWindowRow, ReadingRow, ResultRow, TariffRow
 
 
@@ -80,5 +80,5 @@ class Tariffs:
         # Delivery never begins before the gate closes.
         query = select(AuctionRow).where(AuctionRow.network == network, AuctionRow.gate_closure < end)
         rows = self._session.exec(query.order_by(col(AuctionRow.sequence)))
-        found = [(row.id, AuctionTerms.model_validate_json(row.terms).delivery) for row in rows]
+        found = [(row.id, terms_of(row.terms).delivery) for row in rows]
         return [(auction, delivery) for auction, delivery in found if delivery.start < end and start < delivery.end]

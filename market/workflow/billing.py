@@ -111,7 +111,8 @@ def _bill(tariff: Tariff, terms: BillTerms, name: str, *, version: int, now: dat
 
 def _require_unbilled(tariff: str, terms: BillTerms, work: UnitOfWork) -> None:
     """Raise AlreadyExists where a final bill covers some of the same time: nothing is billed twice."""
-    for each in work.bills.newest(tariff, participant=terms.participant):
-        final = not terms.provisional and not each.provisional and each.bus == terms.bus
-        if final and each.start < terms.end and terms.start < each.end:
+    if terms.provisional:
+        return
+    for each in work.bills.newest(tariff, participant=terms.participant, bus=terms.bus):
+        if not each.provisional and each.start < terms.end and terms.start < each.end:
             raise AlreadyExists("bill", each.id)

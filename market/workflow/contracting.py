@@ -87,9 +87,8 @@ def pay_availability(
     versions = visible_versions(contract, who=who, work=work, lock=True)
     if now < span.end:
         raise PeriodNotOver("the span", span.end)
-    for each in work.contracts.transfers(contract=contract):
-        if each.auction is None and each.start < span.end and span.start < each.end:
-            raise AlreadyExists("payment", each.id)
+    for each in work.contracts.paid_between(contract, span):
+        raise AlreadyExists("payment", each.id)
     transfer = availability_transfer(contract, standing_eur(versions, span), span, at=now)
 
     work.contracts.post([transfer])

@@ -17,9 +17,11 @@ from typer.testing import CliRunner
 from aggregator_agents.agent import EvAggregator
 from market.cli import app
 from market.simulation.archive import SCENARIO
+from market.simulation.billing import part_eur
 from market.simulation.rerun import differences
 from market.simulation.run import DayFailed, simulate
 from market.simulation.scenario import BadScenario, Scenario
+from market.store import UnitOfWork, open_engine
 from tests.integration.test_simulation import EVENING, scenario
 
 DAYS = 2
@@ -41,10 +43,23 @@ heat_pumps = [{ share = 0.3 }]
 [metering.smart]
 share = 0.1
 missing = 0.1
+
+[tariffs.network]
+components = [
+    { name = "energy", kind = "energy", price_eur_per_mwh = 60 },
+    { name = "peak", kind = "capacity", price_eur_per_kw_month = 3, interval = "PT15M" },
+]
+
+[contracts.room.terms]
+kind = "interruptible_connection"
+firm_w = 9000
+non_firm_w = 3000
+max_hours_per_year = 500
+rebate_eur_per_kw_year = 50
 """
 )
 """Three quarter-hours on two evenings, two homes whose vehicles stay over night; load strays, chargers fail, and meters
-report the next morning."""
+report the next morning. Peaks are billed by the month, and contracts pay for standing ready."""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +85,24 @@ def test_a_session_that_lasts_over_night_is_told_once(whole: Path) -> None:
     drivers = pq.read_table(whole / "results" / "drivers.parquet").to_pandas()
     assert drivers["session"].is_unique
     assert (drivers["delivery"].astype(str) == "2026-01-16").sum() >= 2, "those who are still there, in the last"
+
+
+def test_what_deliveries_are_charged_adds_up_to_the_last_bills_and_to_the_contracts_ledgers(whole: Path) -> None:
+    measures = pq.read_table(whole / "results" / "measures.parquet").to_pandas()
+    engine = open_engine(f"sqlite:///{whole / 'market.db'}")
+    with UnitOfWork(engine, reading=True) as work:
+        (tariff,) = work.tariffs.of_network("risoe")
+        last = {each.bus: each for each in work.bills.newest(tariff.id)}
+        paid = sum(each.amount_eur for each in work.contracts.transfers())
+    engine.dispose()
+
+    assert (measures["tariff_income_eur"] > 0).all()
+    assert len(last) == DAYS
+    assert measures["tariff_income_eur"].sum() == pytest.approx(
+        float(sum(part_eur(each, tariff) for each in last.values()))
+    )
+    assert measures["dso_contracts_eur"].sum() == pytest.approx(float(paid))
+    assert paid > 0
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def cluster(
     timing: Timing | None = None,
     other_rise_a: int | None = None,
     sleeps: bool = False,
+    fails: bool = False,
     cloud: type[CloudAggregator] = CloudAggregator,
     agent: type[VirtualAggregator] = VirtualAggregator,
 ) -> EmulatedCluster:
@@ -43,6 +44,7 @@ def cluster(
         weather=weather,
         other_rise_a=other_rise_a,
         sleeps=sleeps,
+        fails=fails,
         cloud=cloud,
         agent=agent,
     )

@@ -4,6 +4,8 @@ from datetime import timedelta
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aggregator_agents.charging.hardware import HardwareSilent
 from aggregator_agents.dispatch.sharing import SitePlan
@@ -92,6 +94,35 @@ def test_a_line_loses_doubles_and_overtakes_as_often_as_it_is_told() -> None:
     assert all(1 <= when <= 11 for each in arrivals for when in each)
     line.cut = True
     assert line.deliveries(0.0) == ()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0, 0, 6, 10, None])] * 4), min_size=6, max_size=6),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(300, 3000)), min_size=4, max_size=4),
+)
+def test_chargers_that_nap_while_the_plan_gives_them_nothing_change_nothing_at_all(
+    targets: list[tuple[int | None, ...]], stays: list[tuple[int, int]]
+) -> None:
+    """An hour, another plan every ten minutes, visits at four plugs of two chargers: to the bit what others do."""
+    site = Site.of("lot", chargers=2, plugs_per_charger=2, fuse_a=26, charger_a=32, fallback_a=6)
+    plugs = [each.id for each in site.plugs]
+    sessions = [
+        at_plug(plug, wh=3000.0, from_s=come, to_s=come + stay) for plug, (come, stay) in zip(plugs, stays, strict=True)
+    ]
+    seen, messages = {}, {}
+    for naps in (True, False):
+        made = cluster(site, sessions, timing=MARKET_TIMING, sleeps=True, fails=not naps)
+        told: list[object] = []
+        for minute in range(60):
+            planned = zip(plugs, targets[minute // 10], strict=True)
+            made.follow(SitePlan({plug: amps for plug, amps in planned if amps is not None}))
+            run(made, 60 * (minute + 1))
+            told += [made.readings(), made.demands(), made.plant.fuse.peak_a]
+        seen[naps], messages[naps] = (told, made.outcomes(), made.plant.meter.energy_wh(3600)), made.messages
+
+    assert seen[True] == seen[False]
+    assert messages[True] <= messages[False]
 
 
 def test_chargers_that_sleep_while_nobody_is_there_change_nothing_else() -> None:

@@ -63,3 +63,13 @@ def test_who_is_dimmed_stays_so_until_the_dso_asks_no_more() -> None:
     assert held.target_w.tolist() == [8e3, 4e3, 4e3, 0.0]
     assert held.missed_eur_per_mwh.tolist() == [60.0, 60.0, 10_000.0, 60.0]
     assert held.awarded_w.tolist() == own.awarded_w.tolist()
+
+
+def test_who_sold_nothing_may_be_free_of_the_baseline() -> None:
+    """1 kW nominated in both hours: a ceiling, or none and at no cost; 1 kWh drawn by half past twelve is all of it."""
+    own = order(0, 60, [1e3, 1e3], [0.0, 0.0])
+    assert own.corridor(NOON + HOUR / 2, drawn_wh=1000.0).ceiling_w.tolist() == [0.0, 1e3]
+
+    free = own.free().corridor(NOON + HOUR / 2, drawn_wh=1000.0)
+    assert free.ceiling_w.tolist() == [np.inf, np.inf]
+    assert free.missed_eur_per_mwh.tolist() == [0.0, 0.0]

@@ -9,6 +9,7 @@ import pytest
 
 from aggregator_agents.fleet import Session, Site, Vehicle
 from aggregator_agents.planning import AtPlug, Corridor, Grid, Peak, Plan, Planner, Prices, Problem, Valuation
+from aggregator_agents.planning import solver as solver_module
 from aggregator_agents.planning.solver import NoPlan, Solver
 from tests.unit.aggregator_agents.places import FULL_W, HOUR, NOON, quarters, site, vehicle
 
@@ -321,6 +322,39 @@ def test_no_time_at_all_still_makes_a_plan() -> None:
     asked = Problem(site(chargers=2, fuse_a=11), FOUR, both, PATIENT, Prices.bought(np.full(4, 100.0)))
 
     assert sum(Planner(within_s=0).plan(asked).setpoint_a.values()) == 11
+
+
+def _hard() -> Problem:
+    """Sixteen vehicles that were to draw 13 A together, no more and no less: whole amps have to be searched for."""
+    random = np.random.default_rng(3)
+    grid, place = Grid(NOON, np.full(40, 0.25)), Site.of("lot", chargers=8, plugs_per_charger=2, fuse_a=63)
+    lot = tuple(
+        Session(each.id, each.id, NOON, NOON + float(random.uniform(2, 9)) * HOUR, float(random.uniform(3e3, 2e4)))
+        for each in place.plugs
+    )
+    narrow = Corridor(np.full(40, 9_000.0), np.full(40, 8_900.0), np.full(40, 500.0))
+    seen = {each.id: AtPlug(int(random.integers(6, 16)), 0.0, (0, 1, 2)) for each in lot}
+    return Problem(
+        place, grid, lot, Valuation(), Prices.bought(random.uniform(50, 300, 40)), corridor=narrow, at_plug=seen
+    )
+
+
+def test_no_clock_decides_a_plan_unless_somebody_waits_for_it() -> None:
+    solver = Solver()
+    assert Planner(gap=1e-7, solver=solver).plan(_hard()).how == "optimal"
+    assert solver._highs.getOptionValue("time_limit")[1] == np.inf
+
+    assert Planner(gap=1e-7, within_s=0.0).plan(_hard()).how == "water-fill"
+
+
+@pytest.mark.parametrize(("limit", "how"), [("_ITERATIONS_EACH", "water-fill"), ("_NODES", "relaxed")])
+def test_steps_of_the_solver_are_counted_and_a_simpler_plan_has_to_do_after_too_many(
+    limit: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solver_module, limit, 0)
+    made = Planner(gap=1e-7).plan(_hard())
+    assert made.how == how
+    assert 0 < sum(made.setpoint_a.values()) <= 63
 
 
 def test_energy_must_not_be_sold_for_more_than_it_costs() -> None:

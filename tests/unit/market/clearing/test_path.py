@@ -1,6 +1,7 @@
 """The way along the central path ends where the linear programmes end that it stands in for."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import clear, loop
+from market.clearing import clear, interior, loop, path
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.loop import Optimum, optimise
@@ -28,15 +29,19 @@ LINES: Final = (("s", "b1"), ("b1", "b2"), ("b2", "b3"), ("b1", "b4"), ("b4", "b
 BUSES: Final = tuple(end for _, end in LINES)
 
 
-def evening(fleets: int, periods: int, *, offered_w: float, seed: int = 3) -> ClearingProblem:
+def evening(
+    fleets: int, periods: int, *, offered_w: float, seed: int = 3, least_pu: float | None = None
+) -> ClearingProblem:
     """A feeder of six buses of 300 kW at the peak, two of its lines congested, and fleets that may charge less.
 
     Each may for half of the evening, by some part of the energy that this could give. offered_w : of all together.
+    least_pu : of every voltage, where that is asked for, too.
     """
     random = np.random.default_rng(seed)
     shape = 3e5 * (1 - 0.2 * np.abs(np.linspace(-1, 1, periods)))
     noise = random.uniform(0.95, 1.05, (len(BUSES), periods))
     limit = {"kind": "congestion", "max_price_eur_per_mwh": 3000}
+    voltage = {"id": "v", "kind": "voltage", "buses": "all", "max_pu": 1.1, "max_price_eur_per_mwh": 3000}
     asked: Document = document(
         lines=[line(f"l{k}", *ends, r_ohm=0.3, x_ohm=0.3) for k, ends in enumerate(LINES, start=1)],
         baseline=[
@@ -47,6 +52,7 @@ def evening(fleets: int, periods: int, *, offered_w: float, seed: int = 3) -> Cl
         requests=[
             {"id": "c", "element": "l1", "limit_a": 92, **limit},
             {"id": "d", "element": "l2", "limit_a": 44, **limit},
+            *([] if least_pu is None else [voltage | {"min_pu": least_pu}]),
         ],
     )
     return problem_of(Case.model_validate(asked))
@@ -160,6 +166,38 @@ def test_what_must_stay_unmet_costs_its_price_and_no_more(size: tuple[int, int, 
     assert left.any()
     assert shadow[left] == pytest.approx(end.rows.price[left], rel=1e-9)
     assert (shadow <= end.rows.price * (1 + 1e-9)).all()
+
+
+LOW: Final = (200, 8, 3e5)
+"""A market of which five buses stay below 0.994 pu, whatever its fleets do."""
+
+
+def low_voltage() -> ClearingProblem:
+    fleets, periods, offered_w = LOW
+    return evening(fleets, periods, offered_w=offered_w, least_pu=0.994)
+
+
+def test_what_is_beyond_doubt_may_leave_the_programme_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that stay unmet add their price, and no more: prices are the same as with all of them in the programme."""
+    settled = End.of(low_voltage())
+    monkeypatch.setattr(path, "_SETTLED", 99)
+    kept = End.of(low_voltage())
+
+    assert (unmet_amounts(settled.rows, settled.found.dispatch) > interior.AMPLE).sum() > 20
+    assert settled.found.hint.shadow == pytest.approx(kept.found.hint.shadow, rel=1e-5, abs=1e-3)
+    assert settled.found.dispatch.excess == pytest.approx(kept.found.dispatch.excess, abs=1e-3)
+
+
+@pytest.mark.parametrize("market", [low_voltage, lambda: evening(*SCARCE["less"][:2], offered_w=SCARCE["less"][2])])
+def test_what_stays_unmet_costs_its_price_as_seen_from_where_the_path_ends(
+    market: Callable[[], ClearingProblem],
+) -> None:
+    """The highest price over the largest sensitivity of the AC state that results (clearing.md)."""
+    end = End.of(market())
+
+    unmet = unmet_amounts(end.rows, end.found.dispatch) > 1e-6
+    assert unmet.any()
+    assert end.rows.price[unmet] == pytest.approx(end.rows.price_here[unmet], rel=1e-4)
 
 
 def test_where_nothing_stays_unmet_the_loop_only_looks_whether_the_path_is_right(

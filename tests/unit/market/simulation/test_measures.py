@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from api_spec.settlement import Transfer
-from market.simulation.measures import against, driver_figures, paid_by_dsos_eur
+from market.simulation.measures import driver_figures, paid_by_dsos_eur, rebound_w
 
 
 def test_who_is_still_there_may_still_get_it() -> None:
@@ -29,11 +29,32 @@ def test_who_is_still_there_may_still_get_it() -> None:
 
 
 def test_what_comes_back_after_a_reduction_is_a_rebound() -> None:
-    """10 kW less in two periods, paid back in three: 11 kW-periods come back, and a 1 kW slip beside them counts."""
+    """10 kW less in two periods, of which 18 are delivered, paid back in three: 11 kW-periods come back."""
     ordered_w = np.array([-10.0, -10, 7, 7, 6, 0])
-    moved_w = np.array([-10.0, -8, 5, 6, 0, 1])
-    assert against(ordered_w, moved_w).tolist() == [0, 0, 5, 6, 0, 1]
-    assert against(-ordered_w, moved_w).tolist() == [10, 8, 0, 0, 0, 0], "after an increase, less is a rebound"
+    moved_w = np.array([-10.0, -8, 5, 6, 0, 0])
+
+    assert rebound_w([(ordered_w, moved_w)]) == 11
+    assert rebound_w([(-ordered_w, -moved_w)]) == 11, "after an increase, less is a rebound"
+    assert rebound_w([(ordered_w, moved_w), (-ordered_w, -moved_w)]) == 22
+    assert rebound_w([]) == 0
+
+
+def test_a_baseline_that_is_wrong_either_way_makes_no_rebound() -> None:
+    """10 kW less in one period; before and after it 3 more and 3 less than nominated, at one bus or at two."""
+    ordered_w = np.array([0.0, 0, -10, 0, 0])
+
+    assert rebound_w([(ordered_w, np.array([3.0, -3, -10, -3, 3]))]) == 0
+    assert rebound_w([(ordered_w, np.array([3.0, 0, -10, 0, 3])), (ordered_w, np.array([0.0, -3, -10, -3, 0]))]) == 0
+    assert rebound_w([(ordered_w, np.array([3.0, -3, -10, -3, 7]))]) == 4, "but what comes back beside it is one"
+
+
+def test_no_more_comes_back_than_was_moved() -> None:
+    """10 ordered, 4 moved, 50 more than nominated in all: 4. Nothing moved: nothing comes back."""
+    ordered_w = np.array([-10.0, 0, 0])
+
+    assert rebound_w([(ordered_w, np.array([-4.0, 25, 25]))]) == 4
+    assert rebound_w([(ordered_w, np.array([5.0, 25, 25]))]) == 0
+    assert rebound_w([(ordered_w, np.array([-30.0, 25, 0]))]) == 10, "what was moved beyond the order is no delivery"
 
 
 def test_every_dso_pays_for_what_it_reserved_as_well() -> None:

@@ -1,0 +1,67 @@
+"""Which columns and limits the way along the central path begins with."""
+
+import numpy as np
+
+from market.clearing.columns import NONE
+from market.clearing.linearisation import Linearisation, Rows
+from market.clearing.problem import ClearingProblem
+from market.clearing.program import Bounds
+from market.network.model import BoolArray, FloatArray, IntArray
+
+
+def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
+    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
+
+    Of an envelope that could earn both ways, or must pay back, all of its columns.
+    """
+    problem, columns = point.problem, point.problem.columns
+    by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
+    for way, sign in enumerate((-1.0, 1.0)):
+        np.maximum.at(by_unmet[way], rows.unmet, sign * rows.slope)
+    period = np.zeros(len(rows.price), dtype=np.intp)
+    period[rows.unmet] = rows.period
+    value = np.zeros((2, problem.periods, rows.slope.shape[1]))
+    for way in (0, 1):
+        np.add.at(value[way], period, rows.price[:, None] * np.maximum(by_unmet[way], 0.0))
+    up, down = (value[way][columns.period, columns.place] for way in (0, 1))
+    gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
+    movable = (limits.high_mw > limits.low_mw) & working[problem.group_of_column]
+    useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
+    owner = problem.envelopes.of_column
+    both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
+    first = np.searchsorted(columns.column, np.arange(len(columns)))
+    more = columns.weight[first] > 0
+    for way, side in enumerate((more, ~more)):
+        own = owner[movable & side]
+        both[way][own[own != NONE]] = True
+    earning = np.zeros(len(problem.envelopes), dtype=np.bool_)
+    own = owner[useful]
+    earning[own[own != NONE]] = True
+    whole = both.all(axis=0) & earning
+    return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
+
+
+def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
+    """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
+    names = _names(problem)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    kind = np.array([numbers[name] for name in names], dtype=np.intp)
+    period, limit = np.nonzero(exceeded)
+    order = np.lexsort((-excess[period, limit], kind[limit], period))
+    period, limit = period[order], limit[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
+    worst = np.zeros_like(exceeded)
+    worst[period[first], limit[first]] = True
+    return worst
+
+
+def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
+    """(limit,) what limits count as one: a request, in one phase; of the network's own each for itself."""
+    limits = problem.limits
+    return [
+        (kind, request or element, phase or "", str(sense))
+        for kind, request, element, phase, sense in zip(
+            limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
+        )
+    ]

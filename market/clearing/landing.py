@@ -1,0 +1,98 @@
+"""The end of the central path: what is nearly at a bound is put there, and what binds brought back onto its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from market.clearing.cells import Response
+from market.clearing.dispatch import Dispatch
+from market.clearing.interior import CentralPath
+from market.clearing.linearisation import Rows
+from market.clearing.options import Options
+from market.clearing.pricing import Multipliers
+from market.clearing.search import Hint
+from market.clearing.system import System
+from market.network.model import FloatArray, IntArray
+
+ENOUGH: Final = 0.1
+"""Of the tolerances: how near to the optimum the path ends."""
+_FIRM: Final = 1e12  # ratio of what gives way to what does not
+_PROJECTIONS: Final = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Landing:
+    """The end of a path whose limits `own` : (r,) of rows are in its programme, and `left` : rows only by their price.
+
+    tolerance : (k,) of reduced costs [EUR/h per MW].
+    """
+
+    path: CentralPath
+    rows: Rows
+    own: IntArray
+    left: IntArray
+    tolerance: FloatArray
+    options: Options
+
+    def __call__(self, dispatched: Callable[[FloatArray], Dispatch | None]) -> tuple[Dispatch, Hint] | None:
+        """Where it is, and the prices that go with it; None where there is no AC state.
+
+        dispatched : the AC state with x : (k,) accepted.
+        """
+        path, rows, own, tolerance = self.path, self.rows, self.own, self.tolerance
+        model, cells = path.model, path.model.cells
+        least = ENOUGH * float(tolerance.min())
+        low = (path.reduced > tolerance / 2) & (path.x - model.low < model.high - path.x)
+        high = (path.reduced < -tolerance / 2) & ~low
+        x = np.where(low, model.low, np.where(high, model.high, path.x))
+        energy_price = np.where(np.abs(path.energy_price) > least, path.energy_price, 0.0)
+        energy = np.where(energy_price > 0, model.energy_low, model.energy_high)
+        shadow = self._shadow(least)
+        unmet = self._unmet
+        binding, held = shadow > 0, energy_price != 0
+        stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
+        system = System(
+            replace(model, curvature=np.zeros_like(model.curvature)),
+            Response(cells, stiff, np.where(held, 1 / _FIRM, _FIRM)),
+            np.where(binding, 1 / _FIRM, _FIRM),
+            np.where(unmet, _FIRM, 1 / _FIRM),
+        )
+        dispatch = dispatched(x)
+        for _ in range(_PROJECTIONS):
+            if dispatch is None:
+                return None
+            excess = np.where(binding & ~unmet[model.unmet], dispatch.excess[rows.period[own], rows.limit[own]], 0.0)
+            lack = np.where(held, energy - cells.energy(x), 0.0)
+            apart = max(np.abs(excess).max(initial=0.0), np.abs(lack).max(initial=0.0))
+            if apart < ENOUGH * self.options.excess_tolerance:
+                break
+            move, _, _ = system.solve(np.zeros(len(x)), -excess, lack)
+            x = np.clip(x + move, model.low, model.high)
+            dispatch = dispatched(x)
+        if dispatch is None:
+            return None
+        unit = cells.problem.unit_mw
+        table = np.zeros_like(dispatch.excess)
+        table[rows.period[own], rows.limit[own]] = shadow * unit
+        table[rows.period[self.left], rows.limit[self.left]] = rows.price[rows.unmet[self.left]]
+        return dispatch, Hint(table, Multipliers(shadow, cells.energies, energy_price))
+
+    @property
+    def _unmet(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """(w,) whether something is left unmet of it."""
+        left, missing = self.path.unmet
+        unmet: np.ndarray[tuple[int], np.dtype[np.bool_]] = (missing / self.path.model.price < left) & (
+            left > self.options.excess_tolerance
+        )
+        return unmet
+
+    def _shadow(self, least: float) -> FloatArray:
+        """(r,) prices of what binds, 0 of what does not; of what is left unmet they add up to its price."""
+        path, model = self.path, self.path.model
+        worth = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0)
+        shadow = np.where((worth > least) & (worth / path.scale > path.room), path.shadow, 0.0)
+        missing = model.price / np.maximum(model.shared(shadow), 1e-300)
+        priced: FloatArray = shadow * np.where(self._unmet, missing, 1.0)[model.unmet]
+        return priced
