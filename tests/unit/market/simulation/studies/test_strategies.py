@@ -82,7 +82,7 @@ def test_what_cannot_be_played_is_refused_before_anything_is_run(rivals: Scenari
     wrong = PLAYS.designs["dlmp"].model_copy(update={"product": {"pricing": "as_i_like"}})
     assert refused(PLAYS.model_copy(update={"designs": {"dlmp": wrong}})).startswith("designs.dlmp.product.pricing: ")
     assert refused(with_play({"kind": "withholding", "shre": 0.5})) == (
-        "strategies.mine.player.1.shre: Extra inputs are not permitted"
+        'strategies.mine.player.1.shre: Extra inputs are not permitted (did you mean "share"?)'
     )
     assert refused(with_play({"kind": "withholding", "share": 2})).startswith("strategies.mine.player.1.share: ")
     assert refused(with_play({"kind": "cheating"})).startswith("strategies.mine.player.1: ")
