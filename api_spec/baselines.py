@@ -67,8 +67,8 @@ class GamingFinding(Message):
     nominated minus usual power where there was an award, less the same where there was none, in the direction that
     pays. score : rank-sum statistic of the two, standard normal where awards depend on no load. inflation_wh_per_mwh :
     what of ordered energy only the inflation delivered, if it was one; earned_eur : what was paid for it.
-    other_error_w : median of nominated minus metered where there was no award. methods : median of nominated minus other
-    methods' baselines where there was one [W].
+    other_error_w : median of nominated minus metered where there was no award. methods : median of nominated minus
+    other methods' baselines where there was one [W].
 
     overstatement : share of what was nominated here that was not drawn, in the direction that pays, where nothing was
     ordered, at times of day at which something is on some day. overstatement_score : how sure it is that that is no

@@ -111,9 +111,9 @@ def evenings(seed: int, forecast: Forecast, *, factor: float = 1.0, always: bool
 
 @pytest.mark.parametrize("forecast", HONEST)
 def test_nobody_honest_is_named_where_awards_fall_on_evenings_of_high_load(forecast: Forecast) -> None:
-    """40 streets of three honest aggregators: 0.16 names are expected by chance, two in one run of 90.
+    """40 streets of three honest aggregators: 0.16 of 120 are expected to be named, more than two once in 1600.
 
-    Nominations of most homes move with awards all the same, more than they would in 740 reports without a game.
+    Nominations of every second home move with awards all the same, as they do by chance once in 740 reports.
     """
     streets = [evenings(seed, forecast).report() for seed in range(40)]
     named = {
@@ -121,7 +121,7 @@ def test_nobody_honest_is_named_where_awards_fall_on_evenings_of_high_load(forec
     }
     scores = [each.score for street in streets for each in street]
 
-    assert len(named) <= 1
+    assert len(named) <= 2
     assert np.mean(np.array(scores) >= THRESHOLD) > 0.3
 
 
