@@ -1,4 +1,4 @@
-"""What deliveries are measured against, how good that is, and whether nominations move when an award is expected."""
+"""What deliveries are measured against, how good that is, and whether more is nominated than drawn."""
 
 from typing import Literal, TypeAlias
 
@@ -9,7 +9,7 @@ from api_spec.period import Instant
 from api_spec.product import BaselineMethod
 from api_spec.units import Count, Message, Money, NonNegative, Real, Watts
 
-GamingVerdict: TypeAlias = Literal["conspicuous", "overstated", "inconspicuous", "too_few_deliveries"]
+GamingVerdict: TypeAlias = Literal["overstated", "inconspicuous", "too_few_deliveries"]
 
 
 class BaselineSource(Message):
@@ -60,21 +60,24 @@ class BaselineAccuracy(Message):
 
 
 class GamingFinding(Message):
-    """How a participant's nominations at one bus behave with and without an award.
+    """How a participant's nominations at one bus behave with and without an award, and whether they are drawn.
 
-    awarded, other : deliveries with and without. inflation_w : median of nominated minus usual power where there was an
-    award, less the same where there was none, in the direction that pays. score : rank-sum statistic of the two,
-    standard normal for an honest participant. inflation_wh_per_mwh : inflated energy per ordered energy.
-    earned_eur : paid for energy that only the inflation delivered. other_error_w : median of nominated minus metered
-    where there was no award. methods : median of nominated minus other methods' baselines where there was one [W].
+    The first figures are told and name nobody, since who really draws more on some days is ordered on these: its
+    nominations move as if it played. awarded, other : deliveries with and without an award. inflation_w : median of
+    nominated minus usual power where there was an award, less the same where there was none, in the direction that
+    pays. score : rank-sum statistic of the two, standard normal where awards depend on no load. inflation_wh_per_mwh :
+    what of ordered energy only the inflation delivered, if it was one; earned_eur : what was paid for it.
+    other_error_w : median of nominated minus metered where there was no award. methods : median of nominated minus
+    other methods' baselines where there was one [W].
 
     overstatement : share of what was nominated here that was not drawn, in the direction that pays, where nothing was
     ordered, at times of day at which something is on some day. overstatement_score : how sure it is that that is no
-    chance, of all places of the participant together; standard normal where errors are symmetric around 0.
+    chance, of all places of the participant together; standard normal where errors are symmetric around 0. compared :
+    deliveries of the participant in which that is seen.
 
-    verdict : `conspicuous` nominates more where there is an award; `overstated` nominates more than it draws, whether
-    there is one or not. The threshold is passed once in 740 reports by chance; but who really draws more on some days
-    is ordered on these, and then conspicuous without any game. Both are reasons to ask and no proof.
+    verdict : `overstated` nominates more than it draws, always or when an award is expected; by chance at most once in
+    740 reports where errors are symmetric around 0. A reason to ask and no proof. `too_few_deliveries` : fewer than ten
+    are compared.
     """
 
     network: NetworkId
@@ -89,5 +92,6 @@ class GamingFinding(Message):
     earned_eur: Money
     other_error_w: Watts | None
     methods: dict[BaselineMethod, Watts]
+    compared: Count
     overstatement: Real
     overstatement_score: Real

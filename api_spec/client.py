@@ -440,7 +440,7 @@ class MarketClient(Transport):
         return tuple([each async for each in pages])
 
     async def gaming_report(self, network: NetworkId, *, since: datetime, until: datetime) -> tuple[GamingFinding, ...]:
-        """Operator: how nominations on a network behaved with and without an award."""
+        """Operator: whether nominations on a network are drawn, and how they move with awards."""
         query = {"since": since.isoformat(), "until": until.isoformat()}
         pages = self._pages(f"/v1/networks/{quote(network, safe='')}/gaming-report", GamingFinding, query)
         return tuple([each async for each in pages])

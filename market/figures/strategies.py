@@ -65,7 +65,6 @@ def _soonest(caught: Sequence[Row]) -> str:
 
 def _seen(row: Row) -> str:
     by = {
-        "nominations": row["inflated"] > 0,
         "what is drawn": row["overstated"] > 0,
         "asks": row["ask_score"] >= row["threshold"],
         "offers": row["offer_score"] >= row["threshold"],
@@ -85,7 +84,7 @@ COLUMNS: Final = (
     number("pivotal", "share of needed periods in which nobody can do without the player", "pivotal_index", ".0%"),
     number("ask z", "how much dearer it asks where it is pivotal", "ask_score", ".1f"),
     number("offer z", "how much less it offers where it is pivotal", "offer_score", ".1f"),
-    number("inflated W", "the most that its nominations rise when an award is expected", "inflation_w", ",.0f"),
+    number("inflated W", "the most that its nominations rise with an award; names nobody", "inflation_w", ",.0f"),
     number("not drawn %", "most of what it nominates where nothing is ordered", "overstatement", ".0f", per_unit=0.01),
     Column("seen by", "what of the platform's monitoring names the player", _seen),
     number("after", "deliveries, and after every later one", "seen_after", ".0f"),

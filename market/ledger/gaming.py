@@ -1,11 +1,14 @@
 """Do nominations move when an award is expected, and do they come true where nothing is ordered? After the fact. Pure.
 
 *Moved*: a nomination is compared with the place's usual power, the mean of its like days, which no award can have
-moved: days with an award are left out of it. Honest nominations miss it alike with and without an award, as long as
-awards do not depend on them: a place that really draws more on some days is ordered on these, and looks as if it moved.
+moved: days with an award are left out of it. This is told and names nobody: a place that really draws more on some days
+is ordered on these, and moves as one that plays. Nor is a nomination judged that misses what is drawn by more on days
+with an award: errors of honest nominations choose these days with them.
 
-*Overstated*: who always nominates too much draws less than that where nothing is ordered; looked at for all places of a
-participant together, since single ones err too wildly (market.ledger.overstating).
+*Overstated*: who nominates too much, always or when an award is expected, draws less than that where nothing is
+ordered, on the whole; looked at for all places of a participant together, since single ones err too wildly
+(market.ledger.overstating). Days are not chosen by an award here. Periods are: ordered ones are left out, and where a
+nomination is too high by mistake more of it is ordered, so that honest ones err downwards in what is left.
 """
 
 from collections import defaultdict
@@ -24,11 +27,13 @@ from market.ledger.orders import Place
 from market.ledger.overstating import overstatement_score, undrawn_share
 
 LEAST: Final = 7
-"""Deliveries with an award, and as many without, below which nothing is said: six of each never reach the threshold."""
+"""Of either kind in a comparison by ranks, below which nothing is said: six of each never reach the threshold."""
+ENOUGH: Final = 10
+"""Deliveries in which something can be seen to be overstated: nine never reach the threshold."""
 THRESHOLD: Final = 3.0
-"""Of both statistics: an honest participant whose awards do not depend on its load is above it once in 740 reports."""
+"""Of a standard normal statistic: passed by chance once in 740 reports."""
 MATERIAL: Final = 0.05
-"""Inflation below this part of the nominated power is never conspicuous, and no overstatement."""
+"""Less than this part of the nominated energy is no overstatement."""
 _MONEY: Final = Decimal(1).scaleb(-MONEY_PLACES)
 
 
@@ -62,15 +67,21 @@ class Nominated:
 
 @dataclass(frozen=True)
 class Overstated:
-    """What is nominated against what is drawn where nothing is ordered. share : of a place; score : of all of them."""
+    """What is nominated against what is drawn where nothing is ordered.
 
-    share: float = 0.0
-    score: float = 0.0
+    deliveries : of the participant in which that can be seen. share : of a place; score : of all of them.
+    """
+
+    deliveries: int
+    share: float
+    score: float
 
     @property
-    def conspicuous(self) -> bool:
-        """Whether it is too much and too sure to be an error."""
-        return self.score >= THRESHOLD and self.share >= MATERIAL
+    def verdict(self) -> GamingVerdict:
+        """`overstated` where it is too much and too sure to be an error."""
+        if self.deliveries < ENOUGH:
+            return "too_few_deliveries"
+        return "overstated" if self.score >= THRESHOLD and self.share >= MATERIAL else "inconspicuous"
 
 
 def findings(network: str, deliveries: Sequence[Mapping[Place, Nominated]]) -> list[GamingFinding]:
@@ -87,12 +98,14 @@ def findings(network: str, deliveries: Sequence[Mapping[Place, Nominated]]) -> l
     found = []
     for participant, buses in places.items():
         own = [[each.get((participant, bus)) for each in deliveries] for bus in buses]
-        wh = way * np.array([[_unordered_wh(each, asked) for each in those] for those in own])
+        seen_wh = way * np.array([[_unordered_wh(each, asked) for each in those] for those in own])
+        compared = int(np.isfinite(seen_wh[..., 0]).any(axis=0).sum())
+        wh = np.nan_to_num(seen_wh)
         score = overstatement_score(*wh.sum(axis=0).T)
         for bus, those, (nominated_wh, drawn_wh) in zip(buses, own, wh.swapaxes(1, 2), strict=True):
-            overstated = Overstated(undrawn_share(nominated_wh, drawn_wh), score)
+            overstated = Overstated(compared, undrawn_share(nominated_wh, drawn_wh), score)
             found.append(finding(network, participant, bus, [each for each in those if each], overstated=overstated))
-    return sorted(found, key=lambda each: -max(each.score, each.overstatement_score))
+    return sorted(found, key=lambda each: (each.verdict != "overstated", -each.overstatement_score))
 
 
 def finding(
@@ -111,8 +124,6 @@ def finding(
     usual_excess = _median(without)
     inflation = _median(with_award) - usual_excess if enough else 0.0
     score = rank_sum(with_award, without) if enough else 0.0
-    level = _median(float(np.abs(each.nominated_w).mean()) for each in awarded)
-    moved = score >= THRESHOLD and inflation >= max(1.0, MATERIAL * level)
     ordered_wh = sum(float(np.abs(each.ordered_w).sum()) * each.hours for each in awarded)
     extra = [_inflated_w(each, usual_excess) if enough else np.zeros_like(each.ordered_w) for each in awarded]
     inflated_wh = sum(float(w.sum()) * each.hours for w, each in zip(extra, awarded, strict=True))
@@ -125,11 +136,12 @@ def finding(
         other=len(without),
         inflation_w=round(inflation),
         score=round(score, 6),
-        verdict=_verdict(moved=moved, overstated=overstated.conspicuous, enough=enough),
+        verdict=overstated.verdict,
         inflation_wh_per_mwh=round(inflated_wh / ordered_wh * 1e6, 3) if ordered_wh else 0.0,
         earned_eur=sum((_earned(each, w) for w, each in zip(extra, awarded, strict=True)), Decimal(0)),
         other_error_w=round(_median(errors)) if errors else None,
         methods={method: round(_median(_beyond(method, awarded))) for method in _methods(awarded)},
+        compared=overstated.deliveries,
         overstatement=round(overstated.share, 6),
         overstatement_score=round(overstated.score, 6),
     )
@@ -160,10 +172,15 @@ def _compared(deliveries: Iterable[Nominated], awarded: Sequence[Nominated]) -> 
 
 
 def _unordered_wh(each: Nominated | None, asked: Set[int]) -> tuple[float, float]:
-    """Energy nominated and drawn where nothing was ordered at these times of day [Wh]; 0 where not all is metered."""
+    """Energy nominated and drawn where nothing was ordered at these times of day [Wh].
+
+    Not a number where everything was, or not all is metered.
+    """
     if each is None or each.metered_w is None:
-        return 0.0, 0.0
+        return np.nan, np.nan
     here = np.array([at in asked for at in each.clock_min]) & (each.ordered_w == 0)
+    if not here.any():
+        return np.nan, np.nan
     return float(each.nominated_w[here].sum()) * each.hours, float(each.metered_w[here].sum()) * each.hours
 
 
@@ -175,14 +192,6 @@ def _way(deliveries: Iterable[Nominated]) -> float:
 def _ordered_clocks(deliveries: Iterable[Nominated]) -> set[int]:
     """Times of day at which something is ordered [min]."""
     return {at for each in deliveries for at, w in zip(each.clock_min, each.ordered_w, strict=True) if w}
-
-
-def _verdict(*, moved: bool, overstated: bool, enough: bool) -> GamingVerdict:
-    if moved:
-        return "conspicuous"
-    if overstated:
-        return "overstated"
-    return "inconspicuous" if enough else "too_few_deliveries"
 
 
 def _inflated_w(each: Nominated, usual_excess_w: float) -> FloatArray:

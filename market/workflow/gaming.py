@@ -1,4 +1,4 @@
-"""The gaming report, after the fact: how everybody's nominations on a network behaved with and without an award."""
+"""The gaming report, after the fact: how everybody's nominations on a network behaved, and whether they were drawn."""
 
 from collections.abc import Iterator
 from contextlib import suppress

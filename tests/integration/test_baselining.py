@@ -212,20 +212,20 @@ async def test_accuracy_is_published_for_three_participants_and_withheld_for_two
         assert day_matching.deliveries == 3 * 10 - 3, "today is not metered yet"
 
 
-async def test_the_gaming_report_names_who_nominates_more_when_it_is_asked(tmp_path: Path) -> None:
+async def test_the_gaming_report_tells_what_moves_with_awards_and_names_nobody_who_draws_it(tmp_path: Path) -> None:
     """Two aggregators that usually draw 10 kW each; on every other day the street is full and both are ordered.
 
-    One nominates 10 kW always, the other 13 kW whenever the forecast says that the day is full.
+    One nominates 10 kW always, the other 13 kW whenever the forecast says that the day is full, and draws all of it.
     """
     first = datetime(2026, 1, 3, 12, tzinfo=UTC)
     async with street(tmp_path, now=first) as here:
-        honest, gaming = here.aggregators
+        honest, moving = here.aggregators
         for client in here.aggregators:
             await report_days(client, 10_000, until=first, days=45)
         for day in range(5, 20):
             full = day % 2 == 1
             auction = await here.auction(day=day, load_w=8_000 if full else 0)
-            asked = {honest: 10_000 + day, gaming: 13_000 + day if full else 10_000 - day}
+            asked = {honest: 10_000 + day, moving: 13_000 + day if full else 10_000 - day}
             for client, w in asked.items():
                 await client.nominate_baseline(auction.id, BaselineNomination(buses=drawn(w, w)))
                 if full:
@@ -242,10 +242,11 @@ async def test_the_gaming_report_names_who_nominates_more_when_it_is_asked(tmp_p
 
         names = {(await client.me()).id: client for client in here.aggregators}
         verdicts = {names[each.participant]: each for each in found}
-        assert verdicts[gaming].verdict == "conspicuous" and found[0] == verdicts[gaming]
-        assert verdicts[gaming].inflation_w == pytest.approx(3_000, abs=50)
-        assert verdicts[gaming].earned_eur > 0
-        assert verdicts[honest].verdict == "inconspicuous"
+        assert {each.verdict for each in found} == {"too_few_deliveries"}, "seven days without an award are compared"
+        assert {each.compared for each in found} == {7}
+        assert verdicts[moving].inflation_w == pytest.approx(3_000, abs=50)
+        assert verdicts[moving].score > 3
+        assert verdicts[moving].earned_eur > 0
         assert abs(verdicts[honest].inflation_w) < 50
         assert await refused(honest.gaming_report("street", since=first, until=first + DAY)) is ProblemType.FORBIDDEN
         assert (

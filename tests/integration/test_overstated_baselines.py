@@ -69,11 +69,12 @@ async def test_air_earns_more_for_the_same_energy_and_is_named_while_the_honest_
     """
     honest, air = await played(tmp_path / "honest", factor=1.0), await played(tmp_path / "air", factor=1.5)
 
-    assert {each.verdict for each in honest.found} == {"too_few_deliveries"}, "two orders, ten quiet days: no name"
+    assert {each.verdict for each in honest.found} == {"inconspicuous"}
+    assert [each.compared for each in honest.found] == [12, 10], "the second is ordered all evening on two days"
     assert all(abs(each.overstatement) < 0.02 for each in honest.found)
     assert air.drawn_wh == honest.drawn_wh
     assert air.paid_eur[1] > 4 * honest.paid_eur[1] > 0
     other, player = air.found
-    assert (other.verdict, player.verdict) == ("too_few_deliveries", "overstated")
+    assert (other.verdict, player.verdict) == ("inconspicuous", "overstated")
     assert player.overstatement == pytest.approx(1 / 3, abs=0.01)
     assert player.score < 3, "it moves nothing when an award is expected"

@@ -42,7 +42,7 @@ def test_air_is_paid_for_and_one_evening_is_too_little_to_notice(monkeypatch: py
     """The DSO buys a cap of the evening; half as much again is nominated, and the difference sold at 5 EUR/MWh.
 
     It is delivered by doing nothing, so the player is paid more and draws as it would have done. The monitoring
-    compares deliveries with and without an award, seven of each, and cannot say anything yet.
+    names nobody for less than ten deliveries.
     """
     monkeypatch.setattr(sys, "path", list(sys.path))
     document = read_scenario(EXAMPLES / "evening.toml").model_dump() | {"tariffs": {}}

@@ -67,7 +67,7 @@ def calendar(network: str, who: Anyone, world: WorldOf) -> Calendar:
 def gaming_report(
     network: str, who: Operator, world: WorldOf, page: PageOf, since: Instant, until: Instant
 ) -> list[GamingFinding]:
-    """How nominations behaved with and without an award, over settled deliveries; the most conspicuous first."""
+    """Whether nominations are drawn, and move with awards, over settled deliveries; what is overstated comes first."""
     with world.reading() as work:
         found = gaming.gaming_report(network, since=since, until=until, work=work)
     return page.of(found, lambda each: f"{each.participant} {each.bus}")

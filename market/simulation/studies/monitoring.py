@@ -21,15 +21,14 @@ T = TypeVar("T")
 class Noticed(Message):
     """What the operator's reports over all deliveries of a game say.
 
-    nominated : places of the player; inflated, overstated : those whose nominations are conspicuous, and overstated.
-    inflation_w, overstatement : the largest of them, see api_spec.baselines. pivotal_index, ask_score, offer_score : of
-    the player, see api_spec.surveillance. alike : whether it asks like somebody else. flagged : whether the monitoring
-    names the player at all; seen_after : so many deliveries, and after every later one; absent = it does not.
-    wrongly_flagged : other participants that it names.
+    nominated : places of the player; overstated : those whose nominations are. inflation_w, overstatement : the largest
+    of them, see api_spec.baselines. pivotal_index, ask_score, offer_score : of the player, see api_spec.surveillance.
+    alike : whether it asks like somebody else. flagged : whether the monitoring names the player at all; seen_after :
+    so many deliveries, and after every later one; absent = it does not. wrongly_flagged : other participants that it
+    names.
     """
 
     nominated: Count
-    inflated: Count
     overstated: Count
     inflation_w: Real
     overstatement: Real
@@ -66,7 +65,6 @@ def noticed(scenario: Scenario, database: Path, *, player: str) -> Noticed:
     supplier = next((each for each in watched.suppliers if each.participant == player), None)
     return Noticed(
         nominated=len(own),
-        inflated=sum(each.verdict == "conspicuous" for each in own),
         overstated=sum(each.verdict == "overstated" for each in own),
         inflation_w=max((each.inflation_w for each in own), default=0),
         overstatement=max((each.overstatement for each in own), default=0),
@@ -85,8 +83,8 @@ def _until(last: datetime, looked_at: Sequence[tuple[datetime, T]]) -> list[T]:
 
 
 def _named(gaming: Sequence[GamingFinding], watched: SurveillanceReport) -> set[str]:
-    """Participants that some report finds conspicuous."""
-    nominating = {each.participant for each in gaming if each.verdict in ("conspicuous", "overstated")}
+    """Participants that some report names."""
+    nominating = {each.participant for each in gaming if each.verdict == "overstated"}
     offering = {each.participant for each in watched.suppliers if each.verdict == "conspicuous"}
     return nominating | offering | _alike(watched)
 

@@ -1,4 +1,4 @@
-"""The gaming report: honest fleets are left alone, one that moves its baseline is named, and what it earned is said."""
+"""The gaming report: who overstates is named, who moves with awards and draws it is not."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -54,20 +54,20 @@ def test_ties_count_at_their_mean_rank() -> None:
     assert rank_sum([1, 2], [2, 3]) == pytest.approx(-1.5 / np.sqrt(1.5))
 
 
-def test_an_inflating_participant_is_named_with_what_it_earned() -> None:
+def test_what_moves_with_awards_is_told_with_what_it_earned_and_named_by_nothing() -> None:
     """2 kW more than usual whenever 5 kW are ordered: of 100 kWh in ten orders 40 kWh are inflation, 4 EUR at 100."""
     orders = [delivery(12_000 + k, ordered=-5_000) for k in range(10)]
     quiet = [delivery(10_000 + k) for k in range(20)]
 
     found = finding([*orders, *quiet])
 
-    assert found.verdict == "conspicuous"
     assert found.score > THRESHOLD
     assert found.inflation_w == 1995, "medians: 2004.5 with an award and 9.5 without"
     assert found.inflation_wh_per_mwh == pytest.approx(399_000, abs=1)
     assert found.earned_eur == Decimal("3.9900")
     assert found.methods == {"mid_8_of_10": 2504}
     assert found.other_error_w == 10
+    assert (found.verdict, found.compared) == ("inconspicuous", 20), "what it draws on the others is within 1 %"
 
 
 def test_an_increase_is_inflated_downwards() -> None:
@@ -76,7 +76,7 @@ def test_an_increase_is_inflated_downwards() -> None:
 
     found = finding([*orders, *quiet])
 
-    assert found.verdict == "conspicuous" and found.inflation_w > 0
+    assert found.score > THRESHOLD and found.inflation_w > 0
     assert finding([*[delivery(12_000 + k, ordered=5_000) for k in range(10)], *quiet]).score < 0
 
 
@@ -99,7 +99,7 @@ def test_an_increase_is_overstated_downwards() -> None:
     quiet = [delivery(10_000, drawn=12_000)] * 10
 
     assert finding([*orders, *quiet]).verdict == "overstated"
-    assert finding([delivery(10_000, ordered=-2_000), *quiet]).verdict == "too_few_deliveries"
+    assert finding([delivery(10_000, ordered=-2_000), *quiet]).verdict == "inconspicuous"
 
 
 def test_an_overstatement_needs_no_like_days_and_no_award_of_its_own() -> None:
@@ -113,7 +113,7 @@ def test_an_overstatement_needs_no_like_days_and_no_award_of_its_own() -> None:
 
     assert verdict(15_000, 10) == "overstated"
     assert verdict(15_000, 9) == "too_few_deliveries", "all of nine signs are alike once in 512 times: too often"
-    assert verdict(10_400, 20) == "too_few_deliveries", "4 % are not material"
+    assert verdict(10_400, 20) == "inconspicuous", "4 % are not material"
     assert verdict(15_000, 10, {}) == "too_few_deliveries", "where nothing is ever ordered, nothing is paid for"
 
 
@@ -123,7 +123,7 @@ def test_an_overstatement_is_judged_for_all_places_of_a_participant_and_said_of_
     ordered = {place: delivery(10_000, ordered=-2_000) for place in evening}
     found = {each.bus: each for each in findings("street", [*[evening] * 20, ordered])}
 
-    assert (found["one"].verdict, found["two"].verdict) == ("overstated", "too_few_deliveries")
+    assert (found["one"].verdict, found["two"].verdict) == ("overstated", "inconspicuous")
     assert found["one"].overstatement == pytest.approx(1 / 3, abs=1e-6)
     assert found["one"].overstatement_score == found["two"].overstatement_score > THRESHOLD
 
@@ -134,7 +134,7 @@ def test_other_times_of_day_are_not_compared() -> None:
 
     found = finding([*orders, *morning])
 
-    assert (found.verdict, found.other) == ("too_few_deliveries", 0)
+    assert (found.verdict, found.other, found.compared) == ("too_few_deliveries", 0, 0)
 
 
 def test_nothing_is_said_of_few_deliveries() -> None:
@@ -142,28 +142,6 @@ def test_nothing_is_said_of_few_deliveries() -> None:
 
     found = finding([*few, *[delivery(10_000)] * 20])
 
-    assert (found.verdict, found.score, found.earned_eur) == ("too_few_deliveries", 0.0, Decimal(0))
-
-
-def test_honest_random_fleets_stay_below_the_threshold_and_an_inflating_one_does_not() -> None:
-    """Ten places, 50 seeds, errors of some 20 % of the power, heavy tails: at least 95 % of fleets have no false name.
-
-    The eleventh, with the same errors and half as much again whenever it is asked, is named in at least 95 % of them;
-    the twelfth, which nominates half as much again always, too.
-    """
-    clean = caught = seen = 0
-    for seed in range(50):
-        random = np.random.default_rng(seed)
-
-        def fleet(asked: float, otherwise: float, random: np.random.Generator = random) -> str:
-            nominated = 10_000 + 1_500 * random.standard_t(4, size=45).clip(-3, 3)
-            orders = [delivery(w * asked, ordered=-4_000) for w in nominated[:15]]
-            return finding([*orders, *(delivery(w * otherwise) for w in nominated[15:])]).verdict
-
-        clean += all(fleet(1.0, 1.0) == "inconspicuous" for _ in range(10))
-        caught += fleet(1.5, 1.0) == "conspicuous"
-        seen += fleet(1.5, 1.5) == "overstated"
-
-    assert clean >= 48
-    assert caught >= 48
-    assert seen >= 48
+    assert (found.score, found.earned_eur) == (0.0, Decimal(0))
+    assert finding([*few, *[delivery(10_000)] * 9]).verdict == "too_few_deliveries"
+    assert finding([*few, *[delivery(10_000)] * 10]).verdict == "inconspicuous"

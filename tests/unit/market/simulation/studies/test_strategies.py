@@ -37,7 +37,6 @@ def played(
         flexible_kwh=0,
         noticed=Noticed(
             nominated=5,
-            inflated=0,
             overstated=1 if flagged else 0,
             inflation_w=0,
             overstatement=0.3 if flagged else 0,
