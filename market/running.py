@@ -243,7 +243,8 @@ def _show(finished: Finished, listening: socket.socket | None) -> None:
         console.print(f"It could not have been resumed: {finished.note}", highlight=False, soft_wrap=True, markup=False)
     if listening is not None:
         console.print(f"Pages       {_address(listening)} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        _serve_run(folder, finished.last.auction.delivery.end, listening)
+        with contextlib.suppress(KeyboardInterrupt):  # before it serves, too, Ctrl-C is how it ends
+            _serve_run(folder, finished.last.auction.delivery.end, listening)
 
 
 def _serve_run(folder: Path, ends: datetime, listening: socket.socket) -> None:
