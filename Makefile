@@ -37,9 +37,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/flexmarket demo $(DEMO_ARGS)
 
-# One process more than there are cores: some tests wait for clocks.
+# One process more than there are cores: some tests wait for clocks. Each runs whole files, so that what the tests of one
+# share is made once; the slow ones come first.
 test: $(READY)
-	@$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadgroup $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 # Every check runs, so that one report shows all there is to mend.
 lint: $(READY)

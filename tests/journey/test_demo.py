@@ -17,9 +17,6 @@ from market.clearing import clear
 from tests.browsing import ARGUMENTS, CHROMIUM, EMPTY_PLOTS, OVERFLOWING, Watched
 from tests.demo_run import DemoRun, demo_run
 
-pytestmark = pytest.mark.xdist_group("demo")
-"""One process runs the day for all tests of it."""
-
 LOT_FUSE_W = 63 * 690
 HOME_FUSE_W = 17 * 690
 TABLES = ("drivers", "elements", "fleets", "offers", "plugs", "prices", "settlement", "transfers", "voltages")
