@@ -188,4 +188,7 @@ def _write_json(file: Path, document: Any) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    file.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+    # Whole or not at all, whenever the run is killed.
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+    partial.replace(file)
