@@ -14,7 +14,7 @@ from market.clearing.options import Options
 from market.clearing.pricing import Multipliers
 from market.clearing.search import Hint
 from market.clearing.system import System
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 ENOUGH: Final = 0.1
 """Of the tolerances: how near to the optimum the path ends."""
@@ -36,7 +36,7 @@ class Landing:
     tolerance: FloatArray
     options: Options
 
-    def __call__(self, dispatched: Callable[[FloatArray], Dispatch | None]) -> tuple[Dispatch, Hint] | None:
+    def found(self, dispatched: Callable[[FloatArray], Dispatch | None]) -> tuple[Dispatch, Hint] | None:
         """Where it is, and the prices that go with it; None where there is no AC state.
 
         dispatched : the AC state with x : (k,) accepted.
@@ -80,12 +80,10 @@ class Landing:
         return dispatch, Hint(table, Multipliers(shadow, cells.energies, energy_price))
 
     @property
-    def _unmet(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _unmet(self) -> BoolArray:
         """(w,) whether something is left unmet of it."""
         left, missing = self.path.unmet
-        unmet: np.ndarray[tuple[int], np.dtype[np.bool_]] = (missing / self.path.model.price < left) & (
-            left > self.options.excess_tolerance
-        )
+        unmet: BoolArray = (missing / self.path.model.price < left) & (left > self.options.excess_tolerance)
         return unmet
 
     def _shadow(self, least: float) -> FloatArray:

@@ -210,7 +210,7 @@ class _Walk:
         return self._path
 
     def _found(self, landing: Landing, point: Linearisation) -> Found | None:
-        landed = landing(lambda x: self._dispatched(x, point))
+        landed = landing.found(lambda x: self._dispatched(x, point))
         if landed is None:
             return None
         entered = np.zeros(self._shadow.shape, dtype=np.bool_)
