@@ -1,12 +1,13 @@
 """Which columns and limits the way along the central path begins with."""
 
 import numpy as np
+from scipy import sparse
 
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.network.model import BoolArray, FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, Grid, IntArray
 
 
 def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
@@ -42,7 +43,10 @@ def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolAr
 
 
 def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
-    """(period, limit) of what is exceeded, only the worst place of every request, which brings most others along."""
+    """(period, limit) of what is exceeded, only the worst place of every request on every feeder.
+
+    What is done about it brings most others along.
+    """
     names = _names(problem)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     kind = np.array([numbers[name] for name in names], dtype=np.intp)
@@ -57,11 +61,24 @@ def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolAr
 
 
 def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
-    """(limit,) what limits count as one: a request, in one phase; of the network's own each for itself."""
+    """(limit,) what limits count as one: a request, on one feeder and phase; of the network's own each for itself."""
     limits = problem.limits
+    feeder = dict(zip(problem.grid.bus_ids, feeders(problem.grid).tolist(), strict=True))
     return [
-        (kind, request or element, phase or "", str(sense))
+        (kind, request or element, phase or "", str(sense), str(feeder.get(element, "")))
         for kind, request, element, phase, sense in zip(
             limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
         )
     ]
+
+
+def feeders(grid: Grid) -> IntArray:
+    """(bus,) which buses are still connected where the first bus from the source that has several ways on is not."""
+    ends = np.concatenate([grid.from_bus, grid.to_bus]), np.concatenate([grid.to_bus, grid.from_bus])
+    linked = sparse.csr_array((np.ones(len(ends[0])), ends), shape=(grid.buses, grid.buses))
+    before, hub = -1, grid.source
+    while len(ways := np.setdiff1d(linked.indices[linked.indptr[hub] : linked.indptr[hub + 1]], [before])) == 1:
+        before, hub = hub, int(ways[0])
+    apart = sparse.diags_array(np.where(np.arange(grid.buses) == hub, 0.0, 1.0))
+    numbers: IntArray = sparse.csgraph.connected_components(apart @ linked @ apart, directed=False)[1]
+    return numbers

@@ -54,7 +54,7 @@ class Landing:
         binding, held = shadow > 0, energy_price != 0
         stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
         system = System(
-            replace(model, curvature=np.zeros_like(model.curvature)),
+            replace(model, curvature=None),
             Response(cells, stiff, np.where(held, 1 / _FIRM, _FIRM)),
             np.where(binding, 1 / _FIRM, _FIRM),
             np.where(unmet, _FIRM, 1 / _FIRM),

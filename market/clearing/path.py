@@ -22,6 +22,7 @@ from market.clearing.interior import AMPLE, CentralPath
 from market.clearing.landing import Landing
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import LEAST_ASK, Options
+from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
@@ -62,6 +63,7 @@ _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, w
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
+_DEARER: Final = 3.0  # times as dear as after the first stage: fleets that would not even then pay are left out
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
 _MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
 
@@ -120,9 +122,9 @@ class _Walk:
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
         self._until = until
-        self._all, self._narrows = cells, True
+        self._all, self._narrows, self._narrowed_once = cells, True, False
         self._kept: tuple[BoolArray, IntArray] | None = None
-        self._curvature = np.zeros((0, 0, 0))
+        self._curvature: FloatArray | None = None
         self._unit = problem.unit_mw
         self._path: CentralPath | None = None
         self._stage = self._rounds = 0
@@ -153,6 +155,10 @@ class _Walk:
             own, left = self._in_doubt(rows)
             path = self._renewed(point, rows, own, left)
             if self._stage == _END and given and self._enough(path):
+                if self._overlooked(path, point, rows):
+                    self._narrows = False
+                    self._begin_anew()
+                    continue
                 landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
                 return self._found(landing, point)
             self._remember(rows, own)
@@ -165,7 +171,7 @@ class _Walk:
             self._shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
             scarce = bool((path.unmet[1] < path.model.price / 2).any()) or bool(self._left.any())
             self._stage = min(self._stage + (2 if self._stage + 1 == _ONLY_FOR_UNMET and not scarce else 1), _END)
-            dispatch = self._narrowed(path, point)
+            dispatch = self._narrowed(path, point, rows)
             if dispatch is None:
                 return None
             point = Linearisation(self._problem, dispatch, point.slack_price if given else None)
@@ -196,7 +202,7 @@ class _Walk:
         """The path in the programme as seen from a point, limits `own` of rows in it, and `left` by their price."""
         self._shadow[rows.period[left], rows.limit[left]] = rows.price[rows.unmet[left]]
         if self._path is None:
-            self._curvature = np.zeros((self._cells.shape[1], *[self._cells.shape[0]] * 2))
+            self._curvature = None
         elif self._stage < _END:  # at the end it changes too little to be worked out again
             self._curvature = curvature_at(point, rows, self._cells, self._shadow[rows.period, rows.limit])
         model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature, left=left)
@@ -227,7 +233,7 @@ class _Walk:
         """With all columns and limits; what settles does so later than before."""
         self._settles_from += int(self._settled)
         self._settled = False
-        self._cells, self._kept, self._path = self._all, None, None
+        self._cells, self._kept, self._path, self._narrowed_once = self._all, None, None, False
         self._stage = self._rounds = 0
         self._left[:] = False
 
@@ -263,27 +269,63 @@ class _Walk:
             new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
-    def _narrowed(self, path: CentralPath, point: Linearisation) -> Dispatch | None:
-        """As _dispatched, with columns that are at a bound beyond doubt left there from now on, if they are many."""
-        if not self._narrows or self._cells is not self._all or not _NARROWED <= self._stage < _END:
-            return self._dispatched(path.x, point)
-        low, high = path.settled()
-        x = np.where(low, path.model.low, np.where(high, path.model.high, path.x))
+    def _narrowed(self, path: CentralPath, point: Linearisation, rows: Rows) -> Dispatch | None:
+        """As _dispatched, with columns left where they are from now on that are beyond doubt, if they are many.
+
+        First fleets that are far too dear, later columns at a bound.
+        """
+        low, high = np.zeros((2, len(path.x)), dtype=np.bool_)
+        if self._narrows and self._stage == 1:
+            low = self._too_dear(path, point, rows)
+        elif self._narrows and not self._narrowed_once and _NARROWED <= self._stage < _END:
+            low, high = path.settled()
+            self._narrowed_once = True
         kept = ~(low | high)
         if kept.mean() > _MANY_LEFT or not kept.any():
             return self._dispatched(path.x, point)
-        dispatch = self._dispatched(x, point)
+        dispatch = self._dispatched(np.where(low, path.model.low, np.where(high, path.model.high, path.x)), point)
         narrower = Cells.of(self._problem, self._cells.chosen[kept])
         before, after = (
             each.energies[:, 0] * self._problem.periods + each.energies[:, 1] for each in (self._cells, narrower)
         )
-        place, time = (
-            np.searchsorted(wide, narrow)
-            for wide, narrow in ((self._cells.places, narrower.places), (self._cells.times, narrower.times))
-        )
-        self._curvature = self._curvature[np.ix_(time, place, place)]
+        if self._curvature is not None:
+            place, time = (
+                np.searchsorted(wide, narrow)
+                for wide, narrow in ((self._cells.places, narrower.places), (self._cells.times, narrower.times))
+            )
+            self._curvature = self._curvature[np.ix_(time, place, place)]
         self._cells, self._kept = narrower, (kept, np.searchsorted(before, after))
         return dispatch
+
+    def _too_dear(self, path: CentralPath, point: Linearisation, rows: Rows) -> BoolArray:
+        """(k,) columns at their lower bound that would not pay even if all limits were much dearer, in whole fleets.
+
+        At the highest and the lowest price of their place in any period: limits may enter yet.
+        """
+        cells, shadow = self._cells, self._shadow[rows.period, rows.limit]
+        price = np.zeros((self._problem.periods, rows.slope.shape[1]))
+        np.add.at(price, rows.period, _DEARER * shadow[:, None] * rows.slope)
+        gain = np.maximum(
+            *(
+                -self._problem.columns.worth(np.broadcast_to(end(price, axis=0), price.shape))
+                for end in (np.max, np.min)
+            )
+        )[cells.chosen]
+        pays = (gain > point.column_cost[cells.chosen]) | (path.model.at > path.model.low)
+        worth = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
+        worth[cells.fleet_of[pays]] = True
+        return ~np.where(cells.fleet_of == NONE, pays, worth[cells.fleet_of])
+
+    def _overlooked(self, path: CentralPath, point: Linearisation, rows: Rows) -> bool:
+        """Whether a column that was left out should not stay where it is at the prices that were found."""
+        if self._cells is self._all:
+            return False
+        cells, shadow = path.model.cells, self._shadow[rows.period, rows.limit]
+        reduced = Multipliers(shadow, cells.energies, path.energy_price).reduced_cost(point, rows)
+        x, low, high = point.dispatch.accepted_mw, self._limits.low_mw, self._limits.high_mw
+        inward = np.where(x - low < high - x, -reduced, reduced)
+        inward[cells.chosen] = 0.0
+        return bool(inward[self._all.chosen].max() > float(self._tolerance(path).min()))
 
     def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
         """The AC state with x accepted of the columns of the cells; None where there is none."""

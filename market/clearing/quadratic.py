@@ -38,7 +38,7 @@ def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatAr
 class Quadratic:
     """The programme above, in units near one.
 
-    at, low, high, cost : (k,). curvature : H (time, place, place). slope : A (r, place), each row at its time : (r,),
+    at, low, high, cost : (k,). curvature : H (time, place, place), None where there is none. slope : A (r, place), each row at its time : (r,),
     ascending. excess : (r,) at `at`. unmet : (r,) what a row may leave unmet, at price : (w,). energy_low,
     energy_high : (e,).
     """
@@ -46,7 +46,7 @@ class Quadratic:
     cells: Cells
     at: FloatArray
     cost: FloatArray
-    curvature: FloatArray
+    curvature: FloatArray | None
     time: IntArray
     slope: FloatArray
     excess: FloatArray
@@ -65,7 +65,7 @@ class Quadratic:
         own: IntArray,
         cells: Cells,
         bounds: Bounds,
-        curvature: FloatArray,
+        curvature: FloatArray | None,
         *,
         left: IntArray | None = None,
     ) -> "Quadratic":
@@ -112,6 +112,8 @@ class Quadratic:
 
     def curved(self, change: FloatArray) -> FloatArray:
         """(place, time) H times a change of cells : (place, time)."""
+        if self.curvature is None:
+            return np.zeros_like(change)
         product: FloatArray = (self.curvature @ change.T[:, :, None])[:, :, 0].T
         return product
 
@@ -121,6 +123,7 @@ class Quadratic:
 
     def curvature_among(self, free: IntArray) -> sparse.csr_array:
         """(free, free) second derivative by some columns."""
+        assert self.curvature is not None, "there is some"
         times, places = self.curvature.shape[:2]
         time, one, other = np.nonzero(self.curvature)
         where = (one * times + time, other * times + time)
@@ -162,7 +165,9 @@ class Quadratic:
 
         A pivoted Cholesky factorisation of every H, ended early.
         """
-        times, places = self.curvature.shape[:2]
+        places, times = self.cells.shape
+        if self.curvature is None:
+            return np.zeros((times, places, 1)), np.zeros((places, times))
         few = min(_DIRECTIONS, places)
         roots, rest = np.zeros((times, places, few)), np.einsum("tii->ti", self.curvature).copy()
         every = np.arange(times)

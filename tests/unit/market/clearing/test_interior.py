@@ -53,7 +53,7 @@ def around_baseline(document: Document) -> Quadratic:
     cells = Cells.of(problem, np.arange(len(problem.columns)))
     bounds = Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
     own = np.flatnonzero(np.isin(rows.period, cells.times))
-    return Quadratic.around(point, rows, own, cells, bounds, np.zeros((cells.shape[1], *[cells.shape[0]] * 2)))
+    return Quadratic.around(point, rows, own, cells, bounds, None)
 
 
 def followed(model: Quadratic, centrality: float = 3.0) -> CentralPath:
@@ -77,10 +77,11 @@ class Dense:
     def of(cls, model: Quadratic) -> "Dense":
         places, times = model.cells.shape
         spread = model.cells.matrix.toarray().reshape(places, times, -1)
+        curvature = np.zeros((times, places, places)) if model.curvature is None else model.curvature
         unit = np.eye(len(model.at))
         return cls(
             model,
-            hessian=np.einsum("pti,tpq,qtj->ij", spread, model.curvature, spread),
+            hessian=np.einsum("pti,tpq,qtj->ij", spread, curvature, spread),
             limits=np.einsum("rp,prj->rj", model.slope, spread[:, model.time]),
             energies=np.array([model.cells.energy(each) for each in unit]).T,
             sharing=np.eye(len(model.price))[model.unmet],
@@ -279,6 +280,7 @@ def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: 
 def test_a_newton_system_solves_its_three_equations(model: Quadratic, seed: int) -> None:
     """Up to four directions of curvature, beside the diagonal, are solved for directly."""
     random = np.random.default_rng(seed)
+    assert model.curvature is not None
     few = model.curvature * (np.linalg.matrix_rank(model.curvature) <= 4)[:, None, None]
     model = replace(model, curvature=few)
     dense, k, r, e = Dense.of(model), len(model.at), len(model.time), len(model.energy_low)
