@@ -4,6 +4,8 @@ Predictor and corrector as Mehrotra, SIAM J. Optim. 2 (1992) 575-601; further co
 Appl. 6 (1996) 137-156.
 """
 
+import itertools
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -71,7 +73,7 @@ class CentralPath:
         m = self.model
         return self.x - m.low, m.high - self.x, self.energy - m.energy_low, m.energy_high - self.energy
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """The largest cost of a column or price of a cell [EUR/h per MW], which prices are measured by."""
         nodal = self.model.nodal(self.shadow)
@@ -105,8 +107,14 @@ class CentralPath:
 
     def _parts(self, values: FloatArray) -> list[FloatArray]:
         """Of columns from below and above, of energies from below and above, of the unmet, of limits."""
-        ends = np.cumsum([len(self.x)] * 2 + [len(self.energy)] * 2 + [len(self.model.price)])
-        return np.split(values, ends)
+        k, e, w = len(self.x), len(self.energy), len(self.model.price)
+        ends = (0, k, 2 * k, 2 * k + e, 2 * (k + e), 2 * (k + e) + w, len(values))
+        return [values[start:end] for start, end in itertools.pairwise(ends)]
+
+    def _forget(self) -> None:
+        """What was worked out at the point before this one."""
+        for name in ("scale", "_residuals"):
+            self.__dict__.pop(name, None)
 
     def renew(self, model: Quadratic, known: IntArray, known_unmet: IntArray) -> None:
         """Go on with another model of the same columns; known : (r,), known_unmet : (w,) where its limits stood.
@@ -124,6 +132,7 @@ class CentralPath:
         missing = np.maximum(model.price - model.shared(multiplier[5]), (1 - _MOST_PRICE) * model.price)
         multiplier[4] = np.where(known_unmet == NONE, missing, np.append(multiplier[4], 1.0)[known_unmet])
         slack[4] = np.where(known_unmet == NONE, mu / missing, np.append(slack[4], 1.0)[known_unmet])
+        self._forget()
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 
     def settled(self) -> tuple[BoolArray, BoolArray]:
@@ -165,11 +174,12 @@ class CentralPath:
         room = self.energy - model.energy_low, model.energy_high - self.energy
         multiplier[2:4] = [slack[2] * multiplier[2] / room[0], slack[3] * multiplier[3] / room[1]]
         slack[2:4] = room
+        self._forget()
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 
     def errors(self) -> tuple[float, float]:
         """How far the conditions are from holding: prices, relative to the largest cost, and limits and energies."""
-        dual, room, price, energy = self._residuals()
+        dual, room, price, energy = self._residuals
         of_prices = np.concatenate([dual / self.scale, price / self.model.price])
         of_amounts = np.concatenate([room, energy])
         return float(np.abs(of_prices).max()), float(np.abs(of_amounts).max(initial=0.0))
@@ -182,6 +192,7 @@ class CentralPath:
 
     def _followed(self, target: float, *, exact: bool) -> bool:
         best, since = np.inf, 0
+        self._forget()
         for _ in range(_ROUNDS):
             gap, (dual, primal) = self.gap, self.errors()
             if not np.isfinite(gap + dual + primal):
@@ -198,6 +209,7 @@ class CentralPath:
                 return False
         return False
 
+    @cached_property
     def _residuals(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Of stationarity (k,), limits (r,), prices of what is unmet (w,) and energies (e,)."""
         m, cells = self.model, self.model.cells
@@ -215,7 +227,7 @@ class CentralPath:
         low, high, below, above, unmet, limit = self._parts(stiffness)
         response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST * self.scale), 1 / (below + above))
         system = System(self.model, response, 1 / limit, 1 / unmet)
-        residuals, products = self._residuals(), self.slack * self.multiplier
+        residuals, products = self._residuals, self.slack * self.multiplier
         mu = float(products.mean())
         predicted = self._direction(system, residuals, np.zeros(len(products)))
         primal, dual = (min(length, 1.0) for length in self._longest(predicted))
@@ -251,6 +263,7 @@ class CentralPath:
         self.slack = self.slack + primal * slack
         self.energy_price = self.energy_price + dual * price
         self.multiplier = self.multiplier + dual * multiplier
+        self._forget()
 
     def _direction(
         self,

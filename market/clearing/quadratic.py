@@ -38,9 +38,9 @@ def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatAr
 class Quadratic:
     """The programme above, in units near one.
 
-    at, low, high, cost : (k,). curvature : H (time, place, place), None where there is none. slope : A (r, place), each row at its time : (r,),
-    ascending. excess : (r,) at `at`. unmet : (r,) what a row may leave unmet, at price : (w,). energy_low,
-    energy_high : (e,).
+    at, low, high, cost : (k,). curvature : H (time, place, place), None where there is none. slope : A (r, place), each
+    row at its time : (r,), ascending. excess : (r,) at `at`. unmet : (r,) what a row may leave unmet, at price : (w,).
+    energy_low, energy_high : (e,).
     """
 
     cells: Cells
@@ -139,8 +139,16 @@ class Quadratic:
     def nodal(self, shadow: FloatArray) -> FloatArray:
         """(place, time) what shadow prices : (r,) are worth in cells."""
         price = np.zeros(self.cells.shape[::-1])
-        np.add.at(price, self.time, self.slope * shadow[:, None])
+        there, first = self._limited
+        if len(there):
+            price[there] = np.add.reduceat(self.slope * shadow[:, None], first, axis=0)
         return price.T
+
+    @cached_property
+    def _limited(self) -> tuple[IntArray, IntArray]:
+        """Times that have limits, and where those begin."""
+        there, first = np.unique(self.time, return_index=True)
+        return there, first
 
     def shared(self, amount: FloatArray) -> FloatArray:
         """(w,) sums of amount : (r,) over the rows that leave the same unmet."""
