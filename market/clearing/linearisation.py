@@ -12,6 +12,7 @@ from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
+_TOGETHER: Final = 900  # terminals of all periods whose gradients are worked out at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 HARD_PRICE: Final = 1e6
 """What a limit that is to be met at any price may add to a nodal price before it counts as impossible [EUR/MWh]."""
@@ -57,15 +58,33 @@ class Linearisation:
         self.dispatch = dispatch
         wholes = int(problem.limits.whole.max(initial=-1)) + 1
         self.slack_price = np.full((problem.periods, wholes), np.nan) if slack_price is None else slack_price
-        self._jacobians: dict[int, Jacobian] = {}
-        self._gradients: dict[int, tuple[IntArray, FloatArray, FloatArray]] = {}
+        self._jacobians: dict[tuple[int, ...], Jacobian] = {}
+        none = np.zeros((0, problem.grid.terminals))
+        self._gradients: tuple[IntArray, FloatArray, FloatArray] = (np.zeros(0, dtype=np.intp), none, none)
         self._rows: dict[bytes, Rows] = {}
 
-    def jacobian(self, period: int) -> Jacobian:
-        """The factorised power-flow Jacobian of a period."""
-        if period not in self._jacobians:
-            self._jacobians[period] = self.problem.jacobians.at(self.dispatch.voltage[period])
-        return self._jacobians[period]
+    def jacobian(self, *periods: int) -> Jacobian:
+        """The factorised power-flow Jacobians of some periods."""
+        if periods not in self._jacobians:
+            self._jacobians[periods] = self.problem.jacobians.at(self.dispatch.voltage[list(periods)])
+        return self._jacobians[periods]
+
+    def _adjoint(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(k, terminal) gradients of quantities : (k,) in periods : (k,), ascending, through the voltages."""
+        by_p, by_q = np.zeros((2, len(period), self.problem.grid.terminals))
+        periods, first, number = np.unique(period, return_index=True, return_inverse=True)
+        rank = np.arange(len(period)) - first[number]
+        together = max(1, _TOGETHER // self.problem.grid.terminals)
+        for start in range(0, len(periods), together):
+            chosen = periods[start : start + together]
+            at = np.flatnonzero((number >= start) & (number < start + together))
+            point, column = number[at] - start, rank[at]
+            shape = (len(chosen), by_p.shape[1], int(column.max()) + 1)
+            a = np.zeros(shape, dtype=np.complex128)
+            a[point, :, column] = self.problem.quantities.gradients(quantity[at], self.dispatch.voltage[period[at]])
+            p, q = self.jacobian(*chosen.tolist()).adjoint(a)
+            by_p[at], by_q[at] = p[point, :, column], q[point, :, column]
+        return by_p, by_q
 
     @cached_property
     def energy_weight(self) -> FloatArray:
@@ -81,11 +100,10 @@ class Linearisation:
         """
         problem = self.problem
         by_p, by_q = np.zeros_like(problem.p_w), np.zeros_like(problem.p_w)
-        quantity = problem.quantities.position(Family.SOURCE, [0])
-        gradient = problem.quantities.gradients(quantity, self.dispatch.voltage[0])
-        for period in np.flatnonzero(self.energy_weight != 0).tolist():
-            p, q = self.jacobian(period).adjoint(gradient)
-            by_p[period], by_q[period] = p[:, 0] / BASE_VA, q[:, 0] / BASE_VA
+        period = np.flatnonzero(self.energy_weight != 0)
+        quantity = problem.quantities.position(Family.SOURCE, np.zeros_like(period))
+        p, q = self._adjoint(period, quantity)
+        by_p[period], by_q[period] = p / BASE_VA, q / BASE_VA
         return by_p, by_q
 
     @cached_property
@@ -120,12 +138,7 @@ class Linearisation:
 
     def _linearised(self, period: IntArray, limit: IntArray) -> Rows:
         problem, limits = self.problem, self.problem.limits
-        by_p = np.zeros((len(period), problem.grid.terminals))
-        by_q = np.zeros_like(by_p)
-        first = np.searchsorted(period, np.arange(problem.periods + 1))
-        for each in np.unique(period).tolist():
-            at = slice(first[each], first[each + 1])
-            by_p[at], by_q[at] = self._gradients_of(each, limits.quantity[limit[at]])
+        by_p, by_q = self._gradients_of(period, limits.quantity[limit])
         relative = (limits.sense[limit] / limits.scale[limit])[:, None]
         by_p *= relative
         by_q *= relative
@@ -149,19 +162,19 @@ class Linearisation:
         excess = self.dispatch.excess[period, limit]
         return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard, seen)
 
-    def _gradients_of(self, period: int, quantities: IntArray) -> tuple[FloatArray, FloatArray]:
-        """(k, terminal) gradients of quantities : (k,) through the voltages; each is worked out once."""
-        none = np.zeros((0, self.problem.grid.terminals))
-        known, by_p, by_q = self._gradients.get(period, (np.zeros(0, dtype=np.intp), none, none))
-        new = np.setdiff1d(quantities, known)
+    def _gradients_of(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
+        """As `_adjoint`, each worked out once."""
+        known, by_p, by_q = self._gradients
+        size = int(self.problem.limits.quantity.max(initial=0)) + 1
+        wanted = period * size + quantity
+        new = np.setdiff1d(wanted, known)
         if len(new):
-            voltage = self.dispatch.voltage[period]
-            p, q = self.jacobian(period).adjoint(self.problem.quantities.gradients(new, voltage))
+            p, q = self._adjoint(*np.divmod(new, size))
             order = np.argsort(np.concatenate([known, new]), kind="stable")
             known = np.concatenate([known, new])[order]
-            by_p, by_q = np.concatenate([by_p, p.T])[order], np.concatenate([by_q, q.T])[order]
-            self._gradients[period] = known, by_p, by_q
-        at = np.searchsorted(known, quantities)
+            by_p, by_q = np.concatenate([by_p, p])[order], np.concatenate([by_q, q])[order]
+            self._gradients = known, by_p, by_q
+        at = np.searchsorted(known, wanted)
         return by_p[at], by_q[at]
 
     def nodal(self, rows: Rows, shadow: FloatArray) -> FloatArray:
@@ -184,7 +197,7 @@ class Linearisation:
         unit[np.arange(len(place)), place] = 1.0
         active, reactive = problem.places.to_terminals(unit)
         jacobian, voltage = self.jacobian(period), self.dispatch.voltage[period]
-        response = jacobian.response(active.T, reactive.T)
+        (response,) = jacobian.response(active.T[None], reactive.T[None])
         weight = self.energy_weight[period]
         by_p, by_q = weight * self._source[0][period], weight * self._source[1][period]
         total = np.zeros((len(place), len(place)))

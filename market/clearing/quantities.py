@@ -89,56 +89,61 @@ class Quantities:
     def gradients(self, wanted: IntArray, voltage: ComplexArray) -> ComplexArray:
         """First derivatives by the voltages: `a` with dg = Re(sum_j a_j dV_j).
 
-        wanted : (k,) positions. voltage : (terminal,) [pu], one period. Returns (terminal, k) [unit of g per pu].
+        wanted : (k,) positions. voltage : (k, terminal) [pu], each in its own period. Returns (k, terminal) [unit of g
+        per pu].
         """
-        a = np.zeros((self.grid.terminals, len(wanted)), dtype=np.complex128)
+        a = np.zeros((len(wanted), self.grid.terminals), dtype=np.complex128)
         family = np.searchsorted(self._starts, wanted, side="right") - 1
         for each in np.unique(family):
             k = np.flatnonzero(family == each)
             at = wanted[k] - self._starts[each]
             if each in (Family.CURRENT_FROM, Family.CURRENT_TO):
-                self._current_gradients(Family(each), at, voltage, a, k)
+                terminals, by_voltage = self._current_gradients(Family(each), at, voltage, k)
             elif each in (Family.ACTIVE, Family.REACTIVE):
-                self._power_gradients(Family(each), at, voltage, a, k)
+                terminals, by_voltage = self._power_gradients(Family(each), at, voltage, k)
             elif each == Family.VOLTAGE:
-                a[at, k] = voltage[at].conj() / np.abs(voltage[at])
+                terminals, own = at[:, None], voltage[k, at][:, None]
+                by_voltage = own.conj() / np.abs(own)
             elif each == Family.UNBALANCE:
-                self._unbalance_gradients(at, voltage, a, k)
+                terminals, by_voltage = self._unbalance_gradients(at, voltage, k)
             elif each == Family.SOURCE:
-                a[:, k] = self._source_gradient[:, None]
+                terminals, by_voltage = np.arange(self.grid.terminals)[None], self._source_gradient[None]
+            else:  # offered power does not know the voltages
+                continue
+            a[k[:, None], terminals] = by_voltage
         return a
 
     def _current_gradients(
-        self, family: Family, at: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray
-    ) -> None:
+        self, family: Family, at: IntArray, voltage: ComplexArray, k: IntArray
+    ) -> tuple[IntArray, ComplexArray]:
         branch, phase = np.divmod(at, self.grid.phases)
         terminals, y, amps = self._end(family, branch)
         rows = y[np.arange(len(at)), phase]
-        current = (rows * voltage[terminals]).sum(axis=1)
+        current = (rows * voltage[k[:, None], terminals]).sum(axis=1)
         size = np.abs(current)
         direction = np.divide(current.conj(), size, out=np.zeros_like(current), where=size > 0) * amps
-        a[terminals, k[:, None]] = direction[:, None] * rows
+        return terminals, direction[:, None] * rows
 
     def _power_gradients(
-        self, family: Family, branch: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray
-    ) -> None:
+        self, family: Family, branch: IntArray, voltage: ComplexArray, k: IntArray
+    ) -> tuple[IntArray, ComplexArray]:
         terminals, y, _ = self._end(Family.CURRENT_FROM, branch)
         turn = _turn(family) * BASE_VA / self.grid.phases
-        near = voltage[terminals[:, : self.grid.phases]]
-        current = np.einsum("kij,kj->ki", y, voltage[terminals])
+        ends = voltage[k[:, None], terminals]
+        near, current = ends[:, : self.grid.phases], np.einsum("kij,kj->ki", y, ends)
         by_voltage = np.einsum("ki,kij->kj", (turn * near).conj(), y)
         by_voltage[:, : self.grid.phases] += turn * current.conj()
-        a[terminals, k[:, None]] = by_voltage
+        return terminals, by_voltage
 
-    def _unbalance_gradients(self, bus: IntArray, voltage: ComplexArray, a: ComplexArray, k: IntArray) -> None:
+    def _unbalance_gradients(self, bus: IntArray, voltage: ComplexArray, k: IntArray) -> tuple[IntArray, ComplexArray]:
         terminals = self.grid.terminals_of(bus)
-        positive, negative = (voltage[terminals] @ TO_SEQUENCE[at] for at in (1, 2))
+        positive, negative = (voltage[k[:, None], terminals] @ TO_SEQUENCE[at] for at in (1, 2))
         size, factor = np.abs(positive), np.abs(negative) / np.abs(positive)
         sideways = np.abs(negative) > 0
         towards = np.divide(negative.conj(), np.abs(negative), out=np.zeros_like(negative), where=sideways)
         by_negative = (towards / size)[:, None] * TO_SEQUENCE[2]
         by_positive = (factor * positive.conj() / size**2)[:, None] * TO_SEQUENCE[1]
-        a[terminals, k[:, None]] = by_negative - by_positive
+        return terminals, by_negative - by_positive
 
     @cached_property
     def _source_gradient(self) -> ComplexArray:

@@ -47,20 +47,24 @@ class Jacobians:
         self._indices, self._indptr = pattern.indices, pattern.indptr
 
     def at(self, voltage: ComplexArray) -> "Jacobian":
-        """Factorise at voltage : (terminal,) [pu]."""
-        current = (self.grid.admittance @ voltage).conj()
-        towards = voltage[self._row] * self._y.conj()
-        own = np.where(self._diagonal, current[self._row], 0.0)
+        """Factorise at operating points together. voltage : (point, terminal) [pu]."""
+        points, size = len(voltage), len(self._indptr) - 1
+        current = (self.grid.admittance @ voltage.T).conj().T
+        towards = voltage[:, self._row] * self._y.conj()
+        own = np.where(self._diagonal, current[:, self._row], 0.0)
         by_real, by_imaginary = towards + own, 1j * (own - towards)
-        parts = np.concatenate([by_real.real, by_imaginary.real, by_real.imag, by_imaginary.imag])
-        size = len(self._indptr) - 1
-        matrix = sparse.csc_array((parts[self._entry], self._indices, self._indptr), shape=(size, size))
+        parts = np.concatenate([by_real.real, by_imaginary.real, by_real.imag, by_imaginary.imag], axis=1)
+        # Points stand along the diagonal.
+        number = np.arange(points)[:, None]
+        indices = (self._indices + number * size).ravel()
+        indptr = np.append((self._indptr[:-1] + number * len(self._indices)).ravel(), points * len(self._indices))
+        matrix = sparse.csc_array((parts[:, self._entry].ravel(), indices, indptr), shape=(points * size,) * 2)
         return Jacobian(self.grid, self.order, splu(matrix, permc_spec="COLAMD"))
 
 
 @dataclass(frozen=True, eq=False)
 class Jacobian:
-    """The power-flow Jacobian of one period, factorised once. order : of its unknowns in the factors."""
+    """The power-flow Jacobians of some operating points, factorised. order : of the unknowns of each in the factors."""
 
     grid: Grid
     order: IntArray
@@ -71,33 +75,36 @@ class Jacobian:
         return self.grid.free_terminals
 
     def _solve(self, right: FloatArray, *, transposed: bool = False) -> FloatArray:
+        shape = right.shape
+        solved = self.factors.solve(right[:, self.order].reshape(-1, shape[2]), trans="T" if transposed else "N")
         answer = np.empty_like(right)
-        answer[self.order] = self.factors.solve(right[self.order], trans="T" if transposed else "N")
+        answer[:, self.order] = solved.reshape(shape)
         return answer
 
     def adjoint(self, coefficients: ComplexArray) -> tuple[FloatArray, FloatArray]:
         """dg/dp and dg/dq of quantities with dg = Re(sum_j a_j dV_j).
 
-        coefficients : (terminal, k) the a of each quantity. Returns two arrays (terminal, k) [unit of g per MW or Mvar
-        there], 0 at the source.
+        coefficients : (point, terminal, k) the a of each quantity. Returns two arrays (point, terminal, k) [unit of g
+        per MW or Mvar there], 0 at the source.
         """
-        a = coefficients[self._unknown]
-        w = self._solve(np.concatenate([a.real, -a.imag]), transposed=True) * self.grid.phases
+        a = coefficients[:, self._unknown]
+        w = self._solve(np.concatenate([a.real, -a.imag], axis=1), transposed=True) * self.grid.phases
         by_p, by_q = np.zeros(coefficients.shape), np.zeros(coefficients.shape)
-        by_p[self._unknown], by_q[self._unknown] = -w[: len(a)], -w[len(a) :]
+        half = len(self._unknown)
+        by_p[:, self._unknown], by_q[:, self._unknown] = -w[:, :half], -w[:, half:]
         return by_p, by_q
 
     def response(self, active_mw: FloatArray, reactive_mvar: FloatArray) -> ComplexArray:
-        """(terminal, k) change of every voltage [pu] for k changes of consumption : (terminal, k)."""
-        consumed = np.concatenate([active_mw[self._unknown], reactive_mvar[self._unknown]])
+        """(point, terminal, k) change of every voltage [pu] for k changes of consumption : (point, terminal, k)."""
+        consumed = np.concatenate([active_mw[:, self._unknown], reactive_mvar[:, self._unknown]], axis=1)
         change = self._solve(-consumed * self.grid.phases)
         answer = np.zeros(active_mw.shape, dtype=np.complex128)
         half = len(self._unknown)
-        answer[self._unknown] = change[:half] + 1j * change[half:]
+        answer[:, self._unknown] = change[:, :half] + 1j * change[:, half:]
         return answer
 
     def curvature(self, by_p: FloatArray, by_q: FloatArray, response: ComplexArray) -> FloatArray:
-        """Part of a reduced Hessian that comes from the power-flow equations themselves.
+        """Part of a reduced Hessian at one point that comes from the power-flow equations themselves.
 
         by_p, by_q : (terminal,) adjoint gradient of the function per MW; response : (terminal, k). Returns (k, k): the
         second derivative of the function along consumption, less what its own curvature by the voltages adds.
