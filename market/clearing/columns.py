@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Final
 
@@ -153,19 +154,43 @@ class Blocks:
         return len(self.offer)
 
 
-def columns_of(offers: Sequence[FlexOffer], grid: Grid, period: MarketPeriod) -> tuple[Columns, Envelopes, Blocks]:
-    """Columns of all offers. offers : in the order of ids; positions in it name them."""
-    places, periods = Places.of(grid), period.count
-    place = np.array([places.at(grid, offer) for offer in offers], dtype=np.intp)
+@dataclass(frozen=True, eq=False)
+class Book:
+    """Offers in the order of their ids; positions in it name them. What can be accepted is read once it is needed."""
+
+    offers: tuple[FlexOffer, ...]
+    grid: Grid
+    market_period: MarketPeriod
+
+    @cached_property
+    def place(self) -> IntArray:
+        """(offer,) where its active power changes."""
+        places = Places.of(self.grid)
+        return np.array([places.at(self.grid, offer) for offer in self.offers], dtype=np.intp)
+
+    @cached_property
+    def parts(self) -> tuple[Columns, Envelopes, Blocks]:
+        """What can be accepted of all offers."""
+        return _columns_of(self)
+
+
+def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
+    offers, place, periods = book.offers, book.place, book.market_period.count
     curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
     envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
     blocks = [(at, each) for at, each in enumerate(offers) if isinstance(each, BlockOffer)]
     fleets, less, more = _envelope_part(envelopes, place, periods)
     steps, whole = _curve_part(curves, place, periods), _block_part(blocks, place)
-    columns, starts = _joined([steps, fleets, whole, _reactive_part(offers, place + places.count, periods)])
+    columns, starts = _joined(
+        [steps, fleets, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)]
+    )
     less, more = (np.where(each >= 0, each + starts[1], NONE) for each in (less, more))
     by_id = {offer.id: at for at, offer in enumerate(offers)}
-    return columns, _envelopes(envelopes, less, more, columns, period.hours), _blocks(blocks, starts[2], by_id)
+    return (
+        columns,
+        _envelopes(envelopes, less, more, columns, book.market_period.hours),
+        _blocks(blocks, starts[2], by_id),
+    )
 
 
 def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: int) -> Columns:

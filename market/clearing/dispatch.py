@@ -64,8 +64,15 @@ def dispatches(problem: ClearingProblem, accepted_mw: Sequence[FloatArray], like
 
 
 def dispatch_at(problem: ClearingProblem, change: FloatArray) -> Dispatch:
-    """The AC state of a given change : (period, 2 places) [MW, Mvar], solved from nothing; cost without offers."""
-    points = problem.flow.solve(*problem.consumption(change))
+    """The AC state of a given change : (period, 2 places) [MW, Mvar]; cost without offers.
+
+    Where nothing changes, the operating point is the baseline's.
+    """
+    p_w, q_var = problem.consumption(change)
+    voltage, moved = problem.baseline_points.voltage.copy(), change.any(axis=1)
+    if moved.any():
+        voltage[moved] = problem.flow.solve(p_w[moved], q_var[moved]).voltage
+    points = OperatingPoints(problem.grid, voltage, p_w, q_var)
     return _dispatch(problem, np.zeros(len(problem.columns)), change, points, np.arange(problem.periods))
 
 

@@ -169,18 +169,21 @@ class Grid:
 
     def consumption(self, injections: Iterable[Injection], periods: int) -> tuple[FloatArray, FloatArray]:
         """Power drawn at every terminal : (period, terminal) [W], [var]; without a phase balanced over all."""
-        p_w, q_var = np.zeros((periods, self.terminals)), np.zeros((periods, self.terminals))
         # Sums of floats depend on their order: sorted, permuted lists give the same bits.
-        for each in sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var)):
+        ordered = sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var))
+        drawn = np.zeros((2, self.terminals, periods))
+        for each in ordered:
             at = self.connected(each.bus, each.phase)
-            p_w[:, at] += np.array(each.p_w)[:, None] / len(at)
-            q_var[:, at] += np.array(each.q_var)[:, None] / len(at)
-        return p_w, q_var
+            drawn[0, at] += np.array(each.p_w) / len(at)
+            drawn[1, at] += np.array(each.q_var) / len(at)
+        return np.ascontiguousarray(drawn[0].T), np.ascontiguousarray(drawn[1].T)
 
     def connected(self, bus: str, phase: wire.Phase | None) -> IntArray:
         """Terminals that something at a bus is connected to: one phase, or all."""
-        terminals: IntArray = self.terminals_of(np.array([self.bus_at[bus]]))[0]
-        return terminals if phase is None else terminals[[PHASES.index(phase)]]
+        first = self.bus_at[bus] * self.phases
+        if phase is None:
+            return np.arange(first, first + self.phases)
+        return np.array([first + PHASES.index(phase)])
 
 
 def _rating_a(element: wire.Line | wire.Transformer, nominal_from: float) -> float:
