@@ -44,6 +44,13 @@ class Places:
             return bus if self.phases == 1 else self.terminals + bus
         return int(grid.connected(offer.bus, offer.phase)[0])
 
+    def terminals_at(self, place: int) -> tuple[int, ...]:
+        """Terminals that active power at a place is shared by."""
+        if place < self.terminals:
+            return (place,)
+        first = (place - self.terminals) * self.phases
+        return tuple(range(first, first + self.phases))
+
     def from_terminals(self, active: FloatArray, reactive: FloatArray) -> FloatArray:
         """(..., 2 count) what terminals' values : (..., terminal) are worth at every place; balanced = the mean."""
         parts = []
@@ -196,8 +203,8 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
 def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: int) -> Columns:
     """Steps of equal price, place, period and direction become one column."""
     steps = [(at, step) for at, offer in offers for step in offer.steps]
-    power = _table((step.power_w for _, step in steps), len(steps), periods)
-    price = _prices([step.price_eur_per_mwh for _, step in steps], periods)
+    power = whole_table([step.power_w for _, step in steps], periods)
+    price = ask_table([step.price_eur_per_mwh for _, step in steps], periods)
     row, period = np.nonzero(power)
     offer = np.array([at for at, _ in steps], dtype=np.intp)[row]
     change, ask = power[row, period], price[row, period]
@@ -221,10 +228,9 @@ def _envelope_part(
     offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int
 ) -> tuple[Columns, IntArray, IntArray]:
     """One column for each direction and period; with (envelope, period) their numbers within the part."""
-    count = len(offers)
-    low = _table((each.power_w_min for _, each in offers), count, periods)
-    high = _table((each.power_w_max for _, each in offers), count, periods)
-    price = _prices([each.price_eur_per_mwh for _, each in offers], periods)
+    low = whole_table([each.power_w_min for _, each in offers], periods)
+    high = whole_table([each.power_w_max for _, each in offers], periods)
+    price = ask_table([each.price_eur_per_mwh for _, each in offers], periods)
     both = np.stack([low, high], axis=1)
     row, way, period = np.nonzero(both)
     number = np.full(both.shape, NONE, dtype=np.intp)
@@ -263,8 +269,8 @@ def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Column
 def _reactive_part(offers: Sequence[FlexOffer], place: IntArray, periods: int) -> Columns:
     """Reactive capability: a column for each direction and period. place : (offer,) of reactive power."""
     able = [at for at, each in enumerate(offers) if each.q_var_min is not None or each.q_var_max is not None]
-    low = _table((series(offers[at].q_var_min or 0, periods) for at in able), len(able), periods)
-    high = _table((series(offers[at].q_var_max or 0, periods) for at in able), len(able), periods)
+    low = whole_table([series(offers[at].q_var_min or 0, periods) for at in able], periods)
+    high = whole_table([series(offers[at].q_var_max or 0, periods) for at in able], periods)
     price = np.array([float(offers[at].q_price_eur_per_mvarh or 0) for at in able])
     both = np.stack([low, high], axis=1)
     row, way, period = np.nonzero(both)
@@ -320,8 +326,8 @@ def _envelopes(
     offers: list[tuple[int, EnvelopeOffer]], less: IntArray, more: IntArray, columns: Columns, hours: float
 ) -> Envelopes:
     periods = less.shape[1]
-    low = _table((each.energy_wh_min for _, each in offers), len(offers), periods) / BASE_VA / hours
-    high = _table((each.energy_wh_max for _, each in offers), len(offers), periods) / BASE_VA / hours
+    low = whole_table([each.energy_wh_min for _, each in offers], periods) / BASE_VA / hours
+    high = whole_table([each.energy_wh_max for _, each in offers], periods) / BASE_VA / hours
     upper = np.append(columns.upper_mw, 0.0)
     of_column = np.full(len(columns), NONE, dtype=np.intp)
     for side in (less, more):
@@ -366,13 +372,13 @@ def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, i
     )
 
 
-def _table(rows: Iterable[Sequence[int]], count: int, periods: int) -> IntArray:
+def whole_table(rows: Sequence[Iterable[int]], periods: int) -> IntArray:
     """(row, period) whole numbers."""
-    flat = np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=count * periods)
-    return flat.reshape(count, periods)
+    flat = np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=len(rows) * periods)
+    return flat.reshape(len(rows), periods)
 
 
-def _prices(rows: Sequence[PriceSeries], periods: int) -> FloatArray:
+def ask_table(rows: Sequence[PriceSeries], periods: int) -> FloatArray:
     """(row, period) [EUR/MWh]."""
     price = np.empty((len(rows), periods))
     for at, row in enumerate(rows):

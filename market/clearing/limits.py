@@ -50,10 +50,10 @@ class Limits:
     element: tuple[str, ...]
     phase: tuple[Phase | None, ...]
 
-    def excess(self, values: FloatArray, period: IntArray) -> FloatArray:
+    def excess(self, values: FloatArray, period: IntArray | slice) -> FloatArray:
         """(row, limit) how far quantities are beyond their bounds, relative to the scale; negative = room left.
 
-        values : (row, quantity), each in its period : (row,).
+        values : (row, quantity), each in its period : (row,), or a slice of all periods.
         """
         beyond = values[:, self.quantity]
         beyond -= self.bound[period]
@@ -107,7 +107,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, typical_
         quantity=quantity,
         sense=sense,
         bound=bound,
-        scale=_scales(kind, bound, baseline[:, quantity], typical_w),
+        scale=_scales(kind, bound, np.abs(baseline).max(axis=0, initial=0.0)[quantity], typical_w),
         max_price=np.repeat([_max_price(block.request) for block in every], count),
         whole=np.array([numbers[name] for name in names], dtype=np.intp),
         kind=kind,
@@ -276,11 +276,16 @@ def groups_of(case: Case, grid: Grid) -> tuple[IntArray, ...]:
 
 
 def _scales(
-    kind: Sequence[LimitKind], bound: FloatArray, baseline: FloatArray, typical_w: Callable[[], float]
+    kind: Sequence[LimitKind], bound: FloatArray, largest: FloatArray, typical_w: Callable[[], float]
 ) -> FloatArray:
-    """Voltages are measured in hundredths, all else relative to the bound; for a bound of 0, to what is usual."""
-    finite = np.where(np.isfinite(bound), np.abs(bound), 0.0).max(axis=0, initial=0.0)
-    typical = np.maximum(np.maximum(finite, np.abs(baseline).max(axis=0, initial=0.0) / 100), 1e-3)
+    """Voltages are measured in hundredths, all else relative to the bound; for a bound of 0, to what is usual.
+
+    largest : (limit,) magnitude of the baseline's values.
+    """
+    finite = np.maximum(bound.max(axis=0), -bound.min(axis=0))
+    unbounded = np.isinf(finite)
+    finite[unbounded] = np.where(np.isinf(bound[:, unbounded]), 0.0, np.abs(bound[:, unbounded])).max(axis=0)
+    typical = np.maximum(np.maximum(finite, largest / 100), 1e-3)
     power = np.array([each in ("capacity", "reactive", "power") for each in kind], dtype=np.bool_)
     without = power & (finite == 0)
     if without.any():

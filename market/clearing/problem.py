@@ -110,13 +110,13 @@ class ClearingProblem:
         change: FloatArray = flat.astype(np.float64).reshape(self.periods, width)
         return change
 
-    def change_of_offers(self, power_w: IntArray, q_var: IntArray) -> FloatArray:
-        """(period, 2 places) change of consumption [MW, Mvar] for whole watts and var of offers : (offer, period)."""
+    def change_of_offers(self, number: IntArray, power_w: IntArray, q_var: IntArray) -> FloatArray:
+        """(period, 2 places) change of consumption [MW, Mvar] for whole watts and var : (k, period) of offers."""
         width = self.places.count
         change = np.zeros((2 * width, self.periods))
         for start, table in ((0, power_w), (width, q_var)):
             some = np.flatnonzero(table.any(axis=1))
-            np.add.at(change, start + self.offer_place[some], table[some] / BASE_VA)
+            np.add.at(change, start + self.offer_place[number[some]], table[some] / BASE_VA)
         return np.ascontiguousarray(change.T)
 
     def consumption(self, change: FloatArray, period: IntArray | None = None) -> tuple[FloatArray, FloatArray]:

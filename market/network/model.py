@@ -171,12 +171,15 @@ class Grid:
         """Power drawn at every terminal : (period, terminal) [W], [var]; without a phase balanced over all."""
         # Sums of floats depend on their order: sorted, permuted lists give the same bits.
         ordered = sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var))
-        drawn = np.zeros((2, self.terminals, periods))
-        for each in ordered:
-            at = self.connected(each.bus, each.phase)
-            drawn[0, at] += np.array(each.p_w) / len(at)
-            drawn[1, at] += np.array(each.q_var) / len(at)
-        return np.ascontiguousarray(drawn[0].T), np.ascontiguousarray(drawn[1].T)
+        reached = [self.connected(each.bus, each.phase) for each in ordered]
+        at, over = np.concatenate([np.zeros(0, dtype=np.intp), *reached]), np.array([len(each) for each in reached])
+        found = []
+        for rows in ([each.p_w for each in ordered], [each.q_var for each in ordered]):
+            drawn = np.zeros((self.terminals, periods))
+            share = np.array(rows, dtype=np.float64).reshape(-1, periods) / over.reshape(-1, 1)
+            np.add.at(drawn, at, np.repeat(share, over.astype(np.intp), axis=0))
+            found.append(np.ascontiguousarray(drawn.T))
+        return found[0], found[1]
 
     def connected(self, bus: str, phase: wire.Phase | None) -> IntArray:
         """Terminals that something at a bus is connected to: one phase, or all."""
