@@ -6,11 +6,21 @@ nor a boolean for one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 PRICE_PLACES: Final = 6
 MONEY_PLACES: Final = 4
@@ -61,11 +71,31 @@ def _bounded(bound: float) -> Any:
     return Field(ge=-bound, le=bound)
 
 
-Watts = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
+def whole_series(bound: int, length: Any) -> WrapValidator:
+    """Read a series of whole numbers at once where it holds nothing else: there are millions of them.
+
+    What is anything else goes the long way, one number after the other, which knows what to say where.
+    """
+    plain = TypeAdapter(Annotated[tuple[Annotated[int, Field(strict=True), _bounded(bound)], ...], length]).validator
+
+    def read(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
+        if isinstance(value, list | tuple):
+            try:
+                return plain.validate_python(value)
+            except ValidationError:
+                pass
+        return one_by_one(value)
+
+    return WrapValidator(read)
+
+
+MOST_W: Final = 10**11
+MOST_WH: Final = 10**14
+Watts = Annotated[int, _bounded(MOST_W), BeforeValidator(_whole)]
 """Power [W], consumption positive."""
-Vars = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
+Vars = Annotated[int, _bounded(MOST_W), BeforeValidator(_whole)]
 """Reactive power [var], consumption (inductive) positive."""
-WattHours = Annotated[int, _bounded(10**14), BeforeValidator(_whole)]
+WattHours = Annotated[int, _bounded(MOST_WH), BeforeValidator(_whole)]
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(_whole)]
 
 Real = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
