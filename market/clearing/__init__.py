@@ -69,7 +69,7 @@ def _cleared(case: Case, options: Options) -> Result:
     after = dispatch_at(problem, awards.change)
     paid = {rule: payments(problem, awards, prices, rule, options.zones) for rule in RULES}
     own = paid[options.pricing]
-    reasons = Reasons(problem, prices, point, shadow)
+    reasons = Reasons(problem, prices, point, shadow, awards)
     limits = limit_results(problem, optimum, after)
     result = Result.model_construct(
         format="flexmarket-result/1",
@@ -110,7 +110,7 @@ def _offer_results(
             q_var=tuple(awards.q_var[number].tolist()) if able[number] else None,
             payment_eur=paid.payment[number],
             uplift_eur=paid.uplift[number],
-            reason=reasons.of(number, awards),
+            reason=reasons.of(number),
         )
         for number, offer in enumerate(problem.offers)
     )

@@ -289,9 +289,8 @@ def duality_gap_eur(
     taken = np.setdiff1d(np.arange(len(problem.offers)), problem.blocks.offer)
     place = problem.offer_place[taken]
     earned = float((-(price[:, place] / parts[place]).T / MICRO * power_w[taken]).sum()) / BASE_VA
-    asked = sum(
-        float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in taken if power_w[o].any()
-    )
+    used = taken[power_w[taken].any(axis=1)].tolist()
+    asked = sum(float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in used)
     return (most - (earned - asked / BASE_VA)) * problem.hours
 
 
