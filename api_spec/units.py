@@ -15,7 +15,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
+    SerializationInfo,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
@@ -104,14 +106,34 @@ Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]
 PerUnit = Annotated[float, Field(strict=True, gt=0, le=10)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 
+_PRICE: Final[JsonValue] = {"type": "number", "minimum": -(10**7), "maximum": 10**7}
 EurPerMwh = Annotated[
     Decimal,
     Field(ge=-(10**7), le=10**7, decimal_places=PRICE_PLACES),
     BeforeValidator(_fixed_point),
     PlainSerializer(float, return_type=float, when_used="json"),
-    WithJsonSchema({"type": "number", "minimum": -(10**7), "maximum": 10**7}),
+    WithJsonSchema(_PRICE),
 ]
 """A price [EUR/MWh], at most six decimals; a JSON number."""
+
+
+def _plain_numbers(prices: tuple[Decimal, ...], info: SerializationInfo) -> list[float]:
+    """A series as numbers; one that stands at many places in a document is turned into them once."""
+    known = info.context
+    if not isinstance(known, dict):
+        return [*map(float, prices)]
+    if id(prices) not in known:  # no other object can take its identity while the document is written
+        known[id(prices)] = [*map(float, prices)]
+    numbers: list[float] = known[id(prices)]
+    return numbers
+
+
+PriceList = Annotated[
+    tuple[EurPerMwh, ...],
+    PlainSerializer(_plain_numbers, return_type=list[float], when_used="json"),
+    WithJsonSchema({"type": "array", "items": _PRICE}),
+]
+"""Prices, one for each period [EUR/MWh]. Write documents with many of them with `context={}`."""
 EurPerKw = EurPerMwh
 """A price [EUR/kW], where a name ends on it for some time, at most six decimals; a JSON number."""
 Money = Annotated[

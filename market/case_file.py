@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from api_spec.case import Case
@@ -15,6 +15,7 @@ from api_spec.defects import Defect, defects_of, unknown
 from api_spec.result import Result
 from market.errors import BadCaseFile, BadZonesFile
 
+_RESULT: Final = TypeAdapter(Result)
 _NAME_APART: Final = re.compile(rb'"[ \t\r\n]+:')
 
 
@@ -48,10 +49,10 @@ def write_result(result: Result, path: Path) -> None:
 
     Raises OSError where the folder cannot be written to.
     """
-    text = result.model_dump_json(indent=1) + "\n"
+    text = _RESULT.dump_json(result, indent=1, context={}) + b"\n"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)

@@ -16,8 +16,8 @@ import numpy as np
 from api_spec.award import OfferResult
 from api_spec.case import Case
 from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffer
-from api_spec.result import Prices, Result, Verification
-from api_spec.units import MONEY_PLACES
+from api_spec.result import Result, Verification
+from api_spec.units import MONEY_PLACES, PriceList
 from market.clearing.columns import NONE, ask_table, whole_table
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.linearisation import HARD_PRICE
@@ -171,7 +171,7 @@ class _Published:
     """The published prices. total : (terminal,) series of them [EUR/MWh]."""
 
     problem: ClearingProblem
-    total: tuple[Prices, ...]
+    total: tuple[PriceList, ...]
 
     @classmethod
     def of(cls, problem: ClearingProblem, result: Result) -> "_Published":
