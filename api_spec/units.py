@@ -8,6 +8,7 @@ nor a boolean for one.
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
@@ -83,12 +84,25 @@ def whole_series(bound: int, length: Any) -> WrapValidator:
     def read(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
         if isinstance(value, list | tuple):
             try:
-                return plain.validate_python(value)
+                return _compact(plain.validate_python(value))
             except ValidationError:
                 pass
         return one_by_one(value)
 
     return WrapValidator(read)
+
+
+def _compact(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The same series; where it is one number all along, that is kept once, and zeros once for all series."""
+    first = numbers[0]
+    if first != numbers[-1] or numbers.count(first) < len(numbers):
+        return numbers
+    return (first,) * len(numbers) if first else _zeros(len(numbers))
+
+
+@cache
+def _zeros(count: int) -> tuple[int, ...]:
+    return (0,) * count
 
 
 MOST_W: Final = 10**11
