@@ -8,7 +8,7 @@ import hashlib
 from decimal import Decimal
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from market.network.model import BASE_VA
 
 if TYPE_CHECKING:
     from market.clearing.model import build_model
+
+_FIELDS: Final = set(OfferResult.model_fields)
 
 __all__ = ["Options", "build_model", "clear", "decide", "problem_of", "verify"]
 
@@ -105,6 +107,7 @@ def _offer_results(
     nothing = (0,) * problem.periods
     return tuple(
         OfferResult.model_construct(
+            _FIELDS,
             id=offer.id,
             power_w=tuple(awards.power_w[number].tolist()) if power[number] else nothing,
             q_var=tuple(awards.q_var[number].tolist()) if able[number] else None,

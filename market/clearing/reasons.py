@@ -16,6 +16,7 @@ from market.clearing.terms import lowest_ask, offered_range_w
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _MOST_LIMITS: Final = 5
+_FIELDS: Final = set(Reason.model_fields)
 Code: TypeAlias = Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
 
 
@@ -58,6 +59,7 @@ class Reasons:
         if (kind, code, detail) not in self._told:
             place = self._place[number]
             self._told[kind, code, detail] = Reason.model_construct(
+                _FIELDS,
                 code=code,
                 detail=detail,
                 would_clear_at_eur_per_mwh=self._worth_of(kind, offer)[0],
