@@ -73,7 +73,7 @@ def _earned(power_w: IntArray, price: IntArray, place: IntArray) -> list[int]:
     """(offer,) what less consumption earns at the nodal prices : (period, place) [1e-6 EUR/MWh times W], exactly."""
     earned = np.zeros(len(power_w), dtype=np.object_)
     some = np.flatnonzero(power_w.any(axis=1))
-    earned[some] = summed(-price.T[place[some]], power_w[some])
+    earned[some] = _summed(-price.T[place[some]], power_w[some])
     return [int(each) for each in earned]
 
 
@@ -93,11 +93,11 @@ def _uniform(problem: ClearingProblem, awards: Awards, zones: Mapping[str, str])
     power_w = awards.power_w[some]
     price = np.where(power_w > 0, highest[1][zone[some]], highest[0][zone[some]])
     earned = np.zeros(len(awards.power_w), dtype=np.object_)
-    earned[some] = summed(np.where(power_w == 0, 0, price), np.abs(power_w))
+    earned[some] = _summed(np.where(power_w == 0, 0, price), np.abs(power_w))
     return [int(each) for each in earned]
 
 
-def summed(price: IntArray, power_w: IntArray) -> list[int]:
+def _summed(price: IntArray, power_w: IntArray) -> list[int]:
     """(n,) sums over periods of price times power : (n, period), exactly."""
     if float(np.abs(price).max(initial=0)) * float(np.abs(power_w).max(initial=0)) * power_w.shape[1] < 2.0**62:
         return [int(each) for each in (price * power_w).sum(axis=1)]

@@ -22,7 +22,6 @@ from market.clearing.columns import NONE, ask_table, whole_table
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.linearisation import HARD_PRICE
 from market.clearing.outcome import MET, in_tolerance_units
-from market.clearing.payments import summed
 from market.clearing.prices import MICRO, PARTS, NodalPrices
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.terms import asked_eur_per_h, offered_range_var, offered_range_w
@@ -188,14 +187,15 @@ class _Published:
                 raise ResultRefused(f"the parts of the price at {name} do not add up to it")
         return cls(problem, tuple(published[name].total for name in problem.grid.terminal_names))
 
-    def at(self, place: IntArray) -> tuple[IntArray, IntArray]:
-        """(k, period) numerators [1e-6 EUR/MWh] and (k,) denominators at places: balanced power is paid the mean."""
+    def at(self, place: int) -> list[PriceList]:
+        """Prices that power at a place is paid the mean of: one series, or for balanced power that of every phase."""
+        return [self.total[terminal] for terminal in self.problem.places.terminals_at(place)]
+
+    def eur_per_mwh(self, place: IntArray) -> FloatArray:
+        """(k, period) that mean at places : (k,)."""
         own, back = np.unique(place, return_inverse=True)
-        terminals = [self.problem.places.terminals_at(each) for each in own.tolist()]
-        whole = [[int(price * MICRO) for at in each for price in self.total[at]] for each in terminals]
-        numerators = np.array([np.reshape(each, (-1, self.problem.periods)).sum(axis=0) for each in whole])
-        parts = np.array([len(each) for each in terminals], dtype=np.intp)
-        return numerators.reshape(-1, self.problem.periods)[back], parts[back]
+        table = np.array([np.array(self.at(each), dtype=np.float64).mean(axis=0) for each in own.tolist()])
+        return table.reshape(-1, self.problem.periods)[back]
 
 
 def _check_acceptance(problem: ClearingProblem, result: Result, prices: _Published) -> None:
@@ -210,11 +210,10 @@ def _check_acceptance(problem: ClearingProblem, result: Result, prices: _Publish
         offered[row, period],
         ask_table([step.price_eur_per_mwh for _, step in steps], problem.periods)[row, period],
     )
-    price, parts = prices.at(problem.offer_place[number])
-    eur_per_mwh = price / parts[:, None] / MICRO
+    eur_per_mwh = prices.eur_per_mwh(problem.offer_place[number])
     worth = -np.sign(change) * eur_per_mwh[offer, period]
     margin = _PRICE * np.maximum(_LEAST_PRICE, np.abs(worth))
-    surely, possibly, there = (np.zeros((2, *price.shape), dtype=np.intp) for _ in range(3))
+    surely, possibly, there = (np.zeros((2, *eur_per_mwh.shape), dtype=np.intp) for _ in range(3))
     at = ((change > 0).astype(np.intp), offer, period)
     np.add.at(surely, at, np.where(ask < worth - margin, np.abs(change), 0))
     np.add.at(possibly, at, np.where(ask <= worth + margin, np.abs(change), 0))
@@ -240,10 +239,11 @@ def _check_amounts(
     asked : (k,) by accepted offers [W x EUR/MWh].
     """
     to_mwh = Decimal(repr(problem.hours)) / Decimal(10**6)
-    price, parts = prices.at(problem.offer_place[accepted.number])
-    earned = zip(summed(-price, accepted.power_w), parts.tolist(), strict=True)
-    for outcome, (numerator, part), ask in zip(accepted.outcomes, earned, asked, strict=True):
-        due, least = Decimal(numerator) / MICRO / part * to_mwh, ask * to_mwh
+    places = problem.offer_place[accepted.number].tolist()
+    for outcome, place, ask in zip(accepted.outcomes, places, asked, strict=True):
+        series, least = prices.at(place), ask * to_mwh
+        spent = (price * w for own in series for price, w in zip(own, outcome.power_w, strict=True) if w)
+        due = -sum(spent, Decimal(0)) / len(series) * to_mwh
         if result.pricing == "dlmp" and abs(outcome.payment_eur - due) > _MONEY:
             raise ResultRefused(
                 f"{outcome.id}: paid {outcome.payment_eur} EUR where its power at its price is {due:.4f} EUR"
