@@ -19,6 +19,7 @@ from market.clearing.awards import Awards, whole_watts
 from market.clearing.blocks import decide
 from market.clearing.coordination import coordinated
 from market.clearing.dispatch import Dispatch, dispatch_at
+from market.clearing.gap import check_gap, duality_gap_eur
 from market.clearing.loop import Laps, Optimum
 from market.clearing.options import DEFAULT, Options
 from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
@@ -28,7 +29,7 @@ from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.reasons import Reasons
 from market.clearing.supporting import with_middle_prices
 from market.clearing.threads import one_thread
-from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
+from market.clearing.verify import ENGINE, verify
 from market.network.model import BASE_VA
 
 if TYPE_CHECKING:
