@@ -77,27 +77,27 @@ def _bounded(bound: float) -> Any:
 def whole_series(bound: int, length: Any) -> WrapValidator:
     """Read a series of whole numbers at once where it holds nothing else: there are millions of them.
 
-    What is anything else goes the long way, one number after the other, which knows what to say where.
+    What is anything else goes the long way, one number after the other, which knows what to say where. One number all
+    along is kept once, and zeros once for all series.
     """
-    plain = TypeAdapter(Annotated[tuple[Annotated[int, Field(strict=True), _bounded(bound)], ...], length]).validator
+    plain = TypeAdapter(Annotated[tuple[Annotated[int, Field(strict=True)], ...], length]).validator.validate_python
 
     def read(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
-        if isinstance(value, list | tuple):
-            try:
-                return _compact(plain.validate_python(value))
-            except ValidationError:
-                pass
-        return one_by_one(value)
+        try:
+            numbers: tuple[int, ...] = plain(value) if isinstance(value, list | tuple) else ()
+        except ValidationError:
+            numbers = ()
+        if not numbers:
+            return one_by_one(value)
+        first, count = numbers[0], len(numbers)
+        if first == numbers[-1] and numbers.count(first) == count:
+            numbers = (first,) * count if first else _zeros(count)
+            least = most = first
+        else:
+            least, most = min(numbers), max(numbers)
+        return numbers if -bound <= least and most <= bound else one_by_one(value)
 
     return WrapValidator(read)
-
-
-def _compact(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    """The same series; where it is one number all along, that is kept once, and zeros once for all series."""
-    first = numbers[0]
-    if first != numbers[-1] or numbers.count(first) < len(numbers):
-        return numbers
-    return (first,) * len(numbers) if first else _zeros(len(numbers))
 
 
 @cache
