@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from api_spec.units import series
 from market.network.model import BASE_VA, BoolArray, FloatArray, Grid, IntArray
 
 NONE: Final = -1
+NumberArray: TypeAlias = npt.NDArray[np.int32]
+"""Numbers of columns in large tables, half as large as positions elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ class Envelopes:
     """
 
     offer: IntArray
-    less: IntArray
-    more: IntArray
+    less: NumberArray
+    more: NumberArray
     low: FloatArray
     high: FloatArray
     kept: BoolArray
@@ -191,7 +193,7 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
     columns, starts = _joined(
         [steps, fleets, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)]
     )
-    less, more = (np.where(each >= 0, each + starts[1], NONE) for each in (less, more))
+    less, more = (np.where(each >= 0, each + np.int32(starts[1]), np.int32(NONE)) for each in (less, more))
     by_id = {offer.id: at for at, offer in enumerate(offers)}
     return (
         columns,
@@ -226,14 +228,14 @@ def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: 
 
 def _envelope_part(
     offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int
-) -> tuple[Columns, IntArray, IntArray]:
+) -> tuple[Columns, NumberArray, NumberArray]:
     """One column for each direction and period; with (envelope, period) their numbers within the part."""
     low = whole_table([each.power_w_min for _, each in offers], periods)
     high = whole_table([each.power_w_max for _, each in offers], periods)
     price = ask_table([each.price_eur_per_mwh for _, each in offers], periods)
     both = np.stack([low, high], axis=1)
     row, way, period = np.nonzero(both)
-    number = np.full(both.shape, NONE, dtype=np.intp)
+    number = np.full(both.shape, NONE, dtype=np.int32)
     number[row, way, period] = np.arange(len(row))
     at = np.array([each for each, _ in offers], dtype=np.intp)
     upper = np.abs(both[row, way, period])
@@ -323,12 +325,13 @@ def _joined(parts: Sequence[Columns]) -> tuple[Columns, list[int]]:
 
 
 def _envelopes(
-    offers: list[tuple[int, EnvelopeOffer]], less: IntArray, more: IntArray, columns: Columns, hours: float
+    offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, hours: float
 ) -> Envelopes:
     periods = less.shape[1]
     low = whole_table([each.energy_wh_min for _, each in offers], periods) / BASE_VA / hours
     high = whole_table([each.energy_wh_max for _, each in offers], periods) / BASE_VA / hours
-    upper = np.append(columns.upper_mw, 0.0)
+    upper = np.append(columns.upper_mw, 0.0)  # NONE is the last
+    down, up = upper[less], upper[more]
     of_column = np.full(len(columns), NONE, dtype=np.intp)
     for side in (less, more):
         of_column[side[side >= 0]] = np.nonzero(side >= 0)[0]
@@ -338,7 +341,7 @@ def _envelopes(
         more=more,
         low=low,
         high=high,
-        kept=_not_implied(-high, -upper[more], upper[less]) | _not_implied(low, -upper[less], upper[more]),
+        kept=_not_implied(-high, -up, down) | _not_implied(low, -down, up),
         of_column=of_column,
     )
 
