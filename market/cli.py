@@ -3,7 +3,6 @@
 What serves and simulates is loaded when it is asked for: `flexmarket clear` starts more than a second sooner without.
 """
 
-import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from api_spec.product import Priority
 from api_spec.result import PricingRule
+from market.collecting import collecting_seldom
 from market.errors import (
     BadNetworkFile,
     BadSettings,
@@ -55,14 +55,10 @@ def clear(
 
     Exit status: 0 cleared (also partly), 2 a bad case, 3 clearing failed.
     """
-    # Millions of numbers are read that stay until the end: looking for cycles among them costs a third of the time.
-    gc.disable()
-    try:
+    with collecting_seldom():
         from market.clear_command import clear_file
 
         clear_file(case, output, pricing=pricing, zones_file=zones, coordination=coordination, covered=covered)
-    finally:
-        gc.enable()
 
 
 @app.command("network")
