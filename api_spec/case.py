@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from api_spec.defects import Place, duplicates, refuse, unknown
 from api_spec.flexibility import CurveOffer, CurveStep, FlexOffer, FlexRequest
@@ -39,7 +39,8 @@ class Case(Message):
     baseline: tuple[Injection, ...] = ()
     energy_price_eur_per_mwh: tuple[EurPerMwh, ...] | None = None
     requests: tuple[FlexRequest, ...] = ()
-    offers: tuple[FlexOffer, ...] = ()
+    # Written as what they are: a union's serializer would turn all of their numbers into Python's objects first.
+    offers: tuple[SerializeAsAny[FlexOffer], ...] = ()
 
     @field_validator("requests", mode="before")
     @classmethod
