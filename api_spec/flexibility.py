@@ -208,6 +208,8 @@ class OfferTerms(Message):
 
     @model_validator(mode="after")
     def _holds_no_change(self) -> Self:
+        if self.q_var_min is None and self.q_var_max is None:
+            return self
         found: list[tuple[Place, str]] = []
         for name, sign, reason in (("q_var_min", 1, "positive"), ("q_var_max", -1, "negative")):
             bounds = getattr(self, name)

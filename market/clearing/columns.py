@@ -1,9 +1,9 @@
 """From offers to columns: what can be accepted, what it changes where and when, and at which price."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from struct import Struct
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -328,8 +328,10 @@ def _envelopes(
     offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, hours: float
 ) -> Envelopes:
     periods = less.shape[1]
-    low = whole_table([each.energy_wh_min for _, each in offers], periods) / BASE_VA / hours
-    high = whole_table([each.energy_wh_max for _, each in offers], periods) / BASE_VA / hours
+    low = whole_table([each.energy_wh_min for _, each in offers], periods) / BASE_VA
+    high = whole_table([each.energy_wh_max for _, each in offers], periods) / BASE_VA
+    low /= hours
+    high /= hours
     upper = np.append(columns.upper_mw, 0.0)  # NONE is the last
     down, up = upper[less], upper[more]
     of_column = np.full(len(columns), NONE, dtype=np.intp)
@@ -375,15 +377,21 @@ def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, i
     )
 
 
-def whole_table(rows: Sequence[Iterable[int]], periods: int) -> IntArray:
-    """(row, period) whole numbers."""
-    flat = np.fromiter(chain.from_iterable(rows), dtype=np.intp, count=len(rows) * periods)
-    return flat.reshape(len(rows), periods)
+def whole_table(rows: Sequence[Sequence[int]], periods: int) -> IntArray:
+    """(row, period) whole numbers; a series that stands in many rows, as zeros do, is read once."""
+    series = {id(row): row for row in rows}
+    packed = Struct(f"{periods}q")  # in half the time of numpy
+    flat = np.frombuffer(b"".join([packed.pack(*row) for row in series.values()]), dtype=np.int64)
+    table = flat.reshape(len(series), periods).astype(np.intp, copy=False)
+    number = {key: at for at, key in enumerate(series)}
+    return table if len(series) == len(rows) else table[[number[id(row)] for row in rows]]
 
 
 def ask_table(rows: Sequence[PriceSeries], periods: int) -> FloatArray:
     """(row, period) [EUR/MWh]."""
-    price = np.empty((len(rows), periods))
+    at_first = np.array([float(row[0] if isinstance(row, tuple) else row) for row in rows])
+    price: FloatArray = np.repeat(at_first.reshape(-1, 1), periods, axis=1)
     for at, row in enumerate(rows):
-        price[at] = [float(each) for each in row] if isinstance(row, tuple) else float(row)
+        if isinstance(row, tuple):
+            price[at] = [float(each) for each in row]
     return price
