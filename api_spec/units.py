@@ -8,7 +8,8 @@ nor a boolean for one.
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
+from struct import pack, unpack
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
@@ -120,10 +121,11 @@ Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]
 PerUnit = Annotated[float, Field(strict=True, gt=0, le=10)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 
-_PRICE: Final[JsonValue] = {"type": "number", "minimum": -(10**7), "maximum": 10**7}
+MOST_EUR: Final = 10**7
+_PRICE: Final[JsonValue] = {"type": "number", "minimum": -MOST_EUR, "maximum": MOST_EUR}
 EurPerMwh = Annotated[
     Decimal,
-    Field(ge=-(10**7), le=10**7, decimal_places=PRICE_PLACES),
+    Field(ge=-MOST_EUR, le=MOST_EUR, decimal_places=PRICE_PLACES),
     BeforeValidator(_fixed_point),
     PlainSerializer(float, return_type=float, when_used="json"),
     WithJsonSchema(_PRICE),
@@ -142,8 +144,25 @@ def _plain_numbers(prices: tuple[Decimal, ...], info: SerializationInfo) -> list
     return numbers
 
 
+def _read_at_once(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
+    """Numbers as they come from JSON at once; anything else one by one, for a reason at its place."""
+    if isinstance(value, list | tuple) and set(map(type, value)) == {float}:
+        return _decimals(pack(f"{len(value)}d", *value)) or one_by_one(value)
+    return one_by_one(value)
+
+
+@lru_cache(maxsize=2_000)
+def _decimals(packed: bytes) -> tuple[Decimal, ...] | None:
+    """The same series is kept once: all offers at one place are told its prices. None where one is out of bounds."""
+    prices = unpack(f"{len(packed) // 8}d", packed)
+    if not all(-MOST_EUR <= price <= MOST_EUR for price in prices):
+        return None
+    return tuple(Decimal(f"{price:.{PRICE_PLACES}f}") for price in prices)
+
+
 PriceList = Annotated[
     tuple[EurPerMwh, ...],
+    WrapValidator(_read_at_once),
     PlainSerializer(_plain_numbers, return_type=list[float], when_used="json"),
     WithJsonSchema({"type": "array", "items": _PRICE}),
 ]

@@ -55,3 +55,23 @@ def test_prices_are_numbers_on_the_wire_also_where_one_series_stands_twice() -> 
     assert (
         twice.dump_json([prices, prices], context={}) == twice.dump_json([prices, prices]) == b"[[0.1,-3.0],[0.1,-3.0]]"
     )
+
+
+def test_prices_read_at_once_are_those_read_one_by_one() -> None:
+    """A float counts as the decimal it prints as, at most six places; a text among them sends all the long way."""
+    numbers = [0.1, -3.0, 1e-7, -0.0, 120.123456]
+
+    at_once = PRICES.validate_python(numbers)
+
+    assert [str(each) for each in at_once] == ["0.100000", "-3.000000", "0.000000", "-0.000000", "120.123456"]
+    assert PRICES.validate_python([*numbers, "5"])[:5] == at_once
+    assert PRICES.validate_python(list(numbers)) is at_once, "kept once"
+    assert str(PRICES.validate_python([0.1, -3.0, 1e-7, 0.0, 120.123456])[3]) == "0.000000"
+
+
+@pytest.mark.parametrize("wrong", [10_000_000.5, float("nan"), float("-inf"), True, "1e3"])
+def test_what_is_no_price_is_refused_at_its_place(wrong: Any) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        PRICES.validate_python([1.0, wrong])
+
+    assert {error["loc"][0] for error in refusal.value.errors()} == {1}
