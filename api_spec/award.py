@@ -9,7 +9,7 @@ from api_spec.flexibility import PowerSeries
 from api_spec.grid import Phase
 from api_spec.ids import AuctionId, BusId, ContractId, OfferId, OrganisationId
 from api_spec.period import Instant
-from api_spec.units import Count, EurPerMwh, Message, Money, Vars
+from api_spec.units import Count, EurPerMwh, Message, Money, PriceList, Vars
 
 
 class Reason(Message):
@@ -24,8 +24,8 @@ class Reason(Message):
 
     code: Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
     detail: str
-    would_clear_at_eur_per_mwh: tuple[EurPerMwh, ...]
-    price_eur_per_mwh: tuple[EurPerMwh, ...] = ()
+    would_clear_at_eur_per_mwh: PriceList
+    price_eur_per_mwh: PriceList = ()
     binding: tuple[str, ...] = ()
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from api_spec.defects import Place, duplicates, refuse, unknown
-from api_spec.flexibility import FlexOffer, FlexRequest
+from api_spec.flexibility import CurveOffer, CurveStep, FlexOffer, FlexRequest
 from api_spec.grid import Network, Phase
 from api_spec.ids import BusId
 from api_spec.period import MAX_PERIODS, MarketPeriod
@@ -39,7 +39,8 @@ class Case(Message):
     baseline: tuple[Injection, ...] = ()
     energy_price_eur_per_mwh: tuple[EurPerMwh, ...] | None = None
     requests: tuple[FlexRequest, ...] = ()
-    offers: tuple[FlexOffer, ...] = ()
+    # Written as what they are: a union's serializer would turn all of their numbers into Python's objects first.
+    offers: tuple[SerializeAsAny[FlexOffer], ...] = ()
 
     @field_validator("requests", mode="before")
     @classmethod
@@ -108,15 +109,20 @@ def _reference_defects(case: Case) -> Iterable[tuple[Place, str]]:
 def _length_defects(case: Case) -> Iterable[tuple[Place, str]]:
     """Every list of numbers or flags that is not one value per market period."""
     count = case.market_period.count
-    parts: list[tuple[Place, Any]] = [((), ("energy_price_eur_per_mwh", case.energy_price_eur_per_mwh))]
+    prices = case.energy_price_eur_per_mwh
+    parts: list[tuple[Place, dict[str, Any]]] = [((), {"energy_price_eur_per_mwh": prices})]
     for part, messages in (("baseline", case.baseline), ("requests", case.requests), ("offers", case.offers)):
         for at, message in enumerate(messages):
-            parts += [((part, at), field) for field in message if field[0] not in ("buses", "steps")]
-            for number, step in enumerate(getattr(message, "steps", ())):
-                parts += [((part, at, "steps", number), field) for field in step]
-    for place, (name, value) in parts:
-        if isinstance(value, tuple) and len(value) != count:
-            yield ((*place, name), f"has {len(value)} entries, but the market period counts {count}")
+            parts.append(((part, at), vars(message)))
+            parts += [((part, at, "steps", number), vars(step)) for number, step in enumerate(_steps(message))]
+    for place, values in parts:
+        for name, value in values.items():
+            if isinstance(value, tuple) and len(value) != count and name not in ("buses", "steps"):
+                yield (*place, name), f"has {len(value)} entries, but the market period counts {count}"
+
+
+def _steps(message: Message) -> tuple[CurveStep, ...]:
+    return message.steps if isinstance(message, CurveOffer) else ()
 
 
 def _phase_defects(case: Case) -> Iterable[tuple[Place, str]]:

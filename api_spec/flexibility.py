@@ -12,12 +12,24 @@ from api_spec.defects import Place, refuse
 from api_spec.grid import Phase
 from api_spec.ids import BusId, ElementId, Identifier, OfferId, OrganisationId, RequestId
 from api_spec.period import MAX_PERIODS
-from api_spec.units import EurPerMwh, Fraction, Message, NonNegative, PerUnit, Vars, WattHours, Watts
+from api_spec.units import (
+    MOST_W,
+    MOST_WH,
+    EurPerMwh,
+    Fraction,
+    Message,
+    NonNegative,
+    PerUnit,
+    Vars,
+    WattHours,
+    Watts,
+    whole_series,
+)
 
 _PerPeriod = Field(min_length=1, max_length=MAX_PERIODS)
-PowerSeries: TypeAlias = Annotated[tuple[Watts, ...], _PerPeriod]
+PowerSeries: TypeAlias = Annotated[tuple[Watts, ...], _PerPeriod, whole_series(MOST_W, _PerPeriod)]
 VarSeries: TypeAlias = Vars | Annotated[tuple[Vars, ...], _PerPeriod]
-EnergySeries: TypeAlias = Annotated[tuple[WattHours, ...], _PerPeriod]
+EnergySeries: TypeAlias = Annotated[tuple[WattHours, ...], _PerPeriod, whole_series(MOST_WH, _PerPeriod)]
 PriceSeries: TypeAlias = EurPerMwh | Annotated[tuple[EurPerMwh, ...], _PerPeriod]
 LimitSeries: TypeAlias = NonNegative | Annotated[tuple[NonNegative, ...], _PerPeriod]
 Selection: TypeAlias = Literal["all"] | Annotated[tuple[BusId, ...], Field(min_length=1)]
@@ -196,6 +208,8 @@ class OfferTerms(Message):
 
     @model_validator(mode="after")
     def _holds_no_change(self) -> Self:
+        if self.q_var_min is None and self.q_var_max is None:
+            return self
         found: list[tuple[Place, str]] = []
         for name, sign, reason in (("q_var_min", 1, "positive"), ("q_var_max", -1, "negative")):
             bounds = getattr(self, name)
@@ -249,12 +263,12 @@ class EnvelopeTerms(OfferTerms):
         found: list[tuple[Place, str]] = []
         for low, high in (("power_w_min", "power_w_max"), ("energy_wh_min", "energy_wh_max")):
             lows, highs = getattr(self, low), getattr(self, high)
-            found += [
-                ((low, at), "must not be positive: no change is always allowed") for at, w in enumerate(lows) if w > 0
-            ]
-            found += [
-                ((high, at), "must not be negative: no change is always allowed") for at, w in enumerate(highs) if w < 0
-            ]
+            if max(lows) > 0:
+                why = "must not be positive: no change is always allowed"
+                found += [((low, at), why) for at, w in enumerate(lows) if w > 0]
+            if min(highs) < 0:
+                why = "must not be negative: no change is always allowed"
+                found += [((high, at), why) for at, w in enumerate(highs) if w < 0]
         refuse("EnvelopeTerms", found)
         return self
 

@@ -8,24 +8,23 @@ from pydantic import Field
 from api_spec.award import OfferResult
 from api_spec.grid import Phase
 from api_spec.ids import BusId, Identifier, RequestId
-from api_spec.units import Count, EurPerMwh, Message, Money, NonNegative, Real
+from api_spec.units import Count, Message, Money, NonNegative, PriceList, Real
 
 Status: TypeAlias = Literal["cleared", "partly_cleared", "nothing_needed"]
 LimitKind: TypeAlias = Literal["congestion", "capacity", "voltage", "unbalance", "reactive", "power"]
 PricingRule: TypeAlias = Literal["dlmp", "pay_as_bid", "uniform"]
 Unit: TypeAlias = Literal["A", "W", "var", "pu"]
-Prices: TypeAlias = tuple[EurPerMwh, ...]
 
 
 class PriceParts(Message):
     """The nodal price (DLMP) per period [EUR/MWh] and its parts, which add up to it exactly."""
 
-    total: Prices
-    energy: Prices
-    losses: Prices
-    congestion: Prices
-    voltage: Prices
-    unbalance: Prices
+    total: PriceList
+    energy: PriceList
+    losses: PriceList
+    congestion: PriceList
+    voltage: PriceList
+    unbalance: PriceList
 
 
 class Need(Message):

@@ -6,11 +6,25 @@ nor a boolean for one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cache, lru_cache
+from struct import pack, unpack
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    SerializationInfo,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 PRICE_PLACES: Final = 6
 MONEY_PLACES: Final = 4
@@ -61,11 +75,44 @@ def _bounded(bound: float) -> Any:
     return Field(ge=-bound, le=bound)
 
 
-Watts = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
+def whole_series(bound: int, length: Any) -> WrapValidator:
+    """Read a series of whole numbers at once where it holds nothing else: there are millions of them.
+
+    What is anything else goes the long way, one number after the other, which knows what to say where. One number all
+    along is kept once, and zeros once for all series.
+    """
+    plain = TypeAdapter(Annotated[tuple[Annotated[int, Field(strict=True)], ...], length]).validator.validate_python
+
+    def read(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
+        try:
+            numbers: tuple[int, ...] = plain(value) if isinstance(value, list | tuple) else ()
+        except ValidationError:
+            numbers = ()
+        if not numbers:
+            return one_by_one(value)
+        first, count = numbers[0], len(numbers)
+        if first == numbers[-1] and numbers.count(first) == count:
+            numbers = (first,) * count if first else _zeros(count)
+            least = most = first
+        else:
+            least, most = min(numbers), max(numbers)
+        return numbers if -bound <= least and most <= bound else one_by_one(value)
+
+    return WrapValidator(read)
+
+
+@cache
+def _zeros(count: int) -> tuple[int, ...]:
+    return (0,) * count
+
+
+MOST_W: Final = 10**11
+MOST_WH: Final = 10**14
+Watts = Annotated[int, _bounded(MOST_W), BeforeValidator(_whole)]
 """Power [W], consumption positive."""
-Vars = Annotated[int, _bounded(10**11), BeforeValidator(_whole)]
+Vars = Annotated[int, _bounded(MOST_W), BeforeValidator(_whole)]
 """Reactive power [var], consumption (inductive) positive."""
-WattHours = Annotated[int, _bounded(10**14), BeforeValidator(_whole)]
+WattHours = Annotated[int, _bounded(MOST_WH), BeforeValidator(_whole)]
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(_whole)]
 
 Real = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
@@ -74,14 +121,52 @@ Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]
 PerUnit = Annotated[float, Field(strict=True, gt=0, le=10)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 
+MOST_EUR: Final = 10**7
+_PRICE: Final[JsonValue] = {"type": "number", "minimum": -MOST_EUR, "maximum": MOST_EUR}
 EurPerMwh = Annotated[
     Decimal,
-    Field(ge=-(10**7), le=10**7, decimal_places=PRICE_PLACES),
+    Field(ge=-MOST_EUR, le=MOST_EUR, decimal_places=PRICE_PLACES),
     BeforeValidator(_fixed_point),
     PlainSerializer(float, return_type=float, when_used="json"),
-    WithJsonSchema({"type": "number", "minimum": -(10**7), "maximum": 10**7}),
+    WithJsonSchema(_PRICE),
 ]
 """A price [EUR/MWh], at most six decimals; a JSON number."""
+
+
+def _plain_numbers(prices: tuple[Decimal, ...], info: SerializationInfo) -> list[float]:
+    """A series as numbers; one that stands at many places in a document is turned into them once."""
+    known = info.context
+    if not isinstance(known, dict):
+        return [*map(float, prices)]
+    if id(prices) not in known:  # no other object can take its identity while the document is written
+        known[id(prices)] = [*map(float, prices)]
+    numbers: list[float] = known[id(prices)]
+    return numbers
+
+
+def _read_at_once(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
+    """Numbers as they come from JSON at once; anything else one by one, for a reason at its place."""
+    if isinstance(value, list | tuple) and set(map(type, value)) == {float}:
+        return _decimals(pack(f"{len(value)}d", *value)) or one_by_one(value)
+    return one_by_one(value)
+
+
+@lru_cache(maxsize=2_000)
+def _decimals(packed: bytes) -> tuple[Decimal, ...] | None:
+    """The same series is kept once: all offers at one place are told its prices. None where one is out of bounds."""
+    prices = unpack(f"{len(packed) // 8}d", packed)
+    if not all(-MOST_EUR <= price <= MOST_EUR for price in prices):
+        return None
+    return tuple(Decimal(f"{price:.{PRICE_PLACES}f}") for price in prices)
+
+
+PriceList = Annotated[
+    tuple[EurPerMwh, ...],
+    WrapValidator(_read_at_once),
+    PlainSerializer(_plain_numbers, return_type=list[float], when_used="json"),
+    WithJsonSchema({"type": "array", "items": _PRICE}),
+]
+"""Prices, one for each period [EUR/MWh]. Write documents with many of them with `context={}`."""
 EurPerKw = EurPerMwh
 """A price [EUR/kW], where a name ends on it for some time, at most six decimals; a JSON number."""
 Money = Annotated[

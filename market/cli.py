@@ -11,23 +11,16 @@ import typer
 
 from api_spec.product import Priority
 from api_spec.result import PricingRule
-from market.case_file import read_case, read_zones, write_result
-from market.clearing import Options as ClearingOptions
-from market.clearing import clear as clear_case
-from market.clearing.summary import summary_table
+from market.collecting import collecting_seldom
 from market.errors import (
-    BadCaseFile,
     BadNetworkFile,
     BadSettings,
-    BadZonesFile,
-    ClearingError,
     KeyFileUnusable,
     NoSuchDatabase,
     ReaderUnavailable,
     SecretsUnreadable,
 )
-from market.network.readers import read_network
-from market.terminal import BAD_INPUT, NOT_CLEARED, complain, console, stderr, stop
+from market.terminal import BAD_INPUT, console, stderr, stop
 
 Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one for each core", min=1)]
 Cluster = Annotated[
@@ -62,27 +55,10 @@ def clear(
 
     Exit status: 0 cleared (also partly), 2 a bad case, 3 clearing failed.
     """
-    try:
-        problem = read_case(case)
-        options = ClearingOptions(
-            pricing=pricing,
-            zones={} if zones is None else read_zones(zones, problem),
-            coordination=coordination,
-            no_paradoxically_accepted=covered,
-        )
-        result = clear_case(problem, options)
-    except BadZonesFile as failure:
-        complain(zones or case, failure, status=BAD_INPUT)
-    except BadCaseFile as failure:
-        complain(case, failure, status=BAD_INPUT)
-    except ClearingError as failure:
-        complain(case, failure, status=NOT_CLEARED)
-    if output is not None:
-        try:
-            write_result(result, output)
-        except OSError as failure:
-            complain(output, failure, status=NOT_CLEARED)
-    console.print(summary_table(problem, result))
+    with collecting_seldom():
+        from market.clear_command import clear_file
+
+        clear_file(case, output, pricing=pricing, zones_file=zones, coordination=coordination, covered=covered)
 
 
 @app.command("network")
@@ -94,6 +70,8 @@ def read_network_file(
 
     Exit status: 0 written, 2 a file that cannot be read.
     """
+    from market.network.readers import read_network
+
     try:
         read = read_network(file)
         output.write_text(read.network.model_dump_json(indent=1) + "\n", encoding="utf-8")

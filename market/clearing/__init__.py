@@ -8,7 +8,7 @@ import hashlib
 from decimal import Decimal
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from market.clearing.awards import Awards, whole_watts
 from market.clearing.blocks import decide
 from market.clearing.coordination import coordinated
 from market.clearing.dispatch import Dispatch, dispatch_at
+from market.clearing.gap import check_gap, duality_gap_eur
 from market.clearing.loop import Laps, Optimum
 from market.clearing.options import DEFAULT, Options
 from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
@@ -28,11 +29,13 @@ from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.reasons import Reasons
 from market.clearing.supporting import with_middle_prices
 from market.clearing.threads import one_thread
-from market.clearing.verify import ENGINE, check_gap, duality_gap_eur, verify
+from market.clearing.verify import ENGINE, verify
 from market.network.model import BASE_VA
 
 if TYPE_CHECKING:
     from market.clearing.model import build_model
+
+_FIELDS: Final = set(OfferResult.model_fields)
 
 __all__ = ["Options", "build_model", "clear", "decide", "problem_of", "verify"]
 
@@ -69,7 +72,7 @@ def _cleared(case: Case, options: Options) -> Result:
     after = dispatch_at(problem, awards.change)
     paid = {rule: payments(problem, awards, prices, rule, options.zones) for rule in RULES}
     own = paid[options.pricing]
-    reasons = Reasons(problem, prices, point, shadow)
+    reasons = Reasons(problem, prices, point, shadow, awards)
     limits = limit_results(problem, optimum, after)
     result = Result.model_construct(
         format="flexmarket-result/1",
@@ -105,12 +108,13 @@ def _offer_results(
     nothing = (0,) * problem.periods
     return tuple(
         OfferResult.model_construct(
+            _FIELDS,
             id=offer.id,
             power_w=tuple(awards.power_w[number].tolist()) if power[number] else nothing,
             q_var=tuple(awards.q_var[number].tolist()) if able[number] else None,
             payment_eur=paid.payment[number],
             uplift_eur=paid.uplift[number],
-            reason=reasons.of(number, awards),
+            reason=reasons.of(number),
         )
         for number, offer in enumerate(problem.offers)
     )

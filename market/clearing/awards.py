@@ -54,9 +54,8 @@ def whole_watts(problem: ClearingProblem, accepted_mw: FloatArray, limit_price: 
     for table, chosen in ((power_w, ~reactive), (q_var, reactive)):
         np.add.at(table, (columns.share_offer[own][chosen], columns.period[entry][chosen]), signed[chosen])
     _add_blocks(problem, accepted_mw, limit_price, power_w)
-    return Awards(
-        taken, power_w, q_var, _asked(problem, taken, single, power_w), problem.change_of_offers(power_w, q_var)
-    )
+    change = problem.change_of_offers(np.arange(len(power_w)), power_w, q_var)
+    return Awards(taken, power_w, q_var, _asked(problem, taken, single, power_w), change)
 
 
 def _round_running_energy(problem: ClearingProblem, exact_w: FloatArray, column_w: IntArray) -> None:

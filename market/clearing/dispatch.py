@@ -35,7 +35,9 @@ class Dispatch:
 def baseline_dispatch(problem: ClearingProblem) -> Dispatch:
     """Nothing accepted."""
     none = np.zeros((problem.periods, 2 * problem.places.count))
-    return _dispatch(problem, np.zeros(len(problem.columns)), none, problem.baseline_points, np.arange(problem.periods))
+    return _dispatch(
+        problem, np.zeros(len(problem.columns)), none, problem.baseline_points, problem.baseline, slice(None)
+    )
 
 
 def dispatches(problem: ClearingProblem, accepted_mw: Sequence[FloatArray], like: Dispatch) -> list[Dispatch]:
@@ -57,23 +59,38 @@ def dispatches(problem: ClearingProblem, accepted_mw: Sequence[FloatArray], like
     for accepted, change, rows in zip(accepted_mw, changes, moved, strict=True):
         part = slice(start, start + len(rows))
         own = OperatingPoints(problem.grid, points.voltage[part], points.p_w[part], points.q_var[part])
-        solved = _dispatch(problem, accepted, change[rows], own, rows)
+        values = problem.quantities.values(own, own.p_w - problem.p_w[rows])
+        solved = _dispatch(problem, accepted, change[rows], own, values, rows)
         found.append(_spliced(problem, accepted, change, like, solved, rows))
         start += len(rows)
     return found
 
 
 def dispatch_at(problem: ClearingProblem, change: FloatArray) -> Dispatch:
-    """The AC state of a given change : (period, 2 places) [MW, Mvar], solved from nothing; cost without offers."""
-    points = problem.flow.solve(*problem.consumption(change))
-    return _dispatch(problem, np.zeros(len(problem.columns)), change, points, np.arange(problem.periods))
+    """The AC state of a given change : (period, 2 places) [MW, Mvar], of no columns; cost without offers.
+
+    Where nothing changes, the operating point is the baseline's.
+    """
+    p_w, q_var = problem.consumption(change)
+    voltage, values = problem.baseline_points.voltage.copy(), problem.baseline.copy()
+    moved = np.flatnonzero(change.any(axis=1))
+    if len(moved):
+        points = problem.flow.solve(p_w[moved], q_var[moved])
+        voltage[moved] = points.voltage
+        values[moved] = problem.quantities.values(points, points.p_w - problem.p_w[moved])
+    points = OperatingPoints(problem.grid, voltage, p_w, q_var)
+    return _dispatch(problem, np.zeros(0), change, points, values, slice(None))
 
 
 def _dispatch(
-    problem: ClearingProblem, accepted_mw: FloatArray, change: FloatArray, points: OperatingPoints, period: IntArray
+    problem: ClearingProblem,
+    accepted_mw: FloatArray,
+    change: FloatArray,
+    points: OperatingPoints,
+    values: FloatArray,
+    period: IntArray | slice,
 ) -> Dispatch:
     """Of some periods; cost without offers."""
-    values = problem.quantities.values(points, points.p_w - problem.p_w[period])
     source_mw, losses_mw = points.source_w / BASE_VA, points.losses_w / BASE_VA
     cost = problem.energy_price[period] * source_mw + problem.losses_price[period] * losses_mw
     excess = problem.limits.excess(values, period)

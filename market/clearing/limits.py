@@ -1,5 +1,6 @@
 """Which limits hold: the requested ones, and all others of the network under the no-harm rule."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +22,7 @@ from api_spec.grid import Phase
 from api_spec.result import LimitKind
 from api_spec.units import series
 from market.clearing.quantities import Family, Quantities
-from market.network.model import PHASES, FloatArray, Grid, IntArray
+from market.network.model import PHASES, BoolArray, FloatArray, Grid, IntArray
 
 NO_LIMIT: Final = np.inf
 _VOLTAGE_SCALE: Final = 0.01  # a hundredth of nominal voltage counts like a whole current or power limit
@@ -49,10 +50,10 @@ class Limits:
     element: tuple[str, ...]
     phase: tuple[Phase | None, ...]
 
-    def excess(self, values: FloatArray, period: IntArray) -> FloatArray:
+    def excess(self, values: FloatArray, period: IntArray | slice) -> FloatArray:
         """(row, limit) how far quantities are beyond their bounds, relative to the scale; negative = room left.
 
-        values : (row, quantity), each in its period : (row,).
+        values : (row, quantity), each in its period : (row,), or a slice of all periods.
         """
         beyond = values[:, self.quantity]
         beyond -= self.bound[period]
@@ -64,11 +65,12 @@ class Limits:
 class _Block:
     """Limits of one kind on their way into the arrays.
 
-    quantity : (k,). bound : (period, k), inf against `upper` where it does not hold. element : (k,) names.
+    quantity : (k,). sense : +1 upper, -1 lower, for all or (k,). bound : (period, k), `sense * inf` where it does not
+    hold. element : (k,) names.
     """
 
     quantity: IntArray
-    upper: bool
+    sense: float | FloatArray
     bound: FloatArray
     kind: LimitKind
     element: tuple[str, ...]
@@ -81,7 +83,7 @@ class _Block:
         return PHASES * (len(self.element) // len(PHASES)) if self.by_phase else (None,) * len(self.element)
 
 
-def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, *, typical_w: float) -> Limits:
+def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, typical_w: Callable[[], float]) -> Limits:
     """Limits of a case. baseline : (period, quantity) values without any offer. typical_w : of an offer, or a load.
 
     Requested limits stand as asked. Every other limit of the network is at `max(limit, baseline value)`: clearing does
@@ -91,7 +93,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, *, typic
     asked = [block for request in requests for block in _requested(request, case, quantities, baseline)]
     every = [*asked, *_own(quantities, baseline)]
     count = [len(block.quantity) for block in every]
-    sense = np.repeat([1.0 if block.upper else -1.0 for block in every], count)
+    sense = np.concatenate([np.broadcast_to(block.sense, len(block.quantity)) for block in every])
     periods = case.market_period.count
     bound = np.concatenate([np.zeros((periods, 0)), *(block.bound for block in every)], axis=1)
     quantity = np.concatenate([np.zeros(0, dtype=np.intp), *(block.quantity for block in every)])
@@ -105,7 +107,7 @@ def limits_of(case: Case, quantities: Quantities, baseline: FloatArray, *, typic
         quantity=quantity,
         sense=sense,
         bound=bound,
-        scale=_scales(kind, bound, baseline[:, quantity], typical_w),
+        scale=_scales(kind, bound, np.abs(baseline).max(axis=0, initial=0.0)[quantity], typical_w),
         max_price=np.repeat([_max_price(block.request) for block in every], count),
         whole=np.array([numbers[name] for name in names], dtype=np.intp),
         kind=kind,
@@ -140,14 +142,7 @@ def _requested(request: FlexRequest, case: Case, quantities: Quantities, baselin
             _block(request, at, low, request.element, count, upper=False),
         ]
     elif isinstance(request, VoltageRequest):
-        at = quantities.grid.terminals_of(_selected(request.buses, grid))
-        found = [
-            _block(
-                request, quantities.position(Family.VOLTAGE, terminals), bound, grid.bus_ids[bus], count, upper=upper
-            )
-            for bus, terminals in zip(_selected(request.buses, grid).tolist(), at, strict=True)
-            for bound, upper in ((request.min_pu, False), (request.max_pu, True))
-        ]
+        found = [_band(request, quantities, _active(request, count))]
     elif isinstance(request, UnbalanceRequest):
         found = [
             _block(request, quantities.position(Family.UNBALANCE, [bus]), request.max_vuf, grid.bus_ids[bus], count)
@@ -172,12 +167,29 @@ def _block(
     """The same bound on several quantities of one element, in the periods in which the request is active."""
     if bound is None:
         return None
-    active = np.array(request.active or (True,) * count, dtype=np.bool_)
-    held = np.where(active, np.array(series(bound, count), dtype=np.float64), NO_LIMIT if upper else -NO_LIMIT)
+    sense = 1.0 if upper else -1.0
+    held = np.where(_active(request, count), np.array(series(bound, count), dtype=np.float64), sense * NO_LIMIT)
     kind = request.kind
     assert kind != "losses", "losses have a price, not a limit"
     columns = np.repeat(held[:, None], len(quantity), axis=1)
-    return _Block(quantity, upper, columns, kind, (element,) * len(quantity), request, by_phase=len(quantity) == 3)
+    return _Block(quantity, sense, columns, kind, (element,) * len(quantity), request, by_phase=len(quantity) == 3)
+
+
+def _band(request: VoltageRequest, quantities: Quantities, active: BoolArray) -> _Block:
+    """Bus by bus the lower limit of every phase, then the upper one. active : (period,)."""
+    grid, buses = quantities.grid, _selected(request.buses, quantities.grid)
+    ends = [(bound, sense) for bound, sense in ((request.min_pu, -1.0), (request.max_pu, 1.0)) if bound is not None]
+    terminals = np.repeat(grid.terminals_of(buses)[:, None], len(ends), axis=1)
+    bound, sense = (np.tile(np.repeat(each, grid.phases), len(buses)) for each in zip(*ends, strict=True))
+    names = tuple(grid.bus_ids[bus] for bus in buses.tolist() for _ in range(len(ends) * grid.phases))
+    held = np.where(active[:, None], bound, sense * NO_LIMIT)
+    quantity = quantities.position(Family.VOLTAGE, terminals.ravel())
+    return _Block(quantity, sense, held, "voltage", names, request, by_phase=grid.phases == 3)
+
+
+def _active(request: FlexRequest, count: int) -> BoolArray:
+    """(period,) where a request holds."""
+    return np.array(request.active or (True,) * count, dtype=np.bool_)
 
 
 def _conductors(grid: Grid, branch: int) -> IntArray:
@@ -237,7 +249,7 @@ def _own(quantities: Quantities, baseline: FloatArray) -> list[_Block]:
         quantity = quantities.position(family, at)
         worse = np.maximum if upper else np.minimum
         held = worse(baseline[:, quantity], bound)
-        return _Block(quantity, upper, held, kind, names, by_phase=grid.phases == 3)
+        return _Block(quantity, 1.0 if upper else -1.0, held, kind, names, by_phase=grid.phases == 3)
 
     rated = np.flatnonzero(~np.isnan(grid.rating_a))
     found = []
@@ -263,12 +275,21 @@ def groups_of(case: Case, grid: Grid) -> tuple[IntArray, ...]:
     )
 
 
-def _scales(kind: tuple[LimitKind, ...], bound: FloatArray, baseline: FloatArray, typical_w: float) -> FloatArray:
-    """Voltages are measured in hundredths, all else relative to the bound; for a bound of 0, to what is usual."""
-    finite = np.where(np.isfinite(bound), np.abs(bound), 0.0).max(axis=0, initial=0.0)
-    typical = np.maximum(np.maximum(finite, np.abs(baseline).max(axis=0, initial=0.0) / 100), 1e-3)
+def _scales(
+    kind: Sequence[LimitKind], bound: FloatArray, largest: FloatArray, typical_w: Callable[[], float]
+) -> FloatArray:
+    """Voltages are measured in hundredths, all else relative to the bound; for a bound of 0, to what is usual.
+
+    largest : (limit,) magnitude of the baseline's values.
+    """
+    finite = np.maximum(bound.max(axis=0), -bound.min(axis=0))
+    unbounded = np.isinf(finite)
+    finite[unbounded] = np.where(np.isinf(bound[:, unbounded]), 0.0, np.abs(bound[:, unbounded])).max(axis=0)
+    typical = np.maximum(np.maximum(finite, largest / 100), 1e-3)
     power = np.array([each in ("capacity", "reactive", "power") for each in kind], dtype=np.bool_)
-    typical = np.where(power & (finite == 0), np.maximum(typical, typical_w / 10), typical)
+    without = power & (finite == 0)
+    if without.any():
+        typical[without] = np.maximum(typical[without], typical_w() / 10)
     voltage = np.array([each == "voltage" for each in kind], dtype=np.bool_)
     return np.where(voltage, _VOLTAGE_SCALE, typical)
 

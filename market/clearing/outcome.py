@@ -41,7 +41,7 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     after : the dispatch of whole watts that is published.
     """
     limits = problem.limits
-    before = limits.excess(problem.baseline, np.arange(problem.periods))
+    before = limits.excess(problem.baseline, slice(None))
     unmet = unmet_limits(problem, after)
     asked = np.array([request is not None for request in limits.request], dtype=np.bool_)
     told = unmet | (optimum.shadow > 0) | ((in_tolerance_units(problem, before) > MET) & asked)

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from api_spec.case import Case
 from api_spec.flexibility import FlexOffer
-from market.clearing.columns import NONE, Blocks, Columns, Envelopes, Places, columns_of
+from market.clearing.columns import NONE, Blocks, Book, Columns, Envelopes, Places
 from market.clearing.limits import Limits, groups_of, limits_of
 from market.clearing.quantities import Quantities
 from market.clearing.sensitivity import Jacobians
@@ -36,21 +36,38 @@ class ClearingProblem:
     baseline: FloatArray
     quantities: Quantities
     limits: Limits
-    offers: tuple[FlexOffer, ...]
     places: Places
-    columns: Columns
-    envelopes: Envelopes
-    blocks: Blocks
+    book: Book
 
     @property
     def periods(self) -> int:
         """Number of market periods."""
         return len(self.p_w)
 
-    @cached_property
+    @property
+    def offers(self) -> tuple[FlexOffer, ...]:
+        """Offers in the order of their ids."""
+        return self.book.offers
+
+    @property
     def offer_place(self) -> IntArray:
         """(offer,) where its active power changes."""
-        return np.array([self.places.at(self.grid, offer) for offer in self.offers], dtype=np.intp)
+        return self.book.place
+
+    @property
+    def columns(self) -> Columns:
+        """What can be accepted."""
+        return self.book.parts[0]
+
+    @property
+    def envelopes(self) -> Envelopes:
+        """Bounds on the running energy of envelope offers."""
+        return self.book.parts[1]
+
+    @property
+    def blocks(self) -> Blocks:
+        """What is accepted by one factor for all periods."""
+        return self.book.parts[2]
 
     @cached_property
     def jacobians(self) -> Jacobians:
@@ -93,13 +110,13 @@ class ClearingProblem:
         change: FloatArray = flat.astype(np.float64).reshape(self.periods, width)
         return change
 
-    def change_of_offers(self, power_w: IntArray, q_var: IntArray) -> FloatArray:
-        """(period, 2 places) change of consumption [MW, Mvar] for whole watts and var of offers : (offer, period)."""
+    def change_of_offers(self, number: IntArray, power_w: IntArray, q_var: IntArray) -> FloatArray:
+        """(period, 2 places) change of consumption [MW, Mvar] for whole watts and var : (k, period) of offers."""
         width = self.places.count
         change = np.zeros((2 * width, self.periods))
         for start, table in ((0, power_w), (width, q_var)):
             some = np.flatnonzero(table.any(axis=1))
-            np.add.at(change, start + self.offer_place[some], table[some] / BASE_VA)
+            np.add.at(change, start + self.offer_place[number[some]], table[some] / BASE_VA)
         return np.ascontiguousarray(change.T)
 
     def consumption(self, change: FloatArray, period: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
@@ -123,14 +140,13 @@ class ClearingProblem:
 
 def problem_of(case: Case) -> ClearingProblem:
     """Arrays of a case, with the baseline's operating points. Raises PowerFlowDiverged where it has no AC solution."""
-    offers = tuple(sorted(case.offers, key=lambda offer: offer.id))
     grid, count = Grid.of(case.network), case.market_period.count
     flow = PowerFlow(grid)
     p_w, q_var = grid.consumption(case.baseline, count)
     points = flow.solve(p_w, q_var)
     quantities = Quantities(grid, groups_of(case, grid))
     baseline = quantities.values(points, np.zeros_like(p_w))
-    columns, envelopes, blocks = columns_of(offers, grid, case.market_period)
+    book = Book(tuple(sorted(case.offers, key=lambda offer: offer.id)), grid, case.market_period)
     return ClearingProblem(
         case=case,
         grid=grid,
@@ -143,12 +159,9 @@ def problem_of(case: Case) -> ClearingProblem:
         baseline_points=points,
         baseline=baseline,
         quantities=quantities,
-        limits=limits_of(case, quantities, baseline, typical_w=_typical_w(columns, p_w)),
-        offers=offers,
+        limits=limits_of(case, quantities, baseline, lambda: _typical_w(book.parts[0], p_w)),
         places=Places.of(grid),
-        columns=columns,
-        envelopes=envelopes,
-        blocks=blocks,
+        book=book,
     )
 
 

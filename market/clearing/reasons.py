@@ -1,5 +1,6 @@
 """Why an offer was not accepted, or not all of it: the price at its place, what would have cleared, what binds."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
@@ -12,97 +13,104 @@ from market.clearing.linearisation import Linearisation
 from market.clearing.prices import NodalPrices, micro
 from market.clearing.problem import ClearingProblem
 from market.clearing.terms import lowest_ask, offered_range_w
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 _MOST_LIMITS: Final = 5
-ByteArray: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+_FIELDS: Final = set(Reason.model_fields)
 Code: TypeAlias = Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
 
 
 class Reasons:
-    """Explains the outcome of every offer of one clearing. What offers at one place share is worked out once."""
+    """Explains the outcome of every offer of one clearing. What offers have in common is worked out once.
 
-    def __init__(self, problem: ClearingProblem, prices: NodalPrices, point: Linearisation, shadow: FloatArray) -> None:
+    Offers are alike where they stand at one place and can change consumption in the same periods and directions: the
+    same is worth most to them, at the same time.
+    """
+
+    def __init__(
+        self, problem: ClearingProblem, prices: NodalPrices, point: Linearisation, shadow: FloatArray, awards: Awards
+    ) -> None:
         """Shadow : (period, limit) what one relative unit of a limit saves [EUR/h]."""
-        self._problem, self._shadow = problem, shadow
+        self._problem, self._shadow, self._awards = problem, shadow, awards
         self._rows = point.rows(shadow > 0)
         price, parts = prices.at_places(problem)
         self._price = np.rint(price / parts).astype(np.intp)
+        self._used: list[bool] = np.asarray(awards.power_w.any(axis=1)).tolist()
+        self._place: list[int] = problem.offer_place.tolist()
+        self._kinds = _Kinds.of(problem, self._price)
         self._prices: dict[int, tuple[Decimal, ...]] = {}
-        self._less, self._more = _ways(problem)
-        self._worth: dict[tuple[int, bytes], tuple[tuple[Decimal, ...], int, str]] = {}
+        self._worth: dict[int, tuple[tuple[Decimal, ...], str]] = {}
         self._binding: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._told: dict[tuple[int, Code, str], Reason] = {}
         self._starts = problem.case.market_period.starts()
 
-    def of(self, number: int, awards: Awards) -> Reason | None:
+    def of(self, number: int) -> Reason | None:
         """The reason of one offer; None where every period is accepted in full.
 
         Envelopes are never "in full": their energy is what is used.
         """
-        offer, power_w = self._problem.offers[number], awards.power_w[number]
-        if isinstance(offer, CurveOffer | BlockOffer) and _in_full(power_w, *offered_range_w(offer)):
+        offer = self._problem.offers[number]
+        if isinstance(offer, CurveOffer | BlockOffer) and self._in_full(number, offer):
             return None
-        place = int(self._problem.offer_place[number])
-        worth, best, when = self._worth_at(place, number)
-        used = bool(power_w.any())
-        code, detail = self._said(offer, worth[best], when, used=used, profit=self._profit(number, offer))
-        if (offer.q_var_min is not None or offer.q_var_max is not None) and awards.q_var[number].any():
+        kind = self._kinds.kind[number]
+        code, detail = self._said(number, offer, kind)
+        if (offer.q_var_min is not None or offer.q_var_max is not None) and self._awards.q_var[number].any():
             detail = f"its reactive power is used; of its active power: {detail}"
-        return Reason.model_construct(
-            code=code,
-            detail=detail,
-            would_clear_at_eur_per_mwh=worth,
-            price_eur_per_mwh=self._price_at(place),
-            binding=self._binding_at(place, best),
-        )
+        if (kind, code, detail) not in self._told:
+            place = self._place[number]
+            self._told[kind, code, detail] = Reason.model_construct(
+                _FIELDS,
+                code=code,
+                detail=detail,
+                would_clear_at_eur_per_mwh=self._worth_of(kind, offer)[0],
+                price_eur_per_mwh=self._price_at(place),
+                binding=self._binding_at(place, self._kinds.best[kind]),
+            )
+        return self._told[kind, code, detail]
 
-    def _said(self, offer: FlexOffer, worth: Decimal, when: str, *, used: bool, profit: Decimal) -> tuple[Code, str]:
-        at_best = f"the most it could have earned at {offer.bus} was {worth:.2f} EUR/MWh at {when} UTC"
-        if used:
+    def _in_full(self, number: int, offer: FlexOffer) -> bool:
+        power_w, (low, high) = self._awards.power_w[number], offered_range_w(offer)
+        offered = (low != 0) | (high != 0)
+        return bool(((power_w != 0) & ((power_w == low) | (power_w == high)))[offered].all())
+
+    def _said(self, number: int, offer: FlexOffer, kind: int) -> tuple[Code, str]:
+        worth, at_best = self._worth_of(kind, offer)
+        most = worth[self._kinds.best[kind]]
+        if self._used[number]:
             return "partly_needed", f"more was not needed at its price; {at_best}"
-        if isinstance(offer, BlockOffer) and profit > 0:
+        if isinstance(offer, BlockOffer) and (profit := self._profit(number, offer)) > 0:
             return (
                 "paradoxically_rejected",
                 f"the published price would earn it {profit:.4f} EUR more than it asks, but accepting all of it, or in "
                 "place of others of its group, would cost more in all",
             )
-        if worth <= 0:
+        if most <= 0:
             return "not_needed", f"no limit made its change worth anything at {offer.bus}"
         ask = lowest_ask(offer)
-        if isinstance(offer, BlockOffer) and ask < worth:
+        if isinstance(offer, BlockOffer) and ask < most:
             return "block_rule", f"its profile as a whole is not worth what it asks; {at_best}"
         return "too_expensive", f"asks at least {ask:.2f} EUR/MWh; {at_best}"
 
-    def _profit(self, number: int, offer: FlexOffer) -> Decimal:
+    def _profit(self, number: int, offer: BlockOffer) -> Decimal:
         """What a block would earn above its ask if it were accepted in full [EUR]."""
-        if not isinstance(offer, BlockOffer):
-            return Decimal(0)
-        price = self._price[:, self._problem.offer_place[number]].tolist()
+        price = self._price[:, self._place[number]].tolist()
         earned = sum((-micro(p) * w for p, w in zip(price, offer.power_w, strict=True)), Decimal(0))
         asked = offer.price_eur_per_mwh * sum(abs(w) for w in offer.power_w)
         return (earned - asked) * Decimal(repr(self._problem.hours)) / 10**6
 
-    def _worth_at(self, place: int, number: int) -> tuple[tuple[Decimal, ...], int, str]:
-        """Per period what a change in an offer's direction is worth; the period in which that is most, and its time.
-
-        An offer that only lowers consumption earns the nodal price, one that only raises it the opposite; of one that
-        does both, the better of the two counts.
-        """
-        key = (place, self._less[number].tobytes() + self._more[number].tobytes())
-        if key not in self._worth:
-            price = self._price[:, place]
-            less, more = (np.unpackbits(each[number], count=len(price)) > 0 for each in (self._less, self._more))
-            worth = np.where(more & ~less, -price, np.where(more & less, np.abs(price), price))
-            offered = less | more
-            best = int(np.where(offered, worth, np.iinfo(np.intp).min).argmax()) if offered.any() else 0
-            same = (worth == price).all()
-            series = self._price_at(place) if same else tuple(micro(each) for each in worth.tolist())
-            self._worth[key] = series, best, f"{self._starts[best]:%Y-%m-%d %H:%M}"
-        return self._worth[key]
+    def _worth_of(self, kind: int, offer: FlexOffer) -> tuple[tuple[Decimal, ...], str]:
+        """Per period what a change in the direction of offers of a kind is worth, and what is most of it, in words."""
+        if kind not in self._worth:
+            kinds, best = self._kinds, self._kinds.best[kind]
+            plain = kinds.as_price[kind]
+            worth = self._price_at(kinds.place[kind]) if plain else _decimals(kinds.worth[kind])
+            most = f"{worth[best]:.2f} EUR/MWh at {self._starts[best]:%Y-%m-%d %H:%M} UTC"
+            self._worth[kind] = worth, f"the most it could have earned at {offer.bus} was {most}"
+        return self._worth[kind]
 
     def _price_at(self, place: int) -> tuple[Decimal, ...]:
         if place not in self._prices:
-            self._prices[place] = tuple(micro(each) for each in self._price[:, place].tolist())
+            self._prices[place] = _decimals(self._price[:, place])
         return self._prices[place]
 
     def _binding_at(self, place: int, period: int) -> tuple[str, ...]:
@@ -122,17 +130,48 @@ class Reasons:
         return self._binding[key]
 
 
-def _ways(problem: ClearingProblem) -> tuple[ByteArray, ByteArray]:
-    """(offer, period / 8) whether an offer can lower consumption in each period, and raise it, as packed bits."""
+@dataclass(frozen=True, eq=False)
+class _Kinds:
+    """Offers that are alike, by kinds.
+
+    kind : (offer,). place, best : (kind,) and the period in which a change is worth most. worth : (kind, period) what
+    it is worth [1e-6 EUR/MWh]. as_price : (kind,) whether that is the nodal price everywhere.
+    """
+
+    kind: list[int]
+    place: list[int]
+    best: list[int]
+    worth: IntArray
+    as_price: list[bool]
+
+    @classmethod
+    def of(cls, problem: ClearingProblem, price: IntArray) -> "_Kinds":
+        """At nodal prices : (period, place).
+
+        An offer that only lowers consumption earns the nodal price, one that only raises it the opposite; of one that
+        does both, the better of the two counts.
+        """
+        ways = _ways(problem)
+        named = np.concatenate([problem.offer_place[:, None], *np.packbits(ways, axis=2).astype(np.intp)], axis=1)
+        _, first, kind = np.unique(named, axis=0, return_index=True, return_inverse=True)
+        less, more = ways[:, first]
+        at_place = price.T[problem.offer_place[first]]
+        worth = np.where(more, np.where(less, np.abs(at_place), -at_place), at_place)
+        best = np.where(less | more, worth, np.iinfo(np.intp).min).argmax(axis=1)
+        place = problem.offer_place[first].tolist()
+        return cls(kind.tolist(), place, best.tolist(), worth, (worth == at_place).all(axis=1).tolist())
+
+
+def _ways(problem: ClearingProblem) -> BoolArray:
+    """(2, offer, period) whether an offer can lower consumption in each period, and raise it."""
     columns = problem.columns
     ways = np.zeros((2, len(problem.offers), problem.periods), dtype=np.bool_)
     share, entry = columns.entries_of_shares()
     active = columns.place[entry] < problem.places.count
     share, entry = share[active], entry[active]
     ways[(columns.weight[entry] > 0).astype(np.intp), columns.share_offer[share], columns.period[entry]] = True
-    return np.packbits(ways[0], axis=1), np.packbits(ways[1], axis=1)
+    return ways
 
 
-def _in_full(power_w: IntArray, low: IntArray, high: IntArray) -> bool:
-    offered = (low != 0) | (high != 0)
-    return bool(((power_w != 0) & ((power_w == low) | (power_w == high)))[offered].all())
+def _decimals(price: IntArray) -> tuple[Decimal, ...]:
+    return tuple(micro(each) for each in price.tolist())

@@ -35,6 +35,7 @@ def summary_table(case: Case, result: Result) -> Table:
 
 
 def _highest_price(case: Case, result: Result) -> str:
-    prices = [(price, place, period) for place, parts in result.places() for period, price in enumerate(parts.total)]
-    price, place, period = max(prices, key=lambda each: (each[0], each[1]))
+    totals = {place: parts.total for place, parts in result.places()}
+    price, place = max((max(total), place) for place, total in totals.items())
+    period = totals[place].index(price)
     return f"{price:.2f} EUR/MWh at {place}, {case.market_period.starts()[period]:%Y-%m-%d %H:%M} UTC"

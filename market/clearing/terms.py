@@ -20,22 +20,29 @@ def offered_range_w(offer: FlexOffer) -> tuple[IntArray, IntArray]:
     return np.minimum(steps, 0).sum(axis=0), np.maximum(steps, 0).sum(axis=0)
 
 
+def offered_range_var(offer: FlexOffer) -> tuple[IntArray, IntArray]:
+    """(period,) least and greatest change of reactive consumption that an offer allows in each period [var]."""
+    count = len(offered_range_w(offer)[0])
+    low, high = (series(bound or 0, count) for bound in (offer.q_var_min, offer.q_var_max))
+    return np.array(low, dtype=np.intp), np.array(high, dtype=np.intp)
+
+
 def asked_eur_per_h(offer: FlexOffer, power_w: tuple[int, ...], q_var: tuple[int, ...] | None) -> Decimal:
     """What an offer asks for its accepted change, periods added up [W x EUR/MWh]: its cheapest steps first."""
     reactive = (offer.q_price_eur_per_mvarh or Decimal(0)) * sum(abs(each) for each in q_var or ())
     if isinstance(offer, CurveOffer):
-        return reactive + sum((_curve_asks(offer, t, w) for t, w in enumerate(power_w) if w), Decimal(0))
+        steps = [(series(step.price_eur_per_mwh, len(power_w)), step.power_w) for step in offer.steps]
+        asked_for = ([(price[t], power[t]) for price, power in steps] for t in range(len(power_w)))
+        return reactive + sum((_cheapest(each, w) for each, w in zip(asked_for, power_w, strict=True) if w), Decimal(0))
     if isinstance(offer.price_eur_per_mwh, tuple):
         asked = zip(offer.price_eur_per_mwh, power_w, strict=True)
         return reactive + sum((price * abs(w) for price, w in asked if w), Decimal(0))
     return reactive + offer.price_eur_per_mwh * sum(map(abs, power_w))
 
 
-def _curve_asks(offer: CurveOffer, period: int, change_w: int) -> Decimal:
-    count = len(offer.steps[0].power_w)
-    steps = sorted((series(step.price_eur_per_mwh, count)[period], step.power_w[period]) for step in offer.steps)
+def _cheapest(steps: list[tuple[Decimal, int]], change_w: int) -> Decimal:
     left, total = abs(change_w), Decimal(0)
-    for price, w in steps:
+    for price, w in sorted(steps):
         if w * change_w > 0:
             taken = min(left, abs(w))
             total, left = total + price * taken, left - taken

@@ -1,30 +1,37 @@
-"""Checks a result from the case alone, without the optimiser: nothing is published that this refuses."""
+"""Checks a result from the case alone, without the optimiser: nothing is published that this refuses.
 
+Offers are read in their own terms, not as the optimiser's columns; only those that are accepted, and all curves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial, reduce
 from importlib.metadata import version
+from operator import add
 from typing import Final
 
 import numpy as np
 
+from api_spec.award import OfferResult
 from api_spec.case import Case
-from api_spec.grid import Phase
-from api_spec.result import PriceParts, Result, Verification
-from api_spec.units import MONEY_PLACES
-from market.clearing.columns import NONE
+from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffer
+from api_spec.result import Result, Verification
+from api_spec.units import MONEY_PLACES, PriceList
+from market.clearing.columns import ask_table, whole_table
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.linearisation import HARD_PRICE
 from market.clearing.outcome import MET, in_tolerance_units
-from market.clearing.prices import MICRO, PARTS, NodalPrices
+from market.clearing.prices import PARTS
 from market.clearing.problem import ClearingProblem, problem_of
-from market.clearing.terms import asked_eur_per_h
+from market.clearing.terms import asked_eur_per_h, offered_range_var, offered_range_w
 from market.errors import ResultRefused
-from market.network.model import BASE_VA, PHASES, FloatArray, IntArray
+from market.network.model import BASE_VA, FloatArray, IntArray
 
 ENGINE: Final = f"power-grid-model {version('power-grid-model')}"
 _PRICE: Final = 2e-4  # of at least 20 EUR/MWh
 _LEAST_PRICE: Final = 20.0
 _MONEY: Final = Decimal(2).scaleb(-MONEY_PLACES)
-_GAP: Final = 5e-4  # of what offers ask and earn
 
 
 def verify(case: Case, result: Result, *, problem: ClearingProblem | None = None) -> Verification:
@@ -35,92 +42,109 @@ def verify(case: Case, result: Result, *, problem: ClearingProblem | None = None
     follow from its price, a cost that the dispatch does not have. problem : of this case, where it is at hand.
     """
     problem = problem or problem_of(case)
-    power_w, q_var = _accepted(problem, result)
-    _check_offered(problem, power_w, q_var)
-    after = dispatch_at(problem, problem.change_of_offers(power_w, q_var))
+    accepted = _Accepted.of(problem, result)
+    _check_offered(accepted)
+    _check_running_energy(accepted, problem.hours)
+    _check_blocks(accepted)
+    after = dispatch_at(problem, problem.change_of_offers(accepted.number, accepted.power_w, accepted.q_var))
     violation = _violation(problem, result, after)
-    prices = _prices(problem, result)
+    prices = _Published.of(problem, result)
     if result.coordination is None or result.coordination.rule == "joint":
-        _check_acceptance(problem, power_w, prices)
-    _check_amounts(problem, result, power_w, prices)
-    _check_cost(problem, result, after)
-    points = after.points(problem)
+        _check_acceptance(problem, result, prices)
+    asked = [
+        asked_eur_per_h(offer, outcome.power_w, outcome.q_var)
+        for offer, outcome in zip(accepted.offers, accepted.outcomes, strict=True)
+    ]
+    _check_amounts(problem, result, accepted, asked, prices)
+    _check_cost(problem, result, after, asked)
     return Verification(
         engine=ENGINE,
         max_violation_pu=float(f"{violation:.3g}"),
-        mismatch_w=float(f"{points.mismatch_w:.3g}"),
+        mismatch_w=float(f"{after.points(problem).mismatch_w:.3g}"),
         iterations=result.verification.iterations,
     )
 
 
-def _accepted(problem: ClearingProblem, result: Result) -> tuple[IntArray, IntArray]:
-    """(offer, period) accepted change [W] and [var]."""
-    if [offer.id for offer in problem.offers] != [outcome.id for outcome in result.offers]:
-        raise ResultRefused("the result does not answer exactly the offers of the case")
-    shape = (len(result.offers), problem.periods)
-    power_w, q_var = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
-    for number, outcome in enumerate(result.offers):
-        if any(outcome.power_w):
-            power_w[number] = outcome.power_w
-        if outcome.q_var is not None:
-            q_var[number] = outcome.q_var
-    return power_w, q_var
+@dataclass(frozen=True, eq=False)
+class _Accepted:
+    """Offers whose power is to change, and those that are told of their reactive power.
+
+    number : (k,) positions of offers. power_w, q_var : (k, period) accepted change of consumption.
+    """
+
+    number: IntArray
+    offers: tuple[FlexOffer, ...]
+    outcomes: tuple[OfferResult, ...]
+    power_w: IntArray
+    q_var: IntArray
+
+    @classmethod
+    def of(cls, problem: ClearingProblem, result: Result) -> "_Accepted":
+        """Of a result; refuses one that does not answer exactly the offers and periods of the case."""
+        if [offer.id for offer in problem.offers] != [outcome.id for outcome in result.offers]:
+            raise ResultRefused("the result does not answer exactly the offers of the case")
+        lengths = {len(series) for each in result.offers for series in (each.power_w, each.q_var) if series is not None}
+        if lengths - {problem.periods}:
+            raise ResultRefused("the result does not answer exactly the periods of the case")
+        pairs = enumerate(zip(problem.offers, result.offers, strict=True))
+        found = [(at, *pair) for at, pair in pairs if any(pair[1].power_w) or pair[1].q_var is not None]
+        number, offers, outcomes = zip(*found, strict=True) if found else ((), (), ())
+        nothing = (0,) * problem.periods
+        return cls(
+            np.array(number, dtype=np.intp),
+            offers,
+            outcomes,
+            whole_table([each.power_w for each in outcomes], problem.periods),
+            whole_table([each.q_var or nothing for each in outcomes], problem.periods),
+        )
 
 
-def _check_offered(problem: ClearingProblem, power_w: IntArray, q_var: IntArray) -> None:
-    """Refuses what was not offered, and what the rules of envelopes and blocks do not allow."""
-    for table, unit, (low, high) in zip((power_w, q_var), ("W", "var"), _offered(problem), strict=True):
-        outside = np.argwhere((table < low) | (table > high))
+def _check_offered(accepted: _Accepted) -> None:
+    """Refuses what was not offered."""
+    for table, unit, range_of in ((accepted.power_w, "W", offered_range_w), (accepted.q_var, "var", offered_range_var)):
+        used = table.any(axis=1)
+        offers = [accepted.offers[row] for row in np.flatnonzero(used).tolist()]
+        low, high = np.array([range_of(each) for each in offers]).reshape(-1, 2, table.shape[1]).swapaxes(0, 1)
+        outside = np.argwhere((table[used] < low) | (table[used] > high))
         if len(outside):
-            o, t = outside[0].tolist()
-            name = problem.offers[o].id
-            span = f"{low[o, t]} to {high[o, t]} {unit} offered"
-            raise ResultRefused(f"{name}: {table[o, t]} {unit} awarded in period {t}, {span}")
-    fleets = problem.envelopes
-    energy = np.cumsum(power_w[fleets.offer], axis=1) / BASE_VA
-    leaves = np.maximum(fleets.low - energy, energy - fleets.high) * BASE_VA > 1
-    if leaves.any():
-        row, t = np.argwhere(leaves)[0].tolist()
-        raise ResultRefused(f"{problem.offers[fleets.offer[row]].id}: running energy leaves its envelope in period {t}")
-    _check_blocks(problem, power_w)
+            row, t = outside[0].tolist()
+            span = f"{low[row, t]} to {high[row, t]} {unit} offered"
+            raise ResultRefused(f"{offers[row].id}: {table[used][row, t]} {unit} awarded in period {t}, {span}")
 
 
-def _offered(problem: ClearingProblem) -> list[tuple[IntArray, IntArray]]:
-    """(offer, period) least and greatest change that is offered [W], then [var]."""
-    columns = problem.columns
-    share, entry = columns.entries_of_shares()
-    change = np.rint(columns.weight[entry] * columns.share_w[share]).astype(np.intp)
-    reactive = columns.place[entry] >= problem.places.count
-    found = []
-    for chosen in (~reactive, reactive):
-        low, high = (np.zeros((len(problem.offers), problem.periods), dtype=np.intp) for _ in range(2))
-        at = columns.share_offer[share], columns.period[entry]
-        for table, side in ((low, change < 0), (high, change > 0)):
-            use = chosen & side
-            np.add.at(table, (at[0][use], at[1][use]), change[use])
-        found.append((low, high))
-    return found
+def _check_running_energy(accepted: _Accepted, hours: float) -> None:
+    """Running energy of charging fleets, to the watt."""
+    fleets = {row: offer for row, offer in enumerate(accepted.offers) if isinstance(offer, EnvelopeOffer)}
+    running_w = np.cumsum(accepted.power_w[list(fleets)], axis=1)
+    low, high = (
+        whole_table([getattr(each, name) for each in fleets.values()], running_w.shape[1]) / hours
+        for name in ("energy_wh_min", "energy_wh_max")
+    )
+    outside = np.argwhere((running_w < low - 1) | (running_w > high + 1))
+    if len(outside):
+        row, t = outside[0].tolist()
+        name = list(fleets.values())[row].id
+        raise ResultRefused(f"{name}: running energy leaves its envelope in period {t}")
 
 
-def _check_blocks(problem: ClearingProblem, power_w: IntArray) -> None:
+def _check_blocks(accepted: _Accepted) -> None:
     """One factor for a whole profile, one block of a group, none without the offer that it requires."""
-    blocks = problem.blocks
-    accepted = power_w[blocks.offer].any(axis=1)
-    for number in np.flatnonzero(accepted).tolist():
-        offer = problem.offers[blocks.offer[number]]
-        assert offer.kind == "block", "by construction"
-        profile, taken = np.array(offer.power_w, dtype=np.float64), power_w[blocks.offer[number]].astype(np.float64)
+    used = {offer.id for offer, outcome in zip(accepted.offers, accepted.outcomes, strict=True) if any(outcome.power_w)}
+    groups: set[str] = set()
+    for offer, power_w in zip(accepted.offers, accepted.power_w, strict=True):
+        if not isinstance(offer, BlockOffer) or offer.id not in used:
+            continue
+        profile, taken = np.array(offer.power_w, dtype=np.float64), power_w.astype(np.float64)
         there = profile != 0
         least = ((np.abs(taken) - 1)[there] / np.abs(profile)[there]).max()
         most = ((np.abs(taken) + 1)[there] / np.abs(profile)[there]).min()
         if least > most or most < offer.min_activation or (taken * profile < 0).any():
             raise ResultRefused(f"{offer.id}: not one factor of its profile, or less than its least activation")
-        needed = int(blocks.requires[number])
-        if needed != NONE and not power_w[needed].any():
-            raise ResultRefused(f"{offer.id} is accepted without {problem.offers[needed].id}, which it requires")
-    groups = blocks.group[accepted & (blocks.group != NONE)]
-    if len(np.unique(groups)) < len(groups):
-        raise ResultRefused("more than one block of an exclusive group is accepted")
+        if offer.requires is not None and offer.requires not in used:
+            raise ResultRefused(f"{offer.id} is accepted without {offer.requires}, which it requires")
+        if offer.exclusive_group in groups:
+            raise ResultRefused("more than one block of an exclusive group is accepted")
+        groups |= {offer.exclusive_group} if offer.exclusive_group else set()
 
 
 def _violation(problem: ClearingProblem, result: Result, after: Dispatch) -> float:
@@ -140,133 +164,100 @@ def _violation(problem: ClearingProblem, result: Result, after: Dispatch) -> flo
     return worst
 
 
-def _prices(problem: ClearingProblem, result: Result) -> NodalPrices:
-    """Published prices as whole millionths; refuses parts that do not add up, and buses without a price."""
-    if set(result.prices_eur_per_mwh) != set(problem.grid.bus_ids):
-        raise ResultRefused("there is not exactly one price for every bus")
-    names = (*PARTS, "total")
-    read = {name: np.zeros((problem.periods, problem.grid.terminals), dtype=np.intp) for name in names}
-    known: dict[tuple[Decimal, ...], IntArray] = {}
-    for terminal, (bus, phase) in enumerate(_terminals(problem)):
-        price = result.prices_eur_per_mwh[bus]
-        own = price if isinstance(price, PriceParts) else price[phase]  # type: ignore[index]
-        for name in names:
-            series = getattr(own, name)
-            if series not in known:
-                known[series] = np.array([int(each.scaleb(6)) for each in series], dtype=np.intp)
-            read[name][:, terminal] = known[series]
-    total = read.pop("total")
-    prices = NodalPrices(read)
-    apart = np.argwhere(prices.total != total)
-    if len(apart):
-        bus, phase = _terminals(problem)[int(apart[0, 1])]
-        raise ResultRefused(f"the parts of the price at {' '.join(filter(None, (bus, phase)))} do not add up to it")
-    return prices
+@dataclass(frozen=True, eq=False)
+class _Published:
+    """The published prices. total : (terminal,) series of them [EUR/MWh]."""
+
+    problem: ClearingProblem
+    total: tuple[PriceList, ...]
+
+    @classmethod
+    def of(cls, problem: ClearingProblem, result: Result) -> "_Published":
+        """Of a result; refuses places or periods without a price, and parts that do not add up to it."""
+        published = dict(result.places())
+        if published.keys() != set(problem.grid.terminal_names):
+            raise ResultRefused("there is not exactly one price for every bus, or every phase of it")
+        for name, price in published.items():
+            every = [getattr(price, part) for part in PARTS]
+            if {len(series) for series in (price.total, *every)} != {problem.periods}:
+                raise ResultRefused(f"there is not exactly one price for every period at {name}")
+            some = [series for series in every if any(series)]
+            if (tuple(reduce(partial(map, add), some)) != price.total) if some else any(price.total):
+                raise ResultRefused(f"the parts of the price at {name} do not add up to it")
+        return cls(problem, tuple(published[name].total for name in problem.grid.terminal_names))
+
+    def at(self, place: int) -> list[PriceList]:
+        """Prices that power at a place is paid the mean of: one series, or for balanced power that of every phase."""
+        return [self.total[terminal] for terminal in self.problem.places.terminals_at(place)]
+
+    def eur_per_mwh(self, place: IntArray) -> FloatArray:
+        """(k, period) that mean at places : (k,)."""
+        own, back = np.unique(place, return_inverse=True)
+        table = np.array([np.array(self.at(each), dtype=np.float64).mean(axis=0) for each in own.tolist()])
+        return table.reshape(-1, self.problem.periods)[back]
 
 
-def _terminals(problem: ClearingProblem) -> list[tuple[str, Phase | None]]:
-    if problem.grid.phases == 1:
-        return [(bus, None) for bus in problem.grid.bus_ids]
-    return [(bus, phase) for bus in problem.grid.bus_ids for phase in PHASES]
-
-
-def _check_amounts(problem: ClearingProblem, result: Result, power_w: IntArray, prices: NodalPrices) -> None:
-    """Nobody is paid less than asked; under nodal prices, payments are what power earns there."""
-    price, parts = prices.at_places(problem)
-    to_mwh = Decimal(repr(problem.hours)) / Decimal(10**6)
-    for number, outcome in enumerate(result.offers):
-        paid = outcome.payment_eur + outcome.uplift_eur
-        if not power_w[number].any() and outcome.q_var is None:
-            if paid != 0:
-                raise ResultRefused(f"{outcome.id}: paid {paid} EUR for nothing")
-            continue
-        if result.pricing == "dlmp":
-            place = int(problem.offer_place[number])
-            earned = sum(-p * w for p, w in zip(price[:, place].tolist(), outcome.power_w, strict=True))
-            due = Decimal(earned) / MICRO / int(parts[place]) * to_mwh
-            if abs(outcome.payment_eur - due) > _MONEY:
-                raise ResultRefused(
-                    f"{outcome.id}: paid {outcome.payment_eur} EUR where its power at its price is {due:.4f} EUR"
-                )
-        asked = asked_eur_per_h(problem.offers[number], outcome.power_w, outcome.q_var) * to_mwh
-        if outcome.uplift_eur < 0 or paid < asked - _MONEY:
-            raise ResultRefused(f"{outcome.id}: paid less than the {asked:.4f} EUR that it asked")
-
-
-def _check_acceptance(problem: ClearingProblem, power_w: IntArray, prices: NodalPrices) -> None:
+def _check_acceptance(problem: ClearingProblem, result: Result, prices: _Published) -> None:
     """Complementary slackness of curve offers: accepted where the price is above the ask, not where it is below."""
-    columns = problem.columns
-    entry = np.searchsorted(columns.column, columns.share_column)
-    curve = np.array([offer.kind == "curve" for offer in problem.offers], dtype=np.bool_)
-    own = np.flatnonzero(curve[columns.share_offer] & (columns.place[entry] < problem.places.count))
-    entry, offer, period = entry[own], columns.share_offer[own], columns.period[entry[own]]
-    sign = columns.weight[entry].astype(np.intp)
-    price, parts = prices.at_places(problem)
-    worth = -sign * price[period, columns.place[entry]] / parts[columns.place[entry]] / MICRO
+    number = [at for at, offer in enumerate(problem.offers) if isinstance(offer, CurveOffer)]
+    curves = [offer for offer in problem.offers if isinstance(offer, CurveOffer)]
+    steps = [(at, step) for at, offer in enumerate(curves) for step in offer.steps]
+    offered = whole_table([step.power_w for _, step in steps], problem.periods)
+    row, period = np.nonzero(offered)
+    offer = np.array([at for at, _ in steps], dtype=np.intp)[row]
+    change, ask = (
+        offered[row, period],
+        ask_table([step.price_eur_per_mwh for _, step in steps], problem.periods)[row, period],
+    )
+    eur_per_mwh = prices.eur_per_mwh(problem.offer_place[number])
+    worth = -np.sign(change) * eur_per_mwh[offer, period]
     margin = _PRICE * np.maximum(_LEAST_PRICE, np.abs(worth))
-    ask, size = columns.ask[columns.share_column[own]], columns.share_w[own]
-    surely, possibly, there = (np.zeros((2, *power_w.shape), dtype=np.intp) for _ in range(3))
-    at = ((sign > 0).astype(np.intp), offer, period)
-    np.add.at(surely, at, np.where(ask < worth - margin, size, 0))
-    np.add.at(possibly, at, np.where(ask <= worth + margin, size, 0))
+    surely, possibly, there = (np.zeros((2, *eur_per_mwh.shape), dtype=np.intp) for _ in range(3))
+    at = ((change > 0).astype(np.intp), offer, period)
+    np.add.at(surely, at, np.where(ask < worth - margin, np.abs(change), 0))
+    np.add.at(possibly, at, np.where(ask <= worth + margin, np.abs(change), 0))
     there[at] = np.where(np.abs(worth) < HARD_PRICE, 1, 0)
-    one_way = there.sum(axis=0) == 1
-    for up, taken in ((0, np.maximum(-power_w, 0)), (1, np.maximum(power_w, 0))):
-        wrong = (taken < surely[up] - 1) | (taken > possibly[up] + 1)
-        found = np.argwhere(wrong & one_way & (there[up] > 0))
-        if len(found):
-            o, t = found[0].tolist()
-            p = price[t, problem.offer_place[o]] / parts[problem.offer_place[o]] / MICRO
-            raise ResultRefused(
-                f"{problem.offers[o].id}: {taken[o, t]} W accepted in period {t} where a price of {p:.4f} EUR/MWh "
-                f"takes {surely[up, o, t]} to {possibly[up, o, t]} W"
-            )
+    power_w = whole_table([result.offers[each].power_w for each in number], problem.periods)
+    taken = np.stack([np.maximum(-power_w, 0), np.maximum(power_w, 0)])
+    wrong = ((taken < surely - 1) | (taken > possibly + 1)) & (there > 0) & (there.sum(axis=0) == 1)
+    found = np.argwhere(wrong)
+    if len(found):
+        up, o, t = found[0].tolist()
+        span = f"{surely[up, o, t]} to {possibly[up, o, t]} W"
+        raise ResultRefused(
+            f"{curves[o].id}: {taken[up, o, t]} W accepted in period {t} where a price of {eur_per_mwh[o, t]:.4f} "
+            f"EUR/MWh takes {span}"
+        )
 
 
-def duality_gap_eur(
-    problem: ClearingProblem, power_w: IntArray, prices: NodalPrices, energy_price: FloatArray
-) -> float:
-    """How much more all divisible offers together could at most earn at the published prices than they do [EUR].
+def _check_amounts(
+    problem: ClearingProblem, result: Result, accepted: _Accepted, asked: Sequence[Decimal], prices: _Published
+) -> None:
+    """Nobody is paid less than asked, or for nothing; under nodal prices, payments are what power earns there.
 
-    Weak duality: with any prices of running energies : (envelope, period) [EUR/h per MW] this bounds it from above.
+    asked : (k,) by accepted offers [W x EUR/MWh].
     """
-    columns, fleets = problem.columns, problem.envelopes
-    price, parts = prices.at_places(problem)
-    nodal = np.concatenate([price / parts / MICRO, np.zeros_like(price, dtype=np.float64)], axis=1)
-    single = np.ones(len(columns), dtype=np.bool_)
-    single[problem.blocks.column] = False
-    entry = np.searchsorted(columns.column, np.arange(len(columns)))
-    single &= columns.place[entry] < problem.places.count
-    reduced = columns.ask + columns.worth(nodal)
-    worth = np.cumsum(energy_price[:, ::-1], axis=1)[:, ::-1]
-    own = np.flatnonzero(fleets.of_column != NONE)
-    reduced[own] -= columns.weight[entry[own]] * worth[fleets.of_column[own], columns.period[entry[own]]]
-    most = float((columns.upper_mw * np.maximum(-reduced, 0.0))[single].sum())
-    bounds = np.where(energy_price > 0, fleets.low, np.where(energy_price < 0, fleets.high, 0.0))
-    most -= float((energy_price * bounds).sum())
-    taken = np.setdiff1d(np.arange(len(problem.offers)), problem.blocks.offer)
-    place = problem.offer_place[taken]
-    earned = float((-(price[:, place] / parts[place]).T / MICRO * power_w[taken]).sum()) / BASE_VA
-    asked = sum(
-        float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in taken if power_w[o].any()
-    )
-    return (most - (earned - asked / BASE_VA)) * problem.hours
+    to_mwh = Decimal(repr(problem.hours)) / Decimal(10**6)
+    places = problem.offer_place[accepted.number].tolist()
+    for outcome, place, ask in zip(accepted.outcomes, places, asked, strict=True):
+        series, least = prices.at(place), ask * to_mwh
+        spent = (price * w for own in series for price, w in zip(own, outcome.power_w, strict=True) if w)
+        due = -sum(spent, Decimal(0)) / len(series) * to_mwh
+        if result.pricing == "dlmp" and abs(outcome.payment_eur - due) > _MONEY:
+            raise ResultRefused(
+                f"{outcome.id}: paid {outcome.payment_eur} EUR where its power at its price is {due:.4f} EUR"
+            )
+        if outcome.uplift_eur < 0 or outcome.payment_eur + outcome.uplift_eur < least - _MONEY:
+            raise ResultRefused(f"{outcome.id}: paid less than the {least:.4f} EUR that it asked")
+    used = set(accepted.number.tolist())
+    for at, outcome in enumerate(result.offers):
+        if (outcome.payment_eur or outcome.uplift_eur) and at not in used:
+            raise ResultRefused(f"{outcome.id}: paid {outcome.payment_eur + outcome.uplift_eur} EUR for nothing")
 
 
-def check_gap(gap_eur: float, turnover_eur: float) -> None:
-    """Refuse a result whose acceptance the prices do not support."""
-    if gap_eur > 1e-3 + _GAP * turnover_eur:
-        raise ResultRefused(f"offers could earn {gap_eur:.4f} EUR more at the published prices than they do")
-
-
-def _check_cost(problem: ClearingProblem, result: Result, after: Dispatch) -> None:
+def _check_cost(problem: ClearingProblem, result: Result, after: Dispatch, asked: Sequence[Decimal]) -> None:
     """Recompute what the dispatch costs, without the unmet limits; the published cost is never below it."""
-    offered = sum(
-        float(asked_eur_per_h(offer, outcome.power_w, outcome.q_var))
-        for offer, outcome in zip(problem.offers, result.offers, strict=True)
-        if any(outcome.power_w) or outcome.q_var is not None
-    )
-    cost = (offered / BASE_VA + float(after.cost.sum())) * problem.hours
+    cost = (sum(map(float, asked)) / BASE_VA + float(after.cost.sum())) * problem.hours
     published = float(result.cost_eur)
     off = published - cost
     if off < -1e-3 - 1e-6 * abs(cost) or (result.status != "partly_cleared" and off > 1e-3 + 1e-6 * abs(cost)):

@@ -31,34 +31,34 @@ def two_ports(
     nominal_from_v : (branch,) [V], line to line. base_va : of the three phases together.
     """
     ports = tuple(np.zeros((len(elements), phases, phases), dtype=np.complex128) for _ in range(4))
-    for at, (element, nominal_v) in enumerate(zip(elements, nominal_from_v.tolist(), strict=True)):
-        own: Any
-        if isinstance(element, Line):
-            series, shunt = _line(element, base_va / nominal_v**2, phases)
-            own = (series + shunt / 2, -series, -series, series + shunt / 2)
-        elif phases == 1:
-            own = _transformer_sequence(element, base_va, 0)
-        else:
-            own = _three_phase_transformer(element, base_va)
-        for port, value in zip(ports, own, strict=True):
-            port[at] = value
+    lines = {at: each for at, each in enumerate(elements) if isinstance(each, Line)}
+    own = list(lines)
+    for port, values in zip(ports, _lines([*lines.values()], base_va / nominal_from_v[own] ** 2, phases), strict=True):
+        port[own] = values
+    for at, element in enumerate(elements):
+        if isinstance(element, Transformer):
+            for port, value in zip(ports, _transformer(element, base_va, phases), strict=True):
+                port[at] = value
     return ports[0], ports[1], ports[2], ports[3]
 
 
 def series_ohm(line: Line, phases: int) -> ComplexArray:
-    """(P, P) series impedance of a line [ohm]."""
+    """(P, P) series impedance of a line [ohm]; without dimensions where P is 1."""
     r_ohm, x_ohm = (line.r_ohm, line.x_ohm) if line.r1_ohm is None else (line.r1_ohm, line.x1_ohm)
     if phases == 1 or line.r1_ohm is None:
-        return np.atleast_2d(np.array(r_ohm) + 1j * np.array(x_ohm))
+        return np.array(r_ohm) + 1j * np.array(x_ohm)
     positive = complex(line.r1_ohm, line.x1_ohm or 0.0)
     zero = complex(line.r0_ohm or 0.0, line.x0_ohm or 0.0)
     return FORTESCUE @ np.diag([zero, positive, positive]) @ TO_SEQUENCE
 
 
-def _line(line: Line, base_s: float, phases: int) -> tuple[ComplexArray, ComplexArray]:
-    """Series and total shunt admittance [pu]; the shunt is the same on every phase and joins none."""
-    series = np.linalg.inv(series_ohm(line, phases)) / base_s
-    return series.astype(np.complex128), (1j * line.b_s / base_s * np.eye(phases)).astype(np.complex128)
+def _lines(lines: Sequence[Line], base_s: npt.NDArray[np.float64], phases: int) -> tuple[Any, ...]:
+    """Of lines; their shunt is the same on every phase and joins none. base_s : (line,)."""
+    base = base_s[:, None, None]
+    impedance = np.array([series_ohm(line, phases) for line in lines], dtype=np.complex128)
+    series = np.linalg.inv(impedance.reshape(-1, phases, phases)) / base
+    shunt = 1j * np.array([line.b_s for line in lines])[:, None, None] / base * np.eye(phases)
+    return series + shunt / 2, -series, -series, series + shunt / 2
 
 
 def _transformer_sequence(transformer: Transformer, base_va: float, clock: int) -> tuple[complex, ...]:
@@ -72,6 +72,12 @@ def _transformer_sequence(transformer: Transformer, base_va: float, clock: int) 
         -series / ratio,
         series + shunt / 2,
     )
+
+
+def _transformer(transformer: Transformer, base_va: float, phases: int) -> tuple[Any, ...]:
+    if phases == 1:
+        return _transformer_sequence(transformer, base_va, 0)
+    return _three_phase_transformer(transformer, base_va)
 
 
 def _three_phase_transformer(transformer: Transformer, base_va: float) -> tuple[ComplexArray, ...]:

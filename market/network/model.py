@@ -169,18 +169,24 @@ class Grid:
 
     def consumption(self, injections: Iterable[Injection], periods: int) -> tuple[FloatArray, FloatArray]:
         """Power drawn at every terminal : (period, terminal) [W], [var]; without a phase balanced over all."""
-        p_w, q_var = np.zeros((periods, self.terminals)), np.zeros((periods, self.terminals))
         # Sums of floats depend on their order: sorted, permuted lists give the same bits.
-        for each in sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var)):
-            at = self.connected(each.bus, each.phase)
-            p_w[:, at] += np.array(each.p_w)[:, None] / len(at)
-            q_var[:, at] += np.array(each.q_var)[:, None] / len(at)
-        return p_w, q_var
+        ordered = sorted(injections, key=lambda each: (each.bus, each.phase or "", each.p_w, each.q_var))
+        reached = [self.connected(each.bus, each.phase) for each in ordered]
+        at, over = np.concatenate([np.zeros(0, dtype=np.intp), *reached]), np.array([len(each) for each in reached])
+        found = []
+        for rows in ([each.p_w for each in ordered], [each.q_var for each in ordered]):
+            drawn = np.zeros((self.terminals, periods))
+            share = np.array(rows, dtype=np.float64).reshape(-1, periods) / over.reshape(-1, 1)
+            np.add.at(drawn, at, np.repeat(share, over.astype(np.intp), axis=0))
+            found.append(np.ascontiguousarray(drawn.T))
+        return found[0], found[1]
 
     def connected(self, bus: str, phase: wire.Phase | None) -> IntArray:
         """Terminals that something at a bus is connected to: one phase, or all."""
-        terminals: IntArray = self.terminals_of(np.array([self.bus_at[bus]]))[0]
-        return terminals if phase is None else terminals[[PHASES.index(phase)]]
+        first = self.bus_at[bus] * self.phases
+        if phase is None:
+            return np.arange(first, first + self.phases)
+        return np.array([first + PHASES.index(phase)])
 
 
 def _rating_a(element: wire.Line | wire.Transformer, nominal_from: float) -> float:

@@ -241,13 +241,13 @@ def _placed(kind: ComponentType, elements: list[wire.Line] | list[wire.Transform
 def _sequence_lines(lines: list[wire.Line], grid: Grid) -> Components:
     lines = sorted(lines, key=_by_id)
     rows = _placed(ComponentType.line, lines, grid)
-    for row, line in zip(rows, lines, strict=True):
-        r_ohm, x_ohm = (line.r_ohm, line.x_ohm) if line.r1_ohm is None else (line.r1_ohm, line.x1_ohm)
-        row["r1"], row["x1"] = r_ohm, x_ohm
-        if grid.phases == 3:
-            row["r0"], row["x0"], row["tan0"] = line.r0_ohm, line.x0_ohm, 0.0
-            row["c0"] = line.b_s / (2 * np.pi * FREQUENCY_HZ)
-        row["c1"], row["tan1"] = line.b_s / (2 * np.pi * FREQUENCY_HZ), 0.0
+    rows["r1"] = [line.r_ohm if line.r1_ohm is None else line.r1_ohm for line in lines]
+    rows["x1"] = [line.x_ohm if line.r1_ohm is None else line.x1_ohm for line in lines]
+    rows["c1"] = [line.b_s / (2 * np.pi * FREQUENCY_HZ) for line in lines]
+    rows["tan1"] = 0.0
+    if grid.phases == 3:
+        rows["r0"], rows["x0"] = [line.r0_ohm for line in lines], [line.x0_ohm for line in lines]
+        rows["c0"], rows["tan0"] = rows["c1"], 0.0
     return rows
 
 

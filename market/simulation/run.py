@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from market.clock import SimulatedClock
+from market.collecting import collecting_seldom
 from market.errors import BadScenario
 from market.settings import Settings
 from market.simulation.archive import INPUTS, Archive
 from market.simulation.checkpoint import Checkpoint, Outside, discard, restored, unpacked
-from market.simulation.collecting import collecting_seldom
 from market.simulation.inputs import Sources
 from market.simulation.inputs import kept as kept_in
 from market.simulation.measures import Measures

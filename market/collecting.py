@@ -1,4 +1,4 @@
-"""How often Python looks for cycles of references while a run goes on."""
+"""How often Python looks for cycles of references while much is made that stays."""
 
 import contextlib
 import gc
@@ -10,7 +10,7 @@ _SELDOM: Final = (10_000, 20, 100)
 
 @contextlib.contextmanager
 def collecting_seldom() -> Iterator[None]:
-    """Look seldom while the block runs, and not at what stands before: a run makes many objects and few cycles."""
+    """Look seldom while the block runs, and not at what stands before: where it makes many objects and few cycles."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*_SELDOM)

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from market.simulation.collecting import collecting_seldom
+from market.collecting import collecting_seldom
 
 
 def test_python_collects_as_before_once_a_run_is_over_however_it_ends() -> None:

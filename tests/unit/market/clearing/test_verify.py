@@ -1,0 +1,140 @@
+"""Nothing is published that the check of a result refuses: every figure of it is changed once, and found."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from api_spec.award import OfferResult
+from api_spec.case import Case
+from api_spec.result import PriceParts, Result
+from market.clearing import clear, verify
+from market.errors import ResultRefused
+from tests.small_cases import block, case, curve, envelope, line, load
+
+FREE: Final = {"r_ohm": 0.0, "x_ohm": 0.001}
+Spoil = Callable[[OfferResult], dict[str, Any]]
+
+
+def behind_a_line(import_limit_w: float, *p_w: float, offers: list[dict[str, Any]]) -> Case:
+    """Load behind a lossless line whose import is limited, at up to 500 EUR/MWh."""
+    asked = {"id": "r", "kind": "capacity", "element": "l1", "import_limit_w": import_limit_w}
+    return case(
+        lines=[line("l1", "s", "far", **FREE)],
+        baseline=[load("far", *p_w)],
+        requests=[{**asked, "max_price_eur_per_mwh": 500}],
+        offers=offers,
+    )
+
+
+def with_offer(result: Result, name: str, spoil: Spoil) -> Result:
+    """The result with another outcome of one offer."""
+    offers = tuple(each.model_copy(update=spoil(each)) if each.id == name else each for each in result.offers)
+    return result.model_copy(update={"offers": offers})
+
+
+def with_price(result: Result, **parts: tuple[Decimal, ...]) -> Result:
+    """The result with other parts of the price at the far bus."""
+    there = result.prices_eur_per_mwh["far"]
+    assert isinstance(there, PriceParts)
+    prices = {**result.prices_eur_per_mwh, "far": there.model_copy(update=parts)}
+    return result.model_copy(update={"prices_eur_per_mwh": prices})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda r: {"power_w": (-950_000,)}, "-950000 W awarded in period 0, -900000 to 0 W offered"),
+        (lambda r: {"power_w": (-400_000,)}, "capacity of l1 is broken in period 0"),
+        (lambda r: {"power_w": (-700_000,)}, "price"),
+        (lambda r: {"power_w": (-500_000, 0)}, "exactly the periods"),
+        (lambda r: {"q_var": (1,)}, "1 var awarded in period 0, 0 to 0 var offered"),
+        (lambda r: {"payment_eur": r.payment_eur + 1}, "its power at its price is 25.0000 EUR"),
+        (lambda r: {"payment_eur": Decimal(1), "uplift_eur": Decimal(0)}, "paid"),
+        (lambda r: {"uplift_eur": Decimal(-1)}, "paid less than the 25.0000 EUR that it asked"),
+        (lambda r: {"id": "p"}, "exactly the offers"),
+    ],
+)
+def test_another_outcome_of_a_curve_is_refused(spoil: Spoil, complaint: str) -> None:
+    """2.5 MW behind 2 MW: half a megawatt at 50 EUR/MWh for an hour is 25 EUR."""
+    honest = behind_a_line(2e6, 2.5e6, offers=[curve("o", "far", (-900_000, 50.0))])
+    result = clear(honest)
+
+    assert result.offers[0].power_w == (-500_000,)
+    verify(honest, result)
+    with pytest.raises(ResultRefused, match=complaint):
+        verify(honest, with_offer(result, "o", spoil))
+
+
+def test_nobody_is_paid_for_nothing() -> None:
+    """The dear offer is not needed, so that a cent for it is a cent too much."""
+    honest = behind_a_line(
+        2e6, 2.5e6, offers=[curve("a", "far", (-900_000, 50.0)), curve("b", "far", (-900_000, 80.0))]
+    )
+    result = clear(honest)
+
+    with pytest.raises(ResultRefused, match=r"b: paid 0\.0100 EUR for nothing"):
+        verify(honest, with_offer(result, "b", lambda r: {"payment_eur": Decimal("0.01")}))
+
+
+def test_prices_that_do_not_add_up_or_are_missing_are_refused() -> None:
+    honest = behind_a_line(2e6, 2.5e6, offers=[curve("o", "far", (-900_000, 50.0))])
+    result = clear(honest)
+
+    with pytest.raises(ResultRefused, match="the parts of the price at far do not add up"):
+        verify(honest, with_price(result, losses=(Decimal("0.000001"),)))
+    with pytest.raises(ResultRefused, match="exactly one price for every period at far"):
+        verify(honest, with_price(result, voltage=()))
+    for prices in ({}, {**result.prices_eur_per_mwh, "near": result.prices_eur_per_mwh["far"]}):
+        with pytest.raises(ResultRefused, match="exactly one price for every bus"):
+            verify(honest, result.model_copy(update={"prices_eur_per_mwh": prices}))
+
+
+def test_another_cost_is_refused() -> None:
+    honest = behind_a_line(2e6, 2.5e6, offers=[curve("o", "far", (-900_000, 50.0))])
+    result = clear(honest)
+
+    for cost in (24, 26):
+        with pytest.raises(ResultRefused, match=f"the published cost is {cost}.0000 EUR, the dispatch costs 25.0000"):
+            verify(honest, result.model_copy(update={"cost_eur": Decimal(cost)}))
+
+
+def test_a_fleet_cannot_use_energy_that_it_did_not_offer() -> None:
+    """It offers 0.6 MW in each of two hours but 0.8 MWh in all; 0.5 and 0.3 MW are needed."""
+    fleet = envelope("o", "far", ([-600_000] * 2, [0, 0]), ([-600_000, -800_000], [0, 0]), 50.0)
+    honest = behind_a_line(2e6, 2.5e6, 2.3e6, offers=[fleet])
+    result = clear(honest)
+
+    assert result.offers[0].power_w == (-500_000, -300_000)
+    verify(honest, result)
+    with pytest.raises(ResultRefused, match="o: running energy leaves its envelope in period 1"):
+        verify(honest, with_offer(result, "o", lambda r: {"power_w": (-500_000, -300_002)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "power_w", "complaint"),
+    [
+        ("b1", (-500_000, 100_000), "b1: not one factor of its profile"),
+        ("b1", (-40_000, 20_000), "b1: not one factor of its profile, or less than its least activation"),
+        ("b2", (-500_000, 250_000), "more than one block of an exclusive group"),
+        ("b3", (-500_000, 250_000), "b3 is accepted without b2, which it requires"),
+    ],
+)
+def test_blocks_keep_to_their_profile_group_and_requirement(
+    name: str, power_w: tuple[int, ...], complaint: str
+) -> None:
+    """0.5 MW too much, then 0.3 MW to spare: the cheapest of three blocks that move 0.5 MW for half of it back."""
+    profile = (-500_000, 250_000)
+    offers = [
+        block("b1", "far", profile, 50.0, exclusive_group="g", min_activation=0.5),
+        block("b2", "far", profile, 60.0, exclusive_group="g"),
+        block("b3", "far", profile, 70.0, requires="b2"),
+    ]
+    honest = behind_a_line(2e6, 2.5e6, 1.7e6, offers=offers)
+    result = clear(honest)
+
+    assert [offer.power_w for offer in result.offers] == [profile, (0, 0), (0, 0)]
+    verify(honest, result)
+    with pytest.raises(ResultRefused, match=complaint):
+        verify(honest, with_offer(result, name, lambda r: {"power_w": power_w}))
