@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from api_spec.case import Case
+from market.case_file import read_case
 from market.clearing import clear
 
 
@@ -46,7 +47,7 @@ def clear_alone(case: Case) -> Alone:
 
 def main() -> None:
     imports = _resident_mb()
-    case = Case.model_validate_json(Path(sys.argv[1]).read_bytes())
+    case = read_case(Path(sys.argv[1]))
     read = _resident_mb()
     _forget_peak()
     started = time.perf_counter()

@@ -9,7 +9,6 @@ import numpy as np
 from market.clearing.dispatch import Dispatch
 from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import Family
-from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
 _TOGETHER: Final = 900  # terminals of all periods whose gradients are worked out at once
@@ -58,16 +57,9 @@ class Linearisation:
         self.dispatch = dispatch
         wholes = int(problem.limits.whole.max(initial=-1)) + 1
         self.slack_price = np.full((problem.periods, wholes), np.nan) if slack_price is None else slack_price
-        self._jacobians: dict[tuple[int, ...], Jacobian] = {}
         none = np.zeros((0, problem.grid.terminals))
         self._gradients: tuple[IntArray, FloatArray, FloatArray] = (np.zeros(0, dtype=np.intp), none, none)
         self._rows: dict[bytes, Rows] = {}
-
-    def jacobian(self, *periods: int) -> Jacobian:
-        """The factorised power-flow Jacobians of some periods."""
-        if periods not in self._jacobians:
-            self._jacobians[periods] = self.problem.jacobians.at(self.dispatch.voltage[list(periods)])
-        return self._jacobians[periods]
 
     def _adjoint(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
         """(k, terminal) gradients of quantities : (k,) in periods : (k,), ascending, through the voltages."""
@@ -82,7 +74,7 @@ class Linearisation:
             shape = (len(chosen), by_p.shape[1], int(column.max()) + 1)
             a = np.zeros(shape, dtype=np.complex128)
             a[point, :, column] = self.problem.quantities.gradients(quantity[at], self.dispatch.voltage[period[at]])
-            p, q = self.jacobian(*chosen.tolist()).adjoint(a)
+            p, q = self.problem.jacobians.at(self.dispatch.voltage[chosen]).adjoint(a)
             by_p[at], by_q[at] = p[point, :, column], q[point, :, column]
         return by_p, by_q
 
@@ -196,7 +188,8 @@ class Linearisation:
         unit = np.zeros((len(place), 2 * problem.places.count))
         unit[np.arange(len(place)), place] = 1.0
         active, reactive = problem.places.to_terminals(unit)
-        jacobian, voltage = self.jacobian(period), self.dispatch.voltage[period]
+        voltage = self.dispatch.voltage[period]
+        jacobian = self.problem.jacobians.at(voltage[None])
         (response,) = jacobian.response(active.T[None], reactive.T[None])
         weight = self.energy_weight[period]
         by_p, by_q = weight * self._source[0][period], weight * self._source[1][period]
