@@ -10,15 +10,16 @@ from market.clearing.program import Bounds
 from market.network.model import BoolArray, FloatArray, Grid, IntArray
 
 
-def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolArray) -> IntArray:
+def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds, working: BoolArray) -> IntArray:
     """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
 
-    Of an envelope that could earn both ways, or must pay back, all of its columns.
+    Each row stands for `times` : (row,) limits like it. Of an envelope that could earn both ways, or must pay back, all
+    of its columns.
     """
     problem, columns = point.problem, point.problem.columns
     by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
     for way, sign in enumerate((-1.0, 1.0)):
-        np.maximum.at(by_unmet[way], rows.unmet, sign * rows.slope)
+        np.maximum.at(by_unmet[way], rows.unmet, sign * times[:, None] * rows.slope)
     period = np.zeros(len(rows.price), dtype=np.intp)
     period[rows.unmet] = rows.period
     value = np.zeros((2, problem.periods, rows.slope.shape[1]))
@@ -42,10 +43,10 @@ def worthwhile(point: Linearisation, rows: Rows, limits: Bounds, working: BoolAr
     return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
 
 
-def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> BoolArray:
-    """(period, limit) of what is exceeded, only the worst place of every request on every feeder.
+def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> IntArray:
+    """(period, limit) for how many limits each stands: of what is exceeded, the worst of every request on every feeder.
 
-    What is done about it brings most others along.
+    What is done about it brings most others along. 0 : what does not stand for any.
     """
     names = _names(problem)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -55,9 +56,10 @@ def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolAr
     period, limit = period[order], limit[order]
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = (period[1:] != period[:-1]) | (kind[limit[1:]] != kind[limit[:-1]])
-    worst = np.zeros_like(exceeded)
-    worst[period[first], limit[first]] = True
-    return worst
+    at = np.flatnonzero(first)
+    many = np.zeros(excess.shape, dtype=np.intp)
+    many[period[at], limit[at]] = np.diff(at, append=len(first))
+    return many
 
 
 def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:

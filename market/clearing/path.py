@@ -56,8 +56,10 @@ _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
 _LONGEST: Final = 40  # times that the market is seen anew
 _CENTRALITY: Final = 3.0  # where the path begins, relative to the largest cost
+_TRIES: Final = 6  # at the end: what is not better then will not be; the loop looks whether it is good enough
 _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
 _NEAR: Final = 1e-3  # room below which a limit enters
+_SCARCE: Final = 0.25  # of what leaving a limit unmet costs: where less is missing of it, some may stay unmet
 _EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
 _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, where limits stay unmet
 _FURTHER: Final = 0.15  # the same where all are met
@@ -104,18 +106,20 @@ def along_the_path(
     concerned = np.flatnonzero(exceeded.any(axis=1))
     if not point.energy_weight.any() and int(np.isin(problem.columns.period, concerned).sum()) < least:
         return None  # where energy costs nothing, only what is exceeded makes a change worth anything
-    chosen = worthwhile(point, point.rows(exceeded), limits, working)
+    worst = worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
+    rows = point.rows(worst > 0)
+    chosen = worthwhile(point, rows, worst[rows.period, rows.limit], limits, working)
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
-    worst = worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
-    return walk.to_the_end(point, worst, exceeded, of_group, given=slack_price is not None)
+    return walk.to_the_end(point, worst > 0, exceeded, of_group, given=slack_price is not None)
 
 
 class _Walk:
     """One way along the path.
 
-    stage, rounds : how many stages are behind, and how often the present one was walked again. cells : of the columns
+    stage, rounds : how many stages are behind, and how often the present one was walked again. ends : how often the end
+    was come to. cells : of the columns
     that are in doubt. left : (period, limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits.
     """
 
@@ -127,7 +131,7 @@ class _Walk:
         self._curvature: FloatArray | None = None
         self._unit = problem.unit_mw
         self._path: CentralPath | None = None
-        self._stage = self._rounds = 0
+        self._stage = self._rounds = self._ends = 0
         self._prices = UnmetPrices(problem)
         self._shadow = np.zeros((problem.periods, len(problem.limits.quantity)))
         self._left = np.zeros(self._shadow.shape, dtype=np.bool_)
@@ -154,7 +158,7 @@ class _Walk:
                 rows, given = self._repriced(point, rows)
             own, left = self._in_doubt(rows)
             path = self._renewed(point, rows, own, left)
-            if self._stage == _END and given and self._enough(path):
+            if self._stage == _END and given and (self._enough(path) or self._ends > _TRIES):
                 if self._overlooked(path, point, rows):
                     self._narrows = False
                     self._begin_anew()
@@ -168,8 +172,9 @@ class _Walk:
                 self._narrows = False  # what was thought to be beyond doubt was not
                 self._begin_anew()
                 continue
+            self._ends += int(self._stage == _END)
             self._shadow[rows.period[own], rows.limit[own]] = path.shadow * self._unit
-            scarce = bool((path.unmet[1] < path.model.price / 2).any()) or bool(self._left.any())
+            scarce = bool((path.unmet[1] < _SCARCE * path.model.price).any()) or bool(self._left.any())
             self._stage = min(self._stage + (2 if self._stage + 1 == _ONLY_FOR_UNMET and not scarce else 1), _END)
             dispatch = self._narrowed(path, point, rows)
             if dispatch is None:
@@ -234,7 +239,7 @@ class _Walk:
         self._settles_from += int(self._settled)
         self._settled = False
         self._cells, self._kept, self._path, self._narrowed_once = self._all, None, None, False
-        self._stage = self._rounds = 0
+        self._stage = self._rounds = self._ends = 0
         self._left[:] = False
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
@@ -266,7 +271,7 @@ class _Walk:
         self._left &= dispatch.excess > _NEAR
         new = (dispatch.excess > -_NEAR) & may_enter
         if self._stage <= _EARLY:
-            new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0))
+            new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0)) > 0
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation, rows: Rows) -> Dispatch | None:
