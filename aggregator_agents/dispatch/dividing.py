@@ -8,10 +8,10 @@ Plug i draws x_i on each of its phases, a_if = 1; on all three while they are un
     plug:           x_i = 0, or min_i <= x_i <= max_i and whole  (I2)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from aggregator_agents.dispatch.lease import WholeAmps
 from aggregator_agents.fleet import MIN_A
@@ -40,6 +40,13 @@ class Demand(NamedTuple):
     charging: bool = False
     kept: bool = False
     waited_s: float = 0.0
+
+
+_RANKS_FROM: Final = Demand._fields.index("urgency")
+"""From here on it only says who comes before whom."""
+
+Counting: TypeAlias = tuple[tuple[object, ...], ...]
+"""See `what_counts`."""
 
 
 class Room:
@@ -112,6 +119,12 @@ def divide(demands: Iterable[Demand], room: Room, *, most_a: Mapping[str, int] |
     amps = {each.plug: each.min_a if _fits(each, room, most_a) else 0 for each in order}
     raise_lowest(amps, order, room, most_a=most_a)
     return amps
+
+
+def what_counts(demands: Sequence[Demand]) -> Counting:
+    """All that a division depends on: of how urgent each is, who comes before whom."""
+    order = (tuple(each.plug for each in sorted(demands, key=_rank)),) if len(demands) > 1 else ()
+    return (*[each[:_RANKS_FROM] for each in demands], *order)
 
 
 def raise_lowest(

@@ -4,17 +4,28 @@ A pure state machine in seconds of the charger's monotonic clock (one that goes 
 It never needs the market: without a word from the cloud its plugs take turns on the floor.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from aggregator_agents.charging.hardware import PlugReading
-from aggregator_agents.dispatch.dividing import ALL_PHASES, Room, divide, raise_lowest, signals_within_held
+from aggregator_agents.dispatch.dividing import (
+    ALL_PHASES,
+    Counting,
+    Demand,
+    Room,
+    divide,
+    raise_lowest,
+    signals_within_held,
+    what_counts,
+)
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugShare, Stamp, Timing, WholeAmps
 from aggregator_agents.dispatch.watching import PlugWatch, Said
 from aggregator_agents.fleet import Charger
 
+_Basis: TypeAlias = tuple[WholeAmps, Mapping[str, int], Counting, Counting]
+"""What a division was made of: the limit, the targets, and what counts of plugs with a plan, and without one."""
 _APART_S: Final = 5.0
 """Between two changes of a pilot (IEC 61851-1), unless amps are missing."""
 
@@ -41,6 +52,7 @@ class VirtualAggregator:
     _expires_s: float
     _stamp: Stamp | None
     _kept_a: int | None
+    _division: tuple[_Basis, Mapping[str, int]] | None
 
     def __init__(
         self,
@@ -136,7 +148,7 @@ class VirtualAggregator:
         self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, now_s) for each in charger.plugs}
         self._asked = {}
         self._lease, self._expires_s, self._stamp = None, -inf, None
-        self._kept_a = None
+        self._kept_a, self._division = None, None
         self._yields_until_s = now_s + self._timing.yield_s if self._yields else -inf
         self._at_s = now_s
 
@@ -185,7 +197,6 @@ class VirtualAggregator:
         self, shares: Mapping[str, PlugShare], held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float
     ) -> dict[str, int]:
         """By plan where there is one, and what that leaves to whoever can use it; now, before others have followed."""
-        room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
         target_a, planned, free = {}, [], []
         for plug, share in shares.items():
             target_a[plug] = share.target_a
@@ -195,14 +206,25 @@ class VirtualAggregator:
         for plug, watch in self._watches.items():
             if plug not in target_a and (demand := watch.demand(now_s)):
                 free.append(demand)
-        if planned:
-            amps |= divide(planned, room, most_a=target_a)
-        if free:
-            amps |= divide(free, room)
-        if planned:
-            raise_lowest(amps, [*planned, *free], room)
+        amps = self._divided(planned, free, target_a, limit_a)
         signal_a = {plug: each.least_signal_a() for plug, each in self._watches.items()}
         return signals_within_held(amps, held_a, signal_a, self._phases(), limit_a=limit_a)
+
+    def _divided(
+        self, planned: Sequence[Demand], free: Sequence[Demand], target_a: Mapping[str, int], limit_a: WholeAmps
+    ) -> Mapping[str, int]:
+        """What every plug is to have once all have followed, divided anew when something that counts has changed."""
+        basis = limit_a, target_a, what_counts(planned), what_counts(free)
+        if self._division is None or self._division[0] != basis:
+            room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
+            if planned:
+                amps |= divide(planned, room, most_a=target_a)
+            if free:
+                amps |= divide(free, room)
+            if planned:
+                raise_lowest(amps, [*planned, *free], room)
+            self._division = basis, amps
+        return self._division[1]
 
     def _feeding(
         self, shares: Mapping[str, PlugShare], fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps
