@@ -7,7 +7,7 @@ It never needs the market: without a word from the cloud its plugs take turns on
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from aggregator_agents.charging.hardware import PlugReading
 from aggregator_agents.dispatch.dividing import (
@@ -44,11 +44,19 @@ class Command:
     opens: bool = False
 
 
+class _Leased(NamedTuple):
+    """What a lease comes to at its charger, whose supply carries no more. shares : by plug."""
+
+    limit_a: WholeAmps
+    discharge_a: WholeAmps
+    shares: Mapping[str, PlugShare]
+
+
 class VirtualAggregator:
     """One charger. Read it, `act`, and do what the commands say; `request` a lease and `accept` what comes back."""
 
     _asked: dict[int, float]
-    _lease: Lease | None
+    _lease: _Leased | None
     _expires_s: float
     _stamp: Stamp | None
     _kept_a: int | None
@@ -138,7 +146,9 @@ class VirtualAggregator:
         expires_s = asked_s + min(lease.ttl_s, self._timing.ttl_s)
         if now_s >= expires_s:
             return False
-        self._lease, self._expires_s, self._accepted = lease, expires_s, lease.nonce
+        shares = {each.plug: each for each in lease.plugs}
+        self._lease = _Leased(self._capped(lease.limit_a), self._capped(lease.discharge_a), shares)
+        self._expires_s, self._accepted = expires_s, lease.nonce
         self._stamp = lease.stamp
         return True
 
@@ -184,14 +194,14 @@ class VirtualAggregator:
         if self._lease is None or now_s >= self._expires_s:
             self._lease = None
             return (self._fallback_a(now_s),) * 3, (0, 0, 0)
-        return self._capped(self._lease.limit_a), self._capped(self._lease.discharge_a)
+        return self._lease.limit_a, self._lease.discharge_a
 
     def _capped(self, amps: WholeAmps) -> WholeAmps:
         most_a = self.charger.max_a
         return min(amps[0], most_a), min(amps[1], most_a), min(amps[2], most_a)
 
     def _shares(self) -> Mapping[str, PlugShare]:
-        return {} if self._lease is None else {each.plug: each for each in self._lease.plugs}
+        return {} if self._lease is None else self._lease.shares
 
     def _charging(
         self, shares: Mapping[str, PlugShare], held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float

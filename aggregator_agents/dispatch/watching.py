@@ -192,7 +192,7 @@ class PlugWatch:
             "session_wh": _counted(reading.session_wh) if reading is not None else 0.0,
             "register_wh": _counted(reading.register_wh) if reading is not None else 0.0,
             "exported_wh": _counted(reading.exported_wh) if reading is not None else 0.0,
-            "energy_left_wh": self._left_wh(facts),
+            "energy_left_wh": self._left_wh(facts, heard),
             "departs": heard.departs or facts.departs,
             "stored_wh": facts.stored_wh,
             "urgency": heard.urgency,
@@ -282,21 +282,22 @@ class PlugWatch:
     def _facts(self) -> VehicleFacts:
         return (self.reading.vehicle if self.reading is not None else None) or _NOTHING_KNOWN
 
-    def _left_wh(self, facts: VehicleFacts) -> float | None:
+    def _left_wh(self, facts: VehicleFacts, heard: Said) -> float | None:
         if facts.discharge_a and facts.energy_wh is not None:
             # Its meter counts what was charged, not what was fed back since: the vehicle knows.
             return facts.energy_wh
-        if self._heard.energy_wh is not None and self.reading is not None:
-            return max(0.0, self._heard.energy_wh - _counted(self.reading.session_wh))
+        if heard.energy_wh is not None and self.reading is not None:
+            return max(0.0, heard.energy_wh - _counted(self.reading.session_wh))
         return facts.energy_wh
 
     def _urgency(self, now_s: float) -> float:
-        left_wh = self._left_wh(self._facts())
-        if left_wh is None or self._heard.departs_s == inf:
-            return self._heard.urgency
-        hours = (self._heard.departs_s - now_s) / 3600
+        heard = self._heard
+        left_wh = self._left_wh(self._facts(), heard)
+        if left_wh is None or heard.departs_s == inf:
+            return heard.urgency
+        hours = (heard.departs_s - now_s) / 3600
         deliverable_wh = self.learner.most_a * PHASE_V * len(self.phases) * hours
-        return self._heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
+        return heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
 
 
 def _counted(energy_wh: float) -> float:
