@@ -148,7 +148,7 @@ class CloudAggregator:
             limit_a=limit_a,
             discharge_a=discharge_a,
             ttl_s=self._timing.ttl_s,
-            plugs=tuple(division.shares[each.plug] for each in request.plugs if each.plug in division.shares),
+            plugs=tuple([division.shares[each.plug] for each in request.plugs if each.plug in division.shares]),
             stamp=None if self._life is None else Stamp(cloud=self._name, at_s=now_s),
         )
 

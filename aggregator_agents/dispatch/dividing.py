@@ -168,12 +168,12 @@ def signals_within_held(
     """
     held_f = [sum(phase) for phase in zip(*held_a.values(), strict=True)] or [0, 0, 0]
     left_f = [most - held for most, held in zip(limit_a, held_f, strict=True)]
-    amps = {}
+    amps, exceeded = {}, min(left_f) < 0
     for plug, wanted_a in target_a.items():
         own_f, used = held_a[plug], phases[plug]
         own_a = min([own_f[phase] for phase in used])
         # What a plug holds is a guess on the safe side: where too much is held, its pilot may in truth be lower.
-        if min([left_f[phase] for phase in used]) < 0:
+        if exceeded and min([left_f[phase] for phase in used]) < 0:
             own_a = min(own_a, signal_a[plug])
         amps[plug] = least_a if (least_a := min(wanted_a, own_a)) >= min_a else 0
     for plug in sorted([plug for plug, wanted_a in target_a.items() if wanted_a > amps[plug]]):

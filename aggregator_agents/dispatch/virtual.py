@@ -125,8 +125,9 @@ class VirtualAggregator:
         """Ask for a lease, which counts from now."""
         self._notice(now_s)
         self._nonce += 1
-        self._asked = {nonce: at_s for nonce, at_s in self._asked.items() if at_s + self._timing.ttl_s > now_s}
         self._asked[self._nonce] = now_s
+        while self._asked[oldest := next(iter(self._asked))] + self._timing.ttl_s <= now_s:
+            del self._asked[oldest]
         return LeaseRequest(
             charger=self.charger.id,
             boot_id=self._boot_id,
