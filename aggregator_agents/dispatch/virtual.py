@@ -103,9 +103,8 @@ class VirtualAggregator:
         limit_a, discharge_a = self._limits(now_s)
         shares = self._shares()
         held_a = {plug: each.held_a() for plug, each in self._watches.items()}
-        fed_a = {plug: each.fed_a() for plug, each in self._watches.items()}
         wanted = self._charging(shares, held_a, limit_a, now_s)
-        for plug, feed_a in self._feeding(shares, fed_a, discharge_a).items():
+        for plug, feed_a in self._feeding(shares, discharge_a).items():
             wanted[plug] -= feed_a
         cuts = [
             Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
@@ -113,7 +112,7 @@ class VirtualAggregator:
         news = [plug for plug in seen if self._is_news(plug, wanted[plug], now_s)]
         if not news:
             return tuple(cuts)
-        over = _exceeds(held_a.values(), limit_a) or _exceeds(fed_a.values(), discharge_a)
+        over = _exceeds(held_a.values(), limit_a) or _exceeds(self._fed_a().values(), discharge_a)
         due = [plug for plug in news if self._is_due(plug, wanted[plug], now_s, over=over)]
         due.sort(key=lambda plug: abs(wanted[plug]) > abs(self._watches[plug].signal_a))
         until_s = self._held_until_s(due, wanted, now_s)
@@ -132,7 +131,7 @@ class VirtualAggregator:
             charger=self.charger.id,
             boot_id=self._boot_id,
             nonce=self._nonce,
-            plugs=tuple(each.told() for each in self._watches.values()),
+            plugs=tuple([each.told() for each in self._watches.values()]),
             yields_s=self._yield_floor(now_s),
             after=self._stamp,
         )
@@ -237,9 +236,7 @@ class VirtualAggregator:
             self._division = basis, amps
         return self._division[1]
 
-    def _feeding(
-        self, shares: Mapping[str, PlugShare], fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps
-    ) -> dict[str, int]:
+    def _feeding(self, shares: Mapping[str, PlugShare], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
         asked = {plug: -each.target_a for plug, each in shares.items() if each.target_a < 0}
         if not asked:
@@ -251,7 +248,10 @@ class VirtualAggregator:
             for phase in watch.phases:
                 left[phase] -= target_a[plug]
         signal_a = {plug: each.least_signal_a(-1) for plug, each in self._watches.items()}
-        return signals_within_held(target_a, fed_a, signal_a, self._phases(), limit_a=discharge_a, min_a=1)
+        return signals_within_held(target_a, self._fed_a(), signal_a, self._phases(), limit_a=discharge_a, min_a=1)
+
+    def _fed_a(self) -> dict[str, WholeAmps]:
+        return {plug: each.fed_a() for plug, each in self._watches.items()}
 
     def _phases(self) -> dict[str, tuple[int, ...]]:
         return {plug: each.phases for plug, each in self._watches.items()}
