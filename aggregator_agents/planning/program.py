@@ -9,7 +9,6 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 
 from aggregator_agents.fleet import FloatArray
-from aggregator_agents.planning.terms import BoolArray
 
 IntArray = npt.NDArray[np.int64]
 Bound: TypeAlias = float | FloatArray
@@ -54,15 +53,6 @@ class Program:
         for row, column, weight in terms:
             self._entries.append((row + self.row_count, column, _each(weight, len(column))))
         self.row_count += count
-
-    def at_upper_bound(self, values: FloatArray) -> tuple[BoolArray, BoolArray]:
-        """(column,), (row,) whether what is not basic stands at its upper bound in a basic solution.
-
-        A variable where its value is that, a constraint where it has no lower one.
-        """
-        low, high = (np.concatenate([own[at] for own in self._columns]) for at in (1, 2))
-        row_low = np.concatenate([own_low for own_low, _ in self._rows])
-        return (values == high) & (low < high), np.isinf(row_low)
 
     def to_highs(self, *, whole: bool) -> highspy.HighsLp:
         """The same in HiGHS's form; whole : whether whole numbers are asked for."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from aggregator_agents.fleet import FloatArray
 from aggregator_agents.planning.program import IntArray, Program
-from aggregator_agents.planning.terms import BoolArray
 
 _OPTIONS: Final[dict[str, str | int | float | bool]] = {
     "output_flag": False,
@@ -29,10 +28,7 @@ _ITERATIONS_EACH: Final = 10
 _NODES: Final = 500
 """Of the search for whole amps; nearly all plans end at the first one."""
 _FEASIBLE: Final = int(highspy.SolutionStatus.kSolutionStatusFeasible)
-_LOWER, _UPPER, _BASIC = range(3)
-_STATUSES: Final = np.array(
-    [highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kUpper, highspy.HighsBasisStatus.kBasic], dtype=object
-)
+_LOWER, _BASIC = highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic
 
 
 class NoPlan(Exception):
@@ -49,20 +45,18 @@ class Solution:
 
 
 class _Statuses:
-    """Of variables, or of constraints, in the last optimum, by their keys; positions in _STATUSES."""
+    """Of variables, or of constraints, in the last optimum, by their keys."""
 
-    def __init__(self, keys: IntArray, *, upper: BoolArray, basic: IntArray) -> None:
-        """Of an optimum. upper : whether each stands at its upper bound, where it is not one of the `basic`."""
-        statuses = np.where(upper, _UPPER, _LOWER)
-        statuses[basic] = _BASIC
+    def __init__(self, keys: IntArray, statuses: list[highspy.HighsBasisStatus]) -> None:
         order = np.argsort(keys)
-        self._keys, self._statuses = keys[order], statuses[order]
+        # Item by item: of a whole list numpy asks each whether it is an array itself.
+        self._keys, self._statuses = keys[order], np.fromiter(statuses, dtype=object, count=len(statuses))[order]
 
-    def of(self, keys: IntArray, *, unknown: int) -> list[highspy.HighsBasisStatus]:
+    def of(self, keys: IntArray, *, unknown: highspy.HighsBasisStatus) -> list[highspy.HighsBasisStatus]:
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        statuses: list[highspy.HighsBasisStatus] = _STATUSES[
-            np.where(self._keys[at] == keys, self._statuses[at], unknown)
-        ].tolist()
+        found = self._statuses[at]
+        found[self._keys[at] != keys] = unknown
+        statuses: list[highspy.HighsBasisStatus] = found.tolist()
         return statuses
 
 
@@ -109,11 +103,9 @@ class Solver:
         found = self._run(within_s)
         if not found.optimal:
             raise NoPlan("out of time, or of steps")
-        # Asked for as numbers: of its statuses HiGHS makes an object each.
-        _, basic = self._highs.getBasicVariables()  # type: ignore[attr-defined]
-        at_upper, rows_at_upper = program.at_upper_bound(found.values)
-        self._columns = _Statuses(columns, upper=at_upper, basic=basic[basic >= 0])
-        self._rows = _Statuses(rows, upper=rows_at_upper, basic=-1 - basic[basic < 0])
+        basis = self._highs.getBasis()
+        self._columns = _Statuses(columns, basis.col_status)
+        self._rows = _Statuses(rows, basis.row_status)
         return found
 
     def fixed(self, columns: IntArray, values: FloatArray, *, within_s: float = inf) -> Solution:
