@@ -6,6 +6,7 @@ included), nodal_prices, whole_watts, payments, and verify, without which nothin
 
 import hashlib
 from decimal import Decimal
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -133,9 +134,13 @@ def _status(awards: Awards, *, unmet: bool) -> Status:
     return "cleared" if awards.power_w.any() or awards.q_var.any() else "nothing_needed"
 
 
+@cache
+def _versions() -> dict[str, str]:
+    return {part: version(part) for part in ("flexmarket", "highspy", "numpy", "power-grid-model", "pyomo", "scipy")}
+
+
 def _record(laps: Laps) -> SolverRecord:
-    parts = ("flexmarket", "highspy", "numpy", "power-grid-model", "pyomo", "scipy")
     return SolverRecord(
-        versions={part: version(part) for part in parts},
+        versions=_versions(),
         seconds={part: round(seconds, 4) for part, seconds in sorted(laps.seconds.items())},
     )

@@ -11,7 +11,7 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import Family
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_TOGETHER: Final = 900  # terminals of all periods whose gradients are worked out at once
+_TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 HARD_PRICE: Final = 1e6
 """What a limit that is to be met at any price may add to a nodal price before it counts as impossible [EUR/MWh]."""
@@ -66,10 +66,9 @@ class Linearisation:
         by_p, by_q = np.zeros((2, len(period), self.problem.grid.terminals))
         periods, first, number = np.unique(period, return_index=True, return_inverse=True)
         rank = np.arange(len(period)) - first[number]
-        together = max(1, _TOGETHER // self.problem.grid.terminals)
-        for start in range(0, len(periods), together):
-            chosen = periods[start : start + together]
-            at = np.flatnonzero((number >= start) & (number < start + together))
+        for start in range(0, len(periods), self._together):
+            chosen = periods[start : start + self._together]
+            at = np.flatnonzero((number >= start) & (number < start + self._together))
             point, column = number[at] - start, rank[at]
             shape = (len(chosen), by_p.shape[1], int(column.max()) + 1)
             a = np.zeros(shape, dtype=np.complex128)
@@ -179,24 +178,38 @@ class Linearisation:
         np.add.at(price, rows.period[used], shadow[used, None] * rows.slope[used])
         return price
 
-    def hessian(self, period: int, place: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
-        """(k, k) second derivative of cost plus shadow-priced limits by change at k places [EUR/h per MW^2].
+    def hessians(self, period: IntArray, place: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
+        """(t, k, k) second derivatives of cost plus shadow-priced limits by change at k places [EUR/h per MW^2].
 
-        shadow : (row,) [EUR/h per relative unit].
+        period : (t,). shadow : (row,) [EUR/h per relative unit].
         """
-        problem = self.problem
+        problem, voltage = self.problem, self.dispatch.voltage
         unit = np.zeros((len(place), 2 * problem.places.count))
         unit[np.arange(len(place)), place] = 1.0
-        active, reactive = problem.places.to_terminals(unit)
-        voltage = self.dispatch.voltage[period]
-        jacobian = self.problem.jacobians.at(voltage[None])
-        (response,) = jacobian.response(active.T[None], reactive.T[None])
-        weight = self.energy_weight[period]
-        by_p, by_q = weight * self._source[0][period], weight * self._source[1][period]
-        total = np.zeros((len(place), len(place)))
-        for row in np.flatnonzero((rows.period == period) & (shadow > 0)).tolist():
-            limit = rows.limit[row]
-            relative = shadow[row] * problem.limits.sense[limit] / problem.limits.scale[limit]
-            total += relative * problem.quantities.curvature(int(problem.limits.quantity[limit]), voltage, response)
-            by_p, by_q = by_p + shadow[row] * rows.by_p[row], by_q + shadow[row] * rows.by_q[row]
-        return total + jacobian.curvature(by_p, by_q, response)
+        active, reactive = (each.T for each in problem.places.to_terminals(unit))
+        priced = np.flatnonzero(shadow > 0)
+        priced = priced[np.argsort(rows.period[priced], kind="stable")]
+        limit = rows.limit[priced]
+        relative = shadow[priced] * problem.limits.sense[limit] / problem.limits.scale[limit]
+        by_p, by_q = (self.energy_weight[:, None] * each for each in self._source)
+        np.add.at(by_p, rows.period[priced], shadow[priced, None] * rows.by_p[priced])
+        np.add.at(by_q, rows.period[priced], shadow[priced, None] * rows.by_q[priced])
+        total = np.zeros((len(period), len(place), len(place)))
+        for at in np.split(np.arange(len(period)), range(self._together, len(period), self._together)):
+            here = period[at]
+            shape = (len(here), *active.shape)
+            jacobian = problem.jacobians.at(voltage[here])
+            response = jacobian.response(np.broadcast_to(active, shape), np.broadcast_to(reactive, shape))
+            total[at] = jacobian.curvature(by_p[here], by_q[here], response)
+            for number, each in zip(at.tolist(), here.tolist(), strict=True):
+                own = slice(*np.searchsorted(rows.period[priced], [each, each + 1]))
+                quantity = problem.limits.quantity[limit[own]]
+                total[number] += problem.quantities.curvature(
+                    quantity, relative[own], voltage[each], response[number - at[0]]
+                )
+        return total
+
+    @property
+    def _together(self) -> int:
+        """Periods whose equations are solved at once."""
+        return max(1, _TOGETHER // self.problem.grid.terminals)

@@ -25,12 +25,11 @@ _WIDTH: Final = 1e-9  # least room of a running energy, relative to the largest 
 def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray) -> FloatArray:
     """H (time, place, place) at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
     places, times = cells.shape
-    curvature = np.zeros((times, places, places))
-    taken = np.bincount(cells.cell, minlength=places * times).reshape(places, times) > 0
-    for number, period in enumerate(cells.times.tolist()):
-        own = np.flatnonzero(taken[:, number])
-        hessian = point.hessian(period, cells.places[own], rows, shadow)
-        curvature[number][np.ix_(own, own)] = hessian * point.problem.unit_mw
+    taken = (np.bincount(cells.cell, minlength=places * times).reshape(places, times) > 0).T
+    curvature = point.hessians(cells.times, cells.places, rows, shadow)
+    curvature *= point.problem.unit_mw
+    curvature[~taken] = 0.0
+    curvature.transpose(0, 2, 1)[~taken] = 0.0
     return curvature
 
 

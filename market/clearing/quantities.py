@@ -161,33 +161,49 @@ class Quantities:
             d[k, self.groups[int(wanted[k] - self._starts[Family.OFFERED])]] = BASE_VA
         return d
 
-    def curvature(self, quantity: int, voltage: ComplexArray, response: ComplexArray) -> FloatArray:
-        """Second derivative along given directions of voltage: (k, k) bilinear form of response : (terminal, k)."""
-        grid = self.grid
-        family, at = self.place(quantity)
-        if family is Family.VOLTAGE:
-            return _Magnitude.of(voltage[at], response[at]).second
-        if family in (Family.CURRENT_FROM, Family.CURRENT_TO):
-            branch, phase = divmod(at, grid.phases)
-            terminals, y, amps = self._end(family, np.array([branch]))
-            row = y[0, phase]
-            current = _Magnitude.of(row @ voltage[terminals[0]], row @ response[terminals[0]])
-            second: FloatArray = float(amps[0]) * current.second
-            return second
-        if family in (Family.ACTIVE, Family.REACTIVE):
-            terminals, y, _ = self._end(Family.CURRENT_FROM, np.array([at]))
-            current_response = y[0] @ response[terminals[0]]
-            near = response[terminals[0, : grid.phases]]
-            half = (_turn(family) * (BASE_VA / grid.phases) * near.T @ current_response.conj()).real
-            total: FloatArray = half + half.T
-            return total
-        if family is Family.UNBALANCE:
-            terminals = grid.terminals_of(np.array([at]))
-            sequences = (TO_SEQUENCE[1], TO_SEQUENCE[2])
-            one, two = (_Magnitude.of(row @ voltage[terminals[0]], row @ response[terminals[0]]) for row in sequences)
-            return _curvature_of_ratio(two, one)
-        # Source power is linear in the voltages where the source's own is fixed; offered power does not know them.
-        return np.zeros((response.shape[1], response.shape[1]))
+    def curvature(
+        self, wanted: IntArray, weight: FloatArray, voltage: ComplexArray, response: ComplexArray
+    ) -> FloatArray:
+        """Weighted sum of second derivatives along given directions of voltage, in one period.
+
+        wanted, weight : (n,). voltage : (terminal,) [pu]. Returns the (k, k) bilinear form of response : (terminal, k).
+        """
+        total = np.zeros((response.shape[1], response.shape[1]))
+        family = np.searchsorted(self._starts, wanted, side="right") - 1
+        for each in np.unique(family):
+            own = family == each
+            at = wanted[own] - self._starts[each]
+            if each == Family.VOLTAGE:
+                total += _of_magnitudes(weight[own], voltage[at], response[at])
+            elif each in (Family.CURRENT_FROM, Family.CURRENT_TO):
+                branch, phase = np.divmod(at, self.grid.phases)
+                terminals, y, amps = self._end(Family(each), branch)
+                rows = y[np.arange(len(at)), phase]
+                current = (rows * voltage[terminals]).sum(axis=1)
+                total += _of_magnitudes(weight[own] * amps, current, np.einsum("nj,njk->nk", rows, response[terminals]))
+            elif each in (Family.ACTIVE, Family.REACTIVE):
+                for branch, by in zip(at, weight[own], strict=True):
+                    total += by * self._of_power(Family(each), branch, response)
+            elif each == Family.UNBALANCE:
+                for bus, by in zip(at, weight[own], strict=True):
+                    total += by * self._of_unbalance(bus, voltage, response)
+            # Source power is linear in voltages where the source's own is fixed; offered power does not know them.
+        return total
+
+    def _of_power(self, family: Family, branch: int, response: ComplexArray) -> FloatArray:
+        terminals, y, _ = self._end(Family.CURRENT_FROM, np.array([branch]))
+        current = y[0] @ response[terminals[0]]
+        near = response[terminals[0, : self.grid.phases]]
+        half = (_turn(family) * (BASE_VA / self.grid.phases) * near.T @ current.conj()).real
+        total: FloatArray = half + half.T
+        return total
+
+    def _of_unbalance(self, bus: int, voltage: ComplexArray, response: ComplexArray) -> FloatArray:
+        (terminals,) = self.grid.terminals_of(np.array([bus]))
+        one, two = (
+            _Magnitude.of(TO_SEQUENCE[at] @ voltage[terminals], TO_SEQUENCE[at] @ response[terminals]) for at in (1, 2)
+        )
+        return _curvature_of_ratio(two, one)
 
     def _end(self, family: Family, branch: IntArray) -> tuple[IntArray, ComplexArray, FloatArray]:
         """What makes the currents at one end of branches : (k,).
@@ -208,6 +224,18 @@ class Quantities:
 def _turn(family: Family) -> complex:
     """Factor whose product with complex power has active (or reactive) power as its real part."""
     return 1.0 if family is Family.ACTIVE else -1.0j
+
+
+def _of_magnitudes(weight: FloatArray, z: ComplexArray, response: ComplexArray) -> FloatArray:
+    """(k, k) weighted sum of the second derivatives of |z| : (n,) along changes of z : (n, k); of 0 there is none.
+
+    Only what turns z curves its size: along dz it is the square of the part of dz across z, over |z|.
+    """
+    size = np.abs(z)
+    across = (z.conj()[:, None] * response).imag  # |z| times that part
+    by = np.divide(weight, size**3, out=np.zeros_like(weight), where=size > 0)
+    total: FloatArray = across.T @ (by[:, None] * across)
+    return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,13 +104,15 @@ class Jacobian:
         return answer
 
     def curvature(self, by_p: FloatArray, by_q: FloatArray, response: ComplexArray) -> FloatArray:
-        """Part of a reduced Hessian at one point that comes from the power-flow equations themselves.
+        """Part of a reduced Hessian that comes from the power-flow equations themselves.
 
-        by_p, by_q : (terminal,) adjoint gradient of the function per MW; response : (terminal, k). Returns (k, k): the
-        second derivative of the function along consumption, less what its own curvature by the voltages adds.
+        by_p, by_q : (point, terminal) adjoint gradient of the function per MW; response : (point, terminal, k). Returns
+        (point, k, k): the second derivative of the function along consumption, less what its own curvature by the
+        voltages adds.
         """
-        weight = (by_p - 1j * by_q) / self.grid.phases
-        current = weight[:, None] * (self.grid.admittance @ response).conj()
-        half = response.real.T @ current.real - response.imag.T @ current.imag  # the real part of response' current
-        total: FloatArray = half + half.T
+        weight = (by_p - 1j * by_q)[:, :, None] / self.grid.phases
+        current = np.stack([self.grid.admittance @ each for each in response]).conj() * weight
+        across = response.real.transpose(0, 2, 1) @ current.real
+        across -= response.imag.transpose(0, 2, 1) @ current.imag  # the real part of response' current
+        total: FloatArray = across + across.transpose(0, 2, 1)
         return total
