@@ -1,8 +1,9 @@
-"""Which columns and limits the way along the central path begins with."""
+"""Which columns and limits the way along the central path begins with, and which columns it goes on with."""
 
 import numpy as np
 from scipy import sparse
 
+from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
@@ -41,6 +42,21 @@ def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds
     earning[own[own != NONE]] = True
     whole = both.all(axis=0) & earning
     return np.flatnonzero(useful | (movable & (owner != NONE) & np.append(whole, False)[owner]))
+
+
+def too_dear(point: Linearisation, rows: Rows, shadow: FloatArray, cells: Cells) -> BoolArray:
+    """(k,) columns of cells that would not pay at these prices of limits : (row,), in whole fleets.
+
+    At the highest and the lowest price of their place in any period: limits may enter yet.
+    """
+    columns, chosen = point.problem.columns, cells.chosen
+    price = np.zeros((point.problem.periods, rows.slope.shape[1]))
+    np.add.at(price, rows.period, shadow[:, None] * rows.slope)
+    ends = (np.broadcast_to(end, price.shape) for end in (price.max(axis=0), price.min(axis=0)))
+    cost = np.minimum(*(columns.worth(end)[chosen] for end in ends)) + point.column_cost[chosen]
+    pays = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
+    pays[cells.fleet_of[cost < 0]] = True
+    return np.where(cells.fleet_of == NONE, cost >= 0, ~pays[cells.fleet_of])
 
 
 def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolArray) -> IntArray:

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from market.clearing.candidates import worst_of_each, worthwhile
+from market.clearing.candidates import too_dear, worst_of_each, worthwhile
 from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, dispatches
@@ -281,7 +281,8 @@ class _Walk:
         """
         low, high = np.zeros((2, len(path.x)), dtype=np.bool_)
         if self._narrows and self._stage == 1:
-            low = self._too_dear(path, point, rows)
+            shadow = _DEARER * self._shadow[rows.period, rows.limit]
+            low = too_dear(point, rows, shadow, self._cells) & (path.model.at <= path.model.low)
         elif self._narrows and not self._narrowed_once and _NARROWED <= self._stage < _END:
             low, high = path.settled()
             self._narrowed_once = True
@@ -301,25 +302,6 @@ class _Walk:
             self._curvature = self._curvature[np.ix_(time, place, place)]
         self._cells, self._kept = narrower, (kept, np.searchsorted(before, after))
         return dispatch
-
-    def _too_dear(self, path: CentralPath, point: Linearisation, rows: Rows) -> BoolArray:
-        """(k,) columns at their lower bound that would not pay even if all limits were much dearer, in whole fleets.
-
-        At the highest and the lowest price of their place in any period: limits may enter yet.
-        """
-        cells, shadow = self._cells, self._shadow[rows.period, rows.limit]
-        price = np.zeros((self._problem.periods, rows.slope.shape[1]))
-        np.add.at(price, rows.period, _DEARER * shadow[:, None] * rows.slope)
-        gain = np.maximum(
-            *(
-                -self._problem.columns.worth(np.broadcast_to(end(price, axis=0), price.shape))
-                for end in (np.max, np.min)
-            )
-        )[cells.chosen]
-        pays = (gain > point.column_cost[cells.chosen]) | (path.model.at > path.model.low)
-        worth = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
-        worth[cells.fleet_of[pays]] = True
-        return ~np.where(cells.fleet_of == NONE, pays, worth[cells.fleet_of])
 
     def _overlooked(self, path: CentralPath, point: Linearisation, rows: Rows) -> bool:
         """Whether a column that was left out should not stay where it is at the prices that were found."""
