@@ -56,7 +56,8 @@ class Connection:
             known, period = np.array(self.terms.tariff.energy_eur_per_mwh, dtype=np.float64), self.terms.tariff.period
             seen = period.model_copy(update={"start": period.start + self.terms.delay})
             tariff = grid.sample(seen, known, otherwise=float(known.mean()))
-        tariff = tariff - self.conduct.pull_eur_per_mwh(grid.starts())
+        if self.conduct.strategies:
+            tariff = tariff - self.conduct.pull_eur_per_mwh(grid.starts())
         if self.retail is None:
             return Prices.bought(self.value.price_eur_per_mwh + tariff)
         buy = self.retail.buying(grid.starts()) + tariff

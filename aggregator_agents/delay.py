@@ -21,6 +21,8 @@ class RandomDelay:
 
     def at(self, bus: str, day: date) -> timedelta:
         """Of one connection on a day, in whole seconds."""
+        if not self.within:
+            return timedelta(0)
         random = np.random.default_rng([self.seed, crc32(f"{bus} delay".encode()), day.toordinal()])
         return timedelta(seconds=int(random.integers(0, int(self.within.total_seconds()) + 1)))
 

@@ -103,6 +103,7 @@ def _session(plug: str, max_a: int, day: date, pattern: Pattern, seed: int) -> S
     )
 
 
+@lru_cache(maxsize=10_000)
 def _strayed(session: Session, pattern: Pattern, seed: int) -> Session:
     random = _random(seed, f"{session.plug} in fact", session.arrives.date())
     arrives = session.arrives + timedelta(minutes=random.uniform(-1, 1) * pattern.late_minutes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from aggregator_agents.dispatch.grants import GrantBook
@@ -13,6 +14,8 @@ from aggregator_agents.fleet import PhaseAmps, Site
 _Basis = tuple[WholeAmps, frozenset[str], frozenset[str]]
 """What a division was made of besides plan and plugs: room, who is silent, who has no floor."""
 _NOBODY: Final = frozenset[str]()
+_MATTERS: Final = attrgetter("session", "wants", "min_a", "max_a", "discharge_a", "phases", "urgency", "tripped")
+"""What the division of the fuse depends on, besides whether a plug charges."""
 _METER_A: Final = 0.1
 """A measurement that exceeds a whole amp by no more than this is that whole amp."""
 
@@ -87,7 +90,7 @@ class CloudAggregator:
             self._start(now_s)
         self._at_s = now_s
         charger, before = request.charger, self._heard.get(request.charger)
-        if charger not in self._plugs or any(each.plug not in self._plugs[charger] for each in request.plugs):
+        if charger not in self._plugs or not self._plugs[charger].issuperset([each.plug for each in request.plugs]):
             return None
         if before is not None and before.request.boot_id == request.boot_id and request.nonce <= before.request.nonce:
             answered = self._answered.get(charger)
@@ -132,8 +135,10 @@ class CloudAggregator:
         division = self._divided(room_a, now_s)
         free_a = self._drawn.free_a(charger, room_a, now_s)
         limit_a = (0, 0, 0) if request.yields_s else _least(division.limit_a[charger], free_a)
-        room = self._site.fuse_a - self._site.margin_a
-        discharge_a = _least(division.discharge_a[charger], self._fed.free_a(charger, (room, room, room), now_s))
+        discharge_a = division.discharge_a[charger]
+        if any(discharge_a):
+            room = self._site.fuse_a - self._site.margin_a
+            discharge_a = _least(discharge_a, self._fed.free_a(charger, (room, room, room), now_s))
         self._drawn.write(charger, limit_a, now_s)
         self._fed.write(charger, discharge_a, now_s)
         return Lease(
@@ -143,7 +148,7 @@ class CloudAggregator:
             limit_a=limit_a,
             discharge_a=discharge_a,
             ttl_s=self._timing.ttl_s,
-            plugs=tuple(division.shares[each.plug] for each in request.plugs if each.plug in division.shares),
+            plugs=tuple([division.shares[each.plug] for each in request.plugs if each.plug in division.shares]),
             stamp=None if self._life is None else Stamp(cloud=self._name, at_s=now_s),
         )
 
@@ -217,24 +222,11 @@ def _is_idle(plug: PlugDemand) -> bool:
 
 def _alike(before: tuple[PlugDemand, ...], after: tuple[PlugDemand, ...]) -> bool:
     """Whether the fuse would be divided the same."""
-    return len(before) == len(after) and all(
-        one is other or _matters(one) == _matters(other) for one, other in zip(before, after, strict=True)
-    )
+    return len(before) == len(after) and all(map(_count_alike, before, after))
 
 
-def _matters(plug: PlugDemand) -> tuple[object, ...]:
-    """What the division of the fuse depends on."""
-    return (
-        plug.session,
-        plug.wants,
-        plug.min_a,
-        plug.max_a,
-        plug.discharge_a,
-        plug.phases,
-        plug.signal_a > 0,
-        plug.urgency,
-        plug.tripped,
-    )
+def _count_alike(one: PlugDemand, other: PlugDemand) -> bool:
+    return one is other or (_MATTERS(one) == _MATTERS(other) and (one.signal_a > 0) == (other.signal_a > 0))
 
 
 def _whole(amps: PhaseAmps) -> WholeAmps:

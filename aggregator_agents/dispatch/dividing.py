@@ -8,10 +8,10 @@ Plug i draws x_i on each of its phases, a_if = 1; on all three while they are un
     plug:           x_i = 0, or min_i <= x_i <= max_i and whole  (I2)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from aggregator_agents.dispatch.lease import WholeAmps
 from aggregator_agents.fleet import MIN_A
@@ -40,6 +40,13 @@ class Demand(NamedTuple):
     charging: bool = False
     kept: bool = False
     waited_s: float = 0.0
+
+
+_RANKS_FROM: Final = Demand._fields.index("urgency")
+"""From here on it only says who comes before whom."""
+
+Counting: TypeAlias = tuple[tuple[object, ...], ...]
+"""See `what_counts`."""
 
 
 class Room:
@@ -114,6 +121,12 @@ def divide(demands: Iterable[Demand], room: Room, *, most_a: Mapping[str, int] |
     return amps
 
 
+def what_counts(demands: Sequence[Demand]) -> Counting:
+    """All that a division depends on: of how urgent each is, who comes before whom."""
+    order = (tuple(each.plug for each in sorted(demands, key=_rank)),) if len(demands) > 1 else ()
+    return (*[each[:_RANKS_FROM] for each in demands], *order)
+
+
 def raise_lowest(
     amps: dict[str, int], demands: Iterable[Demand], room: Room, *, most_a: Mapping[str, int] | None = None
 ) -> None:
@@ -155,12 +168,12 @@ def signals_within_held(
     """
     held_f = [sum(phase) for phase in zip(*held_a.values(), strict=True)] or [0, 0, 0]
     left_f = [most - held for most, held in zip(limit_a, held_f, strict=True)]
-    amps = {}
+    amps, exceeded = {}, min(left_f) < 0
     for plug, wanted_a in target_a.items():
         own_f, used = held_a[plug], phases[plug]
         own_a = min([own_f[phase] for phase in used])
         # What a plug holds is a guess on the safe side: where too much is held, its pilot may in truth be lower.
-        if min([left_f[phase] for phase in used]) < 0:
+        if exceeded and min([left_f[phase] for phase in used]) < 0:
             own_a = min(own_a, signal_a[plug])
         amps[plug] = least_a if (least_a := min(wanted_a, own_a)) >= min_a else 0
     for plug in sorted([plug for plug, wanted_a in target_a.items() if wanted_a > amps[plug]]):

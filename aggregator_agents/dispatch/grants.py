@@ -102,7 +102,12 @@ class GrantBook:
     def _forget(self, now_s: float) -> None:
         while self._ends and self._ends[0][0] <= now_s:
             _, charger = heappop(self._ends)
-            self._entries[charger] = [each for each in self._entries[charger] if each.until_s > now_s]
+            entries = self._entries[charger]
+            # The oldest first; most that end have been replaced by then.
+            if entries and entries[0].until_s <= now_s:
+                self._entries[charger] = [each for each in entries if each.until_s > now_s]
+            elif charger not in self._yielded_until_s:
+                continue
             if self._yielded_until_s.get(charger, inf) <= now_s:
                 self._lent_until_s[charger] = self._yielded_until_s.pop(charger) + self._hold_s
             self._recount(charger)

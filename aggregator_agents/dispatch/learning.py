@@ -75,12 +75,12 @@ class Learner:
         self._refusing = _Lasting()
 
     def _learn_phases(self, current_a: PhaseAmps, drawn_a: float, now_s: float) -> None:
-        used = tuple(terminal for terminal, amps in enumerate(current_a) if amps >= _SOMETHING_A)
-        if self.phases is not None and not set(used) <= set(self.phases):
+        used = tuple([terminal for terminal, amps in enumerate(current_a) if amps >= _SOMETHING_A])
+        if self.phases is not None and used != self.phases and not set(used) <= set(self.phases):
             # More than was learned: it counts at once, and what is not used is learned again.
             self.phases = None
-        clear = drawn_a >= _SURE_A and all(amps < _NOTHING_A or amps >= drawn_a / 2 for amps in current_a)
-        if self._drawing.lasts_s(used if clear else None, now_s) >= _PHASES_S and clear:
+        unclear = drawn_a < _SURE_A or any(_NOTHING_A <= amps < drawn_a / 2 for amps in current_a)
+        if self._drawing.lasts_s(None if unclear else used, now_s) >= _PHASES_S and not unclear:
             self.phases = used
 
     def _learn_minimum(self, refused_a: int, now_s: float) -> None:

@@ -5,6 +5,7 @@ monotonic clock; the cloud counts what it granted as outstanding for longer than
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -38,7 +39,7 @@ class Timing:
     on_s: float = 900.0
     off_s: float = 600.0
 
-    @property
+    @cached_property
     def hold_s(self) -> float:
         """How long the cloud counts what it granted, from the receipt of the request on.
 

@@ -4,17 +4,28 @@ A pure state machine in seconds of the charger's monotonic clock (one that goes 
 It never needs the market: without a word from the cloud its plugs take turns on the floor.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from aggregator_agents.charging.hardware import PlugReading
-from aggregator_agents.dispatch.dividing import ALL_PHASES, Room, divide, raise_lowest, signals_within_held
+from aggregator_agents.dispatch.dividing import (
+    ALL_PHASES,
+    Counting,
+    Demand,
+    Room,
+    divide,
+    raise_lowest,
+    signals_within_held,
+    what_counts,
+)
 from aggregator_agents.dispatch.lease import Lease, LeaseRequest, PlugShare, Stamp, Timing, WholeAmps
 from aggregator_agents.dispatch.watching import PlugWatch, Said
 from aggregator_agents.fleet import Charger
 
+_Basis: TypeAlias = tuple[WholeAmps, Mapping[str, int], Counting, Counting]
+"""What a division was made of: the limit, the targets, and what counts of plugs with a plan, and without one."""
 _APART_S: Final = 5.0
 """Between two changes of a pilot (IEC 61851-1), unless amps are missing."""
 
@@ -33,14 +44,23 @@ class Command:
     opens: bool = False
 
 
+class _Leased(NamedTuple):
+    """What a lease comes to at its charger, whose supply carries no more. shares : by plug."""
+
+    limit_a: WholeAmps
+    discharge_a: WholeAmps
+    shares: Mapping[str, PlugShare]
+
+
 class VirtualAggregator:
     """One charger. Read it, `act`, and do what the commands say; `request` a lease and `accept` what comes back."""
 
     _asked: dict[int, float]
-    _lease: Lease | None
+    _lease: _Leased | None
     _expires_s: float
     _stamp: Stamp | None
     _kept_a: int | None
+    _division: tuple[_Basis, Mapping[str, int]] | None
 
     def __init__(
         self,
@@ -83,9 +103,8 @@ class VirtualAggregator:
         limit_a, discharge_a = self._limits(now_s)
         shares = self._shares()
         held_a = {plug: each.held_a() for plug, each in self._watches.items()}
-        fed_a = {plug: each.fed_a() for plug, each in self._watches.items()}
         wanted = self._charging(shares, held_a, limit_a, now_s)
-        for plug, feed_a in self._feeding(shares, fed_a, discharge_a).items():
+        for plug, feed_a in self._feeding(shares, discharge_a).items():
             wanted[plug] -= feed_a
         cuts = [
             Command(plug, opens=True) for plug, each in seen.items() if self._watches[plug].tripped and not each.open
@@ -93,7 +112,7 @@ class VirtualAggregator:
         news = [plug for plug in seen if self._is_news(plug, wanted[plug], now_s)]
         if not news:
             return tuple(cuts)
-        over = _exceeds(held_a.values(), limit_a) or _exceeds(fed_a.values(), discharge_a)
+        over = _exceeds(held_a.values(), limit_a) or _exceeds(self._fed_a().values(), discharge_a)
         due = [plug for plug in news if self._is_due(plug, wanted[plug], now_s, over=over)]
         due.sort(key=lambda plug: abs(wanted[plug]) > abs(self._watches[plug].signal_a))
         until_s = self._held_until_s(due, wanted, now_s)
@@ -105,13 +124,14 @@ class VirtualAggregator:
         """Ask for a lease, which counts from now."""
         self._notice(now_s)
         self._nonce += 1
-        self._asked = {nonce: at_s for nonce, at_s in self._asked.items() if at_s + self._timing.ttl_s > now_s}
         self._asked[self._nonce] = now_s
+        while self._asked[oldest := next(iter(self._asked))] + self._timing.ttl_s <= now_s:
+            del self._asked[oldest]
         return LeaseRequest(
             charger=self.charger.id,
             boot_id=self._boot_id,
             nonce=self._nonce,
-            plugs=tuple(each.told() for each in self._watches.values()),
+            plugs=tuple([each.told() for each in self._watches.values()]),
             yields_s=self._yield_floor(now_s),
             after=self._stamp,
         )
@@ -126,7 +146,9 @@ class VirtualAggregator:
         expires_s = asked_s + min(lease.ttl_s, self._timing.ttl_s)
         if now_s >= expires_s:
             return False
-        self._lease, self._expires_s, self._accepted = lease, expires_s, lease.nonce
+        shares = {each.plug: each for each in lease.plugs}
+        self._lease = _Leased(self._capped(lease.limit_a), self._capped(lease.discharge_a), shares)
+        self._expires_s, self._accepted = expires_s, lease.nonce
         self._stamp = lease.stamp
         return True
 
@@ -136,7 +158,7 @@ class VirtualAggregator:
         self._watches = {each.id: PlugWatch(each, charger.terminals, self._timing, now_s) for each in charger.plugs}
         self._asked = {}
         self._lease, self._expires_s, self._stamp = None, -inf, None
-        self._kept_a = None
+        self._kept_a, self._division = None, None
         self._yields_until_s = now_s + self._timing.yield_s if self._yields else -inf
         self._at_s = now_s
 
@@ -172,20 +194,19 @@ class VirtualAggregator:
         if self._lease is None or now_s >= self._expires_s:
             self._lease = None
             return (self._fallback_a(now_s),) * 3, (0, 0, 0)
-        return self._capped(self._lease.limit_a), self._capped(self._lease.discharge_a)
+        return self._lease.limit_a, self._lease.discharge_a
 
     def _capped(self, amps: WholeAmps) -> WholeAmps:
         most_a = self.charger.max_a
         return min(amps[0], most_a), min(amps[1], most_a), min(amps[2], most_a)
 
     def _shares(self) -> Mapping[str, PlugShare]:
-        return {} if self._lease is None else {each.plug: each for each in self._lease.plugs}
+        return {} if self._lease is None else self._lease.shares
 
     def _charging(
         self, shares: Mapping[str, PlugShare], held_a: Mapping[str, WholeAmps], limit_a: WholeAmps, now_s: float
     ) -> dict[str, int]:
         """By plan where there is one, and what that leaves to whoever can use it; now, before others have followed."""
-        room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
         target_a, planned, free = {}, [], []
         for plug, share in shares.items():
             target_a[plug] = share.target_a
@@ -195,18 +216,27 @@ class VirtualAggregator:
         for plug, watch in self._watches.items():
             if plug not in target_a and (demand := watch.demand(now_s)):
                 free.append(demand)
-        if planned:
-            amps |= divide(planned, room, most_a=target_a)
-        if free:
-            amps |= divide(free, room)
-        if planned:
-            raise_lowest(amps, [*planned, *free], room)
+        amps = self._divided(planned, free, target_a, limit_a)
         signal_a = {plug: each.least_signal_a() for plug, each in self._watches.items()}
         return signals_within_held(amps, held_a, signal_a, self._phases(), limit_a=limit_a)
 
-    def _feeding(
-        self, shares: Mapping[str, PlugShare], fed_a: Mapping[str, WholeAmps], discharge_a: WholeAmps
-    ) -> dict[str, int]:
+    def _divided(
+        self, planned: Sequence[Demand], free: Sequence[Demand], target_a: Mapping[str, int], limit_a: WholeAmps
+    ) -> Mapping[str, int]:
+        """What every plug is to have once all have followed, divided anew when something that counts has changed."""
+        basis = limit_a, target_a, what_counts(planned), what_counts(free)
+        if self._division is None or self._division[0] != basis:
+            room, amps = Room(limit_a, {self.charger.id: limit_a}), dict.fromkeys(self._watches, 0)
+            if planned:
+                amps |= divide(planned, room, most_a=target_a)
+            if free:
+                amps |= divide(free, room)
+            if planned:
+                raise_lowest(amps, [*planned, *free], room)
+            self._division = basis, amps
+        return self._division[1]
+
+    def _feeding(self, shares: Mapping[str, PlugShare], discharge_a: WholeAmps) -> dict[str, int]:
         """By plan only, from vehicles that can (I6)."""
         asked = {plug: -each.target_a for plug, each in shares.items() if each.target_a < 0}
         if not asked:
@@ -218,7 +248,10 @@ class VirtualAggregator:
             for phase in watch.phases:
                 left[phase] -= target_a[plug]
         signal_a = {plug: each.least_signal_a(-1) for plug, each in self._watches.items()}
-        return signals_within_held(target_a, fed_a, signal_a, self._phases(), limit_a=discharge_a, min_a=1)
+        return signals_within_held(target_a, self._fed_a(), signal_a, self._phases(), limit_a=discharge_a, min_a=1)
+
+    def _fed_a(self) -> dict[str, WholeAmps]:
+        return {plug: each.fed_a() for plug, each in self._watches.items()}
 
     def _phases(self) -> dict[str, tuple[int, ...]]:
         return {plug: each.phases for plug, each in self._watches.items()}

@@ -53,6 +53,7 @@ class PlugWatch:
     def __init__(self, plug: Plug, terminals: tuple[int, int, int], timing: Timing, now_s: float) -> None:
         """Nothing is known yet: until it is measured the plug may draw all it can on every phase."""
         self.plug, self._terminals, self._timing = plug, terminals, timing
+        self._terminal_of = tuple(terminals.index(phase) for phase in ALL_PHASES)
         self.reading: PlugReading | None = None
         self.said: tuple[str, Said] | None = None
         self.learner = Learner(most_a=plug.max_a)
@@ -103,7 +104,7 @@ class PlugWatch:
         """What the pilot may be at: as it was read, or as it was commanded, whichever is more in size."""
         read_a = self.reading.signal_a if self.reading is not None else self.plug.max_a
         told_a = self.commanded_a if self.commanded_a is not None else read_a
-        return max(read_a, told_a, key=abs)
+        return told_a if abs(told_a) > abs(read_a) else read_a
 
     def least_signal_a(self, way: int = 1) -> int:
         """The least that the pilot may be at, as it was read or commanded; `way` is -1 for discharging."""
@@ -192,7 +193,7 @@ class PlugWatch:
             "session_wh": _counted(reading.session_wh) if reading is not None else 0.0,
             "register_wh": _counted(reading.register_wh) if reading is not None else 0.0,
             "exported_wh": _counted(reading.exported_wh) if reading is not None else 0.0,
-            "energy_left_wh": self._left_wh(facts),
+            "energy_left_wh": self._left_wh(facts, heard),
             "departs": heard.departs or facts.departs,
             "stored_wh": facts.stored_wh,
             "urgency": heard.urgency,
@@ -219,7 +220,8 @@ class PlugWatch:
             self._fed_ceiling_a = max(0, ceil(fed_a - _METER_A))
 
     def _guard(self, reading: PlugReading, now_s: float) -> None:
-        least_a, least_fed_a = self.least_signal_a(), self.least_signal_a(-1)
+        read_a, told_a = self._signals()
+        least_a, least_fed_a = max(0, min(read_a, told_a)), max(0, -max(read_a, told_a))
         lasts = self._overdraw.observe(reading.current_a, charge_a=least_a, feed_a=least_fed_a, now_s=now_s)
         self.tripped = self.tripped or (lasts and reading.session is not None)
 
@@ -252,8 +254,8 @@ class PlugWatch:
         first, second, third = current_a
         if not (abs(first) <= _MOST_A and abs(second) <= _MOST_A and abs(third) <= _MOST_A):  # which NaN is not
             return None
-        terminals = self._terminals
-        return current_a[terminals.index(0)], current_a[terminals.index(1)], current_a[terminals.index(2)]
+        at = self._terminal_of
+        return current_a[at[0]], current_a[at[1]], current_a[at[2]]
 
     def _learn(self, reading: PlugReading, now_s: float) -> None:
         learner = self.learner
@@ -282,21 +284,22 @@ class PlugWatch:
     def _facts(self) -> VehicleFacts:
         return (self.reading.vehicle if self.reading is not None else None) or _NOTHING_KNOWN
 
-    def _left_wh(self, facts: VehicleFacts) -> float | None:
+    def _left_wh(self, facts: VehicleFacts, heard: Said) -> float | None:
         if facts.discharge_a and facts.energy_wh is not None:
             # Its meter counts what was charged, not what was fed back since: the vehicle knows.
             return facts.energy_wh
-        if self._heard.energy_wh is not None and self.reading is not None:
-            return max(0.0, self._heard.energy_wh - _counted(self.reading.session_wh))
+        if heard.energy_wh is not None and self.reading is not None:
+            return max(0.0, heard.energy_wh - _counted(self.reading.session_wh))
         return facts.energy_wh
 
     def _urgency(self, now_s: float) -> float:
-        left_wh = self._left_wh(self._facts())
-        if left_wh is None or self._heard.departs_s == inf:
-            return self._heard.urgency
-        hours = (self._heard.departs_s - now_s) / 3600
+        heard = self._heard
+        left_wh = self._left_wh(self._facts(), heard)
+        if left_wh is None or heard.departs_s == inf:
+            return heard.urgency
+        hours = (heard.departs_s - now_s) / 3600
         deliverable_wh = self.learner.most_a * PHASE_V * len(self.phases) * hours
-        return self._heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
+        return heard.urgency * left_wh / deliverable_wh if deliverable_wh > 0 else inf
 
 
 def _counted(energy_wh: float) -> float:

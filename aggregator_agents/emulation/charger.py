@@ -82,8 +82,8 @@ class EmulatedPlug:
                 exported_wh=self._exported_wh,
             )
         vehicle.advance(now_s)
-        amps = [vehicle.current_a if terminal < vehicle.vehicle.phases else 0.0 for terminal in range(3)]
-        at_terminals: PhaseAmps = amps[0], amps[1], amps[2]
+        amps, phases = vehicle.current_a, vehicle.vehicle.phases
+        at_terminals: PhaseAmps = amps, amps if phases > 1 else 0.0, amps if phases > 2 else 0.0
         return PlugReading(
             plug=self.plug.id,
             session=self.session,

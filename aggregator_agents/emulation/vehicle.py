@@ -193,8 +193,8 @@ class EmulatedVehicle:
 
     def _band_s(self, power_w: float) -> float:
         """How long charging at this power stays in one hundredth of the battery."""
-        stored_w, battery_wh = self._stored_w(power_w), self.vehicle.battery_wh
-        if battery_wh is None or self.behaviour.tapers_to == 1.0 or stored_w == 0:
+        battery_wh = self.vehicle.battery_wh
+        if battery_wh is None or self.behaviour.tapers_to == 1.0 or (stored_w := self._stored_w(power_w)) == 0:
             return inf
         edge_wh = (self._band(battery_wh) + 1) / _BANDS * battery_wh
         return (edge_wh - self.stored_wh) / stored_w * 3600

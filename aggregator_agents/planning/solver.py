@@ -49,7 +49,8 @@ class _Statuses:
 
     def __init__(self, keys: IntArray, statuses: list[highspy.HighsBasisStatus]) -> None:
         order = np.argsort(keys)
-        self._keys, self._statuses = keys[order], np.array(statuses, dtype=object)[order]
+        # Item by item: of a whole list numpy asks each whether it is an array itself.
+        self._keys, self._statuses = keys[order], np.fromiter(statuses, dtype=object, count=len(statuses))[order]
 
     def of(self, keys: IntArray, *, unknown: highspy.HighsBasisStatus) -> list[highspy.HighsBasisStatus]:
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)

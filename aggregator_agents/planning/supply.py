@@ -95,13 +95,9 @@ def _add_contact(
     drawn = _drawn(model, branches.members, number)
     model.program.rows("contact", _branch_key(model, branches, b, t), drawn, (np.arange(len(b)), w, -1.0), high=safe_a)
     f, step = np.nonzero(scarce)
-    rows, columns = list[IntArray](), list[IntArray]()
-    for row, (phase, at) in enumerate(zip(f.tolist(), step.tolist(), strict=True)):
-        mine = w_at[patterns[:, phase], at]
-        columns.append(mine[mine >= 0])
-        rows.append(np.full(len(columns[-1]), row))
-    if rows:
-        entries = np.concatenate(rows), np.concatenate(columns), 1.0
+    if len(f):
+        row, at = np.nonzero((patterns[:, f] & (w_at[:, step] >= 0)).T)
+        entries = row, w_at[at, step[row]], 1.0
         model.program.rows("spare", model.when[step] + f, entries, high=np.maximum(spare_a[f, step], 0.0))
 
 

@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator_agents.dispatch.dividing import Demand, Room, divide, raise_lowest, signals_within_held
+from aggregator_agents.dispatch.dividing import Demand, Room, divide, raise_lowest, signals_within_held, what_counts
 
 CHARGERS = ("a", "b", "c")
 PLUGS = tuple(f"{charger}{number}" for charger, number in product(CHARGERS, (1, 2)))
@@ -53,6 +53,31 @@ def test_whoever_was_begun_recently_is_kept_even_from_a_more_urgent_one() -> Non
 
 def test_of_equally_urgent_ones_the_longest_waiting_comes_first() -> None:
     assert divide([demand("a1", waited_s=5), demand("b1", waited_s=900)], room(6)) == {"a1": 0, "b1": 6}
+
+
+SHOWN = st.tuples(st.floats(0, 3), st.floats(0, 900), st.booleans())
+
+
+@given(st.lists(SHOWN, min_size=6, max_size=6), st.integers(0, 60))
+def test_what_counts_of_demands_decides_what_they_get(shown: list[tuple[float, float, bool]], left_a: int) -> None:
+    """Six vehicles, and the same with nothing left of how urgent they are but who comes before whom."""
+    asking = [
+        demand(plug, urgency=urgency, waited_s=waited_s, kept=kept)
+        for plug, (urgency, waited_s, kept) in zip(PLUGS, shown, strict=True)
+    ]
+    order = what_counts(asking)[-1]
+    ranked = [each._replace(urgency=float(-order.index(each.plug)), waited_s=0, kept=False) for each in asking]
+
+    assert what_counts(ranked) == what_counts(asking)
+    assert divide(ranked, room(left_a, charger_a=16)) == divide(asking, room(left_a, charger_a=16))
+
+
+def test_whoever_overtakes_another_counts() -> None:
+    calm, urgent = demand("a1", urgency=0.4), demand("b1", urgency=0.9)
+
+    assert what_counts([calm, urgent]) == what_counts([calm, urgent._replace(urgency=2.0)])
+    assert what_counts([calm, urgent]) != what_counts([calm, urgent._replace(urgency=0.1)])
+    assert what_counts([calm]) != what_counts([calm._replace(max_a=10)])
 
 
 def test_what_every_charger_may_fall_back_to_cannot_be_given_to_another() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from aggregator_agents.fleet import ROTATIONS, FloatArray, Session, Site, Vehicle
 from aggregator_agents.planning import AtPlug, Corridor, Grid, Peak, Plan, Planner, Prices, Problem, Valuation
 from aggregator_agents.planning.merit import MeritOrder
+from aggregator_agents.planning.model import build_model
 from aggregator_agents.planning.solver import NoPlan, Solver
 from tests.unit.aggregator_agents.places import HOUR, NOON, site, vehicle
 from tests.unit.aggregator_agents.reference_plan import Reference
@@ -216,3 +217,15 @@ def test_a_plan_from_the_last_ones_basis_costs_what_one_from_nothing_costs(probl
 
     warm, cold = planner.plan(moved), Planner(gap=1e-7).plan(moved)
     assert objective_eur(moved, warm) == pytest.approx(objective_eur(moved, cold), abs=2e-5, rel=1e-5)
+
+
+@settings(deadline=None)
+@given(problems(whole=False))
+def test_an_optimum_that_is_known_takes_no_step_to_be_found_again(problem: Problem) -> None:
+    """Its basis is kept by keys: which variables and rows are in it, and at which bound the others stand."""
+    solver, program = Solver(), build_model(problem).program
+    first = solver.linear(program)
+    again = solver.linear(program)
+
+    assert solver._highs.getInfo().simplex_iteration_count == 0
+    assert again.values == pytest.approx(first.values)
