@@ -151,7 +151,7 @@ def _read_at_once(value: Any, one_by_one: Callable[[Any], Any]) -> Any:
     return one_by_one(value)
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=1_000)
 def _decimals(packed: bytes) -> tuple[Decimal, ...] | None:
     """The same series is kept once: all offers at one place are told its prices. None where one is out of bounds."""
     prices = unpack(f"{len(packed) // 8}d", packed)
