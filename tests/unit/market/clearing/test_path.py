@@ -188,6 +188,27 @@ def test_what_is_beyond_doubt_may_leave_the_programme_on_the_way(monkeypatch: py
     assert settled.found.dispatch.excess == pytest.approx(kept.found.dispatch.excess, abs=1e-3)
 
 
+def test_fleets_that_were_thought_too_dear_come_back_where_they_pay_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left out at four fifths of the prices of the first stage, as if these were sure to fall."""
+    fleets, periods, offered_w = AMPLE["large"]
+    problem = evening(fleets, periods, offered_w=offered_w)
+    usual = End.of(problem)
+    begun, begin = list[int](), path._Walk._begin_anew
+
+    def beginning(walk: path._Walk) -> None:
+        begun.append(len(begun))
+        begin(walk)
+
+    monkeypatch.setattr(path._Walk, "_begin_anew", beginning)
+    monkeypatch.setattr(path, "_DEARER", 0.8)
+    hasty = End.of(problem)
+
+    prices, others = (each.point.nodal(each.rows, each.found.hint.on(each.rows).shadow) for each in (hasty, usual))
+    assert begun, "some that pay were left out"
+    assert prices == pytest.approx(others, rel=1e-5, abs=1e-3)
+    assert hasty.found.dispatch.excess.max() <= OPTIONS.excess_tolerance
+
+
 @pytest.mark.parametrize("market", [low_voltage, lambda: evening(*SCARCE["less"][:2], offered_w=SCARCE["less"][2])])
 def test_what_stays_unmet_costs_its_price_as_seen_from_where_the_path_ends(
     market: Callable[[], ClearingProblem],
