@@ -37,20 +37,22 @@ class _Stage:
     """Where the market is seen anew.
 
     gap : of the path, relative to the scale of prices. steady : moves of what leaving limits unmet costs that are too
-    small to see it anew here once more, at most `rounds` times.
+    small to see it anew here once more, at most `rounds` times. curved : whether the curvature is seen anew, too: that
+    of the stage before is good enough to come near.
     """
 
     gap: float
     steady: float
     rounds: int
+    curved: bool
 
 
 _STAGES: Final = (
-    _Stage(1e-2, 1.0, 0),
-    _Stage(1e-4, 1e-3, 4),
-    _Stage(1e-7, 1e-4, 12),
-    _Stage(1e-10, 2e-5, 2),
-    _Stage(1e-13, 2e-5, 1),
+    _Stage(1e-2, 1.0, 0, curved=False),
+    _Stage(1e-4, 1e-3, 4, curved=True),
+    _Stage(1e-7, 1e-4, 12, curved=False),
+    _Stage(1e-10, 2e-5, 2, curved=True),
+    _Stage(1e-13, 2e-5, 1, curved=True),
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
@@ -208,7 +210,7 @@ class _Walk:
         self._shadow[rows.period[left], rows.limit[left]] = rows.price[rows.unmet[left]]
         if self._path is None:
             self._curvature = None
-        elif self._stage < _END:  # at the end it changes too little to be worked out again
+        elif self._stage < _END and _STAGES[self._stage].curved:
             self._curvature = curvature_at(point, rows, self._cells, self._shadow[rows.period, rows.limit])
         model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature, left=left)
         if self._path is None:
