@@ -47,13 +47,15 @@ def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds
 def too_dear(point: Linearisation, rows: Rows, shadow: FloatArray, cells: Cells) -> BoolArray:
     """(k,) columns of cells that would not pay at these prices of limits : (row,), in whole fleets.
 
-    At the highest and the lowest price of their place in any period: limits may enter yet.
+    Whatever raises consumption does so at the lowest price of its place in any period, whatever lowers it at the
+    highest: limits may enter yet.
     """
     columns, chosen = point.problem.columns, cells.chosen
     price = np.zeros((point.problem.periods, rows.slope.shape[1]))
     np.add.at(price, rows.period, shadow[:, None] * rows.slope)
-    ends = (np.broadcast_to(end, price.shape) for end in (price.max(axis=0), price.min(axis=0)))
-    cost = np.minimum(*(columns.worth(end)[chosen] for end in ends)) + point.column_cost[chosen]
+    lowest, highest = price.min(axis=0)[columns.place], price.max(axis=0)[columns.place]
+    least = columns.total(columns.weight * np.where(columns.weight > 0, lowest, highest))
+    cost = (least + point.column_cost)[chosen]
     pays = np.zeros(len(cells.fleets) + 1, dtype=np.bool_)
     pays[cells.fleet_of[cost < 0]] = True
     return np.where(cells.fleet_of == NONE, cost >= 0, ~pays[cells.fleet_of])
@@ -91,12 +93,15 @@ def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
 
 
 def feeders(grid: Grid) -> IntArray:
-    """(bus,) which buses are still connected where the first bus from the source that has several ways on is not."""
+    """(bus,) equal numbers for buses of one feeder: what stays connected without the busbar.
+
+    The busbar is the first bus from the source that has several ways on; where there is none, the last bus of all.
+    """
     ends = np.concatenate([grid.from_bus, grid.to_bus]), np.concatenate([grid.to_bus, grid.from_bus])
     linked = sparse.csr_array((np.ones(len(ends[0])), ends), shape=(grid.buses, grid.buses))
-    before, hub = -1, grid.source
-    while len(ways := np.setdiff1d(linked.indices[linked.indptr[hub] : linked.indptr[hub + 1]], [before])) == 1:
-        before, hub = hub, int(ways[0])
-    apart = sparse.diags_array(np.where(np.arange(grid.buses) == hub, 0.0, 1.0))
-    numbers: IntArray = sparse.csgraph.connected_components(apart @ linked @ apart, directed=False)[1]
+    before, busbar = NONE, grid.source
+    while len(ways := np.setdiff1d(linked.indices[linked.indptr[busbar] : linked.indptr[busbar + 1]], [before])) == 1:
+        before, busbar = busbar, int(ways[0])
+    others = sparse.diags_array(np.where(np.arange(grid.buses) == busbar, 0.0, 1.0))
+    numbers: IntArray = sparse.csgraph.connected_components(others @ linked @ others, directed=False)[1]
     return numbers

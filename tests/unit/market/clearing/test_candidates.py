@@ -9,7 +9,7 @@ from market.clearing.cells import Cells
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation
 from market.clearing.problem import ClearingProblem, problem_of
-from tests.small_cases import Document, chain, document, envelope, line, load
+from tests.small_cases import Document, block, chain, document, envelope, line, load
 
 
 def two_feeders(*, r_ohm: float = 1.0) -> ClearingProblem:
@@ -93,3 +93,19 @@ def test_a_fleet_that_would_pay_in_one_period_stays_with_all_of_its_columns() ->
     shadow = np.where((rows.period == 0) & (rows.excess > 0), 1e3, 0.0)
 
     assert not too_dear(point, rows, shadow, cells).any()
+
+
+def test_a_block_that_pays_back_where_power_costs_nothing_is_not_too_dear() -> None:
+    """50 kW less in the first period, which alone has a price, 50 kW more in the other, for 30 EUR/MWh of each."""
+    asked = two_feeders().case
+    rebound = block("o", "b2", (-50_000, 50_000), 30.0)
+    problem = problem_of(Case.model_validate({**asked.model_dump(mode="json"), "offers": [rebound]}))
+    point = Linearisation(problem, baseline_dispatch(problem))
+    rows = point.rows(point.dispatch.excess > 0)
+    cells = Cells.of(problem, np.arange(len(problem.columns)))
+    at = int(np.flatnonzero((np.array(problem.limits.element)[rows.limit] == "b2") & (rows.period == 0))[0])
+    shadow = np.zeros(len(rows))
+
+    for price, dear in ((59.0, True), (61.0, False)):
+        shadow[at] = price / np.abs(rows.slope[at, problem.offer_place[0]])
+        assert too_dear(point, rows, shadow, cells).tolist() == [dear]
