@@ -103,7 +103,7 @@ def along_the_path(
     """
     point = Linearisation(problem, dispatch, slack_price)
     of_group = working[problem.couplings][:, None]
-    at_first = problem.limits.excess(problem.baseline, np.arange(problem.periods))
+    at_first = problem.limits.excess(problem.baseline, slice(None))
     exceeded = (np.maximum(dispatch.excess, at_first) > options.excess_tolerance) & of_group
     concerned = np.flatnonzero(exceeded.any(axis=1))
     if not point.energy_weight.any() and int(np.isin(problem.columns.period, concerned).sum()) < least:
@@ -121,8 +121,9 @@ class _Walk:
     """One way along the path.
 
     stage, rounds : how many stages are behind, and how often the present one was walked again. ends : how often the end
-    was come to. cells : of the columns
-    that are in doubt. left : (period, limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits.
+    was come to. all, cells : of the columns that are worthwhile, and of those that are in doubt. narrows, narrowed_once
+    : whether columns may be left out, and whether those at a bound were. left : (period, limit) what stays unmet beyond
+    doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
     """
 
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
