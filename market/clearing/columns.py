@@ -245,14 +245,17 @@ def _envelope_part(
 
 
 def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Columns:
-    """One column for each block, measured by the largest power of its profile."""
+    """One column for each block, measured by the largest power of its profile.
+
+    One that changes nothing has an entry, too, of weight 0: every column stands somewhere.
+    """
     profiles = [np.array(each.power_w, dtype=np.float64) for _, each in offers]
     largest = np.array([np.abs(each).max(initial=0.0) for each in profiles])
     entries = [
-        (number, t, at, w / largest[number])
+        (number, t, at, w / (largest[number] or 1.0))
         for number, ((at, _), profile) in enumerate(zip(offers, profiles, strict=True))
         for t, w in enumerate(profile.tolist())
-        if w != 0
+        if w != 0 or (t == 0 and largest[number] == 0)
     ]
     at = np.array([each for each, _ in offers], dtype=np.intp)
     return Columns(

@@ -11,7 +11,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear
 from market.errors import LimitCannotBeMet, PowerFlowDiverged
-from tests.small_cases import Document, case, curve, document, line, load
+from tests.small_cases import Document, block, case, curve, document, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -84,6 +84,21 @@ def test_requests_that_are_not_active_ask_for_nothing() -> None:
     )
 
     assert clear(both).offers[0].power_w == (0, -500_000)
+
+
+def test_a_block_that_changes_nothing_is_nobodys_trouble() -> None:
+    """Half a megawatt is needed, and served as if it were not there, be it the first of offers or the last."""
+    for name in ("a", "z"):
+        empty = block(name, "far", (0,), 5.0)
+        result = clear(
+            case(
+                lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+                baseline=[load("far", 2.5e6)],
+                requests=[CAPACITY],
+                offers=[curve("o", "far", (-900_000, 50.0)), empty],
+            )
+        )
+        assert {offer.id: offer.power_w for offer in result.offers} == {"o": (-500_000,), name: (0,)}
 
 
 @st.composite
