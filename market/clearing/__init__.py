@@ -23,7 +23,7 @@ from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.gap import check_gap, duality_gap_eur
 from market.clearing.loop import Laps, Optimum
 from market.clearing.options import DEFAULT, Options
-from market.clearing.outcome import limit_results, refuse_the_impossible, unmet_limits
+from market.clearing.outcome import left_unmet, limit_results, refuse_the_impossible
 from market.clearing.payments import RULES, Payments, budget, in_money, payments
 from market.clearing.prices import nodal_prices, published
 from market.clearing.problem import ClearingProblem, problem_of
@@ -123,7 +123,7 @@ def _offer_results(
 
 def _cost_eur(problem: ClearingProblem, optimum: Optimum, awards: Awards, after: Dispatch) -> Decimal:
     """The objective at the published dispatch: energy, losses, offers, and unmet limits at their price."""
-    unmet = np.where(unmet_limits(problem, after), after.excess, 0.0)
+    unmet = np.where(left_unmet(problem, optimum, after), after.excess, 0.0)
     offered = sum(awards.asked) / 1e6 / BASE_VA
     return Decimal(repr((offered + float(after.cost.sum()) + float((optimum.shadow * unmet).sum())) * problem.hours))
 

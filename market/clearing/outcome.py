@@ -17,8 +17,7 @@ from market.network.model import BASE_VA, PHASES, BoolArray, FloatArray
 
 MET: Final = 5e-5
 """A limit counts as met within this [pu for voltages and unbalance, else relative to it]: what whole watts cost."""
-
-
+_CHOSEN: Final = 1e-5  # excess [of the scale] from which on it is no rounding that the optimum leaves a limit unmet
 _SECANTS: Final = 12
 
 
@@ -26,6 +25,17 @@ def unmet_limits(problem: ClearingProblem, dispatch: Dispatch) -> BoolArray:
     """(period, limit) limits that a dispatch leaves broken."""
     broken: BoolArray = in_tolerance_units(problem, dispatch.excess) > MET
     return broken
+
+
+def left_unmet(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -> BoolArray:
+    """(period, limit) what stays unmet: what the published dispatch breaks, and what the optimum pays to leave.
+
+    The latter even within the tolerance, which is there for whole watts: its price may be a hundredth of the cost.
+    """
+    capped = np.isfinite(problem.limits.max_price)
+    chosen = (optimum.dispatch.excess > _CHOSEN) & (optimum.shadow > 0) & (after.excess > 0) & capped
+    left: BoolArray = unmet_limits(problem, after) | chosen
+    return left
 
 
 def in_tolerance_units(problem: ClearingProblem, excess: FloatArray) -> FloatArray:
@@ -42,7 +52,7 @@ def limit_results(problem: ClearingProblem, optimum: Optimum, after: Dispatch) -
     """
     limits = problem.limits
     before = limits.excess(problem.baseline, slice(None))
-    unmet = unmet_limits(problem, after)
+    unmet = left_unmet(problem, optimum, after)
     asked = np.array([request is not None for request in limits.request], dtype=np.bool_)
     told = unmet | (optimum.shadow > 0) | ((in_tolerance_units(problem, before) > MET) & asked)
     parts: dict[tuple[int, int], list[int]] = defaultdict(list)

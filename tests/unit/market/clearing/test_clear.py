@@ -11,7 +11,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear
 from market.errors import LimitCannotBeMet, PowerFlowDiverged
-from tests.small_cases import Document, block, case, curve, document, line, load
+from tests.small_cases import Document, block, case, curve, document, limit, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -84,6 +84,21 @@ def test_requests_that_are_not_active_ask_for_nothing() -> None:
     )
 
     assert clear(both).offers[0].power_w == (0, -500_000)
+
+
+def test_what_the_optimum_leaves_unmet_costs_its_price_however_little_it_is() -> None:
+    """80 W of 2 MW, less than whole watts could break, for an hour at 500 EUR/MWh: 0.04 EUR."""
+    asked = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 2.5e6)],
+        requests=[{**CAPACITY, "max_price_eur_per_mwh": 500}],
+        offers=[curve("o", "far", (-499_920, 50.0))],
+    )
+    result = clear(asked)
+
+    assert result.status == "partly_cleared"
+    assert limit(result, "r").unmet == pytest.approx(80, abs=0.01)
+    assert float(result.cost_eur) == pytest.approx(0.49992 * 50 + 80e-6 * 500, abs=1e-4)
 
 
 def test_a_block_that_changes_nothing_is_nobodys_trouble() -> None:
