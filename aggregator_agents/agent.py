@@ -16,6 +16,7 @@ from aggregator_agents.emulation.plant import DriverOutcome
 from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.faults import CutOff, FaultRecord, Faults
 from aggregator_agents.fleet import WATTS_PER_AMP, FloatArray, Site
+from aggregator_agents.lease_table import LeaseTable
 from aggregator_agents.memory import Memory
 from aggregator_agents.offering.asking import Asking
 from aggregator_agents.place import Place
@@ -39,6 +40,7 @@ class AggregatorConfig(Message):
 
     network : the one its sites are on. charging : `on_arrival`, nobody plans, and nothing but a called right is kept;
     `planned`, by prices, tariff and contracts, but nothing is sold; `offered`, and what can be moved is offered.
+    leases : how often emulated chargers look and ask (aggregator_agents.lease_table).
     offers_before_gate : offers are sent from this long before the gate, when the DSO's requests are known. tariff : id
     or name of a network tariff whose prices count in the plans; absent = none. delays_within : each connection follows
     a change of its prices later by a part of this, by chance (aggregator_agents.delay); absent = at once.
@@ -52,6 +54,7 @@ class AggregatorConfig(Message):
     value: Valuation = Valuation()
     asking: Asking = Asking()
     behaviour: Behaviour = Behaviour()
+    leases: LeaseTable = LeaseTable()
     charging: Literal["on_arrival", "planned", "offered"] = "offered"
     offers_before_gate: Duration = timedelta(hours=1)
     tariff: Annotated[str, Field(min_length=1, max_length=100)] | None = None
@@ -193,7 +196,13 @@ class EvAggregator:
         config = self._config
         behind, conduct = table.behind(site, seed=config.seed), Conduct(config.strategies)
         connection = Connection(site, config.value, behind, table.prices, conduct=conduct)
-        cluster = EmulatedCluster(site, since=now, behaviour=config.behaviour, fails=config.faults.break_sites)
+        cluster = EmulatedCluster(
+            site,
+            since=now,
+            timing=config.leases.timing,
+            behaviour=config.behaviour,
+            fails=config.faults.break_sites,
+        )
         self._emulated[site.bus] = cluster
         self._breakdowns.append(Breakdowns(cluster, config.faults, seed=self._fault_seed))
         memory = Memory(site, table.sessions, seed=config.seed, days=config.asking.history_days)

@@ -18,6 +18,9 @@ TTL_S: Final = 30.0
 """How long a lease holds, from its request on."""
 ASK_EVERY_S: Final = 5.0
 """How often a virtual aggregator asks."""
+MOST_TTL_S: Final = 600.0
+MOST_ASK_EVERY_S: Final = 60.0
+"""The longest of both that a cluster may be run with."""
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,15 @@ def try_fuse(
     *,
     minutes: float = 10.0,
     yields_floors: bool = False,
+    timing: Timing | None = None,
     cloud: type[CloudAggregator] = CloudAggregator,
     agent: type[VirtualAggregator] = VirtualAggregator,
 ) -> Verdict:
-    """Ten minutes of everything, or more; the same for the same seed. yields_floors : as Site."""
-    return _Trial(Random(seed), minutes * 60, yields_floors, cloud, agent).run(seed)
+    """Ten minutes of everything, or more; the same for the same seed.
+
+    yields_floors : as Site. timing : but for how soon vehicles are switched on and off, which is drawn.
+    """
+    return _Trial(Random(seed), minutes * 60, yields_floors, timing or Timing(), cloud, agent).run(seed)
 
 
 class _Trial:
@@ -66,6 +70,7 @@ class _Trial:
         random: Random,
         lasts_s: float,
         yields_floors: bool,
+        timing: Timing,
         cloud: type[CloudAggregator],
         agent: type[VirtualAggregator],
     ) -> None:
@@ -75,7 +80,7 @@ class _Trial:
         self.cluster = EmulatedCluster(
             self.site,
             since=_SINCE,
-            timing=Timing(on_s=random.choice([60.0, 900.0]), off_s=random.choice([0.0, 0.0, 600.0])),
+            timing=replace(timing, on_s=random.choice([60.0, 900.0]), off_s=random.choice([0.0, 0.0, 600.0])),
             weather=_weather(random),
             random=random,
             clock_drift=0.01,
@@ -88,7 +93,8 @@ class _Trial:
         self._meter_fails_until_s, self._meter_shows = 0.0, ""
         for each in self.site.plugs:
             self._let_come(each.id)
-        self._every(_LOAD_EVERY_S, self._load)
+        # Once in a hold time at most: what is promised to the cloud is how much the load rises within one.
+        self._every(max(_LOAD_EVERY_S, 1.25 * timing.hold_s), self._load)
         self._every(_METER_EVERY_S, self._observe)
         self._every(_PLAN_EVERY_S, self._plan)
         self._every(_FAULT_EVERY_S, self._fault)

@@ -6,9 +6,7 @@ Offers are read in their own terms, not as the optimiser's columns; only those t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial, reduce
 from importlib.metadata import version
-from operator import add
 from typing import Final
 
 import numpy as np
@@ -181,8 +179,8 @@ class _Published:
             every = [getattr(price, part) for part in PARTS]
             if {len(series) for series in (price.total, *every)} != {problem.periods}:
                 raise ResultRefused(f"there is not exactly one price for every period at {name}")
-            some = [series for series in every if any(series)]
-            if (tuple(reduce(partial(map, add), some)) != price.total) if some else any(price.total):
+            some = [series for series in every if any(series)] or every[:1]  # most parts are 0 nearly everywhere
+            if tuple(map(sum, zip(*some, strict=True))) != price.total:
                 raise ResultRefused(f"the parts of the price at {name} do not add up to it")
         return cls(problem, tuple(published[name].total for name in problem.grid.terminal_names))
 

@@ -36,7 +36,7 @@ from aggregator_agents.charging.ocpp.credentials import SecurityProfile, TlsFile
 from aggregator_agents.charging.serving.market_table import MarketTable
 from aggregator_agents.charging.serving.other_load_table import OtherLoadTable
 from aggregator_agents.charging.serving.planned import PlanningTable
-from aggregator_agents.dispatch.lease import ASK_EVERY_S, TTL_S, Timing
+from aggregator_agents.dispatch.lease import ASK_EVERY_S, MOST_ASK_EVERY_S, MOST_TTL_S, TTL_S, Timing
 from aggregator_agents.drivers.settings import DriversTable
 from aggregator_agents.site_file import NamedSite
 from api_spec.defects import Place, refuse, unknown
@@ -98,8 +98,8 @@ class TimingTable(Message):
     same. A lag below 5 s is for vehicles that are known to follow sooner than IEC 61851-1 demands.
     """
 
-    ttl_s: Annotated[Positive, Field(ge=2, le=600)] = TTL_S
-    ask_every_s: Annotated[Positive, Field(le=60)] = ASK_EVERY_S
+    ttl_s: Annotated[Positive, Field(ge=2, le=MOST_TTL_S)] = TTL_S
+    ask_every_s: Annotated[Positive, Field(le=MOST_ASK_EVERY_S)] = ASK_EVERY_S
     act_every_s: Annotated[Positive, Field(le=5)] = 1.0
     lag_s: Annotated[Positive, Field(ge=0.5, le=60)] = Timing.lag_s
     guard_s: Annotated[Positive, Field(ge=1, le=60)] = Timing.guard_s

@@ -17,6 +17,7 @@ from aggregator_agents.emulation.cluster import EmulatedCluster
 from aggregator_agents.emulation.trial import try_fuse
 from aggregator_agents.emulation.vehicle import Behaviour
 from aggregator_agents.fleet import Vehicle
+from aggregator_agents.lease_table import LeaseTable
 from tests.unit.aggregator_agents.clusters import TWO, at_plug, cluster, run
 
 AT_ONCE = Behaviour(lag_s=0.0, ramp_up_w_per_s=1e12, ramp_down_w_per_s=1e12, charging_bias_w=0.0)
@@ -28,6 +29,21 @@ def test_the_fuse_holds_whatever_happens(first: int) -> None:
     verdicts = [try_fuse(seed, minutes=5) for seed in range(first, first + 40)]
     assert [each for each in verdicts if not each.holds] == []
     assert sum(each.delivered_wh for each in verdicts) > 10_000, "and vehicles are charged"
+
+
+@pytest.mark.parametrize("ttl_s", [120.0, 600.0])
+def test_the_fuse_holds_whatever_happens_where_chargers_look_once_a_minute(ttl_s: float) -> None:
+    """With the shortest leases, which one lost request ends, and with the longest."""
+    timing = LeaseTable(ask_every_s=60, ttl_s=ttl_s).timing
+    verdicts = [try_fuse(seed, minutes=30, timing=timing) for seed in range(40)]
+    assert [each for each in verdicts if not each.holds] == []
+    assert sum(each.delivered_wh for each in verdicts) > 100_000, "and vehicles are charged"
+
+
+def test_the_trial_finds_a_cloud_that_frees_too_early_where_chargers_look_once_a_minute() -> None:
+    timing = LeaseTable(ask_every_s=60).timing
+    broken = (try_fuse(seed, minutes=30, timing=timing, cloud=ForgetfulCloud) for seed in range(100))
+    assert not next(each for each in broken if not each.holds).holds
 
 
 def test_the_same_seed_is_the_same_scene() -> None:
