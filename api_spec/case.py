@@ -1,5 +1,6 @@
 """A market to be cleared, as one document: the case file `flexmarket-case/1`."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -55,6 +56,13 @@ class Case(Message):
 
     def canonical_json(self) -> str:
         """The case as JSON that does not depend on the order of its lists: they stand in the order of ids."""
+        return self._canonical_bytes().decode()
+
+    def sha256(self) -> str:
+        """Of the canonical JSON, which is large."""
+        return hashlib.sha256(self._canonical_bytes()).hexdigest()
+
+    def _canonical_bytes(self) -> bytes:
         network = self.network.model_copy(
             update={
                 part: tuple(sorted(getattr(self.network, part), key=lambda each: str(each.id)))
@@ -65,7 +73,7 @@ class Case(Message):
         requests = tuple(sorted(self.requests, key=lambda request: request.id))
         offers = tuple(sorted(self.offers, key=lambda offer: offer.id))
         update = {"network": network, "baseline": baseline, "requests": requests, "offers": offers}
-        return self.model_copy(update=update).model_dump_json()
+        return Case.__pydantic_serializer__.to_json(self.model_copy(update=update))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -4,7 +4,6 @@
 included), nodal_prices, whole_watts, payments, and verify, without which nothing leaves.
 """
 
-import hashlib
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -78,7 +77,7 @@ def _cleared(case: Case, options: Options) -> Result:
     result = Result.model_construct(
         format="flexmarket-result/1",
         case=case.name,
-        input_sha256=hashlib.sha256(case.canonical_json().encode()).hexdigest(),
+        input_sha256=case.sha256(),
         status=_status(awards, unmet=any(limit.unmet > 0 for limit in limits)),
         cost_eur=in_money(_cost_eur(problem, optimum, awards, after)),
         offers=_offer_results(problem, awards, own, reasons),

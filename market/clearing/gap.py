@@ -33,13 +33,13 @@ def duality_gap_eur(
     own = np.flatnonzero(fleets.of_column != NONE)
     reduced[own] -= columns.weight[entry[own]] * worth[fleets.of_column[own], columns.period[entry[own]]]
     most = float((columns.upper_mw * np.maximum(-reduced, 0.0))[single].sum())
-    bounds = np.where(energy_price > 0, fleets.low, np.where(energy_price < 0, fleets.high, 0.0))
-    most -= float((energy_price * bounds).sum())
-    taken = np.setdiff1d(np.arange(len(problem.offers)), problem.blocks.offer)
-    place = problem.offer_place[taken]
-    earned = float((-(price[:, place] / parts[place]).T / MICRO * power_w[taken]).sum()) / BASE_VA
-    used = taken[power_w[taken].any(axis=1)].tolist()
-    asked = sum(float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in used)
+    held = np.nonzero(energy_price)
+    bounds = np.where(energy_price[held] > 0, fleets.low[held], fleets.high[held])
+    most -= float((energy_price[held] * bounds).sum())
+    used = np.setdiff1d(np.flatnonzero(power_w.any(axis=1)), problem.blocks.offer)
+    place = problem.offer_place[used]
+    earned = float((-(price[:, place] / parts[place]).T / MICRO * power_w[used]).sum()) / BASE_VA
+    asked = sum(float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in used.tolist())
     return (most - (earned - asked / BASE_VA)) * problem.hours
 
 

@@ -155,11 +155,13 @@ class _Kinds:
         named = np.concatenate([problem.offer_place[:, None], *np.packbits(ways, axis=2).astype(np.intp)], axis=1)
         _, first, kind = np.unique(named, axis=0, return_index=True, return_inverse=True)
         less, more = ways[:, first]
-        at_place = price.T[problem.offer_place[first]]
-        worth = np.where(more, np.where(less, np.abs(at_place), -at_place), at_place)
+        place = problem.offer_place[first]
+        worth = price.T[place]
+        np.negative(worth, out=worth, where=more)
+        np.absolute(worth, out=worth, where=more & less)
         best = np.where(less | more, worth, np.iinfo(np.intp).min).argmax(axis=1)
-        place = problem.offer_place[first].tolist()
-        return cls(kind.tolist(), place, best.tolist(), worth, (worth == at_place).all(axis=1).tolist())
+        as_price = (worth == price.T[place]).all(axis=1)
+        return cls(kind.tolist(), place.tolist(), best.tolist(), worth, as_price.tolist())
 
 
 def _ways(problem: ClearingProblem) -> BoolArray:

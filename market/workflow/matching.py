@@ -6,7 +6,6 @@ row is locked against orders and other matches. So two matches never use the sam
 is broken off: the next one, at the latest that of the gate, sees the whole book.
 """
 
-import hashlib
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -55,7 +54,7 @@ def standing_book(auction: str, *, engine: Engine) -> str:
     """What stands in an auction's book, as a hash that changes whenever it does."""
     with UnitOfWork(engine, reading=True) as work:
         case = standing_case(work.auctions.get(auction), work)
-    return hashlib.sha256(case.canonical_json().encode()).hexdigest()
+    return case.sha256()
 
 
 def _published(auction: str, case: Case, result: Result, now: datetime, work: UnitOfWork) -> bool:
