@@ -15,7 +15,7 @@ from market.clearing.columns import NONE
 from market.clearing.loop import Laps, Optimum, optimise
 from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
-from market.clearing.program import LEAST_REQUIRED_W, Bounds, Program, columns_of_offer, program_of
+from market.clearing.program import Bounds, Program, least_accepted, program_of
 from market.clearing.solve import Solver
 from market.errors import SolverFailed
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
@@ -79,28 +79,36 @@ def _best_decision(
     return best
 
 
-def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: IntArray) -> Bounds:
+def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: "Needed") -> Bounds:
     """Bounds with decided blocks: none of it, or from its least activation to all of it.
 
-    needed : columns of which something is accepted, because an accepted block requires their offer.
+    needed : what is accepted because an accepted block requires its offer.
     """
     low, high, blocks = limits.low_mw.copy(), limits.high_mw.copy(), problem.blocks
     upper = problem.columns.upper_mw[blocks.column]
     low[blocks.column] = np.where(accepted, np.maximum(low[blocks.column], blocks.min_activation * upper), 0.0)
     high[blocks.column] = np.where(accepted, high[blocks.column], 0.0)
-    low[needed] = np.maximum(low[needed], np.minimum(LEAST_REQUIRED_W / BASE_VA, high[needed]))
+    low[needed.column] = np.maximum(low[needed.column], np.minimum(needed.least_mw, high[needed.column]))
     return Bounds(low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Needed:
+    """Columns of which accepted blocks require something : (k,), and at least how much of each [MW] : (k,)."""
+
+    column: IntArray
+    least_mw: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class _Decided:
     """What a mixed-integer programme says.
 
-    accepted : (block,). needed : columns of which accepted blocks require something. promised : its cost [EUR/h].
+    accepted : (block,). needed : what accepted blocks require. promised : its cost [EUR/h].
     """
 
     accepted: BoolArray
-    needed: IntArray
+    needed: Needed
     promised: float
 
 
@@ -131,12 +139,16 @@ def _decided(
     return _Decided(accepted, _needed(problem, accepted, solution.accepted_mw), promised)
 
 
-def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> IntArray:
+def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> Needed:
     """Of every divisible offer that an accepted block requires, the column that is used most."""
     required = np.unique(problem.blocks.requires[accepted & (problem.blocks.requires != NONE)])
     divisible = np.setdiff1d(required, problem.blocks.offer)
-    own = [columns_of_offer(problem, int(offer)) for offer in divisible]
-    return np.array([each[accepted_mw[each].argmax()] for each in own if len(each)], dtype=np.intp)
+    found = []
+    for offer in divisible.tolist():
+        column, least_mw = least_accepted(problem, offer)
+        most = int(accepted_mw[column].argmax())
+        found.append((column[most], least_mw[most]))
+    return Needed(np.array([at for at, _ in found], dtype=np.intp), np.array([least for _, least in found]))
 
 
 def _other_than(program: Program, decision: BoolArray) -> Program:

@@ -6,7 +6,6 @@ property test holds this to the compiled Pyomo model.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
-
-LEAST_REQUIRED_W: Final = 1.0
-"""What must be accepted of an offer for those that require it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,15 +226,19 @@ def _block_entries(
         low.append(np.full(1, -1.0))
         row += 1
     for block in np.flatnonzero(own.requires[blocks] != NONE).tolist():
-        needed = np.intersect1d(columns_of_offer(problem, int(own.requires[blocks[block]])), chosen)
-        least = min(LEAST_REQUIRED_W / BASE_VA, float(problem.columns.upper_mw[needed].max(initial=0.0)))
-        entries.add(row, number[needed], 1.0)
-        entries.add(row, accepted[block], -max(least, 1e-12) / unit)
+        needed, least_mw = least_accepted(problem, int(own.requires[blocks[block]]))
+        there = number[needed] != NONE
+        entries.add(row, number[needed[there]], unit / least_mw[there])
+        entries.add(row, accepted[block], -1.0)
         low.append(np.zeros(1))
         row += 1
     return np.concatenate(low)
 
 
-def columns_of_offer(problem: ClearingProblem, offer: int) -> IntArray:
-    """Columns that an offer has a share in."""
-    return np.unique(problem.columns.share_column[problem.columns.share_offer == offer])
+def least_accepted(problem: ClearingProblem, offer: int) -> tuple[IntArray, FloatArray]:
+    """Columns of active power that an offer has a share in, and how much of each makes it accepted: a watt [MW]."""
+    columns = problem.columns
+    column = np.unique(columns.share_column[columns.share_offer == offer])
+    column = column[columns.upper_mw[column] > 0]
+    column = column[columns.place[np.searchsorted(columns.column, column)] < problem.places.count]
+    return column, np.minimum(1 / BASE_VA, columns.upper_mw[column])

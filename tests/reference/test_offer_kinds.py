@@ -223,6 +223,40 @@ def test_a_block_is_not_taken_without_the_offer_that_it_requires(
     assert result.cost_eur == cost
 
 
+@pytest.mark.parametrize("larger", [1, 300])
+def test_reactive_power_is_not_the_acceptance_that_a_block_requires(larger: int) -> None:
+    """100 kW needed (30 MW on a market 300 times as large). The child at 10 requires a fleet whose running energy may
+    neither rise nor fall: its free reactive power does not make it accepted, and the curve at 45 serves all: 4.50 EUR.
+    """
+    still = envelope("still", "far", ([0], [larger * 50_000]), ([0], [0]), 5.0)
+    offers = [
+        block("child", "far", (-larger * 100_000,), 10.0, requires="still"),
+        curve("curve", "far", (-larger * 200_000, 45.0)),
+        {**still, "q_var_min": -20_000, "q_var_max": 20_000},
+    ]
+
+    result = clear(behind_a_line(larger * 150_000, larger * 250_000, offers=offers))
+
+    assert taken(result) == {"child": (0,), "curve": (-larger * 100_000,), "still": (0,)}
+    assert result.cost_eur == larger * Decimal("4.5")
+
+
+def test_a_required_offer_is_taken_even_where_others_ask_the_same() -> None:
+    """100 kW needed: the child's at 10 are 1 EUR, and a watt more of what it requires is nothing.
+
+    Two curves ask 80 and share pro rata: of the one watt the parent's part is a tenth, but it is the one required.
+    """
+    offers = [
+        block("child", "far", (-100_000,), 10.0, requires="parent"),
+        curve("large", "far", (-90_000, 80.0)),
+        curve("parent", "far", (-10_000, 80.0)),
+    ]
+
+    result = clear(behind_a_line(150_000, 250_000, offers=offers))
+
+    assert taken(result) == {"child": (-100_000,), "large": (0,), "parent": (-1,)}
+
+
 def test_rebound_costs_what_it_strains() -> None:
     """Energy 100 then 40, loads 2 and 1.5 MW, limit 2; 0.9 MW less now means 1 MW more in the next hour.
 
