@@ -246,8 +246,9 @@ class _Walk:
         self._left[:] = False
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Rows of the programme : (r,), and rows that stay unmet beyond doubt."""
+        """Rows of the programme : (r,), and rows that stay unmet beyond doubt; limits that are worth nothing are neither."""
         there, left = np.isin(rows.period, self._cells.times), self._left[rows.period, rows.limit]
+        there &= rows.worthwhile
         return np.flatnonzero(there & ~left), np.flatnonzero(there & left)
 
     def _settle(self, path: CentralPath, dispatch: Dispatch, rows: Rows, own: IntArray) -> BoolArray:
