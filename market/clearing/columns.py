@@ -165,6 +165,23 @@ class Blocks:
 
 
 @dataclass(frozen=True, eq=False)
+class Turns:
+    """Columns of a fleet of which only one may be used in a period: less or more consumption, not both at once.
+
+    Only where an optimum could use both: the fleet pays for |change|, or a block requires that it changes anything.
+    less, more : (turn,). envelope : (turn,) position of their envelope.
+    """
+
+    less: IntArray
+    more: IntArray
+    envelope: IntArray
+
+    def __len__(self) -> int:
+        """Number of turns."""
+        return len(self.less)
+
+
+@dataclass(frozen=True, eq=False)
 class Book:
     """Offers in the order of their ids; positions in it name them. What can be accepted is read once it is needed."""
 
@@ -179,12 +196,12 @@ class Book:
         return np.array([places.at(self.grid, offer) for offer in self.offers], dtype=np.intp)
 
     @cached_property
-    def parts(self) -> tuple[Columns, Envelopes, Blocks]:
+    def parts(self) -> tuple[Columns, Envelopes, Blocks, Turns]:
         """What can be accepted of all offers."""
         return _columns_of(self)
 
 
-def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
+def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks, Turns]:
     offers, place, periods = book.offers, book.place, book.market_period.count
     curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
     envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
@@ -196,10 +213,12 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
     )
     less, more = (np.where(each >= 0, each + np.int32(starts[1]), np.int32(NONE)) for each in (less, more))
     by_id = {offer.id: at for at, offer in enumerate(offers)}
+    whole_offers = _blocks(blocks, starts[2], by_id)
     return (
         columns,
         _envelopes(envelopes, less, more, columns, book.market_period.hours),
-        _blocks(blocks, starts[2], by_id),
+        whole_offers,
+        _turns(envelopes, less, more, columns, whole_offers),
     )
 
 
@@ -387,6 +406,15 @@ def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, i
         group=np.array([groups.get(each.exclusive_group or "", NONE) for _, each in offers], dtype=np.intp),
         requires=np.array([by_id.get(each.requires or "", NONE) for _, each in offers], dtype=np.intp),
     )
+
+
+def _turns(
+    offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, blocks: Blocks
+) -> Turns:
+    required = np.isin([at for at, _ in offers], blocks.requires)
+    ask = np.append(columns.ask, 0.0)[less]  # NONE is the last
+    envelope, period = np.nonzero((less != NONE) & (more != NONE) & ((ask < 0) | required[:, None]))
+    return Turns(less[envelope, period].astype(np.intp), more[envelope, period].astype(np.intp), envelope)
 
 
 def whole_table(rows: Sequence[Sequence[int]], periods: int) -> IntArray:

@@ -225,10 +225,12 @@ def test_a_block_is_not_taken_without_the_offer_that_it_requires(
 
 @pytest.mark.parametrize("larger", [1, 300])
 def test_reactive_power_is_not_the_acceptance_that_a_block_requires(larger: int) -> None:
-    """100 kW needed (30 MW on a market 300 times as large). The child at 10 requires a fleet whose running energy may
-    neither rise nor fall: its free reactive power does not make it accepted, and the curve at 45 serves all: 4.50 EUR.
+    """100 kW needed (30 MW on a market 300 times as large), by a curve at 45: 4.50 EUR.
+
+    The child at 10 requires a fleet whose running energy may neither rise nor fall, and its free reactive power, or
+    less and more at once, do not make that accepted.
     """
-    still = envelope("still", "far", ([0], [larger * 50_000]), ([0], [0]), 5.0)
+    still = envelope("still", "far", ([-larger * 50_000], [larger * 50_000]), ([0], [0]), 5.0)
     offers = [
         block("child", "far", (-larger * 100_000,), 10.0, requires="still"),
         curve("curve", "far", (-larger * 200_000, 45.0)),
@@ -352,3 +354,26 @@ def test_blocks_and_envelopes_bring_reactive_power_too() -> None:
     assert [offer.q_var for offer in result.offers] == [(-150_000,), (pytest.approx(-80_205, abs=1),)]
     assert [offer.power_w for offer in result.offers] == [(0,), (0,)]
     assert float(result.cost_eur) == pytest.approx(0.3104, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("energy", "expected", "cost"),
+    [([5.0], (-50_000,), Decimal("-0.25")), ([5.0, 20.0], (50_000, -50_000), Decimal("0.75"))],
+)
+def test_a_fleet_that_pays_for_change_does_not_pay_for_both_ways_at_once(
+    energy: list[float], expected: tuple[int, ...], cost: Decimal
+) -> None:
+    """100 kW of load; a fleet pays 10 EUR per MWh of |change|, up to 50 kW either way, all of it back after two hours.
+
+    Less by 50 kW at 5: 50 kW are bought for 0.25 and 0.50 are paid. More, at 5 and before 20: 0.75 - 0.50, then
+    1.00 - 0.50 EUR. Less and more at once would be paid twice for no change at all.
+    """
+    count = len(energy)
+    bounds = ([-50_000] * count, [50_000] * count)
+    running = bounds if count == 1 else ([-50_000, 0], [50_000, 0])
+    fleet = envelope("fleet", "far", bounds, running, -10.0)
+
+    result = clear(behind_a_line(9e6, *[100_000.0] * count, offers=[fleet], energy=energy))
+
+    assert taken(result) == {"fleet": expected}
+    assert result.cost_eur == cost

@@ -89,7 +89,14 @@ def test_a_limit_that_stays_unmet_adds_its_maximum_price_and_no_other_end_of_the
     What is left unmet is what the worse end exceeds, so the price of the far bus rises by the 300 EUR/MWh of the
     request: one MWh less there would be worth as much.
     """
-    asked = {"id": "r", "dso": "d", "kind": "congestion", "element": "l1", "limit_a": 50.0, "max_price_eur_per_mwh": 300}
+    asked = {
+        "id": "r",
+        "dso": "d",
+        "kind": "congestion",
+        "element": "l1",
+        "limit_a": 50.0,
+        "max_price_eur_per_mwh": 300,
+    }
     cable = line("l1", "s", "far", r_ohm=1.5, x_ohm=0.3, b_s=4e-3)
 
     result = clear(case(lines=[cable], baseline=[load("far", 1.7e6, q_var=(5e5,))], requests=[asked]))
