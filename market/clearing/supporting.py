@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from scipy import sparse
 
+from market.clearing.columns import NONE
 from market.clearing.loop import Optimum
 from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
@@ -83,10 +84,12 @@ def with_middle_prices(problem: ClearingProblem, optimum: Optimum) -> Optimum:
 
 
 def _tight_energies(problem: ClearingProblem, optimum: Optimum, small: float) -> IntArray:
-    """(e, 2) envelope and period of running energies at a bound, of envelopes that are used."""
+    """(e, 2) envelope and period of running energies at a bound, of envelopes that are used or held back by one."""
     fleets = problem.envelopes
-    used = np.unique(fleets.of_column[optimum.dispatch.accepted_mw > 0])
-    used = used[used >= 0]
+    used = np.union1d(
+        fleets.of_column[optimum.dispatch.accepted_mw > 0], np.flatnonzero(optimum.energy_price.any(axis=1))
+    )
+    used = used[used != NONE]
     energy = fleets.running(optimum.dispatch.accepted_mw, used)
     tight = (energy < fleets.low[used] + small) | (energy > fleets.high[used] - small)
     row, period = np.nonzero(tight & fleets.kept[used])

@@ -11,7 +11,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear
 from market.errors import LimitCannotBeMet, PowerFlowDiverged
-from tests.small_cases import Document, block, bus, case, curve, document, limit, line, load, price
+from tests.small_cases import Document, block, bus, case, curve, document, envelope, limit, line, load, price
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -64,6 +64,27 @@ def test_a_limit_met_at_any_price_that_lowers_prices_lowers_them_no_more_than_it
 
     assert result.offers[0].power_w == (0,)
     assert float(price(result, "far").total[0]) == pytest.approx(10, abs=1e-3)
+
+
+def test_the_middle_of_prices_is_of_those_at_which_an_unused_fleet_stays_unused() -> None:
+    """0.1 MW needed in the first hour, exactly the first step: any price from 50 to 80 supports that.
+
+    A fleet that would give back in the second hour, for nothing, what it spares in the first asks 2 x 30: above 60 it
+    would want to. So the middle is 55.
+    """
+    needed = curve("o", "far", (-100_000, 50.0), (-100_000, 80.0), count=2)
+    fleet = envelope("fleet", "far", ([-50_000] * 2, [50_000] * 2), ([-50_000, 0], [0, 0]), 30.0)
+    tied = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 2.1e6, 1e6)],
+        requests=[{**CAPACITY, "max_price_eur_per_mwh": 500}],
+        offers=[needed, fleet],
+    )
+
+    result = clear(tied)
+
+    assert [offer.power_w for offer in result.offers] == [(0, 0), (-100_000, 0)]
+    assert [float(each) for each in price(result, "far").total] == pytest.approx([55, 0], abs=1e-3)
 
 
 def test_equal_offers_at_one_place_share_pro_rata_whatever_their_order() -> None:
