@@ -81,7 +81,7 @@ def _best_decision(
         own = fixed(problem, limits, decided.accepted, decided.needed)
         optimum = optimise(problem, options, limits=own, start=around, laps=laps)
         found = _Decision(decided.accepted, optimum, optimum.cost_eur_per_h)
-        allowed = not (options.no_paradoxically_accepted and _losing(problem, found).any())
+        allowed = not (options.no_paradoxically_accepted and _losing(problem, limits, found).any())
         if allowed and (best is None or found.cost < best.cost):
             best = found
     if best is None:
@@ -183,13 +183,14 @@ def _with_row(program: Program, weight: FloatArray, high: float) -> Program:
     )
 
 
-def _losing(problem: ClearingProblem, found: _Decision) -> BoolArray:
-    """(block,) accepted blocks that the nodal prices do not cover."""
+def _losing(problem: ClearingProblem, limits: Bounds, found: _Decision) -> BoolArray:
+    """(block,) accepted blocks that the nodal prices do not cover; one that must be accepted has no say."""
     point, shadow = found.optimum.linearisation, found.optimum.shadow
     rows = point.rows(shadow > 0)
     price = point.nodal(rows, shadow[rows.period, rows.limit])
     reduced: FloatArray = problem.column_cost + problem.columns.worth(price)
-    column, accepted = problem.blocks.column, found.accepted[: len(problem.blocks)]
+    column = problem.blocks.column
+    accepted = found.accepted[: len(problem.blocks)] & (limits.low_mw[column] == 0)
     accepted_mw = found.optimum.dispatch.accepted_mw[column]
     losing: BoolArray = accepted & (reduced[column] * accepted_mw > _LOSS_EUR_PER_H)
     return losing

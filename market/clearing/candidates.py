@@ -1,5 +1,7 @@
 """Which columns and limits the way along the central path begins with, and which columns it goes on with."""
 
+from typing import Final
+
 import numpy as np
 from scipy import sparse
 
@@ -9,6 +11,8 @@ from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.network.model import BoolArray, FloatArray, Grid, IntArray
+
+_LEAST_ROOM: Final = 1e-9  # of a column that can move, relative to the largest
 
 
 def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds, working: BoolArray) -> IntArray:
@@ -28,7 +32,8 @@ def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds
         np.add.at(value[way], period, rows.price[:, None] * np.maximum(by_unmet[way], 0.0))
     up, down = (value[way][columns.period, columns.place] for way in (0, 1))
     gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
-    movable = (limits.high_mw > limits.low_mw) & working[problem.group_of_column]
+    room = limits.high_mw - limits.low_mw
+    movable = (room > _LEAST_ROOM * problem.unit_mw) & working[problem.group_of_column]
     useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
     owner = problem.envelopes.of_column
     both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
