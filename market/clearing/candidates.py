@@ -15,11 +15,13 @@ from market.network.model import BoolArray, FloatArray, Grid, IntArray
 _LEAST_ROOM: Final = 1e-9  # of a column that can move, relative to the largest
 
 
-def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds, working: BoolArray) -> IntArray:
-    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may.
+def worthwhile(
+    point: Linearisation, rows: Rows, times: IntArray, limits: Bounds, working: BoolArray, in_play: BoolArray
+) -> IntArray:
+    """Columns that could earn what they ask if every limit that is exceeded cost the most that it may, or are in play.
 
-    Each row stands for `times` : (row,) limits like it. Of an envelope that could earn both ways, or must pay back, all
-    of its columns.
+    Each row stands for `times` : (row,) limits like it. in_play : (column,). Of an envelope that could earn both ways,
+    or must pay back, all of its columns.
     """
     problem, columns = point.problem, point.problem.columns
     by_unmet = np.zeros((2, len(rows.price), rows.slope.shape[1]))
@@ -34,7 +36,7 @@ def worthwhile(point: Linearisation, rows: Rows, times: IntArray, limits: Bounds
     gain = columns.total(np.abs(columns.weight) * np.where(columns.weight > 0, up, down))
     room = limits.high_mw - limits.low_mw
     movable = (room > _LEAST_ROOM * problem.unit_mw) & working[problem.group_of_column]
-    useful = movable & ((gain > point.column_cost) | (point.dispatch.accepted_mw > limits.low_mw))
+    useful = movable & ((gain > point.column_cost) | in_play | (point.dispatch.accepted_mw > limits.low_mw))
     owner = problem.envelopes.of_column
     both = np.zeros((2, len(problem.envelopes)), dtype=np.bool_)
     first = np.searchsorted(columns.column, np.arange(len(columns)))

@@ -5,6 +5,7 @@ Appl. 6 (1996) 137-156.
 """
 
 import itertools
+import time as clock
 from functools import cached_property
 from typing import Final
 
@@ -184,13 +185,16 @@ class CentralPath:
         of_amounts = np.concatenate([room, energy])
         return float(np.abs(of_prices).max()), float(np.abs(of_amounts).max(initial=0.0))
 
-    def follow(self, target: float, *, exact: bool) -> bool:
-        """Go on until the gap is below target, and errors are too; whether that was reached."""
+    def follow(self, target: float, *, exact: bool, until: float = np.inf) -> bool:
+        """Go on until the gap is below target, and errors are too; whether that was reached.
+
+        until : when to give up [s, perf_counter].
+        """
         # What overflows is seen and given up; there is nothing to warn of.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._followed(target, exact=exact)
+            return self._followed(target, exact, until)
 
-    def _followed(self, target: float, *, exact: bool) -> bool:
+    def _followed(self, target: float, exact: bool, until: float) -> bool:
         best, since = np.inf, 0
         self._forget()
         for _ in range(_ROUNDS):
@@ -201,7 +205,7 @@ class CentralPath:
             if gap <= target and worst <= max(target, _ROUNDING):
                 return True
             best, since = (worst, 0) if worst < 0.5 * best else (best, since + 1)
-            if since > _STALLED:
+            if since > _STALLED or clock.perf_counter() > until:
                 return False
             try:
                 self._step(target * self.scale, exact=exact)

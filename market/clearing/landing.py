@@ -9,7 +9,7 @@ import numpy as np
 from market.clearing.cells import Response
 from market.clearing.dispatch import Dispatch
 from market.clearing.interior import CentralPath
-from market.clearing.linearisation import Rows
+from market.clearing.linearisation import Rows, worst_parts
 from market.clearing.options import Options
 from market.clearing.pricing import Multipliers
 from market.clearing.search import Hint
@@ -76,8 +76,17 @@ class Landing:
         unit = cells.problem.unit_mw
         table = np.zeros_like(dispatch.excess)
         table[rows.period[own], rows.limit[own]] = shadow * unit
-        table[rows.period[self.left], rows.limit[self.left]] = rows.price[rows.unmet[self.left]]
+        outside = np.concatenate([self.left, self._exceeded_elsewhere(dispatch)])
+        table[rows.period[outside], rows.limit[outside]] = rows.price[rows.unmet[outside]]
         return dispatch, Hint(table, Multipliers(shadow, cells.energies, energy_price))
+
+    def _exceeded_elsewhere(self, dispatch: Dispatch) -> IntArray:
+        """Rows of limits that are exceeded where the programme has no columns, each at its worst part."""
+        rows = self.rows
+        excess = dispatch.excess[rows.period, rows.limit]
+        known = np.isin(np.arange(len(rows)), np.concatenate([self.own, self.left]))
+        worst = worst_parts(rows.unmet, excess)
+        return worst[~known[worst] & (excess[worst] > self.options.excess_tolerance)]
 
     @property
     def _unmet(self) -> BoolArray:
@@ -87,10 +96,15 @@ class Landing:
         return unmet
 
     def _shadow(self, least: float) -> FloatArray:
-        """(r,) prices of what binds, 0 of what does not; of what is left unmet they add up to its price."""
+        """(r,) prices of what binds, 0 of what does not; of what is left unmet they add up to its price.
+
+        What is left unmet has its price also where no column moves it.
+        """
         path, model = self.path, self.path.model
         worth = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0)
-        shadow = np.where((worth > least) & (worth / path.scale > path.room), path.shadow, 0.0)
+        binding = (worth > least) & (worth / path.scale > path.room)
+        left = self._unmet[model.unmet] & (path.shadow / model.price[model.unmet] > path.room)
+        shadow = np.where(binding | left, path.shadow, 0.0)
         missing = model.price / np.maximum(model.shared(shadow), 1e-300)
         priced: FloatArray = shadow * np.where(self._unmet, missing, 1.0)[model.unmet]
         return priced

@@ -187,6 +187,7 @@ class _Loop:
             self.slack_price if np.isfinite(self.moved) else None,
             self.working,
             self.options,
+            in_play=self.in_play.columns,
             least=least,
             until=self.laps.began + self.options.time_limit_s,
         )

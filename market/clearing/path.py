@@ -93,12 +93,14 @@ def along_the_path(
     working: BoolArray,
     options: Options,
     *,
+    in_play: BoolArray,
     least: int,
     until: float,
 ) -> Found | None:
     """The optimum of the working groups : (group,), from a dispatch that need not be near; None where none is found.
 
-    slack_price : as for Linearisation. least : with fewer columns that matter it is not tried.
+    slack_price : as for Linearisation. in_play : (column,) what is known to matter, besides what could earn by the
+    limits that are exceeded: others may have come to bind. least : with fewer columns that matter it is not tried.
     until : when to give up [s, perf_counter].
     """
     point = Linearisation(problem, dispatch, slack_price)
@@ -110,7 +112,7 @@ def along_the_path(
         return None  # where energy costs nothing, only what is exceeded makes a change worth anything
     worst = worst_of_each(problem, np.maximum(dispatch.excess, at_first), exceeded)
     rows = point.rows(worst > 0)
-    chosen = worthwhile(point, rows, worst[rows.period, rows.limit], limits, working)
+    chosen = worthwhile(point, rows, worst[rows.period, rows.limit], limits, working, in_play)
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
@@ -169,7 +171,8 @@ class _Walk:
                 landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
                 return self._found(landing, point)
             self._remember(rows, own)
-            if not path.follow(self._target(path), exact=self._stage > 0) and path.gap > _USEFUL:
+            reached = path.follow(self._target(path), exact=self._stage > 0, until=self._until)
+            if not reached and path.gap > _USEFUL:
                 if self._cells is self._all and not self._settled:
                     return None
                 self._narrows = False  # what was thought to be beyond doubt was not

@@ -312,3 +312,16 @@ def test_a_direction_that_is_no_number_is_not_taken(monkeypatch: pytest.MonkeyPa
 
     assert not path.follow(TIGHT, exact=True)
     assert (path.x == before).all()
+
+
+def test_a_way_that_takes_too_long_is_given_up_in_the_middle_of_a_stage() -> None:
+    """A time limit that has passed already stops it at its first round."""
+    terms = {"power_w": [-100_000], "price_eur_per_mwh": 5.0}
+    offer = {"id": "o", "participant": "agg", "bus": "b1", "kind": "curve", "steps": [terms]}
+    model = around_baseline(document(lines=chain("s", "b1"), baseline=[load("b1", 1e6)], offers=[offer]))
+    path = CentralPath(model, np.zeros(len(model.time)), np.zeros(len(model.energy_low)), 3.0)
+    before = path.gap
+
+    assert not path.follow(TIGHT, exact=True, until=0.0)
+    assert path.gap == before
+    assert path.follow(TIGHT, exact=True)

@@ -30,12 +30,20 @@ BUSES: Final = tuple(end for _, end in LINES)
 
 
 def evening(
-    fleets: int, periods: int, *, offered_w: float, seed: int = 3, least_pu: float | None = None
+    fleets: int,
+    periods: int,
+    *,
+    offered_w: float,
+    seed: int = 3,
+    least_pu: float | None = None,
+    beside: bool = False,
+    dearer: float = 0.0,
 ) -> ClearingProblem:
     """A feeder of six buses of 300 kW at the peak, two of its lines congested, and fleets that may charge less.
 
     Each may for half of the evening, by some part of the energy that this could give. offered_w : of all together.
-    least_pu : of every voltage, where that is asked for, too.
+    least_pu : of every voltage, where that is asked for, too. beside : whether there is a congested line from
+    the source that no fleet is behind. dearer : than between 20 and 150 [EUR/MWh].
     """
     random = np.random.default_rng(seed)
     shape = 3e5 * (1 - 0.2 * np.abs(np.linspace(-1, 1, periods)))
@@ -43,27 +51,29 @@ def evening(
     limit = {"kind": "congestion", "max_price_eur_per_mwh": 3000}
     voltage = {"id": "v", "kind": "voltage", "buses": "all", "max_pu": 1.1, "max_price_eur_per_mwh": 3000}
     asked: Document = document(
-        lines=[line(f"l{k}", *ends, r_ohm=0.3, x_ohm=0.3) for k, ends in enumerate(LINES, start=1)],
+        lines=[line(f"l{k}", *ends, r_ohm=0.3, x_ohm=0.3) for k, ends in enumerate([*LINES, ("s", "b7")], start=1)],
         baseline=[
             load(bus, *(shape * own).round().tolist(), q_var=(5e4,) * periods)
             for bus, own in zip(BUSES, noise, strict=True)
-        ],
-        offers=[_fleet(number, periods, offered_w / fleets, random) for number in range(fleets)],
+        ]
+        + [load("b7", *shape.round().tolist())],
+        offers=[_fleet(number, periods, offered_w / fleets, random, dearer) for number in range(fleets)],
         requests=[
             {"id": "c", "element": "l1", "limit_a": 92, **limit},
             {"id": "d", "element": "l2", "limit_a": 44, **limit},
-            *([] if least_pu is None else [voltage | {"min_pu": least_pu}]),
+            *([] if least_pu is None else [voltage | {"min_pu": least_pu, "buses": BUSES}]),
+            *([{"id": "e", "element": "l7", "limit_a": 12, **limit}] if beside else []),
         ],
     )
     return problem_of(Case.model_validate(asked))
 
 
-def _fleet(number: int, periods: int, mean_w: float, random: np.random.Generator) -> Document:
+def _fleet(number: int, periods: int, mean_w: float, random: np.random.Generator, dearer: float) -> Document:
     power = int(mean_w * random.uniform(0.5, 1.5))
     energy = int(power * periods * random.uniform(0.2, 0.5))
     first = int(random.integers(0, periods // 2))
     least = [-power if first <= t < first + periods // 2 else 0 for t in range(periods)]
-    ask = round(float(random.uniform(20, 150)), 2)
+    ask = round(float(random.uniform(20, 150)) + dearer, 2)
     nothing = [0] * periods
     return envelope(f"f{number}", BUSES[number % len(BUSES)], (least, nothing), ([-energy] * periods, nothing), ask)
 
@@ -93,11 +103,16 @@ def everything(problem: ClearingProblem) -> Bounds:
     return Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
 
 
-def along(problem: ClearingProblem, *, least: int = 1, seconds: float = 60.0) -> Found | None:
+def along(
+    problem: ClearingProblem, *, least: int = 1, seconds: float = 60.0, all_in_play: bool = False
+) -> Found | None:
     """From the baseline, with every group of periods."""
+    in_play = np.full(len(problem.columns), all_in_play)
     working = np.ones(int(problem.couplings.max()) + 1, dtype=np.bool_)
     start, until = baseline_dispatch(problem), time.perf_counter() + seconds
-    return along_the_path(problem, start, everything(problem), None, working, OPTIONS, least=least, until=until)
+    return along_the_path(
+        problem, start, everything(problem), None, working, OPTIONS, in_play=in_play, least=least, until=until
+    )
 
 
 def no_path(*_: Any, **__: Any) -> None:
@@ -112,6 +127,26 @@ def test_the_path_ends_where_the_optimality_conditions_hold(size: tuple[int, int
     error = optimality_error(end.point, end.rows, end.found.hint.on(end.rows), everything(end.problem), OPTIONS)
 
     assert error.max() <= 1.0
+
+
+def test_a_limit_that_no_fleet_moves_has_its_price_at_the_end_of_the_path_too() -> None:
+    """17 A of 12 on a line of its own, which stays as it is."""
+    end = End.of(evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2], beside=True))
+
+    error = optimality_error(end.point, end.rows, end.found.hint.on(end.rows), everything(end.problem), OPTIONS)
+
+    assert unmet_amounts(end.rows, end.found.dispatch).max() > 0.3
+    assert error.max() <= 1.0
+
+
+def test_what_is_in_play_comes_along_even_where_it_could_not_earn_what_it_asks() -> None:
+    """Fleets ask more than requests may cost: other limits, which bind later, may yet make them worth it."""
+    dear = evening(*AMPLE["small"][:2], offered_w=AMPLE["small"][2], dearer=1e5)
+
+    assert along(dear) is None
+    found = along(dear, all_in_play=True)
+    assert found is not None
+    assert (found.dispatch.accepted_mw == 0).all()
 
 
 @pytest.mark.parametrize("size", AMPLE.values(), ids=AMPLE)
