@@ -246,8 +246,9 @@ class _Walk:
         self._left[:] = False
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Rows of the programme : (r,), and rows that stay unmet beyond doubt."""
+        """Rows of the programme : (r,), and rows that stay unmet beyond doubt; neither has limits worth nothing."""
         there, left = np.isin(rows.period, self._cells.times), self._left[rows.period, rows.limit]
+        there &= rows.worthwhile
         return np.flatnonzero(there & ~left), np.flatnonzero(there & left)
 
     def _settle(self, path: CentralPath, dispatch: Dispatch, rows: Rows, own: IntArray) -> BoolArray:
@@ -321,6 +322,8 @@ class _Walk:
         """The AC state with x accepted of the columns of the cells; None where there is none."""
         accepted = point.dispatch.accepted_mw.copy()
         accepted[self._cells.chosen] = x * self._unit
+        if not np.isfinite(accepted).all():
+            return None
         try:
             return dispatches(self._problem, [accepted], point.dispatch)[0]
         except PowerFlowDiverged:

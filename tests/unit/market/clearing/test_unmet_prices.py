@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
+from market.clearing import clear
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import problem_of
 from market.clearing.unmet_prices import UnmetPrices
-from tests.small_cases import document, line, load
+from tests.small_cases import case, document, limit, line, load, price
 
 STEADY: Final = 1e-6
 
@@ -88,3 +89,25 @@ def test_prices_seen_nearly_where_they_are_stay() -> None:
 
     assert rests
     assert again.price == pytest.approx(first.price, rel=1e-12)
+
+
+def test_a_limit_that_stays_unmet_adds_its_maximum_price_and_no_other_end_of_the_line_counts() -> None:
+    """100 A or so at either end of a cable, whose charging makes its ends differ, where 50 are asked for.
+
+    What is left unmet is what the worse end exceeds, so the price of the far bus rises by the 300 EUR/MWh of the
+    request: one MWh less there would be worth as much.
+    """
+    asked = {
+        "id": "r",
+        "dso": "d",
+        "kind": "congestion",
+        "element": "l1",
+        "limit_a": 50.0,
+        "max_price_eur_per_mwh": 300,
+    }
+    cable = line("l1", "s", "far", r_ohm=1.5, x_ohm=0.3, b_s=4e-3)
+
+    result = clear(case(lines=[cable], baseline=[load("far", 1.7e6, q_var=(5e5,))], requests=[asked]))
+
+    assert limit(result, "r").unmet > 40
+    assert float(price(result, "far").congestion[0]) == pytest.approx(300, abs=1e-4)
