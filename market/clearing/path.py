@@ -67,9 +67,9 @@ _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, w
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
-_DEARER: Final = 3.0  # times as dear as after the first stage: fleets that would not even then pay are left out
+_DEARER: Final = 1.5  # times as dear as after the first stage: fleets that would not even then pay are left out
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
-_MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
+_MANY_LEFT: Final = 0.85  # of all columns: fewer are not worth the trouble
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,20 +33,20 @@ def overloaded() -> tuple[Linearisation, Rows]:
     return point, point.rows(dispatch.excess > 0)
 
 
-def looks_until_rest(answer: float, *, most: int = 50) -> tuple[int, float]:
+def looks_until_rest(*answers: float, most: int = 50) -> tuple[int, float]:
     """How often the market is seen until prices rest, and how far from 1 these then are.
 
     What is seen are prices of 1 + answer * (last - 1), in logarithms: 1 is where both agree. First they are e.
+    answers : of each period, or the same of both.
     """
     point, rows = overloaded()
     prices, last = UnmetPrices(point.problem), None
     for look in range(most):
-        seen = 1.0 if last is None else answer * last
-        rows_seen = replace(rows, price=np.full(len(rows.price), np.exp(seen)))
-        priced, rests = prices.at(point, rows_seen, STEADY)
+        seen = np.ones(len(rows.price)) if last is None else np.array(answers) * last
+        priced, rests = prices.at(point, replace(rows, price=np.exp(seen)), STEADY)
         if last is not None and rests:
-            return look, abs(float(np.log(priced.price[0])))
-        last = float(np.log(priced.price[0]))
+            return look, float(np.abs(np.log(priced.price)).max())
+        last = np.log(priced.price)
     raise AssertionError(f"not at rest after {most} looks")
 
 
@@ -60,6 +60,14 @@ def test_prices_that_answer_evenly_rest_after_four_looks(answer: float) -> None:
 
     assert looks <= 3
     assert apart < STEADY / (1 - answer)
+
+
+def test_prices_that_answer_each_in_its_own_way_rest_as_soon_as_their_ways_are_known() -> None:
+    """With two answers one look more than with one. A pace for both would be right for neither."""
+    looks, apart = looks_until_rest(0.5, -3.0)
+
+    assert looks <= 4
+    assert apart < STEADY / (1 - 0.5)
 
 
 def test_the_point_keeps_to_the_prices_that_rows_have() -> None:
