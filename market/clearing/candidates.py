@@ -88,11 +88,14 @@ def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolAr
 
 
 def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
-    """(limit,) what limits count as one: a request, on one feeder and phase; of the network's own each for itself."""
+    """(limit,) what limits count as one: a request, or the network's own voltages, on one feeder and phase.
+
+    The network's own currents are each for itself.
+    """
     limits = problem.limits
     feeder = dict(zip(problem.grid.bus_ids, feeders(problem.grid).tolist(), strict=True))
     return [
-        (kind, request or element, phase or "", str(sense), str(feeder.get(element, "")))
+        (kind, request or (element if kind == "congestion" else ""), phase or "", str(sense), str(feeder.get(element)))
         for kind, request, element, phase, sense in zip(
             limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
         )

@@ -63,6 +63,7 @@ _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held u
 _NEAR: Final = 1e-3  # room below which a limit enters
 _SCARCE: Final = 0.25  # of what leaving a limit unmet costs: where less is missing of it, some may stay unmet
 _EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
+_CROWD: Final = 300  # limits that would enter at once, from which on only the worst do
 _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, where limits stay unmet
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
@@ -278,7 +279,9 @@ class _Walk:
         self._left &= dispatch.excess > _NEAR
         new = (dispatch.excess > -_NEAR) & may_enter
         if self._stage <= _EARLY:
-            new = worst_of_each(self._problem, dispatch.excess, new & (dispatch.excess > 0)) > 0
+            new &= dispatch.excess > 0
+        if self._stage <= _EARLY or int(new.sum()) > _CROWD:
+            new = worst_of_each(self._problem, dispatch.excess, new) > 0
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation, rows: Rows) -> Dispatch | None:

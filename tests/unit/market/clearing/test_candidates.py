@@ -65,6 +65,20 @@ def test_the_worst_voltage_of_each_feeder_stands_for_those_that_are_low_there() 
     assert many[0].sum() == low[0].sum()
 
 
+def test_the_networks_own_voltages_on_a_feeder_have_one_that_stands_for_them_too() -> None:
+    """As if its own band, too, were at 0.999 pu: a2 and b2 stand for both of their feeder, h for itself."""
+    asked = two_feeders().case
+    problem = problem_of(Case.model_validate({**asked.model_dump(mode="json"), "requests": []}))
+    limits = problem.limits
+    low = np.array([kind == "voltage" for kind in limits.kind]) & (limits.sense < 0)
+    excess = np.where(low, (0.999 - problem.baseline[:, limits.quantity]) / limits.scale, -1.0)
+
+    many = worst_of_each(problem, excess, excess > 0)
+
+    in_first = {limits.element[at]: int(many[0, at]) for at in np.flatnonzero(many[0])}
+    assert in_first == {"a2": 2, "b2": 2, "h": 1}
+
+
 def test_a_fleet_is_too_dear_where_its_place_is_never_worth_what_it_asks() -> None:
     """With a price on b2's voltage alone b2 is worth p, a2 what they share: the line to the busbar, a third of p."""
     problem = two_feeders()
