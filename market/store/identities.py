@@ -11,7 +11,7 @@ from sqlmodel import Session, col, delete, select
 
 from api_spec.organisation import SCOPES, Client, Organisation, Scope, SigningKey
 from market.errors import NotFound
-from market.store.engine import ONLY_READS
+from market.store.engine import ONE_ANSWER
 from market.store.tables import ClientRow, SigningKeyRow, metadata
 from market.store.vault import vault_of
 
@@ -49,9 +49,9 @@ class KeyPair:
 
 
 def let_in(client: str, *, engine: Engine) -> Login | None:
-    """As Identities.login, in a transaction of its own."""
+    """As Identities.login, without a transaction."""
     with engine.connect() as connection:
-        return _login(client, connection.execution_options(**ONLY_READS))
+        return _login(client, connection.execution_options(**ONE_ANSWER))
 
 
 def _login(client: str, connection: Connection) -> Login | None:
