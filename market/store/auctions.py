@@ -194,6 +194,7 @@ def _one(lock: Gate | None) -> _OfAuctions:
 def _page(states: frozenset[AuctionState]) -> _OfAuctions:
     query = select_columns(_TABLE.c.sequence, *_OWN).where(_TABLE.c.sequence > bindparam("after"))
     if states:
+        # Not IN, whose list SQLAlchemy writes out anew every time.
         query = query.where(or_(*(_TABLE.c.state == each for each in sorted(states))))
     return query.order_by(_TABLE.c.sequence).limit(bindparam("limit", type_=Integer))
 
