@@ -30,29 +30,28 @@ class Stress:
 
     congested : periods in which each requested current limit is exceeded. low : periods in which some voltage is low.
     flexible : part of the load that offers can take away while the peak lasts. whole : whether one of the two congested
-    places is that which the whole network hangs on, instead of two local ones.
+    places is that which the whole network hangs on, instead of two local ones. priced : whether energy costs some 40 to
+    110 EUR/MWh over the day instead of nothing, so that every fleet and every loss counts in every period.
     """
 
     congested: int
     low: int
     flexible: float
     whole: bool = False
+    priced: bool = False
 
 
 LOCAL: Final = Stress(congested=22, low=24, flexible=0.45)
 WIDE: Final = Stress(congested=32, low=28, flexible=0.6, whole=True)
+PRICED: Final = Stress(congested=22, low=24, flexible=0.45, priced=True)
 SCARCE: Final = Stress(congested=36, low=34, flexible=0.45, whole=True)  # some limits stay unmet
 
 
-def market(
-    loaded: LoadedNetwork, offers: int, *, stress: Stress = LOCAL, seed: int = 7, energy_price: bool = False
-) -> Case:
+def market(loaded: LoadedNetwork, offers: int, *, stress: Stress = LOCAL, seed: int = 7) -> Case:
     """A case on this network: congestion at two places, a voltage band, and `offers` charging fleets.
 
     Limits lie where the baseline exceeds them in a given number of periods; the shape of the day makes that some 10 %
     at the peak. However many the offers are, together they can take away about `stress.flexible` of the evening's load.
-
-    energy_price : let energy cost some 40 to 110 EUR/MWh over the day, instead of nothing.
     """
     network = loaded.network
     random = np.random.default_rng([seed, len(network.buses)])
@@ -70,7 +69,7 @@ def market(
             Injection(bus=network.bus_ids[at], p_w=tuple(p_w[:, at].tolist()), q_var=tuple(q_var[:, at].tolist()))
             for at in drawing
         ),
-        energy_price_eur_per_mwh=_prices() if energy_price else None,
+        energy_price_eur_per_mwh=_prices() if stress.priced else None,
         requests=(*_congestion(tree, loaded, points, stress), _voltage(points, stress)),
         offers=_fleets(tree, loaded, offers, stress, random),
     )

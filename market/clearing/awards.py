@@ -44,7 +44,7 @@ def whole_watts(problem: ClearingProblem, accepted_mw: FloatArray, limit_price: 
     _round_running_energy(problem, exact_w, column_w)
     shape = (len(problem.offers), problem.periods)
     power_w, q_var = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
-    taken = _shared(problem, column_w)
+    taken = _shared(problem, column_w, accepted_mw)
     single = np.ones(len(columns), dtype=np.bool_)
     single[problem.blocks.column] = False
     own = np.flatnonzero(single[columns.share_column] & (taken > 0))
@@ -76,19 +76,21 @@ def _round_running_energy(problem: ClearingProblem, exact_w: FloatArray, column_
         column_w[side[there]] = magnitude[there]
 
 
-def _shared(problem: ClearingProblem, column_w: IntArray) -> IntArray:
-    """(share,) whole watts of every share; those of one column split pro rata."""
-    columns = problem.columns
+def _shared(problem: ClearingProblem, column_w: IntArray, accepted_mw: FloatArray) -> IntArray:
+    """(share,) whole watts of every share; those of one column split pro rata, what accepted blocks require first."""
+    columns, blocks = problem.columns, problem.blocks
+    required = blocks.requires[(accepted_mw[blocks.column] > 0) & (blocks.requires != NONE)]
     taken = column_w[columns.share_column]
     members = np.bincount(columns.share_column, minlength=len(columns))
     for column in np.flatnonzero((members > 1) & (column_w > 0)).tolist():
         own = np.flatnonzero(columns.share_column == column)
+        own = own[np.argsort(~np.isin(columns.share_offer[own], required), kind="stable")]
         taken[own] = pro_rata(int(column_w[column]), columns.share_w[own])
     return taken
 
 
 def pro_rata(whole: int, shares: IntArray) -> IntArray:
-    """Whole watts split in proportion to what each could give; the last watts go in the order of the offers' ids."""
+    """Whole watts split in proportion to what each could give; the last watts go in the order of the shares."""
     total = int(shares.sum())
     split = np.array([whole * int(share) // total for share in shares], dtype=np.intp)
     split[: whole - int(split.sum())] += 1

@@ -1,5 +1,7 @@
 """Offers that are accepted as a whole: integers decided in the loop, then fixed, so that prices are those of an LP.
 
+So are turns: a fleet that pays for |change| would do less and more at once, and pay twice for nothing.
+
 The relaxed optimum is found first. Around it a mixed-integer programme decides which blocks are accepted; with that
 fixed the AC optimum is found. Around the best decision so far the next one is looked for, all that were met excluded,
 until none promises to be better: where cost and limits are convex, the linear programme promises too much, never too
@@ -15,14 +17,15 @@ from market.clearing.columns import NONE
 from market.clearing.loop import Laps, Optimum, optimise
 from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
-from market.clearing.program import LEAST_REQUIRED_W, Bounds, Program, columns_of_offer, program_of
+from market.clearing.program import Bounds, Program, least_accepted, program_of
 from market.clearing.solve import Solver
 from market.errors import SolverFailed
-from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 _DECISIONS: Final = 60
 _WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
 _LOSS_EUR_PER_H: Final = 1e-6
+_TOGETHER: Final = 1e-9  # of the largest column: less than this is rounding
 
 
 def decide(
@@ -40,14 +43,21 @@ def decide(
     laps = laps or Laps()
     limits = limits or Bounds(np.zeros(len(problem.columns)), problem.columns.upper_mw)
     relaxed = optimise(problem, options, limits=limits, laps=laps)
-    if len(problem.blocks) == 0:
+    if len(problem.blocks) == 0 and not _at_once(problem, relaxed):
         return relaxed
     return _best_decision(problem, options, limits, relaxed, laps).optimum
 
 
+def _at_once(problem: ClearingProblem, optimum: Optimum) -> bool:
+    """Whether a fleet that pays for its change does both, less and more, so as to pay twice."""
+    accepted_mw, turns = optimum.dispatch.accepted_mw, problem.turns
+    both = np.minimum(accepted_mw[turns.less], accepted_mw[turns.more])
+    return bool((both > _TOGETHER * problem.unit_mw).any())
+
+
 @dataclass(frozen=True, eq=False)
 class _Decision:
-    """accepted : (block,). cost : true cost, unmet limits at their price [EUR/h]."""
+    """accepted : (block and turn,). cost : true cost, unmet limits at their price [EUR/h]."""
 
     accepted: BoolArray
     optimum: Optimum
@@ -79,28 +89,38 @@ def _best_decision(
     return best
 
 
-def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: IntArray) -> Bounds:
-    """Bounds with decided blocks: none of it, or from its least activation to all of it.
+def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: "Needed") -> Bounds:
+    """Bounds with decided blocks: none of it, or from its least activation to all of it; and decided turns.
 
-    needed : columns of which something is accepted, because an accepted block requires their offer.
+    accepted : (block and turn,). needed : what is accepted because an accepted block requires its offer.
     """
-    low, high, blocks = limits.low_mw.copy(), limits.high_mw.copy(), problem.blocks
+    low, high, blocks, turns = limits.low_mw.copy(), limits.high_mw.copy(), problem.blocks, problem.turns
+    accepted, up = np.split(accepted, [len(blocks)])
+    high[turns.less[up]] = high[turns.more[~up]] = 0.0
     upper = problem.columns.upper_mw[blocks.column]
     low[blocks.column] = np.where(accepted, np.maximum(low[blocks.column], blocks.min_activation * upper), 0.0)
     high[blocks.column] = np.where(accepted, high[blocks.column], 0.0)
-    low[needed] = np.maximum(low[needed], np.minimum(LEAST_REQUIRED_W / BASE_VA, high[needed]))
+    low[needed.column] = np.maximum(low[needed.column], np.minimum(needed.least_mw, high[needed.column]))
     return Bounds(low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Needed:
+    """Columns of which accepted blocks require something : (k,), and at least how much of each [MW] : (k,)."""
+
+    column: IntArray
+    least_mw: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class _Decided:
     """What a mixed-integer programme says.
 
-    accepted : (block,). needed : columns of which accepted blocks require something. promised : its cost [EUR/h].
+    accepted : (block and turn,). needed : what accepted blocks require. promised : its cost [EUR/h].
     """
 
     accepted: BoolArray
-    needed: IntArray
+    needed: Needed
     promised: float
 
 
@@ -128,15 +148,20 @@ def _decided(
     change = float(point.column_cost @ (solution.accepted_mw - dispatch.accepted_mw))
     promised = float(dispatch.cost.sum()) + change + float(rows.price @ solution.unmet)
     accepted = np.asarray(solution.accepted > 0.5, dtype=np.bool_)
-    return _Decided(accepted, _needed(problem, accepted, solution.accepted_mw), promised)
+    needed = _needed(problem, accepted[: len(problem.blocks)], solution.accepted_mw)
+    return _Decided(accepted, needed, promised)
 
 
-def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> IntArray:
+def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> Needed:
     """Of every divisible offer that an accepted block requires, the column that is used most."""
     required = np.unique(problem.blocks.requires[accepted & (problem.blocks.requires != NONE)])
     divisible = np.setdiff1d(required, problem.blocks.offer)
-    own = [columns_of_offer(problem, int(offer)) for offer in divisible]
-    return np.array([each[accepted_mw[each].argmax()] for each in own if len(each)], dtype=np.intp)
+    found = []
+    for offer in divisible.tolist():
+        column, least_mw = least_accepted(problem, offer)
+        most = int(accepted_mw[column].argmax())
+        found.append((column[most], least_mw[most]))
+    return Needed(np.array([at for at, _ in found], dtype=np.intp), np.array([least for _, least in found]))
 
 
 def _other_than(program: Program, decision: BoolArray) -> Program:
@@ -145,7 +170,7 @@ def _other_than(program: Program, decision: BoolArray) -> Program:
 
 
 def _with_row(program: Program, weight: FloatArray, high: float) -> Program:
-    """A programme with one more row over its blocks, weight : (block,)."""
+    """A programme with one more row over its blocks and turns, weight : (block and turn,)."""
     columns = len(program.cost) - len(weight) + np.flatnonzero(weight)
     row = len(program.row_low)
     return replace(
@@ -164,6 +189,7 @@ def _losing(problem: ClearingProblem, found: _Decision) -> BoolArray:
     rows = point.rows(shadow > 0)
     price = point.nodal(rows, shadow[rows.period, rows.limit])
     reduced: FloatArray = problem.column_cost + problem.columns.worth(price)
-    accepted_mw = found.optimum.dispatch.accepted_mw[problem.blocks.column]
-    losing: BoolArray = found.accepted & (reduced[problem.blocks.column] * accepted_mw > _LOSS_EUR_PER_H)
+    column, accepted = problem.blocks.column, found.accepted[: len(problem.blocks)]
+    accepted_mw = found.optimum.dispatch.accepted_mw[column]
+    losing: BoolArray = accepted & (reduced[column] * accepted_mw > _LOSS_EUR_PER_H)
     return losing

@@ -16,6 +16,7 @@ from market.network.model import BASE_VA, BoolArray, FloatArray, Grid, IntArray
 
 NONE: Final = -1
 _AT_ONCE: Final = 1_000  # envelopes, of which large tables are made
+_USABLE_W: Final = 1e-6
 NumberArray: TypeAlias = npt.NDArray[np.int32]
 """Numbers of columns in large tables, half as large as positions elsewhere."""
 
@@ -165,6 +166,23 @@ class Blocks:
 
 
 @dataclass(frozen=True, eq=False)
+class Turns:
+    """Columns of a fleet of which only one may be used in a period: less or more consumption, not both at once.
+
+    Only where an optimum could use both: the fleet pays for |change|, or a block requires that it changes anything.
+    less, more : (turn,). envelope : (turn,) position of their envelope.
+    """
+
+    less: IntArray
+    more: IntArray
+    envelope: IntArray
+
+    def __len__(self) -> int:
+        """Number of turns."""
+        return len(self.less)
+
+
+@dataclass(frozen=True, eq=False)
 class Book:
     """Offers in the order of their ids; positions in it name them. What can be accepted is read once it is needed."""
 
@@ -179,27 +197,29 @@ class Book:
         return np.array([places.at(self.grid, offer) for offer in self.offers], dtype=np.intp)
 
     @cached_property
-    def parts(self) -> tuple[Columns, Envelopes, Blocks]:
+    def parts(self) -> tuple[Columns, Envelopes, Blocks, Turns]:
         """What can be accepted of all offers."""
         return _columns_of(self)
 
 
-def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks]:
+def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks, Turns]:
     offers, place, periods = book.offers, book.place, book.market_period.count
     curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
     envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
     blocks = [(at, each) for at, each in enumerate(offers) if isinstance(each, BlockOffer)]
-    fleets, less, more = _envelope_part(envelopes, place, periods)
+    fleets, less, more = _envelope_part(envelopes, place, book.market_period)
     steps, whole = _curve_part(curves, place, periods), _block_part(blocks, place)
     columns, starts = _joined(
         [steps, fleets, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)]
     )
     less, more = (np.where(each >= 0, each + np.int32(starts[1]), np.int32(NONE)) for each in (less, more))
     by_id = {offer.id: at for at, offer in enumerate(offers)}
+    whole_offers = _blocks(blocks, starts[2], by_id)
     return (
         columns,
         _envelopes(envelopes, less, more, columns, book.market_period.hours),
-        _blocks(blocks, starts[2], by_id),
+        whole_offers,
+        _turns(envelopes, less, more, columns, whole_offers),
     )
 
 
@@ -228,11 +248,19 @@ def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: 
 
 
 def _envelope_part(
-    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int
+    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, market_period: MarketPeriod
 ) -> tuple[Columns, NumberArray, NumberArray]:
-    """One column for each direction and period; with (envelope, period) their numbers within the part."""
+    """One column for each direction and period that can be used; with (envelope, period) their numbers in the part."""
+    periods = market_period.count
     low = whole_table([each.power_w_min for _, each in offers], periods)
     high = whole_table([each.power_w_max for _, each in offers], periods)
+    for start in range(0, len(offers), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        bounds = ([getattr(each, name) for _, each in offers[some]] for name in ("energy_wh_min", "energy_wh_max"))
+        least, most = (whole_table(rows, periods) / market_period.hours for rows in bounds)
+        down, up = _usable(low[some], high[some], least, most)
+        low[some] *= down
+        high[some] *= up
     price = ask_table([each.price_eur_per_mwh for _, each in offers], periods)
     entries = [np.nonzero(low), np.nonzero(high)]
     row, period = (np.concatenate(each) for each in zip(*entries, strict=True))
@@ -248,6 +276,23 @@ def _envelope_part(
     upper = np.abs(change)
     shares = (np.arange(len(row)), at[row], upper)
     return _single(upper, price[row, period], period, place[at[row]], way, shares=shares), less, more
+
+
+def _usable(low: IntArray, high: IntArray, least: FloatArray, most: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Where a fleet can consume less, and more : (envelope, period), without its running energy leaving its bounds.
+
+    low, high : of its change [W]. least, most : of its running energy [W times periods]; all (envelope, period). What
+    can be reached from the periods before and what can be brought back in those to come are narrowed down in turn.
+    """
+    least, most = (np.concatenate([np.zeros((len(each), 1)), each], axis=1) for each in (least, most))
+    steps = range(low.shape[1])
+    for t in steps:
+        least[:, t + 1] = np.maximum(least[:, t + 1], least[:, t] + low[:, t])
+        most[:, t + 1] = np.minimum(most[:, t + 1], most[:, t] + high[:, t])
+    for t in reversed(steps):
+        least[:, t] = np.maximum(least[:, t], least[:, t + 1] - high[:, t])
+        most[:, t] = np.minimum(most[:, t], most[:, t + 1] - low[:, t])
+    return most[:, :-1] - least[:, 1:] > _USABLE_W, most[:, 1:] - least[:, :-1] > _USABLE_W
 
 
 def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Columns:
@@ -387,6 +432,15 @@ def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, i
         group=np.array([groups.get(each.exclusive_group or "", NONE) for _, each in offers], dtype=np.intp),
         requires=np.array([by_id.get(each.requires or "", NONE) for _, each in offers], dtype=np.intp),
     )
+
+
+def _turns(
+    offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, blocks: Blocks
+) -> Turns:
+    required = np.isin([at for at, _ in offers], blocks.requires)
+    ask = np.append(columns.ask, 0.0)[less]  # NONE is the last
+    envelope, period = np.nonzero((less != NONE) & (more != NONE) & ((ask < 0) | required[:, None]))
+    return Turns(less[envelope, period].astype(np.intp), more[envelope, period].astype(np.intp), envelope)
 
 
 def whole_table(rows: Sequence[Sequence[int]], periods: int) -> IntArray:

@@ -19,6 +19,7 @@ def duality_gap_eur(
 ) -> float:
     """How much more all divisible offers together could at most earn at the published prices than they do [EUR].
 
+    Fleets that take turns are not divisible, as blocks are not: no price need support what they do.
     Weak duality: with any prices of running energies : (envelope, period) [EUR/h per MW] this bounds it from above.
     """
     columns, fleets = problem.columns, problem.envelopes
@@ -26,6 +27,8 @@ def duality_gap_eur(
     nodal = np.concatenate([price / parts / MICRO, np.zeros_like(price, dtype=np.float64)], axis=1)
     single = np.ones(len(columns), dtype=np.bool_)
     single[problem.blocks.column] = False
+    whole = np.unique(problem.turns.envelope)
+    single &= ~np.isin(fleets.of_column, whole)
     entry = np.searchsorted(columns.column, np.arange(len(columns)))
     single &= columns.place[entry] < problem.places.count
     reduced = columns.ask + columns.worth(nodal)
@@ -33,10 +36,12 @@ def duality_gap_eur(
     own = np.flatnonzero(fleets.of_column != NONE)
     reduced[own] -= columns.weight[entry[own]] * worth[fleets.of_column[own], columns.period[entry[own]]]
     most = float((columns.upper_mw * np.maximum(-reduced, 0.0))[single].sum())
+    energy_price = energy_price.copy()
+    energy_price[whole] = 0.0
     held = np.nonzero(energy_price)
     bounds = np.where(energy_price[held] > 0, fleets.low[held], fleets.high[held])
     most -= float((energy_price[held] * bounds).sum())
-    used = np.setdiff1d(np.flatnonzero(power_w.any(axis=1)), problem.blocks.offer)
+    used = np.setdiff1d(np.flatnonzero(power_w.any(axis=1)), np.append(problem.blocks.offer, fleets.offer[whole]))
     place = problem.offer_place[used]
     earned = float((-(price[:, place] / parts[place]).T / MICRO * power_w[used]).sum()) / BASE_VA
     asked = sum(float(asked_eur_per_h(problem.offers[o], tuple(power_w[o].tolist()), None)) for o in used.tolist())

@@ -258,6 +258,8 @@ class CentralPath:
             # Near the end what curvature adds where one goes further than the other would stay in the way.
             primal = dual = min(primal, dual)
         x, energy, price, slack, multiplier = move
+        if not all(np.isfinite(each).all() for each in (*move, lengths)):
+            raise linalg.LinAlgError("no direction")  # and the point stays where it is
         self.x = self.x + primal * x
         self.energy = self.energy + primal * energy
         self.slack = self.slack + primal * slack

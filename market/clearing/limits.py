@@ -25,6 +25,8 @@ from market.clearing.quantities import Family, Quantities
 from market.network.model import PHASES, BoolArray, FloatArray, Grid, IntArray
 
 NO_LIMIT: Final = np.inf
+MET: Final = 5e-5
+"""A limit counts as met within this [pu for voltages and unbalance, else relative to it]: what whole watts cost."""
 _VOLTAGE_SCALE: Final = 0.01  # a hundredth of nominal voltage counts like a whole current or power limit
 
 

@@ -43,6 +43,12 @@ class Rows:
         """Number of rows."""
         return len(self.period)
 
+    @property
+    def worthwhile(self) -> BoolArray:
+        """(row,) limits that anything is paid for: between no price and none there is no middle to keep to."""
+        worthwhile: BoolArray = self.price[self.unmet] > 0
+        return worthwhile
+
 
 class Linearisation:
     """First (and, where asked for, second) derivatives of cost and limits at one dispatch."""
@@ -137,11 +143,12 @@ class Linearisation:
         slope = problem.places.from_terminals(by_p + direct, by_q)
         width = int(limits.whole.max(initial=0)) + 1
         shared, unmet = np.unique(period * width + limits.whole[limit], return_inverse=True)
-        steepest, most = np.zeros(len(shared)), np.zeros(len(shared))
+        most = np.zeros(len(shared))
         hard = np.zeros(len(shared), dtype=np.bool_)
+        excess = self.dispatch.excess[period, limit]
         active, reactive = (np.abs(each).max(axis=1, initial=0.0) for each in (by_p + direct, by_q))
         # Where active power does not move a limit, its price is capped by what reactive power does to it.
-        np.maximum.at(steepest, unmet, np.where(active > _MOVES * reactive, active, reactive))
+        steepest = np.where(active > _MOVES * reactive, active, reactive)[worst_parts(unmet, excess)]
         hard[unmet] = np.isinf(limits.max_price[limit])
         most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.
@@ -150,7 +157,6 @@ class Linearisation:
         kept = self.slack_price[of_period, whole]
         price = np.where(np.isnan(kept), seen, kept)
         self.slack_price[of_period, whole] = price
-        excess = self.dispatch.excess[period, limit]
         return Rows(period, limit, excess, slope, by_p, by_q, unmet, price, hard, seen)
 
     def _gradients_of(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -213,3 +219,9 @@ class Linearisation:
     def _together(self) -> int:
         """Periods whose equations are solved at once."""
         return max(1, _TOGETHER // self.problem.grid.terminals)
+
+
+def worst_parts(unmet: IntArray, excess: FloatArray) -> IntArray:
+    """(unmet,) the row of each that is exceeded most: whatever else is known of a limit, that one is left unmet."""
+    order = np.lexsort((excess, unmet))
+    return order[np.append(np.diff(unmet[order]) > 0, True)] if len(order) else order

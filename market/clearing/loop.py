@@ -27,6 +27,7 @@ _SLOWER: Final = 0.7  # of the change before: prices that change by more do not 
 _MANY: Final = 500  # columns that matter, from which on the central path is tried first
 _NEARLY: Final = 10.0  # times the tolerance: errors that are no reason to begin another way
 _STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
+_ROUNDING: Final = 1e-6  # of running energies, relative to the largest column
 _SMALLEST: Final = 1e-10  # trust region, relative to the largest column
 
 
@@ -112,7 +113,7 @@ class _Loop:
         self.problem, self.options, self.limits, self.laps = problem, options, limits, laps
         self.in_play = InPlay(problem)
         dispatch = start.dispatch if start else baseline_dispatch(problem)
-        within = np.clip(dispatch.accepted_mw, limits.low_mw, limits.high_mw)
+        within = _within(problem, dispatch.accepted_mw, limits)
         self.in_play.columns |= within > 0
         if (within != dispatch.accepted_mw).any():
             (dispatch,) = dispatches(problem, [within], dispatch)
@@ -314,6 +315,19 @@ class _MovedPrices:
         rows, own = self.rows, self.own
         whole = self.point.problem.limits.whole[rows.limit[own]]
         self.point.slack_price[rows.period[own], whole] = rows.price_here[rows.unmet[own]]
+
+
+def _within(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds) -> FloatArray:
+    """(column,) accepted power between its limits; fleets whose running energy then leaves its bounds begin anew."""
+    within: FloatArray = np.clip(accepted_mw, limits.low_mw, limits.high_mw)
+    fleets = problem.envelopes
+    cut = np.unique(fleets.of_column[within != accepted_mw])
+    cut = cut[cut != NONE]
+    energy, small = fleets.running(within, cut), _ROUNDING * problem.unit_mw
+    outside = ((energy < fleets.low[cut] - small) | (energy > fleets.high[cut] + small)).any(axis=1)
+    anew = np.isin(fleets.of_column, cut[outside])
+    within[anew] = limits.low_mw[anew]
+    return within
 
 
 def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds, radius: FloatArray) -> Bounds:

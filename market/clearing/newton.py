@@ -75,7 +75,7 @@ def newton_step(
     problem = point.problem
     near = (rows.excess > -_NEAR) | (step.excess > -_NEAR) | (step.multipliers.shadow > 0)
     cells = Cells.of(problem, chosen)
-    own = np.flatnonzero(near & np.isin(rows.period, cells.times))
+    own = np.flatnonzero(near & rows.worthwhile & np.isin(rows.period, cells.times))
     model = Quadratic.around(point, rows, own, cells, reach, curvature_at(point, rows, cells, shadow))
     active = _ActiveSet(model, row_slopes(problem, rows, own, chosen) * problem.unit_mw)
     found = active.solve(_guess(model, step, rows, own, problem.unit_mw))

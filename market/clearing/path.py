@@ -67,9 +67,9 @@ _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, w
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
-_DEARER: Final = 3.0  # times as dear as after the first stage: fleets that would not even then pay are left out
+_DEARER: Final = 1.5  # times as dear as after the first stage: fleets that would not even then pay are left out
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
-_MANY_LEFT: Final = 0.7  # of all columns: fewer are not worth the trouble
+_MANY_LEFT: Final = 0.85  # of all columns: fewer are not worth the trouble
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,8 +246,9 @@ class _Walk:
         self._left[:] = False
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Rows of the programme : (r,), and rows that stay unmet beyond doubt."""
+        """Rows of the programme : (r,), and rows that stay unmet beyond doubt; neither has limits worth nothing."""
         there, left = np.isin(rows.period, self._cells.times), self._left[rows.period, rows.limit]
+        there &= rows.worthwhile
         return np.flatnonzero(there & ~left), np.flatnonzero(there & left)
 
     def _settle(self, path: CentralPath, dispatch: Dispatch, rows: Rows, own: IntArray) -> BoolArray:
@@ -321,6 +322,8 @@ class _Walk:
         """The AC state with x accepted of the columns of the cells; None where there is none."""
         accepted = point.dispatch.accepted_mw.copy()
         accepted[self._cells.chosen] = x * self._unit
+        if not np.isfinite(accepted).all():
+            return None
         try:
             return dispatches(self._problem, [accepted], point.dispatch)[0]
         except PowerFlowDiverged:

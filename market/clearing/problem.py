@@ -8,7 +8,7 @@ from scipy import sparse
 
 from api_spec.case import Case
 from api_spec.flexibility import FlexOffer
-from market.clearing.columns import NONE, Blocks, Book, Columns, Envelopes, Places
+from market.clearing.columns import NONE, Blocks, Book, Columns, Envelopes, Places, Turns
 from market.clearing.limits import Limits, groups_of, limits_of
 from market.clearing.quantities import Quantities
 from market.clearing.sensitivity import Jacobians
@@ -68,6 +68,11 @@ class ClearingProblem:
     def blocks(self) -> Blocks:
         """What is accepted by one factor for all periods."""
         return self.book.parts[2]
+
+    @property
+    def turns(self) -> Turns:
+        """What a fleet may only do one of."""
+        return self.book.parts[3]
 
     @cached_property
     def jacobians(self) -> Jacobians:

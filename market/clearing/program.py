@@ -1,12 +1,12 @@
 """The step's linear programme in standard form: the arrays of what `model.py` says in Pyomo, for the columns in play.
 
 Variables, in this order: accepted power of the columns in play, running energy of their envelopes where a bound counts,
-amounts left unmet, and (with integers) which blocks are accepted. Rows: limits, running energies, and block rules. A
+amounts left unmet, and (with integers) which blocks are accepted and whose turn it is. Rows: limits, running energies,
+and rules of blocks and turns. A
 property test holds this to the compiled Pyomo model.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
-
-LEAST_REQUIRED_W: Final = 1.0
-"""What must be accepted of an offer for those that require it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ class _Entries:
 def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArray, *, integer: bool = False) -> Program:
     """The linear programme around a point, with the columns `chosen` : (k,) in play; all others stay where they are.
 
-    integer : with the rules of blocks, as a mixed-integer programme.
+    integer : with the rules of blocks and turns, as a mixed-integer programme.
     """
     problem, unit = point.problem, point.problem.unit_mw
     energies, segments = _running_energies(problem, chosen)
@@ -94,12 +91,15 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
     _energy_entries(problem, chosen, energies, segments, len(rows), k, entries)
     row_low = np.concatenate([np.full(len(rows), -np.inf), np.zeros(e)])
     row_high = np.concatenate([-at_zero, np.zeros(e)])
-    block_low = np.zeros(0)
+    block_low, decisions = np.zeros(0), 0
     if integer:
+        decisions = len(blocks) + len(problem.turns)
         block_low = _block_entries(problem, chosen, blocks, len(rows) + e, k + e + u, entries)
+        turn_low = _turn_entries(problem, chosen, len(rows) + e + len(block_low), k + e + u + len(blocks), entries)
+        block_low = np.concatenate([block_low, turn_low])
     energy_low, energy_high = energy_bounds(point, energies)
     entry_row, entry_column, entry_value = entries.joined()
-    low = bounds.low_mw[chosen] / unit
+    low, high = bounds.low_mw[chosen] / unit, bounds.high_mw[chosen] / unit
     # A block that must be accepted to some part is accepted.
     surely = bounds.low_mw[problem.blocks.column[blocks]] > 0
     return Program(
@@ -107,12 +107,10 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
         rows=rows,
         chosen=chosen,
         energies=energies,
-        cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(len(blocks))]),
-        low=np.concatenate([low, energy_low / unit, np.zeros(u), surely]),
-        high=np.concatenate(
-            [bounds.high_mw[chosen] / unit, energy_high / unit, np.full(u, np.inf), np.ones(len(blocks))]
-        ),
-        integer=np.arange(k + e + u + len(blocks)) >= k + e + u,
+        cost=np.concatenate([point.column_cost[chosen], np.zeros(e), rows.price / unit, np.zeros(decisions)]),
+        low=np.concatenate([low, energy_low / unit, np.zeros(u), surely, np.zeros(decisions - len(blocks))]),
+        high=np.concatenate([high, energy_high / unit, np.full(u, np.inf), np.ones(decisions)]),
+        integer=np.arange(k + e + u + decisions) >= k + e + u,
         row_low=np.concatenate([row_low, block_low]),
         row_high=np.concatenate([row_high, np.full(len(block_low), np.inf)]),
         entry_row=entry_row,
@@ -230,15 +228,32 @@ def _block_entries(
         low.append(np.full(1, -1.0))
         row += 1
     for block in np.flatnonzero(own.requires[blocks] != NONE).tolist():
-        needed = np.intersect1d(columns_of_offer(problem, int(own.requires[blocks[block]])), chosen)
-        least = min(LEAST_REQUIRED_W / BASE_VA, float(problem.columns.upper_mw[needed].max(initial=0.0)))
-        entries.add(row, number[needed], 1.0)
-        entries.add(row, accepted[block], -max(least, 1e-12) / unit)
+        needed, least_mw = least_accepted(problem, int(own.requires[blocks[block]]))
+        there = number[needed] != NONE
+        entries.add(row, number[needed[there]], unit / least_mw[there])
+        entries.add(row, accepted[block], -1.0)
         low.append(np.zeros(1))
         row += 1
     return np.concatenate(low)
 
 
-def columns_of_offer(problem: ClearingProblem, offer: int) -> IntArray:
-    """Columns that an offer has a share in."""
-    return np.unique(problem.columns.share_column[problem.columns.share_offer == offer])
+def _turn_entries(problem: ClearingProblem, chosen: IntArray, row: int, column: int, entries: _Entries) -> FloatArray:
+    """Rules of turns: with 1, more consumption or none, with 0, less or none. Returns (rule,) low, all chosen."""
+    turns, unit = problem.turns, problem.unit_mw
+    down, up = (np.searchsorted(chosen, each) for each in (turns.less, turns.more))
+    most_down, most_up = (problem.columns.upper_mw[each] / unit for each in (turns.less, turns.more))
+    rule, turn = row + np.arange(len(turns)), column + np.arange(len(turns))
+    entries.add(rule, up, -1.0)
+    entries.add(rule, turn, most_up)
+    entries.add(rule + len(turns), down, -1.0)
+    entries.add(rule + len(turns), turn, -most_down)
+    return np.concatenate([np.zeros(len(turns)), -most_down])
+
+
+def least_accepted(problem: ClearingProblem, offer: int) -> tuple[IntArray, FloatArray]:
+    """Columns of active power that an offer has a share in, and how much of each makes it accepted: a watt [MW]."""
+    columns = problem.columns
+    column = np.unique(columns.share_column[columns.share_offer == offer])
+    column = column[columns.upper_mw[column] > 0]
+    column = column[columns.place[np.searchsorted(columns.column, column)] < problem.places.count]
+    return column, np.minimum(1 / BASE_VA, columns.upper_mw[column])

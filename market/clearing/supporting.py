@@ -4,8 +4,9 @@ Where as many offers are partly accepted as limits bind, prices are unique. Wher
 at a step of an offer, every price between two asks supports the same acceptance. Then the mean of the two extremes is
 published: of the multipliers for which all nodal prices together are lowest, and for which they are highest. With one
 such limit that is the midpoint of its supporting interval; it depends on no solver, machine or order of lists. Where a
-limit that is to be met at any price has no highest price, the lowest is published. Of several sets with that sum the
-most even one is taken: three phases that are alike have like prices.
+limit that is to be met at any price has no highest price, whether it raises nodal prices or, as an upper voltage limit
+does, lowers them, the multipliers are published that change nodal prices least. Of several sets with that sum the most
+even one is taken: three phases that are alike have like prices.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 from scipy import sparse
 
+from market.clearing.columns import NONE
 from market.clearing.loop import Optimum
 from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
@@ -62,8 +64,15 @@ def with_middle_prices(problem: ClearingProblem, optimum: Optimum) -> Optimum:
     ends = Solver().extremes(weight, matrix, low, high, down, up)
     if ends is None:
         return optimum
-    endless = rows.hard[rows.unmet[rows_in_doubt]] & (own + ends[1][: len(own)] > _ENDLESS * most)
-    aim = ends[0] if endless.any() else (ends[0] + ends[1]) / 2
+    highest = own + np.maximum(ends[0], ends[1])[: len(own)]
+    if (rows.hard[rows.unmet[rows_in_doubt]] & (highest > _ENDLESS * most)).any():
+        weight = np.abs(weight)
+        ends = Solver().extremes(weight, matrix, low, high, down, up)
+        if ends is None:
+            return optimum
+        aim = ends[0]
+    else:
+        aim = (ends[0] + ends[1]) / 2
     now = np.concatenate([own, energy_price])
     even = Solver().most_even(weight, matrix, (low, high), (down, up), now, float(weight @ aim))
     step = aim if even is None else even
@@ -75,10 +84,12 @@ def with_middle_prices(problem: ClearingProblem, optimum: Optimum) -> Optimum:
 
 
 def _tight_energies(problem: ClearingProblem, optimum: Optimum, small: float) -> IntArray:
-    """(e, 2) envelope and period of running energies at a bound, of envelopes that are used."""
+    """(e, 2) envelope and period of running energies at a bound, of envelopes that are used or held back by one."""
     fleets = problem.envelopes
-    used = np.unique(fleets.of_column[optimum.dispatch.accepted_mw > 0])
-    used = used[used >= 0]
+    used = np.union1d(
+        fleets.of_column[optimum.dispatch.accepted_mw > 0], np.flatnonzero(optimum.energy_price.any(axis=1))
+    )
+    used = used[used != NONE]
     energy = fleets.running(optimum.dispatch.accepted_mw, used)
     tight = (energy < fleets.low[used] + small) | (energy > fleets.high[used] - small)
     row, period = np.nonzero(tight & fleets.kept[used])

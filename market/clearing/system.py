@@ -37,7 +37,8 @@ class System:
         matrix = np.empty((size, size))
         first = np.searchsorted(self._time, np.arange(times + 1)).tolist()
         for time, (start, end) in enumerate(itertools.pairwise(first)):
-            answer = self._inner[:, time, self._time[start:]] * self._slopes[:, start:]
+            answer = np.take(self._inner[:, time], self._time[start:], axis=1)
+            answer *= self._slopes[:, start:]
             matrix[start:end, start:] = self._slopes[:, start:end].T @ answer
         self._first = first
         matrix[np.arange(size), np.arange(size)] += own

@@ -18,15 +18,16 @@ from market.clearing.search import unmet_amounts
 from market.network.model import FloatArray, IntArray
 
 _UNMET: Final = 1e-4  # excess from which on the price of a limit matters
-_FASTEST: Final = 8.0  # times as far as what was seen
-_SLOWEST: Final = 0.1
+_MEMORY: Final = 6  # moves that the next one learns from
+_FURTHEST: Final = 8.0  # times as far as the largest wish
+_ALIKE: Final = 1e-5  # of the largest: singular values of what was answered that tell nothing apart
 
 
 class UnmetPrices:
     """Prices on their way, which is walked in their logarithms.
 
-    Each move goes as far as would bring prices to rest if they answer to it as to the last (Aitken's relaxation: Irons
-    and Tuck, Int. J. Numer. Methods Eng. 1 (1969) 275-277).
+    Each move goes where wishes would come to rest if they answer to it as to the last ones (Anderson, J. ACM 12 (1965)
+    547-560, in the form of Walker and Ni, SIAM J. Numer. Anal. 49 (2011) 1715-1735).
     """
 
     def __init__(self, problem: ClearingProblem) -> None:
@@ -34,11 +35,11 @@ class UnmetPrices:
         self._whole = problem.limits.whole
         shape = (problem.periods, int(self._whole.max(initial=-1)) + 1)
         self._last = np.full(shape, np.nan)
-        self._wish, self._went = np.zeros(shape), np.zeros(shape)
+        self._way: list[tuple[FloatArray, FloatArray]] = []
 
     def forget_the_way(self) -> None:
         """The next move goes where prices are seen to be, and no further."""
-        self._went[:] = 0.0
+        self._way.clear()
 
     def at(self, point: Linearisation, rows: Rows, steady: float) -> tuple[Rows, bool]:
         """Rows at their next prices, which the point keeps to, and whether these are at rest.
@@ -53,18 +54,25 @@ class UnmetPrices:
         matters = unmet_amounts(rows, point.dispatch) > _UNMET
         wish = np.where(matters, seen - last, 0.0)
         rests = bool(np.abs(wish).max(initial=0.0) <= steady)
-        step = np.zeros_like(wish) if rests else np.where(matters, self._pace(at, wish) * wish, seen - last)
-        self._wish[:] = self._went[:] = 0.0
-        self._wish[at], self._went[at] = wish, np.where(matters, step, 0.0)
+        step = np.zeros_like(wish) if rests else np.where(matters, self._step(at, last, wish), seen - last)
         self._last[at] = last + step
         price = np.where(rows.price > 0, np.exp(last + step), 0.0)
         point.slack_price[at] = price
         return replace(rows, price=price), rests
 
-    def _pace(self, at: tuple[IntArray, IntArray], wish: FloatArray) -> float:
-        """How many times as far to go as is wished."""
-        went = self._went[at]
-        if not went.any():
-            return 1.0
-        answer = float((self._wish[at] - wish) @ went) / float(went @ went)
-        return min(max(1 / answer, _SLOWEST), _FASTEST) if answer > 1 / _FASTEST else _FASTEST
+    def _step(self, at: tuple[IntArray, IntArray], last: FloatArray, wish: FloatArray) -> FloatArray:
+        """(w,) how far prices go; what has been on the way all the time goes together."""
+        prices, wishes = np.zeros((2, *self._last.shape))
+        prices[at], wishes[at] = last, wish
+        self._way = [*self._way[-_MEMORY:], (prices, wishes)]
+        known = np.logical_and.reduce([each != 0 for _, each in self._way])
+        if len(self._way) == 1 or not known.any():
+            return wish
+        moved, answered = (np.diff([each[known] for each in way], axis=0) for way in zip(*self._way, strict=True))
+        learned = np.linalg.lstsq(answered.T, wishes[known], rcond=_ALIKE)[0]
+        step = wishes.copy()
+        step[known] -= learned @ (moved + answered)
+        step = step[at]
+        furthest = _FURTHEST * np.abs(wish).max()
+        shortened: FloatArray = step * (furthest / max(furthest, np.abs(step).max()))
+        return shortened

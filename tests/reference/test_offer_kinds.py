@@ -223,6 +223,42 @@ def test_a_block_is_not_taken_without_the_offer_that_it_requires(
     assert result.cost_eur == cost
 
 
+@pytest.mark.parametrize("larger", [1, 300])
+def test_reactive_power_is_not_the_acceptance_that_a_block_requires(larger: int) -> None:
+    """100 kW needed (30 MW on a market 300 times as large), by a curve at 45: 4.50 EUR.
+
+    The child at 10 requires a fleet whose running energy may neither rise nor fall, and its free reactive power, or
+    less and more at once, do not make that accepted.
+    """
+    still = envelope("still", "far", ([-larger * 50_000], [larger * 50_000]), ([0], [0]), 5.0)
+    offers = [
+        block("child", "far", (-larger * 100_000,), 10.0, requires="still"),
+        curve("curve", "far", (-larger * 200_000, 45.0)),
+        {**still, "q_var_min": -20_000, "q_var_max": 20_000},
+    ]
+
+    result = clear(behind_a_line(larger * 150_000, larger * 250_000, offers=offers))
+
+    assert taken(result) == {"child": (0,), "curve": (-larger * 100_000,), "still": (0,)}
+    assert result.cost_eur == larger * Decimal("4.5")
+
+
+def test_a_required_offer_is_taken_even_where_others_ask_the_same() -> None:
+    """100 kW needed: the child's at 10 are 1 EUR, and a watt more of what it requires is nothing.
+
+    Two curves ask 80 and share pro rata: of the one watt the parent's part is a tenth, but it is the one required.
+    """
+    offers = [
+        block("child", "far", (-100_000,), 10.0, requires="parent"),
+        curve("large", "far", (-90_000, 80.0)),
+        curve("parent", "far", (-10_000, 80.0)),
+    ]
+
+    result = clear(behind_a_line(150_000, 250_000, offers=offers))
+
+    assert taken(result) == {"child": (-100_000,), "large": (0,), "parent": (-1,)}
+
+
 def test_rebound_costs_what_it_strains() -> None:
     """Energy 100 then 40, loads 2 and 1.5 MW, limit 2; 0.9 MW less now means 1 MW more in the next hour.
 
@@ -318,3 +354,26 @@ def test_blocks_and_envelopes_bring_reactive_power_too() -> None:
     assert [offer.q_var for offer in result.offers] == [(-150_000,), (pytest.approx(-80_205, abs=1),)]
     assert [offer.power_w for offer in result.offers] == [(0,), (0,)]
     assert float(result.cost_eur) == pytest.approx(0.3104, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("energy", "expected", "cost"),
+    [([5.0], (-50_000,), Decimal("-0.25")), ([5.0, 20.0], (50_000, -50_000), Decimal("0.75"))],
+)
+def test_a_fleet_that_pays_for_change_does_not_pay_for_both_ways_at_once(
+    energy: list[float], expected: tuple[int, ...], cost: Decimal
+) -> None:
+    """100 kW of load; a fleet pays 10 EUR per MWh of |change|, up to 50 kW either way, all of it back after two hours.
+
+    Less by 50 kW at 5: 50 kW are bought for 0.25 and 0.50 are paid. More, at 5 and before 20: 0.75 - 0.50, then
+    1.00 - 0.50 EUR. Less and more at once would be paid twice for no change at all.
+    """
+    count = len(energy)
+    bounds = ([-50_000] * count, [50_000] * count)
+    running = bounds if count == 1 else ([-50_000, 0], [50_000, 0])
+    fleet = envelope("fleet", "far", bounds, running, -10.0)
+
+    result = clear(behind_a_line(9e6, *[100_000.0] * count, offers=[fleet], energy=energy))
+
+    assert taken(result) == {"fleet": expected}
+    assert result.cost_eur == cost

@@ -11,7 +11,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear
 from market.errors import LimitCannotBeMet, PowerFlowDiverged
-from tests.small_cases import Document, block, case, curve, document, limit, line, load
+from tests.small_cases import Document, block, bus, case, curve, document, envelope, limit, line, load, price
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -48,6 +48,43 @@ def test_clearing_does_no_harm_to_limits_that_nobody_asked_about() -> None:
     assert 0 < result.offers[0].power_w[0] < 900_000, "up to 60 A at 10 kV, about 1.04 MVA"
     assert result.offers[0].power_w[1] == 0, "already above 60 A: not one watt more"
     assert result.verification.max_violation_pu <= 5e-5
+
+
+def test_a_limit_met_at_any_price_that_lowers_prices_lowers_them_no_more_than_it_must() -> None:
+    """Feed-in holds the far end above its band, and consuming less, at 10 where energy is 60, would raise it further.
+
+    Every price up to 10 supports that nothing is accepted. There is no lowest, so the nearest to energy is published.
+    """
+    high = [bus("s", max_pu=1.01), bus("far", max_pu=1.01)]
+    eager = curve("o", "far", (-100_000, 10.0))
+
+    result = clear(
+        case(buses=high, lines=[line("l1", "s", "far")], baseline=[load("far", -2e6)], offers=[eager], energy=[60.0])
+    )
+
+    assert result.offers[0].power_w == (0,)
+    assert float(price(result, "far").total[0]) == pytest.approx(10, abs=1e-3)
+
+
+def test_the_middle_of_prices_is_of_those_at_which_an_unused_fleet_stays_unused() -> None:
+    """0.1 MW needed in the first hour, exactly the first step: any price from 50 to 80 supports that.
+
+    A fleet that would give back in the second hour, for nothing, what it spares in the first asks 2 x 30: above 60 it
+    would want to. So the middle is 55.
+    """
+    needed = curve("o", "far", (-100_000, 50.0), (-100_000, 80.0), count=2)
+    fleet = envelope("fleet", "far", ([-50_000] * 2, [50_000] * 2), ([-50_000, 0], [0, 0]), 30.0)
+    tied = case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 2.1e6, 1e6)],
+        requests=[{**CAPACITY, "max_price_eur_per_mwh": 500}],
+        offers=[needed, fleet],
+    )
+
+    result = clear(tied)
+
+    assert [offer.power_w for offer in result.offers] == [(0, 0), (-100_000, 0)]
+    assert [float(each) for each in price(result, "far").total] == pytest.approx([55, 0], abs=1e-3)
 
 
 def test_equal_offers_at_one_place_share_pro_rata_whatever_their_order() -> None:

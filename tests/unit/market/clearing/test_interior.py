@@ -294,3 +294,21 @@ def test_a_newton_system_solves_its_three_equations(model: Quadratic, seed: int)
     assert pushed == pytest.approx(push, abs=1e-7 * (1 + np.abs(dense.hessian).max()))
     assert dense.limits @ move - given_way @ shadow == pytest.approx(room, abs=1e-7)
     assert dense.energies @ move + slack * y == pytest.approx(energy, abs=1e-7)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_direction_that_is_no_number_is_not_taken(monkeypatch: pytest.MonkeyPatch, number: float) -> None:
+    """The path is given up where it stands, at powers that are numbers."""
+    terms = {"power_w": [-100_000] * 2, "price_eur_per_mwh": 5.0}
+    offer = {"id": "o", "participant": "agg", "bus": "b1", "kind": "curve", "steps": [terms]}
+    model = around_baseline(document(lines=chain("s", "b1"), baseline=[load("b1", 1e6, 2e6)], offers=[offer]))
+    path = CentralPath(model, np.zeros(len(model.time)), np.zeros(len(model.energy_low)), 3.0)
+    before = path.x.copy()
+
+    def lost(_: System, push: FloatArray, gap: FloatArray, lack: FloatArray, *, exact: bool) -> tuple[FloatArray, ...]:
+        return tuple(np.full_like(each, number) for each in (push, gap, lack))
+
+    monkeypatch.setattr(System, "solve", lost)
+
+    assert not path.follow(TIGHT, exact=True)
+    assert (path.x == before).all()

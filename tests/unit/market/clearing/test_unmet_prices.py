@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
+from market.clearing import clear
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import problem_of
 from market.clearing.unmet_prices import UnmetPrices
-from tests.small_cases import document, line, load
+from tests.small_cases import case, document, limit, line, load, price
 
 STEADY: Final = 1e-6
 
@@ -32,20 +33,20 @@ def overloaded() -> tuple[Linearisation, Rows]:
     return point, point.rows(dispatch.excess > 0)
 
 
-def looks_until_rest(answer: float, *, most: int = 50) -> tuple[int, float]:
+def looks_until_rest(*answers: float, most: int = 50) -> tuple[int, float]:
     """How often the market is seen until prices rest, and how far from 1 these then are.
 
     What is seen are prices of 1 + answer * (last - 1), in logarithms: 1 is where both agree. First they are e.
+    answers : of each period, or the same of both.
     """
     point, rows = overloaded()
     prices, last = UnmetPrices(point.problem), None
     for look in range(most):
-        seen = 1.0 if last is None else answer * last
-        rows_seen = replace(rows, price=np.full(len(rows.price), np.exp(seen)))
-        priced, rests = prices.at(point, rows_seen, STEADY)
+        seen = np.ones(len(rows.price)) if last is None else np.array(answers) * last
+        priced, rests = prices.at(point, replace(rows, price=np.exp(seen)), STEADY)
         if last is not None and rests:
-            return look, abs(float(np.log(priced.price[0])))
-        last = float(np.log(priced.price[0]))
+            return look, float(np.abs(np.log(priced.price)).max())
+        last = np.log(priced.price)
     raise AssertionError(f"not at rest after {most} looks")
 
 
@@ -59,6 +60,14 @@ def test_prices_that_answer_evenly_rest_after_four_looks(answer: float) -> None:
 
     assert looks <= 3
     assert apart < STEADY / (1 - answer)
+
+
+def test_prices_that_answer_each_in_its_own_way_rest_as_soon_as_their_ways_are_known() -> None:
+    """With two answers one look more than with one. A pace for both would be right for neither."""
+    looks, apart = looks_until_rest(0.5, -3.0)
+
+    assert looks <= 4
+    assert apart < STEADY / (1 - 0.5)
 
 
 def test_the_point_keeps_to_the_prices_that_rows_have() -> None:
@@ -80,3 +89,25 @@ def test_prices_seen_nearly_where_they_are_stay() -> None:
 
     assert rests
     assert again.price == pytest.approx(first.price, rel=1e-12)
+
+
+def test_a_limit_that_stays_unmet_adds_its_maximum_price_and_no_other_end_of_the_line_counts() -> None:
+    """100 A or so at either end of a cable, whose charging makes its ends differ, where 50 are asked for.
+
+    What is left unmet is what the worse end exceeds, so the price of the far bus rises by the 300 EUR/MWh of the
+    request: one MWh less there would be worth as much.
+    """
+    asked = {
+        "id": "r",
+        "dso": "d",
+        "kind": "congestion",
+        "element": "l1",
+        "limit_a": 50.0,
+        "max_price_eur_per_mwh": 300,
+    }
+    cable = line("l1", "s", "far", r_ohm=1.5, x_ohm=0.3, b_s=4e-3)
+
+    result = clear(case(lines=[cable], baseline=[load("far", 1.7e6, q_var=(5e5,))], requests=[asked]))
+
+    assert limit(result, "r").unmet > 40
+    assert float(price(result, "far").congestion[0]) == pytest.approx(300, abs=1e-4)
