@@ -185,11 +185,12 @@ class EvAggregator:
     @staticmethod
     def _pass(cluster: EmulatedCluster, connection: Connection, now: datetime) -> None:
         """Let time pass at a site until `now`, while what else is behind its meter changes, and is metered there."""
-        for minute in connection.premises.minutes(cluster.now, now):
-            cluster.advance(minute)
-            other_a = connection.other_now_a(minute)
-            cluster.plant.load(other_a)
-            cluster.observe(other_a)
+        if not connection.premises.table.empty:
+            for minute in connection.premises.minutes(cluster.now, now):
+                cluster.advance(minute)
+                other_a = connection.other_now_a(minute)
+                cluster.plant.load(other_a)
+                cluster.observe(other_a)
         cluster.advance(now)
 
     def _open(self, table: SiteTable, site: Site, now: datetime) -> None:

@@ -82,13 +82,24 @@ class SiteControl:
         self.peaks = PeakWatch()
         self.order: Order | None = None
         self._told: tuple[Order | None, NetworkTerms] = None, NetworkTerms()
-        self.expected: tuple[Session, ...] = ()
+        self.expected = ()
         self.log: list[PlugMinute] = []
         self._standing: _Standing | None = None
         self._since: dict[str, datetime] = {}
         self._stops: dict[str, int] = {}
         self._weights: dict[str, float] = {}
         self._seen: tuple[datetime, tuple[PlugDemand, ...]] | None = None
+        self._on: set[str | None] = set()
+
+    @property
+    def expected(self) -> tuple[Session, ...]:
+        """What drivers have announced."""
+        return self._expected
+
+    @expected.setter
+    def expected(self, announced: tuple[Session, ...]) -> None:
+        self._expected = announced
+        self._announced = {each.id: each for each in announced}
 
     def forget(self, before: datetime) -> None:
         """What plugs were allowed and drew before."""
@@ -117,7 +128,7 @@ class SiteControl:
         self._take()
         self.peaks.note(self.connection, meter, now)
         self._note(tuple(demands), now)
-        here = self._amended(present(demands, announced=self.expected, since=self._since, now=now, habit=self._habit))
+        here = self._amended(present(demands, announced=self._announced, since=self._since, now=now, habit=self._habit))
         self._weights = {each.plug: each.priority for each in here}
         targets = {each.plug: 0 for each in demands if each.session is not None}
         if not here:
@@ -255,21 +266,24 @@ class SiteControl:
 
     def _note(self, demands: tuple[PlugDemand, ...], now: datetime) -> None:
         """Remember who came when and was switched off, and write down what was allowed and drawn since then."""
-        here = {each.session: each.signal_a for each in demands if each.session is not None}
-        self._since = {each: self._since.get(each, now) for each in here}
-        was_on = set() if self._seen is None else {each.session for each in self._seen[1] if each.signal_a > 0}
-        self._stops = {
-            each: self._stops.get(each, 0) + (each in was_on and signal_a <= 0) for each, signal_a in here.items()
-        }
+        since, stops = dict[str, datetime](), dict[str, int]()
+        for each in demands:
+            if each.session is not None:
+                since[each.session] = self._since.get(each.session, now)
+                stopped = each.signal_a <= 0 and each.session in self._on
+                stops[each.session] = self._stops.get(each.session, 0) + stopped
+        self._since, self._stops = since, stops
+        self._on = {each.session for each in demands if each.signal_a > 0}
         if self._seen is not None and now > self._seen[0]:
             at, before = self._seen
             hours = (now - at).total_seconds() / 3600
             later = {each.plug: each for each in demands}
             for was in before:
-                if (each := later.get(was.plug)) is not None:
+                if (is_now := later.get(was.plug)) is not None:
                     phases = 3 if was.phases is None else len(was.phases)
                     allowed_w = was.signal_a * phases * PHASE_V if was.session is not None else 0.0
-                    self.log.append(PlugMinute(at, was.plug, allowed_w, (each.net_wh - was.net_wh) / hours))
+                    drawn_wh = 0.0 if is_now is was else is_now.net_wh - was.net_wh
+                    self.log.append(PlugMinute(at, was.plug, allowed_w, drawn_wh / hours))
         self._seen = (now, demands)
 
 

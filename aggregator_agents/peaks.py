@@ -40,15 +40,18 @@ class PeakWatch:
         start = now - (now - _ZERO) % _QUARTER - _QUARTER
         if start in self._means_w:
             return
-        one = MarketPeriod(start=start, resolution=_QUARTER, count=1)
         try:
-            plugs_w = float(meter.mean_w(one.start, one.resolution, 1)[0])
+            plugs_w = float(meter.mean_w(start, _QUARTER, 1)[0])
         except NotMetered:
             return
         if _month(next(iter(self._means_w), now)) != _month(now):
             self._means_w = {each: mean_w for each, mean_w in self._means_w.items() if _month(each) == _month(now)}
+        rest_w = 0.0
+        if not connection.premises.table.empty:
+            one = MarketPeriod(start=start, resolution=_QUARTER, count=1)
+            rest_w = float(connection.premises.metered_w(one).sum())
         self._since = start + _QUARTER
-        self._means_w[start] = plugs_w + float(connection.premises.metered_w(one).sum())
+        self._means_w[start] = plugs_w + rest_w
 
     def peaks(self, tariff: TariffPrices | None, grid: Grid, value: Valuation) -> tuple[Peak, ...]:
         """What a higher peak costs among the steps of a plan; nothing without a tariff."""

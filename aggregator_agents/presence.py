@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from aggregator_agents.dispatch.lease import PlugDemand
 from aggregator_agents.fleet import Session, Vehicle
 
 FULL_WH = 1.0
 """Less than this is nothing."""
+_LONGER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,19 @@ class Habit:
 def present(
     demands: Iterable[PlugDemand],
     *,
-    announced: Iterable[Session],
+    announced: Mapping[str, Session],
     since: Mapping[str, datetime],
     now: datetime,
     habit: Habit,
 ) -> tuple[Session, ...]:
     """What is left of the sessions at plugs whose vehicles want energy or can feed back, from `now` on, as plugs come.
 
-    announced : by drivers, beforehand; the one whose id the charger reports. What the charger was told, by the vehicle
-    (ISO 15118) or at its panel, counts before that, and without either the habit does. since : when each session was
-    first seen. A vehicle that is still there after its departure is planned for another quarter of an hour.
+    announced : by drivers, beforehand, by id; the one whose id the charger reports. What the charger was told, by the
+    vehicle (ISO 15118) or at its panel, counts before that, and without either the habit does. since : when each
+    session was first seen. A vehicle that is still there after its departure is planned for another quarter of an hour.
     """
-    there = [each for each in demands if each.session is not None]
-    if not there:
-        return ()
-    known = {each.id: each for each in announced}
-    found = [_left(each, known.get(each.session or ""), since, now, habit) for each in there]
-    return tuple(each for each in found if each is not None)
+    found = [_left(each, each.session, announced, since, now, habit) for each in demands if each.session is not None]
+    return tuple([each for each in found if each is not None])
 
 
 def coming(announced: Iterable[Session], *, here: Iterable[str], now: datetime) -> tuple[Session, ...]:
@@ -48,17 +46,23 @@ def coming(announced: Iterable[Session], *, here: Iterable[str], now: datetime) 
 
 
 def _left(
-    demand: PlugDemand, announced: Session | None, since: Mapping[str, datetime], now: datetime, habit: Habit
+    demand: PlugDemand,
+    session: str,
+    announced: Mapping[str, Session],
+    since: Mapping[str, datetime],
+    now: datetime,
+    habit: Habit,
 ) -> Session | None:
-    assert demand.session is not None
     if demand.tripped or not (demand.wants or demand.discharge_a):
         return None
-    arrived = since.get(demand.session, now)
-    usual = announced or Session(demand.session, demand.plug, arrived, arrived + habit.stay, habit.energy_wh)
+    usual = announced.get(session)
+    if usual is None:
+        arrived = since.get(session, now)
+        usual = Session(session, demand.plug, arrived, arrived + habit.stay, habit.energy_wh)
     left_wh = usual.energy_wh - demand.session_wh if demand.energy_left_wh is None else demand.energy_left_wh
     if left_wh <= FULL_WH and not demand.discharge_a:
         return None
-    departs = max(demand.departs or usual.departs, now + timedelta(minutes=15))
+    departs = max(demand.departs or usual.departs, now + _LONGER)
     return replace(
         usual,
         arrives=now,

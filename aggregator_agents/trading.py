@@ -215,13 +215,14 @@ class Trader:
             return
         unsent = MarketPeriod(start=delivery.start_of(first), resolution=delivery.resolution, count=over - first)
         own = [(each, self._places[each.bus]) for each in sold.baseline.buses if each.bus in self._places]
-        count = _metered([place for _, place in own], unsent)
+        count, means_w = _metered([place for _, place in own], unsent)
         if count < unsent.count:
             LOG.warning("auction %s: %d of %d periods are metered so far", auction.id, first + count, over)
         if count == 0:
             return
-        unsent = MarketPeriod(start=unsent.start, resolution=unsent.resolution, count=count)
-        metered = tuple(BusPower(bus=each.bus, power_w=_whole(place.mean_w(unsent))) for each, place in own)
+        metered = tuple(
+            BusPower(bus=each.bus, power_w=_whole(mean_w)) for (each, _), mean_w in zip(own, means_w, strict=True)
+        )
         complete = first + count == delivery.count
         measured = (place.attributes(sold.orders[each.bus], each) for each, place in own if complete)
         attributes = tuple(each for each in measured if each is not None)
@@ -241,14 +242,13 @@ class Trader:
         return self._reported[auction.id]
 
 
-def _metered(places: Iterable[Place], period: MarketPeriod) -> int:
-    """Of how many periods from the first on the meters of all places have something to tell."""
+def _metered(places: Sequence[Place], period: MarketPeriod) -> tuple[int, list[FloatArray]]:
+    """Of how many periods from the first on the meters of all places have something to tell, and what of each."""
     for count in range(period.count, 0, -1):
+        metered = MarketPeriod(start=period.start, resolution=period.resolution, count=count)
         with contextlib.suppress(NotMetered):
-            for place in places:
-                place.mean_w(MarketPeriod(start=period.start, resolution=period.resolution, count=count))
-            return count
-    return 0
+            return count, [place.mean_w(metered) for place in places]
+    return 0, []
 
 
 def _whole(power_w: FloatArray) -> tuple[int, ...]:

@@ -5,10 +5,11 @@ to reduce 5 kW has `power_w = -5000`; a DLMP is the cost of consuming one more M
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from api_spec.units import Message
 
@@ -20,14 +21,17 @@ MAX_PERIODS: Final = 40_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 3000
 
 
-def _aware(value: Any) -> Any:
+def _instant(value: Any, read: Callable[[Any], datetime]) -> datetime:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a time needs an offset, such as 2026-01-15T16:00:00+01:00")
-        return value
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+    elif not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError("must be a time with an offset, such as 2026-01-15T16:00:00+01:00")
-    return value
+    instant = value if type(value) is datetime else read(value)
+    # A period can last 3 400 years; its end must be a time, too, and so must noon in every zone.
+    if not _FIRST_YEAR < instant.year < _LAST_YEAR:
+        raise ValueError(f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def _duration(value: Any) -> Any:
@@ -38,14 +42,7 @@ def _duration(value: Any) -> Any:
     return value
 
 
-def _to_utc(value: datetime) -> datetime:
-    # A period can last 3 400 years; its end must be a time, too, and so must noon in every zone.
-    if not _FIRST_YEAR < value.year < _LAST_YEAR:
-        raise ValueError(f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
-    return value.astimezone(UTC)
-
-
-Instant = Annotated[datetime, BeforeValidator(_aware), AfterValidator(_to_utc)]
+Instant = Annotated[datetime, WrapValidator(_instant)]
 """An instant; read with any offset, kept and written in UTC. Naive times and epoch numbers are
 refused, and years that no market will see."""
 Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=31)), BeforeValidator(_duration)]

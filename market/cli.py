@@ -5,7 +5,7 @@ What serves and simulates is loaded when it is asked for: `flexmarket clear` sta
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -108,6 +108,7 @@ def work() -> None:
     running.work()
 
 
+_SCENARIO: Final = "Scenario file (TOML), or the name of one that ships."
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; must not exist yet.", show_default="runs/...")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the market's pages afterwards, until stopped.")]
 Port = Annotated[int, typer.Option(help="Of the pages, on 127.0.0.1.", min=0, max=65_535)]
@@ -124,7 +125,7 @@ def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
 
 @app.command()
 def simulate(
-    scenario: Annotated[Path | None, typer.Argument(help="Scenario file (TOML).")] = None,
+    scenario: Annotated[Path | None, typer.Argument(help=_SCENARIO)] = None,
     out: Out = None,
     serve: Serve = False,
     port: Port = 8000,
@@ -193,7 +194,7 @@ app.add_typer(study, name="study")
 @study.command("instruments")
 def study_instruments(
     scenario: Annotated[
-        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter night of homes on risoe")
+        Path | None, typer.Argument(help=_SCENARIO, show_default="a winter night of homes on risoe")
     ] = None,
     penetration: Annotated[str, typer.Option(help="Shares of homes with a vehicle [%].")] = "0,20,40,60,80,100",
     quick: Annotated[bool, typer.Option("--quick", help="Only 50 and 100 %.")] = False,
@@ -238,7 +239,7 @@ def study_instruments(
 @study.command("observability")
 def study_observability(
     scenario: Annotated[
-        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="a winter day on risoe that strays")
+        Path | None, typer.Argument(help=_SCENARIO, show_default="a winter day on risoe that strays")
     ] = None,
     degrees: Annotated[
         str | None, typer.Option(help="Names with commas between.", show_default="all of the catalogue")
@@ -276,7 +277,7 @@ def study_observability(
 @study.command("strategies")
 def study_strategies(
     scenario: Annotated[
-        Path | None, typer.Argument(help="Scenario file (TOML).", show_default="three aggregators in one street")
+        Path | None, typer.Argument(help=_SCENARIO, show_default="three aggregators in one street")
     ] = None,
     player: Annotated[str | None, typer.Option(help="Aggregator that plays.", show_default="the first one")] = None,
     days: Annotated[int | None, typer.Option(help="Deliveries.", show_default="the scenario's", min=1, max=31)] = None,

@@ -145,4 +145,5 @@ structlog.configure(
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),
     wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,  # whatever `configure` replaces is a matter of `logging`
 )

@@ -43,7 +43,7 @@ from market.simulation.progress import progress_bar
 from market.simulation.rerun import NoRun, changed_since, differences, other_versions, scenario_in
 from market.simulation.run import Finished
 from market.simulation.run import simulate as run_scenario
-from market.simulation.scenario import BadScenario, Scenario, read_scenario
+from market.simulation.scenario import BadScenario, Scenario, locate_scenario, read_scenario
 from market.simulation.summary import short_table
 from market.simulation.world import DATABASE
 from market.store import migrate, open_engine
@@ -136,10 +136,11 @@ def _metrics(settings: Settings, engine: Engine, clock: Clock) -> Iterator[str]:
         yield f"\nmetrics at {address}"
 
 
-def simulate(file: Path, out: Path | None, port: int | None) -> None:
+def simulate(named: Path, out: Path | None, port: int | None) -> None:
     """Run a scenario, archive and print; then serve the pages on `port`, if there is one."""
     configure_logs("console", "warning")
     try:
+        file = locate_scenario(named)
         scenario = read_scenario(file)
     except BadScenario as failure:
         raise stop(str(failure), status=BAD_INPUT) from failure

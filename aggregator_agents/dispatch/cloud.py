@@ -230,6 +230,8 @@ def _count_alike(one: PlugDemand, other: PlugDemand) -> bool:
 
 
 def _whole(amps: PhaseAmps) -> WholeAmps:
+    if not any(amps):
+        return 0, 0, 0
     first, second, third = amps
     return max(0, ceil(first - _METER_A)), max(0, ceil(second - _METER_A)), max(0, ceil(third - _METER_A))
 

@@ -5,7 +5,7 @@ measured counts as the most that it can be: what was signalled until a measureme
 """
 
 from dataclasses import dataclass
-from math import ceil, inf, isfinite
+from math import ceil, inf
 from typing import Final
 
 from aggregator_agents.charging.hardware import PlugReading, VehicleFacts
@@ -303,4 +303,4 @@ class PlugWatch:
 
 
 def _counted(energy_wh: float) -> float:
-    return energy_wh if isfinite(energy_wh) and energy_wh > 0 else 0.0
+    return energy_wh if 0 < energy_wh < inf else 0.0

@@ -123,7 +123,7 @@ class EmulatedCluster:
     def follow(self, plan: SitePlan) -> None:
         """As Cluster. Chargers are told when something changes, so that they need not wait until they ask anyway."""
         changed, self._plan = plan != self._plan, plan
-        feeds = any(amps < 0 for amps in plan.target_a.values())
+        feeds = min(plan.target_a.values(), default=0) < 0
         if self.cloud is None or not (changed or feeds):
             return
         for box in self.boxes.values():
@@ -141,7 +141,7 @@ class EmulatedCluster:
     def demands(self) -> tuple[PlugDemand, ...]:
         """As Cluster; nothing while there is no cloud aggregator."""
         heard = self.cloud.heard if self.cloud is not None else {}
-        return tuple(plug for id in self.boxes if id in heard for plug in heard[id].request.plugs)
+        return tuple([plug for id in self.boxes if id in heard for plug in heard[id].request.plugs])
 
     def observe(self, other_a: PhaseAmps) -> None:
         """What the meter of the other load tells the cloud aggregator now."""

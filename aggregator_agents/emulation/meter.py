@@ -1,6 +1,7 @@
 """The meter of an emulated site: power is a broken line in time, so energy is exact over any interval."""
 
 from bisect import bisect_right
+from itertools import pairwise
 
 import numpy as np
 
@@ -53,8 +54,7 @@ class LineMeter:
     def mean_w(self, start_s: float, step_s: float, count: int) -> FloatArray:
         """(step,) mean power in `count` steps from `start_s` on."""
         edges = [self.energy_wh(start_s + step * step_s) for step in range(count + 1)]
-        mean: FloatArray = np.diff(edges) * 3600 / step_s
-        return mean
+        return np.array([(after - before) * 3600 / step_s for before, after in pairwise(edges)])
 
     def forget(self, before_s: float) -> None:
         """What was recorded before, but for the last of it."""

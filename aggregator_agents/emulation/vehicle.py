@@ -91,6 +91,8 @@ class EmulatedVehicle:
 
     def target_a(self, signal_a: int) -> float:
         """What it draws in the end at a signal [A]."""
+        if signal_a == 0:
+            return 0.0
         own, way = self.vehicle, self.behaviour
         if signal_a < 0:
             if own.discharge_a == 0 or self.stored_wh <= _FULL_WH:
@@ -138,7 +140,7 @@ class EmulatedVehicle:
         """Until when its current is the straight line that it is on now; infinite for ever."""
         goal_a, rate_w = self.target_a(self._obeyed_a), self.behaviour.ramp_down_w_per_s
         power_w = self.current_a * self.vehicle.watts_per_amp
-        if self.sloped:
+        if abs(goal_a - self.current_a) > _STEADY_A:
             rate_w = self.behaviour.ramp_up_w_per_s if goal_a > self.current_a else rate_w
             ends_s = self.at_s + abs(goal_a * self.vehicle.watts_per_amp - power_w) / rate_w
         elif power_w > 0:

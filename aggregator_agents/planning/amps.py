@@ -100,9 +100,11 @@ def kept_on(problem: Problem) -> BoolArray:
     as that is worth its wear.
     """
     stopped = [each.id in problem.at_plug and problem.at_plug[each.id].stops > 0 for each in problem.sessions]
+    kept = np.zeros(len(problem.sessions), dtype=np.bool_)
+    if not any(stopped):
+        return kept
     again = problem.present & (problem.signal_a > 0) & (problem.wanted_wh > 0) & ~problem.feeds_back
     again &= np.array(stopped, dtype=np.bool_)
-    kept = np.zeros(len(problem.sessions), dtype=np.bool_)
     if again.any():
         urgent = urgency(problem, problem.wanted_wh, 0)
         division = Division(problem, 0, budget_w=_ceiling_w(problem)[0])

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from aggregator_agents.fleet import FloatArray, Session
 from api_spec.period import MarketPeriod
@@ -96,10 +97,8 @@ class Grid:
 
         values : (period,).
         """
-        at_h = self.edges_h[:-1] + 1e-6 - self.after_h(period.start)
-        at = np.floor(at_h / period.hours).astype(np.int64)
-        inside = (at >= 0) & (at < period.count)
-        found: FloatArray = np.where(inside, values[np.clip(at, 0, period.count - 1)], otherwise)
+        at, inside = _periods_of(self, period)
+        found: FloatArray = np.where(inside, values[at], otherwise)
         return found
 
     def _stays_h(self, sessions: Sequence[Session]) -> tuple[FloatArray, FloatArray]:
@@ -107,6 +106,14 @@ class Grid:
         stays = np.array([(self.after_h(each.arrives), self.after_h(each.departs)) for each in sessions])
         stays = stays.reshape(-1, 2)
         return stays[:, :1], stays[:, 1:]
+
+
+@lru_cache(maxsize=4)  # several series of one market are sampled, by all sites of one aggregator
+def _periods_of(grid: Grid, period: MarketPeriod) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """(step,) the market period in which each step starts, or the nearest; and whether it starts in one."""
+    at_h = grid.edges_h[:-1] + 1e-6 - grid.after_h(period.start)
+    at = np.floor(at_h / period.hours).astype(np.int64)
+    return np.clip(at, 0, period.count - 1), (at >= 0) & (at < period.count)
 
 
 def _clock(instant: datetime, step: timedelta) -> datetime:

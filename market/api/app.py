@@ -84,23 +84,24 @@ def create_app(
     app.add_middleware(CrowdLimit, most=settings.most_at_once)
     app.add_middleware(Watched)  # the last one added is the outermost
     problems.install(app)
-    app.include_router(identity.tokens)
+    # FastAPI asks one after the other whose a path is: first those that agents ask for in every cycle.
     for router in (
-        identity.router,
-        resources.router,
         auctions.router,
-        orders.router,
         outcome.router,
-        measurement.router,
-        reservations.router,
-        settlement.router,
         contracts.router,
+        orders.router,
+        reservations.router,
         tariffs.router,
+        settlement.router,
+        measurement.router,
+        resources.router,
+        identity.router,
         webhooks.router,
         events.router,
         audit.router,
     ):
         app.include_router(router, prefix=VERSION)
+    app.include_router(identity.tokens)
     app.include_router(pages)
 
     app.include_router(condition.router)

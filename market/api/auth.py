@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from api_spec.organisation import Role, Scope
 from market.api.waiting import waiting
-from market.api.world import WorldOf
+from market.api.world import world_of
 from market.errors import Forbidden, ScopeMissing, Unauthenticated
 from market.store.identities import let_in
 from market.workflow.auditing import Provable
@@ -18,8 +18,9 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @waiting
-def _caller(request: Request, world: WorldOf) -> Caller:
+def _caller(request: Request) -> Caller:
     """The caller behind the token. Its client is looked up each time: what is revoked is out at once."""
+    world = world_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send an access token: Authorization: Bearer ...")
@@ -33,14 +34,18 @@ def _caller(request: Request, world: WorldOf) -> Caller:
 
 
 class Allowed:
-    """A dependency: the caller, in one of some roles (all, where none is named), with a token for one scope."""
+    """A dependency: the caller, in one of some roles (all, where none is named), with a token for one scope.
+
+    It depends on nothing itself: FastAPI takes longer to go through dependencies of dependencies than these take.
+    """
 
     def __init__(self, scope: Scope, *roles: Role) -> None:
         """Keep what a route asks for."""
         self.scope, self.roles = scope, roles or ROLES
 
-    async def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
-        """The caller; Forbidden, ScopeMissing."""
+    async def __call__(self, request: Request) -> Caller:
+        """The caller; Unauthenticated, Forbidden, ScopeMissing."""
+        caller = await _caller(request)
         if caller.role not in self.roles:
             raise Forbidden(caller.role, " or ".join(self.roles))
         if self.scope not in caller.scopes:
@@ -53,9 +58,9 @@ _PROOFS: Final[Mapping[Provable, Scope]] = MappingProxyType(
 )
 
 
-async def _proving(kind: Provable, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _proving(kind: Provable, request: Request) -> Caller:
     """Who asks for a proof; it holds what it proves, and so asks for the same scope as reading that."""
-    return await Allowed(_PROOFS[kind])(caller)
+    return await Allowed(_PROOFS[kind])(request)
 
 
 Anyone = Annotated[Caller, Depends(Allowed("read_market"))]

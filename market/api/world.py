@@ -49,9 +49,14 @@ class World:
         return transact(self.engine, step) if ALONE.get() else self.writer.write(step)
 
 
-async def _world(request: Request) -> World:
+def world_of(request: Request) -> World:
+    """The market that a request came to."""
     world: World = request.app.state.world
     return world
+
+
+async def _world(request: Request) -> World:
+    return world_of(request)
 
 
 WorldOf = Annotated[World, Depends(_world)]

@@ -16,7 +16,6 @@ import numpy as np
 
 from market.clearing.candidates import too_dear, worst_of_each, worthwhile
 from market.clearing.cells import Cells
-from market.clearing.columns import NONE
 from market.clearing.dispatch import Dispatch, dispatches
 from market.clearing.interior import AMPLE, CentralPath
 from market.clearing.landing import Landing
@@ -27,6 +26,7 @@ from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.search import Hint
+from market.clearing.standing import Standing
 from market.clearing.unmet_prices import UnmetPrices
 from market.errors import PowerFlowDiverged
 from market.network.model import BoolArray, FloatArray, IntArray
@@ -171,7 +171,7 @@ class _Walk:
                     continue
                 landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
                 return self._found(landing, point)
-            self._remember(rows, own)
+            self._standing = Standing.of(self._problem, rows, own)
             reached = path.follow(self._target(path), exact=self._stage > 0, until=self._until)
             if not reached and path.gap > _USEFUL:
                 if self._cells is self._all and not self._settled:
@@ -224,7 +224,7 @@ class _Walk:
         if self._kept is not None:
             self._path.narrow(model, *self._kept)
             self._kept = None
-        self._path.renew(model, *self._known(rows, own))
+        self._path.renew(model, *self._standing.known(rows, own))
         return self._path
 
     def _found(self, landing: Landing, point: Linearisation) -> Found | None:
@@ -334,21 +334,6 @@ class _Walk:
             return dispatches(self._problem, [accepted], point.dispatch)[0]
         except PowerFlowDiverged:
             return None
-
-    def _remember(self, rows: Rows, own: IntArray) -> None:
-        """Where each limit, and what is left unmet of it, stands in the programme."""
-        limits = self._problem.limits
-        self._row_at = np.full((self._problem.periods, len(limits.quantity)), NONE, dtype=np.intp)
-        self._unmet_at = np.full((self._problem.periods, int(limits.whole.max(initial=-1)) + 1), NONE, dtype=np.intp)
-        period, limit = rows.period[own], rows.limit[own]
-        self._row_at[period, limit] = np.arange(len(own))
-        self._unmet_at[period, limits.whole[limit]] = np.unique(rows.unmet[own], return_inverse=True)[1]
-
-    def _known(self, rows: Rows, own: IntArray) -> tuple[IntArray, IntArray]:
-        """Where limits (r,) and what is left unmet of them (w,) stood in the programme before, or NONE."""
-        period, limit = rows.period[own], rows.limit[own]
-        first = np.unique(rows.unmet[own], return_index=True)[1]
-        return self._row_at[period, limit], self._unmet_at[period[first], self._problem.limits.whole[limit[first]]]
 
     def _enough(self, path: CentralPath) -> bool:
         """Whether the market, seen anew, agrees with where the path led."""

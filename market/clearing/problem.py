@@ -8,8 +8,10 @@ from scipy import sparse
 
 from api_spec.case import Case
 from api_spec.flexibility import FlexOffer
-from market.clearing.columns import NONE, Blocks, Book, Columns, Envelopes, Places, Turns
+from market.clearing.book import Book
+from market.clearing.columns import NONE, Blocks, Columns, Envelopes, Turns
 from market.clearing.limits import Limits, groups_of, limits_of
+from market.clearing.places import Places
 from market.clearing.quantities import Quantities
 from market.clearing.sensitivity import Jacobians
 from market.network.model import BASE_VA, FloatArray, Grid, IntArray

@@ -16,13 +16,13 @@ from api_spec.case import Case
 from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffer
 from api_spec.result import Result, Verification
 from api_spec.units import MONEY_PLACES, PriceList
-from market.clearing.columns import ask_table, whole_table
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.limits import MET
 from market.clearing.linearisation import HARD_PRICE
 from market.clearing.outcome import in_tolerance_units
 from market.clearing.prices import PARTS
 from market.clearing.problem import ClearingProblem, problem_of
+from market.clearing.tables import ask_table, whole_table
 from market.clearing.terms import asked_eur_per_h, offered_range_var, offered_range_w
 from market.errors import ResultRefused
 from market.network.model import BASE_VA, FloatArray, IntArray

@@ -7,7 +7,7 @@ was kept: so a run that is resumed and one that never stopped are the same, bit 
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -43,7 +43,7 @@ class Finished:
 
     folder: Path
     measures: Measures
-    last: Outcome
+    last: Outcome = field(repr=False)  # asyncio writes out what a task returned while it takes its signals back
     note: str | None = None
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from api_spec.defects import Place, refuse
+from api_spec.defects import Place, refuse, unknown
 from api_spec.file_names import file_places, with_names
 from api_spec.metering import Calendar
 from api_spec.period import Duration, Instant, MarketPeriod
@@ -17,6 +17,7 @@ from api_spec.units import Message
 from market.errors import BadScenario, FlexmarketError
 from market.network.sources import GridTable, grid_source
 from market.network.surroundings import Surroundings, SurroundingsTable
+from market.simulation import SCENARIOS
 from market.simulation.agenda import MINUTE, Day, days_of
 from market.simulation.instruments import ContractTable, SupplyTable, TariffTable, strangers
 from market.simulation.metering_table import MeteringTable
@@ -24,7 +25,7 @@ from market.simulation.own_code import look_beside
 from market.simulation.participant import table_type
 from market.simulation.physics import PhysicsTable
 
-__all__ = ["AgentEntry", "BadScenario", "Scenario", "read_scenario"]
+__all__ = ["AgentEntry", "BadScenario", "Scenario", "locate_scenario", "read_scenario"]
 
 _FROM_SCENARIO: Final = frozenset({"feeder", "grid", "network", "opens", "surroundings"})
 
@@ -215,3 +216,19 @@ def read_scenario(path: Path) -> Scenario:
         raise BadScenario(str(failure)) from failure
     look_beside(path.parent)
     return scenario.beside(path.parent)
+
+
+def locate_scenario(file: Path, *, beside: Path = Path()) -> Path:
+    """The file of a scenario, or where there is none, the one that ships under the name that it has in its folder.
+
+    beside : that folder. BadScenario lists what ships where it is neither.
+    """
+    if file.exists():
+        return file
+    name = file.name if file.resolve().parent == beside.resolve() else str(file)
+    shipped = sorted(each.stem for each in SCENARIOS.glob("*.toml"))
+    if name not in shipped:
+        missing = unknown("scenario", name, shipped, "ships with flexmarket")
+        said = f"cannot be read: there is no such file, and {missing}; those that do: {', '.join(shipped)}"
+        raise BadScenario(f"{file}: {said}")
+    return SCENARIOS / f"{name}.toml"

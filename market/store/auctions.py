@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Integer, bindparam
+from sqlalchemy import Integer, Select, bindparam, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from api_spec.auction import Auction, AuctionState, AuctionTerms
 from api_spec.award import Award
@@ -16,10 +16,19 @@ from api_spec.case import Case
 from api_spec.metering import Forecast
 from api_spec.result import Result
 from market.errors import NotFound
-from market.store.tables import AuctionRow, AwardRow, ResultRow
+from market.store.plain import asked
+from market.store.tables import AuctionRow, AwardRow, ResultRow, metadata
 
 Gate: TypeAlias = Literal["order", "close"]
 """What a transaction locks an auction for."""
+_OfAuctions: TypeAlias = Select[*tuple[Any, ...]]
+
+_TABLE: Final = metadata.tables["auction"]
+_OWN: Final = tuple(
+    _TABLE.c[name] for name in ("id", "dso", "state", "terms", "closed_at", "published_at", "settled_at", "failure")
+)
+_AUCTIONS: Final = select_columns(*_OWN)
+"""As `_auction` takes them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,10 @@ class Auctions:
         "order" : the gate cannot close meanwhile, and orders of others go on; "close" : nobody orders meanwhile. What
         was committed under "order" stands in the book that is read under "close", and nothing comes after it.
         """
-        return _auction(self._row(auction, lock))
+        found = asked(self._session, _one(lock), auction=auction).one_or_none()
+        if found is None:
+            raise NotFound("auction", auction)
+        return _auction(*found)
 
     def save_state(self, auction: Auction) -> None:
         """Write an auction's state and the times that belong to it."""
@@ -71,27 +83,23 @@ class Auctions:
 
     def page(self, *, after: int, limit: int, states: Collection[AuctionState] = ()) -> list[tuple[int, Auction]]:
         """Auctions after a place in the sequence, oldest first, each with its own place; in any state without one."""
-        rows = self._session.exec(_page(frozenset(states)), params={"after": after, "limit": limit})
-        return [(row.sequence or 0, _auction(row)) for row in rows]
+        rows = asked(self._session, _page(frozenset(states)), after=after, limit=limit)
+        return [(place, _auction(*own)) for place, *own in rows]
 
     def published_on(self, network: str, *, since: datetime) -> list[Auction]:
         """Published and settled auctions of a network with deliveries that end after `since`, oldest first."""
-        reaching = col(AuctionRow.settled_at).is_(None) | (col(AuctionRow.settled_at) > since)
-        query = select(AuctionRow).where(AuctionRow.network == network, col(AuctionRow.published_at).is_not(None))
-        rows = self._session.exec(query.where(reaching).order_by(col(AuctionRow.sequence)))
-        return [each for each in map(_auction, rows) if each.delivery.end > since]
+        reaching = _TABLE.c.settled_at.is_(None) | (_TABLE.c.settled_at > since)
+        found = self._all(_AUCTIONS.where(_TABLE.c.network == network, _TABLE.c.published_at.is_not(None), reaching))
+        return [each for each in found if each.delivery.end > since]
 
     def unfinished(self, network: str) -> list[Auction]:
         """Auctions on a network that are neither published nor failed, in the order they were opened."""
-        query = select(AuctionRow).where(
-            AuctionRow.network == network, col(AuctionRow.state).in_(("open", "closed", "clearing"))
-        )
-        return [_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence)))]
+        before = _TABLE.c.state.in_(("open", "closed", "clearing"))
+        return self._all(_AUCTIONS.where(_TABLE.c.network == network, before))
 
     def published_books(self) -> list[Auction]:
         """Auctions that are published and not settled, oldest first."""
-        query = select(AuctionRow).where(AuctionRow.state == "published").order_by(col(AuctionRow.sequence))
-        return [_auction(row) for row in self._session.exec(query)]
+        return self._all(_AUCTIONS.where(_TABLE.c.state == "published"))
 
     def counts(self) -> dict[str, int]:
         """How many auctions are in each state; a state without any is absent."""
@@ -138,8 +146,7 @@ class Auctions:
 
     def continuous(self, *, now: datetime) -> list[Auction]:
         """Auctions that are open and traded continuously at this time, in the order they were opened."""
-        query = select(AuctionRow).where(AuctionRow.state == "open", AuctionRow.gate_closure > now)
-        found = (_auction(row) for row in self._session.exec(query.order_by(col(AuctionRow.sequence))))
+        found = self._all(_AUCTIONS.where(_TABLE.c.state == "open", _TABLE.c.gate_closure > now))
         return [each for each in found if each.product.trading == "continuous"]
 
     def published(self, auction: str) -> Published | None:
@@ -162,8 +169,13 @@ class Auctions:
         query = select(ResultRow).where(ResultRow.auction == auction).order_by(col(ResultRow.version))
         return list(self._session.exec(query))
 
-    def _row(self, auction: str, lock: Gate | None = None) -> AuctionRow:
-        row = self._session.exec(_one(lock), params={"auction": auction}).one_or_none()
+    def _all(self, query: _OfAuctions) -> list[Auction]:
+        return [_auction(*own) for own in asked(self._session, query.order_by(_TABLE.c.sequence))]
+
+    def _row(self, auction: str) -> AuctionRow:
+        """To change it, as it is by now."""
+        query = select(AuctionRow).where(AuctionRow.id == auction).execution_options(populate_existing=True)
+        row = self._session.exec(query).one_or_none()
         if row is None:
             raise NotFound("auction", auction)
         return row
@@ -173,19 +185,18 @@ class Auctions:
 
 
 @cache
-def _one(lock: Gate | None) -> SelectOfScalar[AuctionRow]:
-    query = select(AuctionRow).where(AuctionRow.id == bindparam("auction"))
-    if lock is None:
-        return query
-    return query.with_for_update(read=lock == "order").execution_options(populate_existing=True)
+def _one(lock: Gate | None) -> _OfAuctions:
+    query = _AUCTIONS.where(_TABLE.c.id == bindparam("auction"))
+    return query if lock is None else query.with_for_update(read=lock == "order")
 
 
 @lru_cache(maxsize=100)
-def _page(states: frozenset[AuctionState]) -> SelectOfScalar[AuctionRow]:
-    query = select(AuctionRow).where(col(AuctionRow.sequence) > bindparam("after"))
+def _page(states: frozenset[AuctionState]) -> _OfAuctions:
+    query = select_columns(_TABLE.c.sequence, *_OWN).where(_TABLE.c.sequence > bindparam("after"))
     if states:
-        query = query.where(col(AuctionRow.state).in_(sorted(states)))
-    return query.order_by(col(AuctionRow.sequence)).limit(bindparam("limit", type_=Integer))
+        # Not IN, whose list SQLAlchemy writes out anew every time.
+        query = query.where(or_(*(_TABLE.c.state == each for each in sorted(states))))
+    return query.order_by(_TABLE.c.sequence).limit(bindparam("limit", type_=Integer))
 
 
 @lru_cache(maxsize=1000)
@@ -207,17 +218,28 @@ def _result(document: str) -> Result:
     return Result.model_validate_json(document)
 
 
-def _auction(row: AuctionRow) -> Auction:
-    terms = terms_of(row.terms)
+@lru_cache(maxsize=1000)
+def _auction(
+    id: str,
+    dso: str,
+    state: AuctionState,
+    terms: str,
+    closed_at: datetime | None,
+    published_at: datetime | None,
+    settled_at: datetime | None,
+    failure: str | None,
+) -> Auction:
+    """Of its row, which changes a few times at most, and is read all the time."""
+    agreed = terms_of(terms)
     return Auction.model_validate(
         {
-            **{name: getattr(terms, name) for name in AuctionTerms.model_fields},
-            "id": row.id,
-            "dso": row.dso,
-            "state": row.state,
-            "closed_at": row.closed_at,
-            "published_at": row.published_at,
-            "settled_at": row.settled_at,
-            "failure": row.failure,
+            **{name: getattr(agreed, name) for name in AuctionTerms.model_fields},
+            "id": id,
+            "dso": dso,
+            "state": state,
+            "closed_at": closed_at,
+            "published_at": published_at,
+            "settled_at": settled_at,
+            "failure": failure,
         }
     )

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam
+from sqlalchemy import Row, Select, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from api_spec.award import Award
 from api_spec.calendar import Span
@@ -17,20 +17,22 @@ from api_spec.period import MarketPeriod
 from market.errors import NotFound
 from market.instruments.rights import Right, Use, use_of
 from market.store.auctions import Auctions
-from market.store.tables import AuctionRow, AwardRow, ContractRow, ContractTransferRow, RightRow
+from market.store.plain import asked
+from market.store.tables import AuctionRow, AwardRow, ContractRow, ContractTransferRow, RightRow, metadata
 
 _TERMS: Final[TypeAdapter[AnyContractTerms]] = TypeAdapter(AnyContractTerms)
+_CONTRACTS: Final = metadata.tables["contract"]
 
 
 @cache
-def _all(*, of_dso: bool, of_participant: bool) -> SelectOfScalar[ContractRow]:
+def _all(*, of_dso: bool, of_participant: bool) -> Select[*tuple[Any, ...]]:
     """Built once: aggregators ask for their contracts all the time."""
-    query = select(ContractRow)
+    query = select_columns(_CONTRACTS)
     if of_dso:
-        query = query.where(ContractRow.dso == bindparam("of"))
+        query = query.where(_CONTRACTS.c.dso == bindparam("of"))
     if of_participant:
-        query = query.where(ContractRow.participant == bindparam("by"))
-    return query.order_by(col(ContractRow.id), col(ContractRow.version))
+        query = query.where(_CONTRACTS.c.participant == bindparam("by"))
+    return query.order_by(_CONTRACTS.c.id, _CONTRACTS.c.version)
 
 
 class Contracts:
@@ -80,7 +82,7 @@ class Contracts:
         """Newest versions, in the order of ids: all, or those of a DSO or a participant."""
         query = _all(of_dso=dso is not None, of_participant=participant is not None)
         values = {name: each for name, each in (("of", dso), ("by", participant)) if each is not None}
-        rows = self._session.exec(query, params=values)
+        rows = asked(self._session, query, **values)
         return [_contract(row) for row in {row.id: row for row in rows}.values()]
 
     def in_force(
@@ -171,7 +173,7 @@ def _transfers(rows: Iterable[ContractTransferRow]) -> list[ContractTransfer]:
     return [ContractTransfer.model_validate(row.model_dump(exclude={"sequence"})) for row in rows]
 
 
-def _contract(row: ContractRow) -> Contract:
+def _contract(row: ContractRow | Row[*tuple[Any, ...]]) -> Contract:
     return Contract(
         id=row.id,
         version=row.version,

@@ -9,6 +9,7 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
 from market.errors import NoSuchDatabase
+from market.store.beginning import BEGINS, READS, READS_ONCE, BegunConnection, begin_as_told
 from market.store.sealing import seal_within
 from market.store.vault import VAULT, Vault
 
@@ -22,31 +23,31 @@ _POSTGRES: Final = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-READING: Final = "flexmarket_reading"
-ONLY_READS: Final = {READING: True, "postgresql_readonly": True}
-"""Execution options of connections that only read: on SQLite they wait for no writer, and no writer for them."""
+ONLY_READS: Final = {BEGINS: READS, "postgresql_readonly": True}
+"""Execution options of connections that only read."""
+ONE_ANSWER: Final = {BEGINS: READS_ONCE, "postgresql_readonly": True}
+"""Of those that ask one question."""
 _MIGRATING: Final = 0x466C6578  # any number that every process of the market agrees on
 
 
 def open_engine(url: str, *, connections: int = 20, key_file: Path | None = None, durable: bool = True) -> Engine:
     """An engine for a database URL, `sqlite:///...` or `postgresql://...`; NoSuchDatabase for any other.
 
-    On SQLite a transaction that may write begins IMMEDIATE: one that reads first and writes later fails where another
-    wrote in between; taking the write lock at the start makes it wait instead. On PostgreSQL transactions are READ
-    COMMITTED, and what must not change is locked by its row. Every commit is synced to the disk before it returns.
-    Errors do not quote what was being written. connections : kept open at most; who finds none free waits for one.
-    key_file : of the keys that secrets are sealed with; absent = on SQLite FILE.key beside the database, made when the
-    first secret is kept; on PostgreSQL secrets stand in clear. durable : False where a crash of the machine may cost a
-    SQLite database, as that of a simulation, which can be run again.
+    On SQLite transactions take the write lock as they begin, but for those that only read (market.store.beginning). On
+    PostgreSQL they are READ COMMITTED, and what must not change is locked by its row. Every commit is synced to the
+    disk before it returns. Errors do not quote what was being written. connections : kept open at most; who finds none
+    free waits for one. key_file : of the keys that secrets are sealed with; absent = on SQLite FILE.key beside the
+    database, made when the first secret is kept; on PostgreSQL secrets stand in clear. durable : False where a crash of
+    the machine may cost a SQLite database, as that of a simulation, which can be run again.
     """
     address = _address(url)
     options = {VAULT: _vault(address, key_file)}
     kept: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "execution_options": options}
     if address.get_backend_name() == "postgresql":
         return create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES, **kept)
-    engine = create_engine(address, hide_parameters=True, **kept)
+    engine = create_engine(address, hide_parameters=True, connect_args={"factory": BegunConnection}, **kept)
+    begin_as_told(engine)
     event.listen(engine, "connect", partial(_prepare, synchronous="FULL" if durable else "OFF"))
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -93,8 +94,3 @@ def _prepare(connection: Any, _: Any, *, synchronous: str) -> None:
     for pragma in (*_PRAGMAS, f"synchronous={synchronous}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

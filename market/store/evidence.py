@@ -17,7 +17,7 @@ from market.audit.leaves import Leaf, canonical_key, canonical_values
 from market.audit.tree import Node
 from market.audit.verification import KeptHead
 from market.errors import KeyFileUnusable, SecretsUnreadable
-from market.store.engine import READING
+from market.store.beginning import BEGINS, READS
 from market.store.sealing import LOST
 from market.store.tables import metadata
 from market.store.vault import vault_of
@@ -34,7 +34,7 @@ def has_log(engine: Engine) -> bool:
 @contextlib.contextmanager
 def evidence(engine: Engine) -> Iterator["Evidence"]:
     """One state of the database, whatever is written meanwhile; nobody waits for the reader."""
-    options: dict[str, Any] = {READING: True}
+    options: dict[str, Any] = {BEGINS: READS}
     if engine.dialect.name != "sqlite":
         options["isolation_level"] = "REPEATABLE READ"
     with engine.connect().execution_options(**options) as connection:

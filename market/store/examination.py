@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine, text
 
-from market.store.engine import READING
+from market.store.beginning import BEGINS, READS
 
 _PROBES: Final = 10
 
@@ -34,7 +34,7 @@ def facts_of(engine: Engine) -> DatabaseFacts:
 
 def _of_sqlite(engine: Engine) -> DatabaseFacts:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    with engine.connect().execution_options(**{READING: True}) as connection:
+    with engine.connect().execution_options(**{BEGINS: READS}) as connection:
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         settings = {name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names}
     return DatabaseFacts(f"SQLite {version}", settings, None, None)

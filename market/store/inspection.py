@@ -7,7 +7,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from market.store.engine import READING, migrations
+from market.store.beginning import BEGINS, READS
+from market.store.engine import migrations
 from market.store.sealing import Standing, standing
 
 
@@ -30,13 +31,13 @@ class Schema:
 
 def schema_of(engine: Engine) -> Schema:
     """The schema of a database; nothing is changed in it."""
-    with engine.connect().execution_options(**{READING: True}) as connection:
+    with engine.connect().execution_options(**{BEGINS: READS}) as connection:
         return schema_at(MigrationContext.configure(connection).get_current_revision())
 
 
 def secrets_of(engine: Engine) -> Counter[Standing]:
     """How many secrets of a database stand how. Raises KeyFileUnusable where some are sealed and there is no key."""
-    with engine.connect().execution_options(**{READING: True}) as connection:
+    with engine.connect().execution_options(**{BEGINS: READS}) as connection:
         return standing(connection)
 
 

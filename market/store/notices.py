@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import func
+from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select, update
 
@@ -16,19 +17,21 @@ from api_spec.webhooks import Attempt, Delivery, DeliveryState, WebhookTerms
 from market.errors import NotFound
 from market.ids import random_id
 from market.notices.story import Notice, audiences_of
-from market.store.tables import DeliveryRow, OrganisationRow, OutboxRow, WebhookRow
+from market.store.plain import asked
+from market.store.tables import DeliveryRow, OutboxRow, WebhookRow, metadata
 from market.store.vault import Vault, vault_of
 
 _ATTEMPTS: Final[TypeAdapter[tuple[Attempt, ...]]] = TypeAdapter(tuple[Attempt, ...])
 
 
+_WEBHOOKS, _OWNERS = metadata.tables["webhook"], metadata.tables["organisation"]
 _LISTENING: Final = (
-    select(WebhookRow, OrganisationRow)
-    .join(OrganisationRow)
-    .where(col(WebhookRow.disabled_at).is_(None))
-    .order_by(col(WebhookRow.sequence))
+    select_columns(_WEBHOOKS.c.id, _WEBHOOKS.c.terms, _OWNERS.c.id, _OWNERS.c.name, _OWNERS.c.role)
+    .join(_OWNERS, _OWNERS.c.id == _WEBHOOKS.c.organisation)
+    .where(_WEBHOOKS.c.disabled_at.is_(None))
+    .order_by(_WEBHOOKS.c.sequence)
     # Without the lock, a webhook that is removed meanwhile would make a state change of the market fail.
-    .with_for_update(read=True, key_share=True, of=WebhookRow)
+    .with_for_update(read=True, key_share=True, of=_WEBHOOKS)
 )
 """Built once: it is asked before every event."""
 
@@ -68,8 +71,12 @@ class Notices:
     def listening(self) -> list[Listener]:
         """Webhooks that are in force. They stay until the transaction ends: who removes one waits."""
         return [
-            Listener(row.id, audiences_of(_organisation(owner)), WebhookTerms.model_validate_json(row.terms).types)
-            for row, owner in self._session.exec(_LISTENING)
+            Listener(
+                webhook,
+                audiences_of(Organisation(id=owner, name=name, role=role)),
+                WebhookTerms.model_validate_json(terms).types,
+            )
+            for webhook, terms, owner, name, role in asked(self._session, _LISTENING)
         ]
 
     def queue(self, notice: Notice, listening: Iterable[Listener]) -> None:
@@ -174,10 +181,6 @@ class Notices:
         if row is None:
             raise NotFound("delivery", delivery)
         return row
-
-
-def _organisation(row: OrganisationRow) -> Organisation:
-    return Organisation.model_validate({"id": row.id, "name": row.name, "role": row.role})
 
 
 def _claimed(delivery: DeliveryRow, webhook: WebhookRow, body: str, now: datetime, vault: Vault) -> Claimed:

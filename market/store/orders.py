@@ -6,13 +6,15 @@ from typing import Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import bindparam, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from api_spec.auction import OfferReceipt, RequestReceipt
 from api_spec.flexibility import FlexOffer, FlexRequest
 from api_spec.metering import Baseline, BaselineNomination, Reading, ReadingTerms
 from market.errors import NotFound
-from market.store.tables import BaselineRow, OfferRow, ReadingRow, RequestRow
+from market.store.plain import asked
+from market.store.tables import BaselineRow, OfferRow, ReadingRow, RequestRow, metadata
 
 _OFFER: Final[TypeAdapter[FlexOffer]] = TypeAdapter(FlexOffer)
 _REQUEST: Final[TypeAdapter[FlexRequest]] = TypeAdapter(FlexRequest)
@@ -128,7 +130,7 @@ class Orders:
 
     def nominated_buses(self, auction: str, participant: str) -> frozenset[str]:
         """Buses of a participant's newest baseline, without reading the rest of it."""
-        names = self._session.exec(_NOMINATED, params={"of": auction, "by": participant}).first()
+        names = asked(self._session, _NOMINATED, of=auction, by=participant).scalar()
         return frozenset() if names is None else frozenset(json.loads(names))
 
     def baselines(self, auction: str) -> list[Baseline]:
@@ -143,7 +145,7 @@ class Orders:
 
     def add_reading(self, auction: str, participant: str, reading: ReadingTerms, *, now: datetime) -> Reading:
         """Keep a message of readings as the participant's next version."""
-        version = (self._session.exec(_LAST_READING, params={"of": auction, "by": participant}).one() or 0) + 1
+        version = (asked(self._session, _LAST_READING, of=auction, by=participant).scalar_one() or 0) + 1
         self._session.add(
             ReadingRow(
                 auction=auction,
@@ -175,14 +177,15 @@ class Orders:
 
 
 # Built once: they are asked before every offer and with every reading.
+_BASELINES, _READINGS = metadata.tables["baseline"], metadata.tables["reading"]
 _NOMINATED: Final = (
-    select(BaselineRow.buses)
-    .where(BaselineRow.auction == bindparam("of"), BaselineRow.participant == bindparam("by"))
-    .order_by(col(BaselineRow.version).desc())
+    select_columns(_BASELINES.c.buses)
+    .where(_BASELINES.c.auction == bindparam("of"), _BASELINES.c.participant == bindparam("by"))
+    .order_by(_BASELINES.c.version.desc())
     .limit(1)
 )
-_LAST_READING: Final = select(func.max(ReadingRow.version)).where(
-    ReadingRow.auction == bindparam("of"), ReadingRow.participant == bindparam("by")
+_LAST_READING: Final = select_columns(func.max(_READINGS.c.version)).where(
+    _READINGS.c.auction == bindparam("of"), _READINGS.c.participant == bindparam("by")
 )
 
 

@@ -6,13 +6,15 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Pool, bindparam, insert
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from api_spec.grid import Network
 from api_spec.organisation import Client, Member, Organisation
 from market.errors import AlreadyExists, NotFound
 from market.store.identities import Identities
-from market.store.tables import AnswerRow, NetworkRow, OrganisationRow, metadata
+from market.store.plain import asked
+from market.store.tables import NetworkRow, OrganisationRow, metadata
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,12 @@ _KNOWN: Final[WeakKeyDictionary[Pool, dict[tuple[str, datetime], Network]]] = We
 _MOST_KNOWN: Final = 64
 
 
-_ANSWER: Final = select(AnswerRow.operation, AnswerRow.body_sha256, AnswerRow.document).where(
-    AnswerRow.organisation == bindparam("of"), AnswerRow.key == bindparam("under")
+_ANSWERS: Final = metadata.tables["answer"]
+_ANSWER: Final = select_columns(_ANSWERS.c.operation, _ANSWERS.c.body_sha256, _ANSWERS.c.document).where(
+    _ANSWERS.c.organisation == bindparam("of"), _ANSWERS.c.key == bindparam("under")
 )
 """Built once: it is asked before every order."""
-_REMEMBER: Final = insert(metadata.tables["answer"])
+_REMEMBER: Final = insert(_ANSWERS)
 
 
 class Participants:
@@ -97,7 +100,7 @@ class Participants:
 
     def answer(self, organisation: str, key: str) -> Answer | None:
         """What was answered under this key, if anything."""
-        found = self._session.exec(_ANSWER, params={"of": organisation, "under": key}).one_or_none()
+        found = asked(self._session, _ANSWER, of=organisation, under=key).one_or_none()
         return None if found is None else Answer(*found)
 
     def remember(self, organisation: str, key: str, answer: Answer) -> None:

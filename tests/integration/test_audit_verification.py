@@ -21,8 +21,8 @@ from api_spec.organisation import Organisation
 from market.audit.verification import Finding
 from market.errors import CannotBeErased, NotFound
 from market.store import UnitOfWork, open_engine, tables
+from market.store.beginning import BEGINS, READS
 from market.store.columns import Euro, UtcTime
-from market.store.engine import READING
 from market.store.tables import metadata
 from market.store.witness import EXEMPT, WitnessedSession
 from market.workflow.auditing import build_log, erase_row, verify_log
@@ -254,7 +254,7 @@ def put_back(engine: Engine, rows: Everything) -> None:
 
 def all_rows(engine: Engine, names: Iterable[str]) -> Everything:
     with engine.connect() as connection:
-        connection.execution_options(**{READING: True})
+        connection.execution_options(**{BEGINS: READS})
         return {table: stored(connection, table) for table in names}
 
 

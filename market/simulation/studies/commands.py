@@ -6,7 +6,7 @@ from market.figures.observability import observability_page
 from market.figures.strategies import strategies_page
 from market.figures.study_report import instruments_page
 from market.simulation import SCENARIOS
-from market.simulation.scenario import read_scenario
+from market.simulation.scenario import locate_scenario, read_scenario
 from market.simulation.studies import instruments as frameworks
 from market.simulation.studies import observability, playing, seeing, strategies
 from market.simulation.studies.cells import Cell, CellOutcome, run_cell
@@ -31,7 +31,7 @@ def study_instruments(
     """See market.simulation.studies.study."""
 
     def planned() -> Undertaking[Cell, CellOutcome]:
-        file = scenario_file or SCENARIOS / "risoe-homes.toml"
+        file = locate_scenario(scenario_file or SCENARIOS / "risoe-homes.toml")
         scenario, written = read_scenario(file), frameworks.read_catalogue(catalogue_file)
         catalogue = frameworks.unanswered(written) if on_arrival else written
         asked = named(instruments, catalogue.instruments, "instrument")
@@ -63,7 +63,7 @@ def study_observability(
     """See market.simulation.studies.observability."""
 
     def planned() -> Undertaking[observability.Task, seeing.Seen]:
-        file = scenario_file or SCENARIOS / "risoe-observed.toml"
+        file = locate_scenario(scenario_file or SCENARIOS / "risoe-observed.toml")
         scenario, degrees = read_scenario(file), observability.read_degrees(degrees_file)
         asked = named(names, degrees.degrees, "degree")
         return Undertaking(
@@ -95,7 +95,7 @@ def study_strategies(
     """See market.simulation.studies.strategies."""
 
     def planned() -> Undertaking[strategies.Game, playing.Played]:
-        file = scenario_file or SCENARIOS / "risoe-rivals.toml"
+        file = locate_scenario(scenario_file or SCENARIOS / "risoe-rivals.toml")
         plays, written = strategies.read_plays(plays_file), read_scenario(file)
         scenario = written if days is None else written.model_copy(update={"days": days})
         asked = {

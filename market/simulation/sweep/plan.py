@@ -13,7 +13,7 @@ from api_spec.defects import MOST_DEFECTS
 from api_spec.file_names import with_names
 from market.simulation.checking import Checks
 from market.simulation.inputs import Known, Sources, together
-from market.simulation.scenario import BadScenario, Scenario, read_scenario
+from market.simulation.scenario import BadScenario, Scenario, locate_scenario, read_scenario
 from market.simulation.sweep.paths import Document, NoSuchPlace, Place, dotted, places, put
 from market.simulation.sweep.points import Point, points
 from market.simulation.sweep.sweep_file import SEED, BadSweep, Sweep, read_sweep
@@ -54,7 +54,7 @@ def plan_of(file: Path, *, told: Callable[[int, int], object] = lambda *_: None)
     told : how many runs are checked, and of how many. Raises BadSweep and BadScenario: what is wrong at which key.
     """
     sweep = read_sweep(file)
-    scenario_file = file.parent / sweep.scenario
+    scenario_file = locate_scenario(sweep.scenario, beside=file.parent)
     scenario, checks = read_scenario(scenario_file), Checks(scenario_file.parent)
     written = tomllib.loads(scenario_file.read_text(encoding="utf-8"))
     try:

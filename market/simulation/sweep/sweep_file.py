@@ -58,9 +58,9 @@ class Sample(Message):
 class Sweep(Message):
     """Runs of one scenario.
 
-    scenario : its file, beside the sweep's. axes : what is varied, the last one fastest. sample : draw points; absent =
-    every combination. seeds : each point is run with each of them in the place of the scenario's `seed` and that of
-    every agent that has one, so that points of one seed meet the same chance.
+    scenario : its file, beside the sweep's, or the name of one that ships. axes : what is varied, the last one fastest.
+    sample : draw points; absent = every combination. seeds : each point is run with each of them in the place of the
+    scenario's `seed` and that of every agent that has one, so that points of one seed meet the same chance.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]

@@ -13,7 +13,7 @@ HABIT = Habit(stay=6 * HOUR, energy_wh=12_000)
 
 def seen(demand: PlugDemand, *announced: Session) -> tuple[Session, ...]:
     since = {"trip": NOON - HOUR}
-    return present([demand], announced=announced, since=since, now=NOON, habit=HABIT)
+    return present([demand], announced={each.id: each for each in announced}, since=since, now=NOON, habit=HABIT)
 
 
 DEMAND = PlugDemand(plug="lot-1-1", session="trip", wants=True, session_wh=2_000)

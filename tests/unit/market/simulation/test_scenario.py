@@ -6,7 +6,7 @@ from dso_agents.agent import DsoAgent
 from market.network.feeders import feeder
 from market.simulation import SCENARIOS
 from market.simulation.participant import participant_class
-from market.simulation.scenario import BadScenario, read_scenario
+from market.simulation.scenario import BadScenario, locate_scenario, read_scenario
 
 DAY = """
 name = "winter-day"
@@ -71,6 +71,23 @@ def test_what_is_wrong_is_said_at_its_key(tmp_path: Path, right: str, wrong: str
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadScenario, match=r"nowhere\.toml: cannot be read"):
         read_scenario(tmp_path / "nowhere.toml")
+
+
+def test_a_scenario_that_ships_is_found_by_its_name_and_a_file_of_that_name_goes_first(tmp_path: Path) -> None:
+    named = tmp_path / "risoe-year"
+    assert locate_scenario(named, beside=tmp_path) == SCENARIOS / "risoe-year.toml"
+    assert locate_scenario(Path("risoe-year")) == SCENARIOS / "risoe-year.toml"
+    named.write_text(DAY)
+    assert locate_scenario(named, beside=tmp_path) == named
+
+
+@pytest.mark.parametrize("named", ["risoe-yaer", "risoe-year.toml", "scenarios/risoe-year"])
+def test_a_name_of_no_scenario_is_answered_with_those_that_ship(tmp_path: Path, named: str) -> None:
+    with pytest.raises(BadScenario) as refusal:
+        locate_scenario(tmp_path / named, beside=tmp_path)
+    said = str(refusal.value)
+    assert said.startswith(f"{tmp_path / named}: cannot be read")
+    assert all(each.stem in said for each in SCENARIOS.glob("*.toml"))
 
 
 def test_an_agent_is_found_by_its_name() -> None:

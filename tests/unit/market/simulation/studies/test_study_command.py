@@ -21,6 +21,7 @@ def refused(*arguments: str) -> str:
         (("--penetration", "50,150"), "between 0 and 100 %"),
         (("--with", "/nowhere.toml"), "/nowhere.toml: cannot be read"),
         (("/nowhere.toml",), "/nowhere.toml: cannot be read"),
+        (("risoe-home",), 'no scenario "risoe-home" ships with flexmarket (did you mean "risoe-homes"?)'),
     ],
 )
 def test_what_cannot_be_studied_is_said_before_anything_runs(

@@ -55,6 +55,14 @@ def test_a_run_is_known_by_what_is_run(tmp_path: Path) -> None:
     assert not {run.id for run in first} & {run.id for run in other}
 
 
+def test_a_sweep_names_a_scenario_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds of `risoe-day` are two runs, from wherever the sweep's file is seen."""
+    (tmp_path / "sweep.toml").write_text(HEAD.replace("evening.toml", "risoe-day") + "seeds = [7, 8]\n")
+    monkeypatch.chdir(tmp_path)
+    for file in (Path("sweep.toml"), tmp_path / "sweep.toml"):
+        assert [tomllib.loads(run.text)["name"] for run in plan_of(file).runs] == ["risoe-day"] * 2
+
+
 def test_another_load_in_the_same_file_is_another_run(tmp_path: Path) -> None:
     on_file = SCENARIO.replace('feeder = "risoe"', 'grid = { file = "risoe.json", load = "load.csv" }')
     (tmp_path / "risoe.json").write_text(feeder("risoe").network.model_dump_json(by_alias=True, exclude_none=True))

@@ -1,0 +1,29 @@
+"""Series of many offers as tables, read fast."""
+
+from collections.abc import Sequence
+from struct import Struct
+
+import numpy as np
+
+from api_spec.flexibility import PriceSeries
+from market.network.model import FloatArray, IntArray
+
+
+def whole_table(rows: Sequence[Sequence[int]], periods: int) -> IntArray:
+    """(row, period) whole numbers; a series that stands in many rows, as zeros do, is read once."""
+    series = {id(row): row for row in rows}
+    packed, table = Struct(f"{periods}q"), np.empty((len(series), periods), dtype=np.intp)
+    for at, row in enumerate(series.values()):
+        packed.pack_into(table.data, at * packed.size, *row)  # in half the time of numpy
+    number = {key: at for at, key in enumerate(series)}
+    return table if len(series) == len(rows) else table[[number[id(row)] for row in rows]]
+
+
+def ask_table(rows: Sequence[PriceSeries], periods: int) -> FloatArray:
+    """(row, period) [EUR/MWh]."""
+    at_first = np.array([float(row[0] if isinstance(row, tuple) else row) for row in rows])
+    price: FloatArray = np.repeat(at_first.reshape(-1, 1), periods, axis=1)
+    for at, row in enumerate(rows):
+        if isinstance(row, tuple):
+            price[at] = [float(each) for each in row]
+    return price
