@@ -3,8 +3,8 @@
 A quadratic programme around the point, with the exact Hessian of the Lagrangian, says how far to go. Its active set is
 found by the primal-dual active set strategy (a semismooth Newton method), which starts from what the linear programme
 says is marginal and binds: Hintermueller, Ito and Kunisch, SIAM J. Optim. 13 (2003) 865-888; where it does not settle,
-it starts once more from where the central path ends. Together with the linear programme it is sequential
-linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
+it starts once more from where the central path ends, or that is the step. Together with the linear programme it is
+sequential linear-quadratic programming: Byrd, Gould, Nocedal and Waltz, Math. Programming 100 (2004) 27-48.
 """
 
 from dataclasses import dataclass, replace
@@ -82,7 +82,9 @@ def newton_step(
     if found is None:
         roomy = replace(model, high=np.maximum(model.high, model.low + _SMALL))
         path = CentralPath(roomy, shadow[own] / problem.unit_mw, np.zeros(len(cells.energies)), _CENTRALITY)
-        found = active.solve(_learnt(model, path)) if path.follow(_END, exact=True) else None
+        if path.follow(_END, exact=True):
+            learnt = _learnt(model, path)
+            found = active.solve(learnt) or _at_its_end(learnt, model, path)
     return None if found is None else _newton(point, rows, own, active, found)
 
 
@@ -147,6 +149,12 @@ class _Answer:
     reduced: FloatArray
     shadow: FloatArray
     energy_price: FloatArray
+
+
+def _at_its_end(state: _State, model: Quadratic, path: CentralPath) -> _Answer:
+    """Where the central path ends itself: where columns of one cell are free together, no active set may settle."""
+    x = np.where(state.column < 0, model.low, np.where(state.column > 0, model.high, path.x))
+    return _Answer(state, np.clip(x, model.low, model.high) - model.at, path.reduced, path.shadow, path.energy_price)
 
 
 class _ActiveSet:
