@@ -2,8 +2,7 @@
 
 Variables, in this order: accepted power of the columns in play, running energy of their envelopes where a bound counts,
 amounts left unmet, and (with integers) which blocks are accepted and whose turn it is. Rows: limits, running energies,
-and rules of blocks and turns. A
-property test holds this to the compiled Pyomo model.
+and rules of blocks and turns. A property test holds this to the compiled Pyomo model.
 """
 
 from dataclasses import dataclass
