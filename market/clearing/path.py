@@ -68,7 +68,7 @@ _FAR: Final = 0.02  # excess of what enters from which on the way begins anew, w
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
-_DEARER: Final = 1.5  # times as dear as after the first stage: fleets that would not even then pay are left out
+_DEARER: Final = (1.5, 3.0)  # times as dear as after the first stage: fleets that would not even then pay are left out
 _NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
 _MANY_LEFT: Final = 0.85  # of all columns: fewer are not worth the trouble
 
@@ -124,15 +124,15 @@ class _Walk:
     """One way along the path.
 
     stage, rounds : how many stages are behind, and how often the present one was walked again. ends : how often the end
-    was come to. all, cells : of the columns that are worthwhile, and of those that are in doubt. narrows, narrowed_once
-    : whether columns may be left out, and whether those at a bound were. left : (period, limit) what stays unmet beyond
-    doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
+    was come to. all, cells : of the columns that are worthwhile, and of those that are in doubt. caution, narrowed_once
+    : how often columns were left out that should not have been, and whether those at a bound were. left : (period,
+    limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
     """
 
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
         self._until = until
-        self._all, self._narrows, self._narrowed_once = cells, True, False
+        self._all, self._caution, self._narrowed_once = cells, 0, False
         self._kept: tuple[BoolArray, IntArray] | None = None
         self._curvature: FloatArray | None = None
         self._unit = problem.unit_mw
@@ -166,7 +166,7 @@ class _Walk:
             path = self._renewed(point, rows, own, left)
             if self._stage == _END and given and (self._enough(path) or self._ends > _TRIES):
                 if self._overlooked(path, point, rows):
-                    self._narrows = False
+                    self._caution += 1
                     self._begin_anew()
                     continue
                 landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
@@ -176,7 +176,7 @@ class _Walk:
             if not reached and path.gap > _USEFUL:
                 if self._cells is self._all and not self._settled:
                     return None
-                self._narrows = False  # what was thought to be beyond doubt was not
+                self._caution += 1  # what was thought to be beyond doubt was not
                 self._begin_anew()
                 continue
             self._ends += int(self._stage == _END)
@@ -290,10 +290,11 @@ class _Walk:
         First fleets that are far too dear, later columns at a bound.
         """
         low, high = np.zeros((2, len(path.x)), dtype=np.bool_)
-        if self._narrows and self._stage == 1:
-            shadow = _DEARER * self._shadow[rows.period, rows.limit]
+        narrows = self._caution < len(_DEARER)
+        if narrows and self._stage == 1:
+            shadow = _DEARER[self._caution] * self._shadow[rows.period, rows.limit]
             low = too_dear(point, rows, shadow, self._cells) & (path.model.at <= path.model.low)
-        elif self._narrows and not self._narrowed_once and _NARROWED <= self._stage < _END:
+        elif narrows and not self._narrowed_once and _NARROWED <= self._stage < _END:
             low, high = path.settled()
             self._narrowed_once = True
         kept = ~(low | high)

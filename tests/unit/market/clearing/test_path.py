@@ -223,8 +223,11 @@ def test_what_is_beyond_doubt_may_leave_the_programme_on_the_way(monkeypatch: py
     assert settled.found.dispatch.excess == pytest.approx(kept.found.dispatch.excess, abs=1e-3)
 
 
-def test_fleets_that_were_thought_too_dear_come_back_where_they_pay_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Left out at four fifths of the prices of the first stage, as if these were sure to fall."""
+@pytest.mark.parametrize("dearer", [(0.8,), (0.8, 3.0)])
+def test_fleets_that_were_thought_too_dear_come_back_where_they_pay_in_the_end(
+    dearer: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left out at four fifths of the prices of the first stage, as if these were sure to fall; then with caution."""
     fleets, periods, offered_w = AMPLE["large"]
     problem = evening(fleets, periods, offered_w=offered_w)
     usual = End.of(problem)
@@ -235,7 +238,7 @@ def test_fleets_that_were_thought_too_dear_come_back_where_they_pay_in_the_end(m
         begin(walk)
 
     monkeypatch.setattr(path._Walk, "_begin_anew", beginning)
-    monkeypatch.setattr(path, "_DEARER", 0.8)
+    monkeypatch.setattr(path, "_DEARER", dearer)
     hasty = End.of(problem)
 
     prices, others = (each.point.nodal(each.rows, each.found.hint.on(each.rows).shadow) for each in (hasty, usual))
