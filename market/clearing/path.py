@@ -52,7 +52,7 @@ _STAGES: Final = (
     _Stage(1e-4, 1e-3, 4, curved=True),
     _Stage(1e-7, 1e-4, 12, curved=False),
     _Stage(1e-10, 2e-5, 2, curved=True),
-    _Stage(1e-13, 2e-5, 1, curved=True),
+    _Stage(1e-13, 2e-5, 4, curved=True),
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
@@ -190,8 +190,13 @@ class _Walk:
             new, anew = self._entering(dispatch, may_enter & ~entered, scarce=scarce)
             entered = entered | new
             if anew:
-                self._begin_anew()
-                entered = entered | (overlooked if scarce else new)
+                broken = may_enter & (dispatch.excess > 0)
+                if self._stage == 1:
+                    self._stay()
+                else:
+                    self._begin_anew()
+                    broken |= overlooked
+                entered = entered | (broken if scarce else new)
             elif self._stage >= self._settles_from:
                 entered = entered & ~self._settle(path, dispatch, rows, own)
         return None
@@ -248,6 +253,10 @@ class _Walk:
         self._cells, self._kept, self._path, self._narrowed_once = self._all, None, None, False
         self._stage = self._rounds = self._ends = 0
         self._left[:] = False
+
+    def _stay(self) -> None:
+        """At the first stage, with all columns: what enters there is no reason to give up what was reached."""
+        self._stage, self._cells, self._kept = 0, self._all, None
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
         """Rows of the programme : (r,), and rows that stay unmet beyond doubt; neither has limits worth nothing."""
