@@ -19,6 +19,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 ENOUGH: Final = 0.1
 """Of the tolerances: how near to the optimum the path ends."""
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
+_CLOSEST: Final = 1e-5  # to a bound: who is nearer can go there as easily, so that even the last column of a fleet gives way
 _PROJECTIONS: Final = 6
 
 
@@ -52,10 +53,10 @@ class Landing:
         shadow = self._shadow(least)
         unmet = self._unmet
         binding, held = shadow > 0, energy_price != 0
-        stiff = np.where(low | high, 0.0, np.minimum(x - model.low, model.high - x) ** 2)
+        loose = np.where(low | high, 0.0, np.maximum(np.minimum(x - model.low, model.high - x), _CLOSEST) ** 2)
         system = System(
             replace(model, curvature=None),
-            Response(cells, stiff, np.where(held, 1 / _FIRM, _FIRM)),
+            Response(cells, loose, np.where(held, 1 / _FIRM, _FIRM)),
             np.where(binding, 1 / _FIRM, _FIRM),
             np.where(unmet, _FIRM, 1 / _FIRM),
         )
