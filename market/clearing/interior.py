@@ -132,7 +132,9 @@ class CentralPath:
         multiplier[5] = np.where(known == NONE, mu / room, np.append(multiplier[5], 1.0)[known])
         missing = np.maximum(model.price - model.shared(multiplier[5]), (1 - _MOST_PRICE) * model.price)
         multiplier[4] = np.where(known_unmet == NONE, missing, np.append(multiplier[4], 1.0)[known_unmet])
-        slack[4] = np.where(known_unmet == NONE, mu / missing, np.append(slack[4], 1.0)[known_unmet])
+        unmet = mu / missing
+        np.maximum.at(unmet, model.unmet, model.excess + room)
+        slack[4] = np.where(known_unmet == NONE, unmet, np.append(slack[4], 1.0)[known_unmet])
         self._forget()
         self.slack, self.multiplier = np.concatenate(slack), np.concatenate(multiplier)
 

@@ -22,7 +22,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 _TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
 _MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
-_NEAR_REST: Final = 5e-5  # the same where every round is a long way
+_NEAR_REST: Final = 1e-4  # the same where every round is a long way: half of what is asked of prices
 _SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
 _MANY: Final = 500  # columns that matter, from which on the central path is tried first
 _NEARLY: Final = 10.0  # times the tolerance: errors that are no reason to begin another way

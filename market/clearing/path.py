@@ -52,7 +52,7 @@ _STAGES: Final = (
     _Stage(1e-4, 1e-3, 4, curved=True),
     _Stage(1e-7, 1e-4, 12, curved=False),
     _Stage(1e-10, 2e-5, 2, curved=True),
-    _Stage(1e-13, 2e-5, 4, curved=True),
+    _Stage(1e-13, 1e-4, 1, curved=True),
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
@@ -117,7 +117,7 @@ def along_the_path(
     if len(chosen) < least:
         return None
     walk = _Walk(problem, Cells.of(problem, chosen), limits, options, until)
-    return walk.to_the_end(point, worst > 0, exceeded, of_group, given=slack_price is not None)
+    return walk.to_the_end(point, worst > 0, of_group, given=slack_price is not None)
 
 
 class _Walk:
@@ -141,7 +141,7 @@ class _Walk:
         self._prices = UnmetPrices(problem)
         self._shadow = np.zeros((problem.periods, len(problem.limits.quantity)))
         self._left = np.zeros(self._shadow.shape, dtype=np.bool_)
-        self._settles_from, self._settled = _SETTLED, False
+        self._settles_from, self._settled, self._stayed = _SETTLED, False, False
 
     def _tolerance(self, path: CentralPath) -> FloatArray:
         """(k,) of reduced costs [EUR/h per MW]."""
@@ -150,9 +150,9 @@ class _Walk:
         return self._options.price_tolerance * np.maximum(np.maximum(ask, worth), LEAST_ASK)
 
     def to_the_end(
-        self, point: Linearisation, entered: BoolArray, overlooked: BoolArray, may_enter: BoolArray, *, given: bool
+        self, point: Linearisation, entered: BoolArray, may_enter: BoolArray, *, given: bool
     ) -> Found | None:
-        """The optimum. All (period, limit): entered is looked at first, overlooked also if it must be, and what may.
+        """The optimum. entered : (period, limit) what is looked at first. may_enter : (period, limit).
 
         given : whether the point's prices of what is left unmet are to be kept.
         """
@@ -174,7 +174,7 @@ class _Walk:
             self._standing = Standing.of(self._problem, rows, own)
             reached = path.follow(self._target(path), exact=self._stage > 0, until=self._until)
             if not reached and path.gap > _USEFUL:
-                if self._cells is self._all and not self._settled:
+                if self._cells is self._all and not (self._settled or self._stayed):
                     return None
                 self._caution += 1  # what was thought to be beyond doubt was not
                 self._begin_anew()
@@ -190,13 +190,9 @@ class _Walk:
             new, anew = self._entering(dispatch, may_enter & ~entered, scarce=scarce)
             entered = entered | new
             if anew:
-                broken = may_enter & (dispatch.excess > 0)
-                if self._stage == 1:
-                    self._stay()
-                else:
-                    self._begin_anew()
-                    broken |= overlooked
-                entered = entered | (broken if scarce else new)
+                if scarce:
+                    entered = entered | (may_enter & (dispatch.excess > 0))
+                self._go_back()
             elif self._stage >= self._settles_from:
                 entered = entered & ~self._settle(path, dispatch, rows, own)
         return None
@@ -249,14 +245,17 @@ class _Walk:
     def _begin_anew(self) -> None:
         """With all columns and limits; what settles does so later than before."""
         self._settles_from += int(self._settled)
-        self._settled = False
+        self._settled = self._stayed = False
         self._cells, self._kept, self._path, self._narrowed_once = self._all, None, None, False
         self._stage = self._rounds = self._ends = 0
         self._left[:] = False
 
-    def _stay(self) -> None:
-        """At the first stage, with all columns: what enters there is no reason to give up what was reached."""
-        self._stage, self._cells, self._kept = 0, self._all, None
+    def _go_back(self) -> None:
+        """To the stage before, if that is early enough to go on from and no column is gone yet; else begin anew."""
+        if self._stage == 1 or (self._stage <= _EARLY and self._cells is self._all):
+            self._stage, self._cells, self._kept, self._stayed = self._stage - 1, self._all, None, True
+        else:
+            self._begin_anew()
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
         """Rows of the programme : (r,), and rows that stay unmet beyond doubt; neither has limits worth nothing."""
