@@ -8,6 +8,7 @@ many columns there are, is a square matrix over times for every place (`Response
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from scipy import sparse
@@ -15,7 +16,9 @@ from scipy import sparse
 from market.clearing.columns import NONE
 from market.clearing.problem import ClearingProblem
 from market.clearing.slopes import energy_slopes
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
+
+_ALIKE: Final = 8  # numbers of times that are told apart where places are worked on together
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,25 @@ class Cells:
     def _plain(self) -> bool:
         """Whether every column has one entry."""
         return len(self.column) == len(self.chosen)
+
+    @cached_property
+    def _taken(self) -> BoolArray:
+        """(place, time) cells in which columns stand."""
+        taken = np.zeros(len(self.places) * len(self.times), dtype=np.bool_)
+        taken[self.cell] = True
+        return taken.reshape(self.shape)
+
+    @cached_property
+    def places_at(self) -> list[IntArray]:
+        """For each time the places with columns."""
+        return [np.flatnonzero(there) for there in self._taken.T]
+
+    @cached_property
+    def occupied(self) -> list[tuple[IntArray, IntArray]]:
+        """Places (p,) whose columns stand at about as many times, with those (p, m), filled up with others."""
+        order = np.argsort(~self._taken, axis=1, kind="stable")
+        many = np.minimum(-(-self._taken.sum(axis=1) // _ALIKE) * _ALIKE, len(self.times))
+        return [(places := np.flatnonzero(many == each), order[places, :each]) for each in np.unique(many).tolist()]
 
     @cached_property
     def matrix(self) -> sparse.csr_array:

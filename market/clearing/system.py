@@ -26,20 +26,20 @@ class System:
 
     def __init__(self, model: Quadratic, response: Response, slack: FloatArray, unmet: FloatArray) -> None:
         """Limits with slack : (r,), and unmet : (w,), give way for one unit of price."""
+        cells = model.cells
         self._model, self._response, self._slack, self._unmet = model, response, slack, unmet
         self._rest = model.main[1]
-        times = model.cells.shape[1]
-        stiff = np.eye(times) + response.matrix * self._rest[:, None, :]
-        inner = np.linalg.solve(stiff, response.matrix)
-        self._inner = (inner + inner.transpose(0, 2, 1)) / 2
+        self._inner = self._stiffened()
         self._slopes, self._time, own, self._rows = model.across
         size = len(own)
         matrix = np.empty((size, size))
-        first = np.searchsorted(self._time, np.arange(times + 1)).tolist()
+        first = np.searchsorted(self._time, np.arange(cells.shape[1] + 1)).tolist()
         for time, (start, end) in enumerate(itertools.pairwise(first)):
-            answer = np.take(self._inner[:, time], self._time[start:], axis=1)
-            answer *= self._slopes[:, start:]
-            matrix[start:end, start:] = self._slopes[:, start:end].T @ answer
+            there = cells.places_at[time]
+            answer = np.take(self._inner[there, time], self._time[start:], axis=1)
+            slopes = self._slopes[there, start:]
+            answer *= slopes
+            matrix[start:end, start:] = slopes[:, : end - start].T @ answer
         self._first = first
         matrix[np.arange(size), np.arange(size)] += own
         one, other = model.sharing
@@ -60,6 +60,17 @@ class System:
             return answer
         more = self._solved(*self._missing(answer, push, room, energy), exact=False)
         return answer[0] + more[0], answer[1] + more[1], answer[2] + more[2]
+
+    def _stiffened(self) -> FloatArray:
+        """(place, time, time) what cells answer to a price, when the diagonal of the curvature answers, too."""
+        stiffened = np.zeros_like(self._response.matrix)
+        for places, times in self._model.cells.occupied:
+            own = places[:, None, None], times[:, :, None], times[:, None, :]
+            response = self._response.matrix[own]
+            stiff = np.eye(times.shape[1]) + response * self._rest[places[:, None], times][:, None, :]
+            answer = np.linalg.solve(stiff, response)
+            stiffened[own] = (answer + answer.transpose(0, 2, 1)) / 2
+        return stiffened
 
     def _missing(
         self,
