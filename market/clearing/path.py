@@ -192,7 +192,7 @@ class _Walk:
             if anew:
                 if scarce:
                     entered = entered | (may_enter & (dispatch.excess > 0))
-                self._go_back()
+                self._go_back(scarce=scarce)
             elif self._stage >= self._settles_from:
                 entered = entered & ~self._settle(path, dispatch, rows, own)
         return None
@@ -250,10 +250,11 @@ class _Walk:
         self._stage = self._rounds = self._ends = 0
         self._left[:] = False
 
-    def _go_back(self) -> None:
-        """To the stage before, if that is early enough to go on from and no column is gone yet; else begin anew."""
+    def _go_back(self, *, scarce: bool) -> None:
+        """To where it is early enough to go on from with more limits, and with all columns; else begin anew."""
         if self._stage == 1 or (self._stage <= _EARLY and self._cells is self._all):
-            self._stage, self._cells, self._kept, self._stayed = self._stage - 1, self._all, None, True
+            self._stage -= int(scarce or self._stage > 1)
+            self._cells, self._kept, self._stayed = self._all, None, True
         else:
             self._begin_anew()
 
