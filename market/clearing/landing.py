@@ -19,7 +19,7 @@ from market.network.model import BoolArray, FloatArray, IntArray
 ENOUGH: Final = 0.1
 """Of the tolerances: how near to the optimum the path ends."""
 _FIRM: Final = 1e12  # ratio of what gives way to what does not
-_CLOSEST: Final = 1e-5  # to a bound: who is nearer can go there as easily, so that even the last column of a fleet gives way
+_CLOSEST: Final = 1e-5  # to a bound: what is nearer gives way as easily, if a fleet has nothing else
 _PROJECTIONS: Final = 6
 
 

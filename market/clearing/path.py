@@ -49,7 +49,7 @@ class _Stage:
 
 _STAGES: Final = (
     _Stage(1e-2, 1.0, 0, curved=False),
-    _Stage(1e-4, 1e-3, 4, curved=True),
+    _Stage(1e-4, 2e-4, 8, curved=True),
     _Stage(1e-7, 1e-4, 12, curved=False),
     _Stage(1e-10, 2e-5, 2, curved=True),
     _Stage(1e-13, 1e-4, 1, curved=True),
