@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from scipy import linalg
 
-from market.clearing.cells import Response
 from market.clearing.columns import NONE
 from market.clearing.quadratic import Quadratic
+from market.clearing.response import Response
 from market.clearing.system import System
 from market.network.model import BoolArray, FloatArray, IntArray
 

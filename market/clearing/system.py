@@ -1,7 +1,7 @@
 """One Newton system of the interior-point method, made for its shape.
 
-The curvature couples the cells of one time only, and columns answer to prices place by place (`cells.Response`): what
-remains is a small dense system of limits and of the few directions that curve most. What these leave out of the
+The curvature couples the cells of one time only, and columns answer to prices place by place (`response.Response`):
+what remains is a small dense system of limits and of the few directions that curve most. What these leave out of the
 curvature is taken in by conjugate gradients among cells, with that system as preconditioner (Gould, Hribar and Nocedal,
 SIAM J. Sci. Comput. 23 (2001) 1376-1395).
 """
@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from scipy import linalg
 
-from market.clearing.cells import Response
 from market.clearing.quadratic import Quadratic
+from market.clearing.response import Response
 from market.network.model import FloatArray
 
 _SHIFTS: Final = (1e-13, 1e-11, 1e-9, 0.0)  # of the diagonal, one after the other

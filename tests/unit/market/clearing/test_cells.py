@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from api_spec.case import Case
-from market.clearing.cells import Cells, Response, _inverse
+from market.clearing.cells import Cells
 from market.clearing.problem import ClearingProblem, problem_of
+from market.clearing.response import Response, _inverse
 from market.network.model import FloatArray
 from tests.random_markets import markets
 from tests.small_cases import Document, block, chain, curve, document, envelope, load

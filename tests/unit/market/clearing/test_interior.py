@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from api_spec.case import Case
-from market.clearing.cells import Cells, Response
+from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.interior import CentralPath
@@ -18,6 +18,7 @@ from market.clearing.linearisation import Linearisation
 from market.clearing.problem import problem_of
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic
+from market.clearing.response import Response
 from market.clearing.system import System
 from market.network.model import FloatArray, IntArray
 from tests.random_markets import markets

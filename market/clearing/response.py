@@ -1,0 +1,105 @@
+"""How columns answer to prices, place by place, however many there are and whichever envelopes tie them."""
+
+import itertools
+
+import numpy as np
+
+from market.clearing.cells import Cells
+from market.network.model import FloatArray, IntArray
+
+
+class Response:
+    """How columns answer to prices, once each has a looseness : (k,), what it moves for one unit of price.
+
+    matrix : (place, time, time) what every cell changes, downwards, for a price at every cell of its place. Running
+    energies tie the columns of an envelope: each gives way by its slack : (e,) for one unit of its own price.
+
+    Between two running energies that count, the columns of an envelope see one more price p. With a what they give way
+    by together and w the slacks, p solves a tridiagonal system of a_j + w_j + w_j-1 with -w_j beside it, whose inverse
+    is found by adding and multiplying what is positive only (Grassmann, Taksar and Heyman, Oper. Res. 33 (1985)
+    1107-1116). So is the matrix: no digits are lost where energies are held fast and columns are loose.
+    """
+
+    def __init__(self, cells: Cells, looseness: FloatArray, slack: FloatArray) -> None:
+        """Of columns with this looseness, and running energies with this slack."""
+        self._cells, self._loose, self.slack = cells, looseness, slack
+        self._yielding = np.zeros(len(slack), dtype=np.bool_)
+        places, times = cells.shape
+        self.matrix = np.zeros((places, times, times))
+        own = np.arange(times)
+        self.matrix[:, own, own] = cells.diagonal(looseness)
+        of_fleet = cells.by_fleet(cells.weight[cells.tied] ** 2 * looseness[cells.column[cells.tied]])
+        self._inverse = [
+            self._tied(fleets, energies, of_fleet[fleets], slack[energies]) for fleets, energies in cells.ties
+        ]
+        free = np.ones(len(cells.fleets), dtype=np.bool_)
+        free[cells.fleet] = False
+        alone = np.zeros(cells.shape)
+        np.add.at(alone, cells.place_of[free], of_fleet[free])
+        self.matrix[:, own, own] += alone
+        for column, place, weights in zip(*cells.profiles, strict=True):
+            self.matrix[place] += looseness[column] * np.outer(weights, weights)
+
+    @property
+    def firmness(self) -> FloatArray:
+        """(k,) what one unit of each column pushes back with."""
+        return 1 / self._loose
+
+    def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
+        """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) of their systems."""
+        cells, own, width = self._cells, np.arange(loose.shape[1]), energies.shape[1]
+        segment = (own > cells.last[energies][:, :, None]).sum(axis=1)
+        self._yielding[energies] = slack > loose.sum(axis=1)[:, None]
+        parts = np.where(segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
+        inverse = _inverse(parts.sum(axis=2), slack)
+        answer = inverse @ parts
+        # What columns give way by when all see one price more: nothing where the last energy is held fast.
+        together = (parts * (slack[:, -1:] * inverse[:, :, -1])[:, :, None]).sum(axis=1)
+        together += np.where(segment == width, loose, 0.0)
+        first = np.searchsorted(cells.place_of[fleets], np.arange(len(self.matrix) + 1)).tolist()
+        for place, (start, end) in enumerate(itertools.pairwise(first)):
+            if start < end:
+                rows = slice(start, end)
+                product = parts[rows].reshape((end - start) * width, -1).T @ answer[rows].reshape(
+                    (end - start) * width, -1
+                )
+                product[own, own] = 0.0
+                self.matrix[place] -= (product + product.T) / 2
+                self.matrix[place, own, own] += product.sum(axis=1) + together[rows].sum(axis=0)
+        return inverse
+
+    def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
+        cells, count = self._cells, len(energy)
+        segment, weight = cells.segments
+        pushed = np.bincount(segment, weight * self._loose * push, minlength=count + 1)[:count]
+        price, y = np.zeros(count + 1), np.zeros(count)
+        for (_, energies), inverse in zip(cells.ties, self._inverse, strict=True):
+            lack = np.diff(energy[energies], axis=1, prepend=0.0) - pushed[energies]
+            prices = (inverse @ lack[:, :, None])[:, :, 0]
+            price[energies] = prices
+            y[energies] = prices - np.append(prices[:, 1:], np.zeros((len(prices), 1)), axis=1)
+        move = self._loose * (push + weight * price[segment])
+        # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
+        return move, np.where(self._yielding, (energy - cells.energy(move)) / self.slack, y)
+
+
+def _inverse(alone: FloatArray, slack: FloatArray) -> FloatArray:
+    """(m, n, n) inverses of tridiagonal matrices: alone_j + slack_j + slack_j-1, and -slack_j beside it.
+
+    alone, slack : (m, n), positive; no differences are taken.
+    """
+    fleets, width = alone.shape
+    surplus, pivot = alone.copy(), np.empty_like(alone)
+    for number in range(width):
+        pivot[:, number] = surplus[:, number] + slack[:, number]
+        if number + 1 < width:
+            surplus[:, number + 1] += slack[:, number] * surplus[:, number] / pivot[:, number]
+    inverse = np.zeros((fleets, width, width))
+    inverse[:, np.arange(width), np.arange(width)] = 1.0
+    for number in range(1, width):
+        inverse[:, number] += inverse[:, number - 1] * (slack[:, number - 1] / pivot[:, number - 1])[:, None]
+    inverse /= pivot[:, :, None]
+    for number in reversed(range(width - 1)):
+        inverse[:, number] += inverse[:, number + 1] * (slack[:, number] / pivot[:, number])[:, None]
+    return inverse
