@@ -14,10 +14,38 @@ from scipy import sparse
 
 from market.clearing.columns import NONE
 from market.clearing.problem import ClearingProblem
-from market.clearing.slopes import energy_slopes
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _ALIKE: Final = 8  # numbers of times that are told apart where places are worked on together
+
+
+@dataclass(frozen=True, eq=False)
+class Tie:
+    """Fleets (m,) of as many running energies each, in the order of their places, with those energies (m, n).
+
+    times : (m, w) at which columns of each stand, filled up with others; all of them where `whole`. segment : (m, w)
+    the first of the fleet's energies that a time counts for, n where there is none.
+    """
+
+    fleets: IntArray
+    energies: IntArray
+    times: IntArray
+    segment: IntArray
+    whole: bool
+
+    @classmethod
+    def of(cls, fleets: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
+        """Taken : (m, time) where columns stand. last : (m, n) time up to which each energy counts."""
+        many, widest = taken.shape[1], int(taken.sum(axis=1).max())
+        # Over all times fleets of a place are one product of matrices; over their own each is one for itself.
+        whole = widest**2 > many * energies.shape[1]
+        times = np.argsort(~taken, axis=1, kind="stable")[:, :widest]
+        if whole:
+            times = np.broadcast_to(np.arange(many), taken.shape)
+        segment = np.zeros(times.shape, dtype=np.intp)
+        for each in last.T:
+            segment += times > each[:, None]
+        return cls(fleets, energies, times, segment, whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,26 +171,27 @@ class Cells:
         total = np.bincount(self._slot, per_entry, minlength=len(self.fleets) * len(self.times))
         return total.astype(np.float64).reshape(len(self.fleets), len(self.times))
 
-    @cached_property
-    def _energies(self) -> tuple[sparse.csr_array, sparse.csr_array]:
-        """(e, k) how running energies answer to columns, and the same the other way round."""
-        slopes = energy_slopes(self.problem, self.energies, self.chosen)
-        return slopes, sparse.csr_array(slopes.T)
-
     def energy(self, move: FloatArray) -> FloatArray:
         """(e,) how a move of columns : (k,) changes running energies, in periods."""
-        running: FloatArray = self._energies[0] @ move
+        segment, weight = self.segments
+        count = len(self.energies)
+        between, running = np.bincount(segment, weight * move, minlength=count + 1), np.empty(count)
+        for tie in self.ties:
+            running[tie.energies] = np.cumsum(between[tie.energies], axis=1)
         return running
 
     def energy_range(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(e,) least and most that running energies can be, with columns between low and high : (k,)."""
-        slopes = self._energies[0]
-        up, down = slopes.maximum(0), slopes.minimum(0)
-        return up @ low + down @ high, up @ high + down @ low
+        more = self.segments[1] > 0
+        return self.energy(np.where(more, low, high)), self.energy(np.where(more, high, low))
 
     def energy_worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes of running energies, valued at price : (e,)."""
-        worth: FloatArray = self._energies[1] @ price
+        segment, weight = self.segments
+        from_here_on = np.zeros(len(price) + 1)
+        for tie in self.ties:
+            from_here_on[tie.energies] = np.cumsum(price[tie.energies][:, ::-1], axis=1)[:, ::-1]
+        worth: FloatArray = weight * from_here_on[segment]
         return worth
 
     @cached_property
@@ -190,15 +219,17 @@ class Cells:
         return total.astype(np.float64).reshape(self.shape)
 
     @cached_property
-    def ties(self) -> list[tuple[IntArray, IntArray]]:
-        """Fleets (m,) of as many energies each, in the order of their places, with those energies (m, n)."""
+    def ties(self) -> list["Tie"]:
+        """Fleets of which running energies count, by how many do."""
         count = np.bincount(self.fleet, minlength=len(self.fleets))
         order = np.argsort(self.fleet, kind="stable")
         first = np.cumsum(count) - count
+        taken = self.by_fleet(np.ones(len(self.tied))) > 0
         ties = []
         for each in np.unique(count[count > 0]).tolist():
             fleets = np.flatnonzero(count == each)
-            ties.append((fleets, order[first[fleets][:, None] + np.arange(each)]))
+            energies = order[first[fleets][:, None] + np.arange(each)]
+            ties.append(Tie.of(fleets, energies, taken[fleets], self.last[energies]))
         return ties
 
     @cached_property

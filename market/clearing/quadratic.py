@@ -76,8 +76,8 @@ class Quadratic:
         problem, unit, x = point.problem, point.problem.unit_mw, point.dispatch.accepted_mw
         chosen = cells.chosen
         at = x[chosen] / unit
-        running = problem.envelopes.running(x, cells.energies[:, 0])
-        others = running[np.arange(len(running)), cells.energies[:, 1]] / unit - cells.energy(at)
+        running = problem.envelopes.running(x, cells.fleets)
+        others = running[cells.fleet, cells.energies[:, 1]] / unit - cells.energy(at)
         low, high = (
             bound[cells.energies[:, 0], cells.energies[:, 1]] / unit - others
             for bound in (problem.envelopes.low, problem.envelopes.high)

@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from market.clearing.cells import Cells
-from market.network.model import FloatArray, IntArray
+from market.clearing.cells import Cells, Tie
+from market.network.model import FloatArray
 
 
 class Response:
@@ -29,9 +29,7 @@ class Response:
         own = np.arange(times)
         self.matrix[:, own, own] = cells.diagonal(looseness)
         of_fleet = cells.by_fleet(cells.weight[cells.tied] ** 2 * looseness[cells.column[cells.tied]])
-        self._inverse = [
-            self._tied(fleets, energies, of_fleet[fleets], slack[energies]) for fleets, energies in cells.ties
-        ]
+        self._inverse = [self._tied(tie, of_fleet[tie.fleets]) for tie in cells.ties]
         free = np.ones(len(cells.fleets), dtype=np.bool_)
         free[cells.fleet] = False
         alone = np.zeros(cells.shape)
@@ -45,28 +43,50 @@ class Response:
         """(k,) what one unit of each column pushes back with."""
         return 1 / self._loose
 
-    def _tied(self, fleets: IntArray, energies: IntArray, loose: FloatArray, slack: FloatArray) -> FloatArray:
-        """Add fleets of n energies each : (m, n), loose : (m, time); returns the inverse (m, n, n) of their systems."""
-        cells, own, width = self._cells, np.arange(loose.shape[1]), energies.shape[1]
-        segment = (own > cells.last[energies][:, :, None]).sum(axis=1)
-        self._yielding[energies] = slack > loose.sum(axis=1)[:, None]
-        parts = np.where(segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
-        inverse = _inverse(parts.sum(axis=2), slack)
-        answer = inverse @ parts
+    def _tied(self, tie: Tie, loose: FloatArray) -> FloatArray:
+        """Add fleets that are loose : (m, time); returns the inverse (m, n, n) of their systems."""
+        slack, (many, width) = self.slack[tie.energies], tie.energies.shape
+        self._yielding[tie.energies] = slack > loose.sum(axis=1)[:, None]
+        loose = np.take_along_axis(loose, tie.times, axis=1)
+        by_segment = np.arange(many)[:, None] * (width + 1) + tie.segment
+        alone = np.bincount(by_segment.ravel(), loose.ravel(), many * (width + 1)).astype(np.float64)
+        inverse = _inverse(alone.reshape(many, width + 1)[:, :width], slack)
         # What columns give way by when all see one price more: nothing where the last energy is held fast.
-        together = (parts * (slack[:, -1:] * inverse[:, :, -1])[:, :, None]).sum(axis=1)
-        together += np.where(segment == width, loose, 0.0)
-        first = np.searchsorted(cells.place_of[fleets], np.arange(len(self.matrix) + 1)).tolist()
+        reach = np.append(slack[:, -1:] * inverse[:, :, -1], np.ones((many, 1)), axis=1)
+        together = loose * np.take_along_axis(reach, tie.segment, axis=1)
+        if tie.whole:
+            self._add_whole(tie, loose, inverse, together)
+        else:
+            self._add_windows(tie, loose, inverse, together)
+        return inverse
+
+    def _add_whole(self, tie: Tie, loose: FloatArray, inverse: FloatArray, together: FloatArray) -> None:
+        """Add fleets over all times, place by place."""
+        width, own = tie.energies.shape[1], np.arange(loose.shape[1])
+        parts = np.where(tie.segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
+        answer = inverse @ parts
+        first = np.searchsorted(self._cells.place_of[tie.fleets], np.arange(len(self.matrix) + 1)).tolist()
         for place, (start, end) in enumerate(itertools.pairwise(first)):
             if start < end:
-                rows = slice(start, end)
-                product = parts[rows].reshape((end - start) * width, -1).T @ answer[rows].reshape(
-                    (end - start) * width, -1
-                )
+                rows, shape = slice(start, end), ((end - start) * width, -1)
+                product = parts[rows].reshape(shape).T @ answer[rows].reshape(shape)
                 product[own, own] = 0.0
                 self.matrix[place] -= (product + product.T) / 2
                 self.matrix[place, own, own] += product.sum(axis=1) + together[rows].sum(axis=0)
-        return inverse
+
+    def _add_windows(self, tie: Tie, loose: FloatArray, inverse: FloatArray, together: FloatArray) -> None:
+        """Add fleets of which each knows few times, fleet by fleet."""
+        many, own = len(tie.fleets), np.arange(tie.times.shape[1])
+        padded = np.pad(inverse, ((0, 0), (0, 1), (0, 1)))
+        fleet = np.arange(many)[:, None, None]
+        product = padded[fleet, tie.segment[:, :, None], tie.segment[:, None, :]]
+        product *= loose[:, :, None] * loose[:, None, :]
+        product[:, own, own] = 0.0
+        product[:, own, own] = -product.sum(axis=2) - together
+        times = self.matrix.shape[1]
+        at = (self._cells.place_of[tie.fleets][:, None] * times + tie.times)[:, :, None] * times + tie.times[:, None, :]
+        added = np.bincount(at.ravel(), product.ravel(), minlength=self.matrix.size)
+        self.matrix -= added.reshape(self.matrix.shape)
 
     def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
@@ -74,7 +94,7 @@ class Response:
         segment, weight = cells.segments
         pushed = np.bincount(segment, weight * self._loose * push, minlength=count + 1)[:count]
         price, y = np.zeros(count + 1), np.zeros(count)
-        for (_, energies), inverse in zip(cells.ties, self._inverse, strict=True):
+        for energies, inverse in zip((tie.energies for tie in cells.ties), self._inverse, strict=True):
             lack = np.diff(energy[energies], axis=1, prepend=0.0) - pushed[energies]
             prices = (inverse @ lack[:, :, None])[:, :, 0]
             price[energies] = prices
