@@ -56,7 +56,7 @@ _STAGES: Final = (
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
-_LONGEST: Final = 40  # times that the market is seen anew
+_LONGEST: Final = 100  # times that the market is seen anew
 _CENTRALITY: Final = 3.0  # where the path begins, relative to the largest cost
 _TRIES: Final = 6  # at the end: what is not better then will not be; the loop looks whether it is good enough
 _USEFUL: Final = 1e-9  # gap with which the end is tried, though rounding held up the last of the way
