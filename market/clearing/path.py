@@ -51,8 +51,8 @@ _STAGES: Final = (
     _Stage(1e-2, 1.0, 0, curved=False),
     _Stage(1e-4, 2e-4, 8, curved=True),
     _Stage(1e-7, 1e-4, 12, curved=False),
-    _Stage(1e-10, 2e-5, 2, curved=True),
-    _Stage(1e-13, 1e-4, 1, curved=True),
+    _Stage(1e-10, 2e-5, 4, curved=True),
+    _Stage(1e-13, 2e-5, 1, curved=True),
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
