@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 import bench
-from bench.markets import LOCAL, PRICED, SCARCE, WIDE
+from bench.markets import LOCAL, PRICED, SCARCE, SHIFTED, WIDE
 from bench.measuring import Options, Row, setting
 
 PREFIX: Final = "bench_"
 WIDTH: Final = 160  # of the widest table
-STRESSES: Final = {"local": LOCAL, "wide": WIDE, "priced": PRICED, "scarce": SCARCE}
+STRESSES: Final = {"local": LOCAL, "wide": WIDE, "priced": PRICED, "shifted": SHIFTED, "scarce": SCARCE}
 
 
 def main() -> None:

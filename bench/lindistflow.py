@@ -1,21 +1,21 @@
 """The anchors' programme, the textbook multi-period LinDistFlow of a market, as sparse matrices: (a).
 
     minimise    h sum_t lambda_t P0_t + h sum_c price_c y_c + h sum_k,t slack_price_k s_kt
-    subject to  P - sum of P of the branches behind + P0 at the source + sum of y = p    each bus and period
+    subject to  P - sum of P of the branches behind + P0 at the source + sum of +-y = p  each bus and period
                 Q - sum of Q of the branches behind + Q0 at the source = q               each bus and period
                 v_to = v_from / ratio^2 - 2 (r P + x Q)                                  each branch and period
                 cos(a) P + sin(a) Q <= rating                                            the same, for SIDES angles a
                 -limit <= P - s+ + s- <= limit                                           requested current limits
                 min^2 <= v + s- - s+ <= max^2                                            requested voltage bands
-                h sum_t y <= energy                                                      each offer
+                low <= h sum_t +-y <= high                                               each running energy
     and bounds  0 <= y <= offered power, v within the band of the network
 
 P, Q : flow through a branch [MW], [Mvar]; v : squared voltage [pu]; y : reduction of consumption by an offer in a
-period of its window [MW]; s : slack; h : hours. A rating is one of apparent power at the baseline's voltage, its circle
-the polygon that lies in it; ratings and voltage bands widen to what the baseline makes of them. A requested current
-limit is one of P, at the voltage and the reactive flow of the baseline. A request's maximum price m makes its slack
-cost m for a current limit and m / (2 R) for a voltage, R being the resistance of the path to that bus. Losses and
-charging stay as they are in the baseline, so that its flows and voltages are right.
+period of its window, or with the other sign its increase [MW]; s : slack; h : hours. A rating is one of apparent power
+at the baseline's voltage, its circle the polygon that lies in it; ratings and voltage bands widen to what the baseline
+makes of them. A requested current limit is one of P, at the voltage and the reactive flow of the baseline. A request's
+maximum price m makes its slack cost m for a current limit and m / (2 R) for a voltage, R being the resistance of the
+path to that bus. Losses and charging stay as they are in the baseline, so that its flows and voltages are right.
 
 As no offer here has reactive power, Q is known beforehand and a rating might as well be a bound of P: `sides=0` does
 that, which few would write and which makes a smaller programme.
@@ -110,7 +110,7 @@ class Columns:
 
 def programme(market: LinearMarket, sides: int = SIDES) -> Programme:
     """All rows and columns, vectorised over the periods."""
-    tree, h, one = market.tree, market.hours, sparse.eye_array(market.periods)
+    tree, one = market.tree, sparse.eye_array(market.periods)
     ones = np.ones(tree.branches)
     branches = np.arange(tree.branches)
     into = sparse.coo_array((ones, (tree.to_bus, branches)), shape=(tree.buses, tree.branches))
@@ -121,12 +121,11 @@ def programme(market: LinearMarket, sides: int = SIDES) -> Programme:
     cells = market.cells
     many = len(cells.price)
     reduction = sparse.coo_array(
-        (np.ones(many), (cells.period * tree.buses + cells.bus, np.arange(many))),
+        (cells.sign, (cells.period * tree.buses + cells.bus, np.arange(many))),
         shape=(market.periods * tree.buses, many),
     )
     fall = into.T - sparse.diags_array(1 / tree.tap_ratio**2) @ out_of.T
     r, x = (sparse.kron(one, sparse.diags_array(2 * part)) for part in (tree.impedance.real, tree.impedance.imag))
-    energy = sparse.coo_array((np.full(many, h), (cells.offer, np.arange(many))), shape=(len(market.energy_mwh), many))
     limited, banded = (
         _picked(requested.at, wide, market.periods)
         for requested, wide in ((market.lines, tree.branches), (market.voltages, tree.buses))
@@ -138,12 +137,12 @@ def programme(market: LinearMarket, sides: int = SIDES) -> Programme:
         [r, x, sparse.kron(one, fall), None, None, None, None, None],
         [limited, None, None, None, None, _slack_pair(market.lines), None, None],
         [None, None, banded, None, None, None, _slack_pair(market.voltages), None],
-        [None, None, None, None, None, None, None, energy],
+        [None, None, None, None, None, None, None, _energy_rows(market)],
     ]
     p, q = market.consumption.real.ravel(), market.consumption.imag.ravel()
     level = np.zeros(market.flows.size)
-    low = [p, q, level, market.lines.low.ravel(), market.voltages.low.ravel(), 0 * market.energy_mwh]
-    high = [p, q, level, market.lines.high.ravel(), market.voltages.high.ravel(), market.energy_mwh]
+    low = [p, q, level, market.lines.low.ravel(), market.voltages.low.ravel(), market.energies.low_mwh]
+    high = [p, q, level, market.lines.high.ravel(), market.voltages.high.ravel(), market.energies.high_mwh]
     rated = _picked(market.rated, tree.branches, market.periods)
     for cos, sin, limit in market.polygon(sides):
         rows.append([cos * rated, sin * rated, None, None, None, None, None, None])
@@ -154,6 +153,21 @@ def programme(market: LinearMarket, sides: int = SIDES) -> Programme:
         low=np.concatenate(low),
         high=np.concatenate(high),
         matrix=sparse.block_array(rows, format="csc"),
+    )
+
+
+def _energy_rows(market: LinearMarket) -> sparse.coo_array:
+    """Of every energy the cells of its offer up to its period [h]."""
+    cells, energies = market.cells, market.energies
+    order = np.argsort(cells.offer, kind="stable")
+    first, end = (np.searchsorted(cells.offer[order], energies.offer, side=side) for side in ("left", "right"))
+    count = end - first
+    row = np.repeat(np.arange(len(count)), count)
+    cell = order[np.arange(len(row)) + np.repeat(first - np.cumsum(count) + count, count)]
+    before = cells.period[cell] <= energies.period[row]
+    row, cell = row[before], cell[before]
+    return sparse.coo_array(
+        (market.hours * cells.sign[cell], (row, cell)), shape=(len(energies.offer), len(cells.price))
     )
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections import defaultdict
-from itertools import groupby
 from typing import Any
 
 import pyomo.environ as pyo
@@ -43,7 +42,7 @@ def pyomo_model(market: LinearMarket) -> pyo.ConcreteModel:
     m.N = pyo.RangeSet(0, market.tree.buses - 1)
     m.B = pyo.RangeSet(0, market.tree.branches - 1)
     add_flows(m, market)
-    add_reductions(m, market)
+    add_changes(m, market)
     add_balances(m, market)
     add_voltage_drops(m, market)
     add_ratings(m, market)
@@ -63,23 +62,30 @@ def add_flows(m: pyo.ConcreteModel, market: LinearMarket) -> None:
     m.Q0 = pyo.Var(m.T)
 
 
-def add_reductions(m: pyo.ConcreteModel, market: LinearMarket) -> None:
-    """What offers reduce in the periods of their windows, within their energy."""
-    cells, most, h = market.cells, market.cells.most_mw.tolist(), market.hours
+def add_changes(m: pyo.ConcreteModel, market: LinearMarket) -> None:
+    """What offers reduce and raise in the periods of their windows, within their energy."""
+    cells, energies, h = market.cells, market.energies, market.hours
+    most, sign, period = cells.most_mw.tolist(), cells.sign.tolist(), cells.period.tolist()
     m.C = pyo.RangeSet(0, len(most) - 1)
-    m.O = pyo.RangeSet(0, len(market.energy_mwh) - 1)
+    m.E = pyo.RangeSet(0, len(energies.offer) - 1)
     m.y = pyo.Var(m.C, bounds=lambda m, c: (0, most[c]))
-    window = {
-        offer: [c for c, _ in own] for offer, own in groupby(enumerate(cells.offer.tolist()), lambda each: each[1])
-    }
-    energy = market.energy_mwh.tolist()
-    m.energy = pyo.Constraint(m.O, rule=lambda m, o: h * pyo.quicksum(m.y[c] for c in window[o]) <= energy[o])
+    window = defaultdict(list)
+    for cell, offer in enumerate(cells.offer.tolist()):
+        window[offer].append(cell)
+    owner, last = energies.offer.tolist(), energies.period.tolist()
+    low, high = energies.low_mwh.tolist(), energies.high_mwh.tolist()
+
+    def running(m: pyo.ConcreteModel, e: int) -> Any:
+        own = (c for c in window[owner[e]] if period[c] <= last[e])
+        return (low[e], h * pyo.quicksum(sign[c] * m.y[c] for c in own), high[e])
+
+    m.energy = pyo.Constraint(m.E, rule=running)
 
 
 def add_balances(m: pyo.ConcreteModel, market: LinearMarket) -> None:
     """What flows in and is reduced = what is consumed and flows on."""
     tree, p, q = market.tree, market.consumption.real.tolist(), market.consumption.imag.tolist()
-    before = {end: branch for branch, end in enumerate(tree.to_bus.tolist())}
+    before, sign = {end: branch for branch, end in enumerate(tree.to_bus.tolist())}, market.cells.sign.tolist()
     behind, reduced = defaultdict(list), defaultdict(list)
     for branch, start in enumerate(tree.from_bus.tolist()):
         behind[start].append(branch)
@@ -88,7 +94,7 @@ def add_balances(m: pyo.ConcreteModel, market: LinearMarket) -> None:
 
     def active(m: pyo.ConcreteModel, t: int, n: int) -> Any:
         given = m.P0[t] if n == tree.source else m.P[t, before[n]]
-        less = pyo.quicksum(m.y[c] for c in reduced[t, n])
+        less = pyo.quicksum(sign[c] * m.y[c] for c in reduced[t, n])
         return given + less - pyo.quicksum(m.P[t, b] for b in behind[n]) == p[t][n]
 
     def reactive(m: pyo.ConcreteModel, t: int, n: int) -> Any:

@@ -15,13 +15,27 @@ from bench.radial import ComplexArray, FloatArray, IntArray, Tree
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """One entry for every offer and period of its window: what it may reduce [MW], at which price [EUR/MWh]."""
+    """One entry for every offer and period of its window: what it may change [MW], at which price [EUR/MWh].
+
+    sign : 1 where consumption is reduced, -1 where it is raised.
+    """
 
     offer: IntArray
     period: IntArray
     bus: IntArray
+    sign: FloatArray
     most_mw: FloatArray
     price: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """Bounds on what an offer has reduced up to and including a period [MWh]."""
+
+    offer: IntArray
+    period: IntArray
+    low_mwh: FloatArray
+    high_mwh: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +72,8 @@ class LinearMarket:
     consumption : (period, bus) baseline [MW + j Mvar]; half of what every branch loses there, or takes for charging,
     counts as drawn at either end. energy_price : (period,) [EUR/MWh]. flows : (period, branch) of the baseline in the
     middle of each branch [MW + j Mvar], for which the voltage drop of LinDistFlow is exact. rating : (period, branch)
-    [MVA], low, high : (period, bus) squared voltage [pu]: the network's own limits. energy_mwh : (offer,).
-    lines, voltages : what is requested.
+    [MVA], low, high : (period, bus) squared voltage [pu]: the network's own limits. lines, voltages : what
+    is requested.
     """
 
     tree: Tree
@@ -67,7 +81,7 @@ class LinearMarket:
     consumption: ComplexArray
     energy_price: FloatArray
     cells: Cells
-    energy_mwh: FloatArray
+    energies: Energies
     flows: ComplexArray
     rating: FloatArray
     low: FloatArray
@@ -77,7 +91,7 @@ class LinearMarket:
 
     @classmethod
     def of(cls, case: Case) -> Self:
-        """Read a case: envelope offers that only reduce, congestion and voltage requests, a radial balanced network."""
+        """Read a case: envelope offers, congestion and voltage requests, a radial balanced network."""
         tree = Tree.of(case.network)
         periods = case.market_period.count
         place = {bus: at for at, bus in enumerate(case.network.bus_ids)}
@@ -98,7 +112,7 @@ class LinearMarket:
             consumption=consumption,
             energy_price=np.array([float(price) for price in case.energy_price_eur_per_mwh or (0,) * periods]),
             cells=_cells(case.offers, place, periods),
-            energy_mwh=np.array([-_envelope(offer).energy_wh_min[-1] / 1e6 for offer in case.offers]),
+            energies=_energies(case.offers),
             flows=flows,
             rating=tree.rating_mva * np.sqrt(squared[:, tree.from_bus]),
             low=np.minimum(low**2, squared),
@@ -139,27 +153,45 @@ class LinearMarket:
 
 
 def _envelope(offer: FlexOffer) -> EnvelopeOffer:
-    if not isinstance(offer, EnvelopeOffer) or any(offer.power_w_max):
-        raise ValueError(f"{offer.id}: the anchors know envelopes that reduce, and nothing else")
+    if not isinstance(offer, EnvelopeOffer):
+        raise ValueError(f"{offer.id}: the anchors know envelopes, and nothing else")
     return offer
 
 
 def _cells(offers: Sequence[FlexOffer], place: dict[str, int], periods: int) -> Cells:
-    """Where offers may change something."""
-    most = np.array([_envelope(offer).power_w_min for offer in offers], dtype=np.float64).reshape(-1, periods) / -1e6
+    """Where offers may change something; what reduces comes first."""
     asked = [_envelope(offer).price_eur_per_mwh for offer in offers]
     price = np.array(
         [[float(each) for each in series(ask, 1 if not isinstance(ask, tuple) else periods)] for ask in asked]
     )
     at = np.array([place[offer.bus] for offer in offers], dtype=np.intp)
-    offer, period = np.nonzero(most)
+    less, more = (
+        np.array([getattr(offer, end) for offer in offers], dtype=np.float64).reshape(-1, periods) / 1e6
+        for end in ("power_w_min", "power_w_max")
+    )
+    way, offer, period = np.nonzero(np.stack([-less, more]))
     return Cells(
         offer=offer,
         period=period,
         bus=at[offer],
-        most_mw=most[offer, period],
-        price=np.broadcast_to(price.reshape(len(offers), -1), most.shape)[offer, period],
+        sign=np.where(way == 0, 1.0, -1.0),
+        most_mw=np.stack([-less, more])[way, offer, period],
+        price=np.broadcast_to(price.reshape(len(offers), -1), less.shape)[offer, period],
     )
+
+
+def _energies(offers: Sequence[FlexOffer]) -> Energies:
+    """Where the energy that was left out counts: always where it is to be taken back, else only at the end."""
+    envelopes = [_envelope(offer) for offer in offers]
+    least, most = (
+        np.array([getattr(each, end) for each in envelopes], dtype=np.float64).reshape(len(envelopes), -1) / -1e6
+        for end in ("energy_wh_max", "energy_wh_min")
+    )
+    power = np.array([[each.power_w_min, each.power_w_max] for each in envelopes], dtype=np.float64)
+    counts = (power != 0).any(axis=1) & (power[:, 1] != 0).any(axis=1)[:, None]
+    counts[:, -1] |= ~counts.any(axis=1)
+    offer, period = np.nonzero(counts)
+    return Energies(offer, period, least[offer, period], most[offer, period])
 
 
 def _current_limit(request: CongestionRequest, tree: Tree, flows: ComplexArray, points: OperatingPoints) -> Requested:

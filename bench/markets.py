@@ -31,7 +31,8 @@ class Stress:
     congested : periods in which each requested current limit is exceeded. low : periods in which some voltage is low.
     flexible : part of the load that offers can take away while the peak lasts. whole : whether one of the two congested
     places is that which the whole network hangs on, instead of two local ones. priced : whether energy costs some 40 to
-    110 EUR/MWh over the day instead of nothing, so that every fleet and every loss counts in every period.
+    110 EUR/MWh over the day instead of nothing, so that every fleet and every loss counts in every period. shifted :
+    whether fleets take back within their windows all that they leave out, instead of doing without it.
     """
 
     congested: int
@@ -39,11 +40,13 @@ class Stress:
     flexible: float
     whole: bool = False
     priced: bool = False
+    shifted: bool = False
 
 
 LOCAL: Final = Stress(congested=22, low=24, flexible=0.45)
 WIDE: Final = Stress(congested=32, low=28, flexible=0.6, whole=True)
 PRICED: Final = Stress(congested=22, low=24, flexible=0.45, priced=True)
+SHIFTED: Final = Stress(congested=10, low=10, flexible=0.9, shifted=True)
 SCARCE: Final = Stress(congested=36, low=34, flexible=0.45, whole=True)  # some limits stay unmet
 
 
@@ -180,22 +183,29 @@ def _fleets(
     power_w = np.maximum(1, (expected_w * random.uniform(0.6, 1.4, offers)).round()).astype(int)
     energy_wh = np.maximum(1, (power_w * WINDOW / 4 * random.uniform(0.35, 0.75, offers)).round()).astype(int)
     price = random.uniform(20, 150, offers)
-    nothing = (0,) * PERIODS
     return tuple(
-        EnvelopeOffer(
-            id=f"o{number}",
-            participant=f"agg{number % 10}",
-            bus=loaded.network.bus_ids[at],
-            kind="envelope",
-            power_w_min=(0,) * start + (-most,) * WINDOW + (0,) * (PERIODS - WINDOW - start),
-            power_w_max=nothing,
-            energy_wh_min=(-energy,) * PERIODS,
-            energy_wh_max=nothing,
-            price_eur_per_mwh=Decimal(f"{ask:.2f}"),
-        )
+        _fleet(f"o{number}", loaded.network.bus_ids[at], start, most, energy, Decimal(f"{ask:.2f}"), stress)
         for number, (at, start, most, energy, ask) in enumerate(
             zip(*(each.tolist() for each in (bus, first, power_w, energy_wh, price)), strict=True), start=1
         )
+    )
+
+
+def _fleet(name: str, bus: str, start: int, most_w: int, energy_wh: int, ask: Decimal, stress: Stress) -> EnvelopeOffer:
+    """One that leaves out up to `energy_wh` in its window; where it shifts, none of it is left out at the end."""
+    nothing = (0,) * PERIODS
+    after = PERIODS - WINDOW - start
+    owed = (0,) * start + (-energy_wh,) * (WINDOW - 1) + (0,) * (after + 1)
+    return EnvelopeOffer(
+        id=name,
+        participant=f"agg{int(name[1:]) % 10}",
+        bus=bus,
+        kind="envelope",
+        power_w_min=(0,) * start + (-most_w,) * WINDOW + (0,) * after,
+        power_w_max=(0,) * start + (most_w,) * WINDOW + (0,) * after if stress.shifted else nothing,
+        energy_wh_min=owed if stress.shifted else (-energy_wh,) * PERIODS,
+        energy_wh_max=nothing,
+        price_eur_per_mwh=ask,
     )
 
 

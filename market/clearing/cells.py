@@ -36,16 +36,20 @@ class Tie:
     @classmethod
     def of(cls, fleets: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
         """Taken : (m, time) where columns stand. last : (m, n) time up to which each energy counts."""
-        many, widest = taken.shape[1], int(taken.sum(axis=1).max())
-        # Over all times fleets of a place are one product of matrices; over their own each is one for itself.
-        whole = widest**2 > many * energies.shape[1]
+        widest = int(taken.sum(axis=1).max())
+        whole = cls.as_whole(widest, taken.shape[1], energies.shape[1])
         times = np.argsort(~taken, axis=1, kind="stable")[:, :widest]
         if whole:
-            times = np.broadcast_to(np.arange(many), taken.shape)
+            times = np.broadcast_to(np.arange(taken.shape[1]), taken.shape)
         segment = np.zeros(times.shape, dtype=np.intp)
         for each in last.T:
             segment += times > each[:, None]
         return cls(fleets, energies, times, segment, whole)
+
+    @staticmethod
+    def as_whole(widest: int, times: int, energies: int) -> bool:
+        """Whether fleets over all times, one product of matrices for a place, are less work than each over its own."""
+        return widest**2 > times * energies
 
 
 @dataclass(frozen=True, eq=False)

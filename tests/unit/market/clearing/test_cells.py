@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from api_spec.case import Case
-from market.clearing.cells import Cells
+from market.clearing.cells import Cells, Tie
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.response import Response, _inverse
 from market.network.model import FloatArray
@@ -45,9 +45,14 @@ def books(draw: st.DrawFn) -> Document:
 
 def _fleet(draw: st.DrawFn, name: str) -> Document:
     down, up = (draw(st.sampled_from([0, 10_000, 30_000])) for _ in range(2))
+    present = [int(each) for each in draw(st.lists(st.booleans(), min_size=PERIODS, max_size=PERIODS))]
     energies = st.lists(st.integers(0, 60_000), min_size=PERIODS, max_size=PERIODS)
     least, most = [-each for each in draw(energies)], draw(energies)
-    return envelope(name, draw(st.sampled_from("ab")), ([-down] * PERIODS, [up] * PERIODS), (least, most), 40.0)
+    return envelope(name, draw(st.sampled_from("ab")), _power(down, up, present), (least, most), 40.0)
+
+
+def _power(down: int, up: int, present: list[int]) -> tuple[list[int], list[int]]:
+    return [-down * each for each in present], [up * each for each in present]
 
 
 @st.composite
@@ -137,20 +142,36 @@ def test_energy_worth_is_the_transpose_of_energy(cells: Cells, seed: int) -> Non
 
 
 @SOME
-@given(chosen(), SEEDS)
-def test_the_response_is_what_dense_algebra_says(cells: Cells, seed: int) -> None:
+@given(chosen())
+def test_every_cell_with_columns_is_among_the_occupied_ones_once(cells: Cells) -> None:
+    taken = np.abs(spread(cells)).sum(axis=1).reshape(cells.shape) > 0
+    found = np.zeros(cells.shape, dtype=np.int64)
+    for places, times in cells.occupied:
+        np.add.at(found, (places[:, None], times), 1)
+
+    assert found.max() == 1
+    assert found[taken].all()
+    assert [each.tolist() for each in cells.places_at] == [np.flatnonzero(there).tolist() for there in taken.T]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["over all times", "over their own"])
+@SOME
+@given(cells=chosen(), seed=SEEDS)
+def test_the_response_is_what_dense_algebra_says(whole: bool, cells: Cells, seed: int) -> None:
     """S (D + G'W^-1 G)^-1 S', D one over the loosenesses and W the slacks, which ties no two places."""
     random = np.random.default_rng(seed)
     loose, slack = positive(random, len(cells.chosen)), positive(random, len(cells.energies))
     s, g = spread(cells), running(cells)
     places, times = cells.shape
 
-    matrix = Response(cells, loose, slack).matrix
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tie, "as_whole", lambda widest, many, energies: whole)
+        matrix = Response(cells, loose, slack).matrix
 
-    whole = np.zeros((places, times, places, times))
-    whole[np.arange(places), :, np.arange(places), :] = matrix
+    every = np.zeros((places, times, places, times))
+    every[np.arange(places), :, np.arange(places), :] = matrix
     dense = s @ np.linalg.solve(np.diag(1 / loose) + g.T @ np.diag(1 / slack) @ g, s.T)
-    assert whole.reshape(dense.shape) == pytest.approx(dense, rel=1e-7, abs=1e-9 * np.abs(dense).max())
+    assert every.reshape(dense.shape) == pytest.approx(dense, rel=1e-7, abs=1e-9 * np.abs(dense).max())
 
 
 @SOME

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from api_spec.case import Case
+from market.clearing import cells
 from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.dispatch import baseline_dispatch
@@ -276,10 +277,14 @@ def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: 
     assert errors[1] < 1e-2 * errors[0]
 
 
+@pytest.mark.parametrize("alike", [1, 8])
 @SOME
-@given(quadratics(), SEEDS)
-def test_a_newton_system_solves_its_three_equations(model: Quadratic, seed: int) -> None:
-    """Up to four directions of curvature, beside the diagonal, are solved for directly."""
+@given(model=quadratics(), seed=SEEDS)
+def test_a_newton_system_solves_its_three_equations(alike: int, model: Quadratic, seed: int) -> None:
+    """Up to four directions of curvature, beside the diagonal, are solved for directly.
+
+    alike : numbers of times by which places are worked on together; with 1, none that has no column is in the way.
+    """
     random = np.random.default_rng(seed)
     assert model.curvature is not None
     few = model.curvature * (np.linalg.matrix_rank(model.curvature) <= 4)[:, None, None]
@@ -288,7 +293,10 @@ def test_a_newton_system_solves_its_three_equations(model: Quadratic, seed: int)
     loose, slack, give, unmet = (10 ** random.uniform(-1, 1, n) for n in (k, e, r, len(model.price)))
     push, room, energy = (random.normal(size=n) for n in (k, r, e))
 
-    move, shadow, y = System(model, Response(model.cells, loose, slack), give, unmet).solve(push, room, energy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "_ALIKE", alike)
+        system = System(model, Response(model.cells, loose, slack), give, unmet)
+    move, shadow, y = system.solve(push, room, energy)
 
     pushed = move / loose + dense.hessian @ move + dense.limits.T @ shadow - dense.energies.T @ y
     given_way = np.diag(give) + dense.sharing @ np.diag(unmet) @ dense.sharing.T

@@ -39,12 +39,14 @@ def evening(
     least_pu: float | None = None,
     beside: bool = False,
     dearer: float = 0.0,
+    shifting: bool = False,
 ) -> ClearingProblem:
     """A feeder of six buses of 300 kW at the peak, two of its lines congested, and fleets that may charge less.
 
     Each may for half of the evening, by some part of the energy that this could give. offered_w : of all together.
     least_pu : of every voltage, where that is asked for, too. beside : whether there is a congested line from
-    the source that no fleet is behind. dearer : than between 20 and 150 [EUR/MWh].
+    the source that no fleet is behind. dearer : than between 20 and 150 [EUR/MWh]. shifting : whether what they charge
+    less is to be charged within the same half.
     """
     random = np.random.default_rng(seed)
     shape = 3e5 * (1 - 0.2 * np.abs(np.linspace(-1, 1, periods)))
@@ -58,7 +60,9 @@ def evening(
             for bus, own in zip(BUSES, noise, strict=True)
         ]
         + [load("b7", *shape.round().tolist())],
-        offers=[_fleet(number, periods, offered_w / fleets, random, dearer) for number in range(fleets)],
+        offers=[
+            _fleet(number, periods, offered_w / fleets, random, dearer, shifting=shifting) for number in range(fleets)
+        ],
         requests=[
             {"id": "c", "element": "l1", "limit_a": 92, **limit},
             {"id": "d", "element": "l2", "limit_a": 44, **limit},
@@ -69,14 +73,18 @@ def evening(
     return problem_of(Case.model_validate(asked))
 
 
-def _fleet(number: int, periods: int, mean_w: float, random: np.random.Generator, dearer: float) -> Document:
+def _fleet(
+    number: int, periods: int, mean_w: float, random: np.random.Generator, dearer: float, *, shifting: bool
+) -> Document:
     power = int(mean_w * random.uniform(0.5, 1.5))
     energy = int(power * periods * random.uniform(0.2, 0.5))
     first = int(random.integers(0, periods // 2))
-    least = [-power if first <= t < first + periods // 2 else 0 for t in range(periods)]
+    present = [int(first <= t < first + periods // 2) for t in range(periods)]
     ask = round(float(random.uniform(20, 150)) + dearer, 2)
-    nothing = [0] * periods
-    return envelope(f"f{number}", BUSES[number % len(BUSES)], (least, nothing), ([-energy] * periods, nothing), ask)
+    less, nothing = [-power * each for each in present], [0] * periods
+    more = [-each for each in less] if shifting else nothing
+    owed = [-energy * each for each in (*present[1:], 0)] if shifting else [-energy] * periods
+    return envelope(f"f{number}", BUSES[number % len(BUSES)], (less, more), (owed, nothing), ask)
 
 
 AMPLE: Final = {"small": (100, 6, 1.2e6), "short": (100, 6, 5e5), "large": (200, 8, 1.2e6)}
@@ -103,6 +111,13 @@ class End:
     def prices(self) -> FloatArray:
         """(period, 2 places) [EUR/MWh]; which end of a line bears how much of its price makes no difference to them."""
         return self.point.nodal(self.rows, self.found.hint.shadow[self.rows.period, self.rows.limit])
+
+
+SHIFTING: Final[dict[str, Document]] = {
+    "120 fleets": {"fleets": 120, "periods": 16, "offered_w": 2e6},
+    "400 fleets": {"fleets": 400, "periods": 20, "offered_w": 1e6, "seed": 1},
+}
+"""What is charged later exceeds the limits of those hours, too. Of 400 some have one period left, next to its bound."""
 
 
 def everything(problem: ClearingProblem) -> Bounds:
@@ -227,6 +242,40 @@ def test_what_is_beyond_doubt_may_leave_the_programme_on_the_way(monkeypatch: py
     assert (unmet_amounts(settled.rows, settled.found.dispatch) > interior.AMPLE).sum() > 20
     assert settled.prices == pytest.approx(kept.prices, rel=1e-5, abs=1e-3)
     assert settled.found.dispatch.excess == pytest.approx(kept.found.dispatch.excess, abs=1e-3)
+
+
+def test_what_charging_later_exceeds_does_not_begin_the_way_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gone_back = (_counted(monkeypatch, name) for name in ("_begin_anew", "_go_back"))
+    end = End.of(evening(**SHIFTING["120 fleets"], shifting=True))
+
+    at_first = baseline_dispatch(end.problem).excess > OPTIONS.excess_tolerance
+    assert (end.found.entered & ~at_first).sum() > 5, "limits that were met before"
+    assert gone_back
+    assert not begun
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """Grows whenever this method of a way along the path is called: the columns it had then."""
+    calls, method = list[int](), getattr(path._Walk, name)
+
+    def counted(walk: path._Walk, **how: bool) -> None:
+        calls.append(len(walk._cells.chosen))
+        method(walk, **how)
+
+    monkeypatch.setattr(path._Walk, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("market", SHIFTING.values(), ids=SHIFTING)
+def test_at_the_end_every_fleet_has_charged_what_it_owes(market: Document) -> None:
+    end = End.of(evening(**market, shifting=True))
+    envelopes, small = end.problem.envelopes, 1e-8 * end.problem.unit_mw
+    energy = envelopes.running(end.found.dispatch.accepted_mw, np.arange(len(envelopes)))
+
+    assert energy.min() < -1e3 * small, "some was owed in between"
+    assert np.abs(energy[:, -1]).max() <= small
+    assert (energy <= small).all()
+    assert (energy >= envelopes.low - small).all()
 
 
 @pytest.mark.parametrize("dearer", [(0.8,), (0.8, 3.0)])
