@@ -64,7 +64,7 @@ _NEAR: Final = 1e-3  # room below which a limit enters
 _SCARCE: Final = 0.25  # of what leaving a limit unmet costs: where less is missing of it, some may stay unmet
 _EARLY: Final = 2  # stages during which of what is overlooked only the worst enters
 _CROWD: Final = 300  # limits that would enter at once, from which on only the worst do
-_FAR: Final = 0.02  # excess of what enters from which on the way begins anew, where limits stay unmet
+_FAR: Final = 0.02  # excess of what enters from which on the way goes back, where limits stay unmet
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
@@ -125,14 +125,14 @@ class _Walk:
 
     stage, rounds : how many stages are behind, and how often the present one was walked again. ends : how often the end
     was come to. all, cells : of the columns that are worthwhile, and of those that are in doubt. caution, narrowed_once
-    : how often columns were left out that should not have been, and whether those at a bound were. left : (period,
+    : how careful leaving columns out has to be, and whether those at a bound were left out. left : (period,
     limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
     """
 
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
         self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
         self._until = until
-        self._all, self._caution, self._narrowed_once = cells, 0, False
+        self._all, self._caution, self._narrowed_once = cells, int(_takes_back(cells)), False
         self._kept: tuple[BoolArray, IntArray] | None = None
         self._curvature: FloatArray | None = None
         self._unit = problem.unit_mw
@@ -350,6 +350,12 @@ class _Walk:
         prices, amounts = path.errors()
         close = prices * path.scale <= float(self._tolerance(path).min()) / 2
         return close and amounts <= self._options.excess_tolerance
+
+
+def _takes_back(cells: Cells) -> bool:
+    """Whether any fleet can take back what it leaves out, so that it exceeds other limits, and prices rise further."""
+    weight = cells.segments[1]
+    return len(np.intersect1d(cells.fleet_of[weight > 0], cells.fleet_of[weight < 0])) > 0
 
 
 def _even(model: Quadratic) -> FloatArray:
