@@ -23,6 +23,7 @@ class Response:
     def __init__(self, cells: Cells, looseness: FloatArray, slack: FloatArray) -> None:
         """Of columns with this looseness, and running energies with this slack."""
         self._cells, self._loose, self.slack = cells, looseness, slack
+        self._tied_loose = looseness * cells.segments[1]
         self._yielding = np.zeros(len(slack), dtype=np.bool_)
         places, times = cells.shape
         self.matrix = np.zeros((places, times, times))
@@ -90,18 +91,29 @@ class Response:
 
     def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
-        cells, count = self._cells, len(energy)
-        segment, weight = cells.segments
-        pushed = np.bincount(segment, weight * self._loose * push, minlength=count + 1)[:count]
-        price, y = np.zeros(count + 1), np.zeros(count)
-        for energies, inverse in zip((tie.energies for tie in cells.ties), self._inverse, strict=True):
-            lack = np.diff(energy[energies], axis=1, prepend=0.0) - pushed[energies]
-            prices = (inverse @ lack[:, :, None])[:, :, 0]
-            price[energies] = prices
-            y[energies] = prices - np.append(prices[:, 1:], np.zeros((len(prices), 1)), axis=1)
-        move = self._loose * (push + weight * price[segment])
-        # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
-        return move, np.where(self._yielding, (energy - cells.energy(move)) / self.slack, y)
+        move, price = self._moved(push, energy)
+        y = price[:-1].copy()
+        for tie in self._cells.ties:
+            y[tie.energies[:, :-1]] -= price[tie.energies[:, 1:]]
+        if self._yielding.any():
+            # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
+            y = np.where(self._yielding, (energy - self._cells.energy(move)) / self.slack, y)
+        return move, y
+
+    def change(self, push: FloatArray, energy: FloatArray) -> FloatArray:
+        """(place, time) what these moves change."""
+        return self._cells.spread(self._moved(push, energy)[0])
+
+    def _moved(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Moves of columns (k,), and prices (e + 1,) to columns that an energy is the first to count; the last is 0."""
+        count = len(energy)
+        segment, _ = self._cells.segments
+        pushed = np.bincount(segment, self._tied_loose * push, minlength=count + 1)
+        price = np.zeros(count + 1)
+        for tie, inverse in zip(self._cells.ties, self._inverse, strict=True):
+            lack = np.diff(energy[tie.energies], axis=1, prepend=0.0) - pushed[tie.energies]
+            price[tie.energies] = (inverse @ lack[:, :, None])[:, :, 0]
+        return self._loose * push + self._tied_loose * price[segment], price
 
 
 def _inverse(alone: FloatArray, slack: FloatArray) -> FloatArray:

@@ -93,8 +93,7 @@ class System:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """One solution of the factorised system, with all curvature by conjugate gradients."""
         cells = self._model.cells
-        moved, _ = self._response.move(push, energy)
-        change = cells.spread(moved)
+        change = self._response.change(push, energy)
         change -= self._times(self._rest * change)
         right = self._onto(change)
         right[self._rows] -= room
