@@ -14,14 +14,14 @@ from typing import Final
 
 import numpy as np
 
-from market.clearing.candidates import too_dear, worst_of_each, worthwhile
+from market.clearing.candidates import worst_of_each, worthwhile
 from market.clearing.cells import Cells
 from market.clearing.dispatch import Dispatch, dispatches
+from market.clearing.doubt import InDoubt
 from market.clearing.interior import AMPLE, CentralPath
 from market.clearing.landing import Landing
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.options import LEAST_ASK, Options
-from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
@@ -68,9 +68,6 @@ _FAR: Final = 0.02  # excess of what enters from which on the way goes back, whe
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
-_DEARER: Final = (1.5, 3.0)  # times as dear as after the first stage: fleets that would not even then pay are left out
-_NARROWED: Final = 3  # stages after which columns that are beyond doubt are left where they are
-_MANY_LEFT: Final = 0.85  # of all columns: fewer are not worth the trouble
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +121,14 @@ class _Walk:
     """One way along the path.
 
     stage, rounds : how many stages are behind, and how often the present one was walked again. ends : how often the end
-    was come to. all, cells : of the columns that are worthwhile, and of those that are in doubt. caution, narrowed_once
-    : how careful leaving columns out has to be, and whether those at a bound were left out. left : (period,
-    limit) what stays unmet beyond doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
+    was come to. stayed : whether limits entered that did not begin the way anew. left : (period, limit) what stays
+    unmet beyond doubt. shadow : (period, limit) prices of limits [EUR/h per relative unit].
     """
 
     def __init__(self, problem: ClearingProblem, cells: Cells, limits: Bounds, options: Options, until: float) -> None:
-        self._problem, self._cells, self._limits, self._options = problem, cells, limits, options
+        self._problem, self._limits, self._options = problem, limits, options
         self._until = until
-        self._all, self._caution, self._narrowed_once = cells, int(_takes_back(cells)), False
-        self._kept: tuple[BoolArray, IntArray] | None = None
+        self._doubt = InDoubt(cells, limits)
         self._curvature: FloatArray | None = None
         self._unit = problem.unit_mw
         self._path: CentralPath | None = None
@@ -142,6 +137,10 @@ class _Walk:
         self._shadow = np.zeros((problem.periods, len(problem.limits.quantity)))
         self._left = np.zeros(self._shadow.shape, dtype=np.bool_)
         self._settles_from, self._settled, self._stayed = _SETTLED, False, False
+
+    @property
+    def _cells(self) -> Cells:
+        return self._doubt.cells
 
     def _tolerance(self, path: CentralPath) -> FloatArray:
         """(k,) of reduced costs [EUR/h per MW]."""
@@ -165,8 +164,8 @@ class _Walk:
             own, left = self._in_doubt(rows)
             path = self._renewed(point, rows, own, left)
             if self._stage == _END and given and (self._enough(path) or self._ends > _TRIES):
-                if self._overlooked(path, point, rows):
-                    self._caution += 1
+                if self._doubt.overlooked(path, point, rows, self._shadow_of(rows)) > self._tolerance(path).min():
+                    self._doubt.be_careful()
                     self._begin_anew()
                     continue
                 landing = Landing(path, rows, own, left, self._tolerance(path), self._options)
@@ -174,9 +173,9 @@ class _Walk:
             self._standing = Standing.of(self._problem, rows, own)
             reached = path.follow(self._target(path), exact=self._stage > 0, until=self._until)
             if not reached and path.gap > _USEFUL:
-                if self._cells is self._all and not (self._settled or self._stayed):
+                if self._doubt.everything and not (self._settled or self._stayed):
                     return None
-                self._caution += 1  # what was thought to be beyond doubt was not
+                self._doubt.be_careful()
                 self._begin_anew()
                 continue
             self._ends += int(self._stage == _END)
@@ -217,14 +216,12 @@ class _Walk:
         if self._path is None:
             self._curvature = None
         elif self._stage < _END and _STAGES[self._stage].curved:
-            self._curvature = curvature_at(point, rows, self._cells, self._shadow[rows.period, rows.limit])
+            self._curvature = curvature_at(point, rows, self._cells, self._shadow_of(rows))
         model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature, left=left)
         if self._path is None:
             self._path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)
             return self._path
-        if self._kept is not None:
-            self._path.narrow(model, *self._kept)
-            self._kept = None
+        self._doubt.narrow(self._path, model)
         self._path.renew(model, *self._standing.known(rows, own))
         return self._path
 
@@ -246,15 +243,17 @@ class _Walk:
         """With all columns and limits; what settles does so later than before."""
         self._settles_from += int(self._settled)
         self._settled = self._stayed = False
-        self._cells, self._kept, self._path, self._narrowed_once = self._all, None, None, False
+        self._doubt.take_all_back()
+        self._path = None
         self._stage = self._rounds = self._ends = 0
         self._left[:] = False
 
     def _go_back(self, *, scarce: bool) -> None:
         """To where it is early enough to go on from with more limits, and with all columns; else begin anew."""
-        if self._stage == 1 or (self._stage <= _EARLY and self._cells is self._all):
+        if self._stage == 1 or (self._stage <= _EARLY and self._doubt.everything):
             self._stage -= int(scarce or self._stage > 1)
-            self._cells, self._kept, self._stayed = self._all, None, True
+            self._doubt.take_all_back()
+            self._stayed = True
         else:
             self._begin_anew()
 
@@ -294,45 +293,17 @@ class _Walk:
         return new, bool((dispatch.excess[new] > (_FAR if scarce else _FURTHER)).any())
 
     def _narrowed(self, path: CentralPath, point: Linearisation, rows: Rows) -> Dispatch | None:
-        """As _dispatched, with columns left where they are from now on that are beyond doubt, if they are many.
-
-        First fleets that are far too dear, later columns at a bound.
-        """
-        low, high = np.zeros((2, len(path.x)), dtype=np.bool_)
-        narrows = self._caution < len(_DEARER)
-        if narrows and self._stage == 1:
-            shadow = _DEARER[self._caution] * self._shadow[rows.period, rows.limit]
-            low = too_dear(point, rows, shadow, self._cells) & (path.model.at <= path.model.low)
-        elif narrows and not self._narrowed_once and _NARROWED <= self._stage < _END:
-            low, high = path.settled()
-            self._narrowed_once = True
-        kept = ~(low | high)
-        if kept.mean() > _MANY_LEFT or not kept.any():
+        """As _dispatched, with columns left where they are from now on that are beyond doubt."""
+        if self._stage == _END:
             return self._dispatched(path.x, point)
-        dispatch = self._dispatched(np.where(low, path.model.low, np.where(high, path.model.high, path.x)), point)
-        narrower = Cells.of(self._problem, self._cells.chosen[kept])
-        before, after = (
-            each.energies[:, 0] * self._problem.periods + each.energies[:, 1] for each in (self._cells, narrower)
-        )
-        if self._curvature is not None:
-            place, time = (
-                np.searchsorted(wide, narrow)
-                for wide, narrow in ((self._cells.places, narrower.places), (self._cells.times, narrower.times))
-            )
-            self._curvature = self._curvature[np.ix_(time, place, place)]
-        self._cells, self._kept = narrower, (kept, np.searchsorted(before, after))
+        settled = self._doubt.beyond(path, point, rows, self._shadow_of(rows), self._stage)
+        dispatch = self._dispatched(settled.applied(path), point)
+        self._curvature = self._doubt.leave(settled, self._curvature)
         return dispatch
 
-    def _overlooked(self, path: CentralPath, point: Linearisation, rows: Rows) -> bool:
-        """Whether a column that was left out should not stay where it is at the prices that were found."""
-        if self._cells is self._all:
-            return False
-        cells, shadow = path.model.cells, self._shadow[rows.period, rows.limit]
-        reduced = Multipliers(shadow, cells.energies, path.energy_price).reduced_cost(point, rows)
-        x, low, high = point.dispatch.accepted_mw, self._limits.low_mw, self._limits.high_mw
-        inward = np.where(x - low < high - x, -reduced, reduced)
-        inward[cells.chosen] = 0.0
-        return bool(inward[self._all.chosen].max() > float(self._tolerance(path).min()))
+    def _shadow_of(self, rows: Rows) -> FloatArray:
+        shadow: FloatArray = self._shadow[rows.period, rows.limit]
+        return shadow
 
     def _dispatched(self, x: FloatArray, point: Linearisation) -> Dispatch | None:
         """The AC state with x accepted of the columns of the cells; None where there is none."""
@@ -350,12 +321,6 @@ class _Walk:
         prices, amounts = path.errors()
         close = prices * path.scale <= float(self._tolerance(path).min()) / 2
         return close and amounts <= self._options.excess_tolerance
-
-
-def _takes_back(cells: Cells) -> bool:
-    """Whether any fleet can take back what it leaves out, so that it exceeds other limits, and prices rise further."""
-    weight = cells.segments[1]
-    return len(np.intersect1d(cells.fleet_of[weight > 0], cells.fleet_of[weight < 0])) > 0
 
 
 def _even(model: Quadratic) -> FloatArray:

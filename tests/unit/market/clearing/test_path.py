@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import clear, interior, loop, path
+from market.clearing import clear, doubt, interior, loop, path
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.loop import Optimum, optimise
@@ -293,7 +293,7 @@ def test_fleets_that_were_thought_too_dear_come_back_where_they_pay_in_the_end(
         begin(walk)
 
     monkeypatch.setattr(path._Walk, "_begin_anew", beginning)
-    monkeypatch.setattr(path, "_DEARER", dearer)
+    monkeypatch.setattr(doubt, "_DEARER", dearer)
     hasty = End.of(problem)
 
     prices, others = (each.point.nodal(each.rows, each.found.hint.on(each.rows).shadow) for each in (hasty, usual))
