@@ -129,6 +129,28 @@ def test_a_limit_that_no_offer_can_meet_is_refused_by_name() -> None:
     assert [each.request for each in refusal.value.missing] == ["r"]
 
 
+def test_that_a_limit_is_out_of_reach_is_known_before_any_optimum() -> None:
+    """2.5 MW are missing where 1.5 MW are offered: what that would cost need not be known, so one iteration will do."""
+    with pytest.raises(LimitCannotBeMet, match="capacity limit of l1"):
+        clear(congested(import_limit_w=5e5), Options(most_iterations=1))
+
+
+def test_a_line_that_is_over_its_limit_at_both_ends_is_named_once() -> None:
+    """10 A asked of a line that carries some 58 A, and 0.1 MW of 1 MW on offer."""
+    wanted = {"id": "r", "kind": "congestion", "element": "l1", "limit_a": 10.0}
+    street = case(
+        lines=[line("l1", "s", "far")],
+        baseline=[load("far", 1e6)],
+        requests=[wanted],
+        offers=[curve("o", "far", (-100_000, 20.0))],
+    )
+
+    with pytest.raises(LimitCannotBeMet) as refusal:
+        clear(street)
+
+    assert [each.limit for each in refusal.value.missing] == ["congestion limit of l1"]
+
+
 @pytest.mark.parametrize("error", [SolverFailed, PowerFlowDiverged, LimitCannotBeMet])
 def test_every_trouble_is_a_clearing_error(error: type[Exception]) -> None:
     """Which is what callers catch so that nothing is published."""
