@@ -21,6 +21,7 @@ from market.clearing.coordination import coordinated
 from market.clearing.dispatch import Dispatch, dispatch_at
 from market.clearing.gap import check_gap, duality_gap_eur
 from market.clearing.loop import Laps, Optimum
+from market.clearing.nearest import out_of_reach
 from market.clearing.options import DEFAULT, Options
 from market.clearing.outcome import left_unmet, limit_results, refuse_the_impossible
 from market.clearing.payments import RULES, Payments, budget, in_money, payments
@@ -61,6 +62,10 @@ def _cleared(case: Case, options: Options) -> Result:
     laps = Laps()
     problem = problem_of(case)
     laps.lap("problem")
+    nearest = out_of_reach(problem, options, laps)
+    if nearest is not None:
+        refuse_the_impossible(problem, nearest)
+    laps.lap("reach")
     optimum, coordination = coordinated(problem, options, laps)
     refuse_the_impossible(problem, optimum)
     optimum = with_middle_prices(problem, optimum)

@@ -23,6 +23,7 @@ from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _DECISIONS: Final = 60
+_PART: Final = 0.4  # of the time that is left: when the best decision that a programme knows of is tried
 _WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
 _LOSS_EUR_PER_H: Final = 1e-6
 _TOGETHER: Final = 1e-9  # of the largest column: less than this is rounding
@@ -67,25 +68,33 @@ class _Decision:
 def _best_decision(
     problem: ClearingProblem, options: Options, limits: Bounds, relaxed: Optimum, laps: Laps
 ) -> _Decision:
-    """The cheapest decision; where options ask for it, of those in which no block is accepted at a loss."""
+    """The cheapest decision; where options ask for it, of those in which no block is accepted at a loss.
+
+    A decision whose AC optimum is not found does not count; where time runs out, the best so far does.
+    """
     best: _Decision | None = None
     met: list[BoolArray] = []
+    failed = SolverFailed("infeasible: no set of blocks keeps the rules")
     for _ in range(_DECISIONS):
         around = relaxed if best is None else best.optimum
-        decided = _decided(problem, options, limits, around, tuple(met), laps)
-        if decided is None:
-            break
-        if best is not None and decided.promised >= best.cost - _WORTHWHILE * max(abs(best.cost), 1.0):
-            break
-        met.append(decided.accepted)
-        own = fixed(problem, limits, decided.accepted, decided.needed)
-        optimum = optimise(problem, options, limits=own, start=around, laps=laps)
+        try:
+            decided = _decided(problem, options, limits, around, tuple(met), laps)
+            if decided is None or (best is not None and not decided.cheaper_than(best.cost)):
+                break
+            met.append(decided.accepted)
+            own = fixed(problem, limits, decided.accepted, decided.needed)
+            optimum = optimise(problem, options, limits=own, start=around, laps=laps)
+        except SolverFailed as failure:
+            failed = failure
+            if not met or laps.total_s > options.time_limit_s:
+                break
+            continue
         found = _Decision(decided.accepted, optimum, optimum.cost_eur_per_h)
         allowed = not (options.no_paradoxically_accepted and _losing(problem, limits, found).any())
         if allowed and (best is None or found.cost < best.cost):
             best = found
     if best is None:
-        raise SolverFailed("infeasible: no set of blocks keeps the rules")
+        raise failed
     return best
 
 
@@ -123,6 +132,10 @@ class _Decided:
     needed: Needed
     promised: float
 
+    def cheaper_than(self, cost: float) -> bool:
+        """Whether it promises to be worth trying where another costs so much [EUR/h]."""
+        return self.promised < cost - _WORTHWHILE * max(abs(cost), 1.0)
+
 
 def _decided(
     problem: ClearingProblem,
@@ -139,7 +152,7 @@ def _decided(
     for decision in met:
         program = _other_than(program, decision)
     try:
-        solution = Solver().solve(program, time_limit_s=options.time_limit_s - laps.total_s)
+        solution = Solver().solve(program, time_limit_s=_PART * (options.time_limit_s - laps.total_s))
     except SolverFailed as failure:
         if met and failure.status == "infeasible":
             return None

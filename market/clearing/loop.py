@@ -17,6 +17,8 @@ from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
 from market.clearing.search import PATIENCE, Hint, Search, merit, unmet_amounts
+from market.clearing.slopes import energy_slopes
+from market.clearing.solve import Solver
 from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray, IntArray
 
@@ -194,8 +196,11 @@ class _Loop:
         if found is not None:
             self.on_the_path = self.at_its_end = True
             self.dispatch = self.best = found.dispatch
-            self.hint, self.slack_price = found.hint, found.slack_price
-            self.entered = (self.entered & ~self.working[self.problem.couplings][:, None]) | found.entered
+            own = self.working[self.problem.couplings][:, None]
+            # What groups that are done leave unmet keeps the price that they were done with, until that is looked at.
+            kept = found.slack_price if self.slack_price is None else self.slack_price
+            self.hint, self.slack_price = found.hint, np.where(own, found.slack_price, kept)
+            self.entered = (self.entered & ~own) | found.entered
             self.in_play.columns |= found.dispatch.accepted_mw > self.limits.low_mw
         self.laps.lap("path")
         return found is not None
@@ -328,7 +333,22 @@ def _within(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds) -
     outside = ((energy < fleets.low[cut] - small) | (energy > fleets.high[cut] + small)).any(axis=1)
     anew = np.isin(fleets.of_column, cut[outside])
     within[anew] = limits.low_mw[anew]
+    for fleet in np.unique(fleets.of_column[anew & (limits.low_mw > 0)]).tolist():
+        within[fleets.of_column == fleet] = _least_change(problem, fleet, limits)
     return within
+
+
+def _least_change(problem: ClearingProblem, fleet: int, limits: Bounds) -> FloatArray:
+    """(k,) the least that a fleet of which something must be accepted can do, and pay back, by its columns [MW].
+
+    Where nothing keeps its energy within bounds, what must be accepted alone.
+    """
+    own, kept = np.flatnonzero(problem.envelopes.of_column == fleet), np.flatnonzero(problem.envelopes.kept[fleet])
+    energies = np.stack([np.full(len(kept), fleet), kept], axis=1)
+    slopes = energy_slopes(problem, energies, own).tocsc()
+    low, high = (each[fleet, kept] for each in (problem.envelopes.low, problem.envelopes.high))
+    found = Solver().extremes(np.ones(len(own)), slopes, low, high, limits.low_mw[own], limits.high_mw[own])
+    return limits.low_mw[own] if found is None else found[0]
 
 
 def _trust_region(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds, radius: FloatArray) -> Bounds:

@@ -108,11 +108,21 @@ def refuse_the_impossible(problem: ClearingProblem, optimum: Optimum) -> None:
     broken = unmet_limits(problem, optimum.dispatch) & np.isinf(problem.limits.max_price)
     if not broken.any():
         return
-    places = [(period, limit) for period, limit in np.argwhere(broken).tolist()]
+    places = _worst_parts(problem, optimum.dispatch, broken)
     found = needs(problem, optimum.linearisation, places)
     missing = [_missing(problem, optimum.linearisation, *at, need) for at, need in zip(places, found, strict=True)]
     missing.sort(key=lambda each: (-each.needed_w, each.limit, each.start))
     raise LimitCannotBeMet(tuple(missing), irreducible_conflict(problem, optimum))
+
+
+def _worst_parts(problem: ClearingProblem, dispatch: Dispatch, broken: BoolArray) -> list[tuple[int, int]]:
+    """(period, limit) what is broken, of both ends of a line that are over its limit only the worse one."""
+    worst: dict[tuple[int, int], tuple[int, int]] = {}
+    for period, limit in np.argwhere(broken).tolist():
+        name = period, int(problem.limits.whole[limit])
+        if name not in worst or dispatch.excess[period, limit] > dispatch.excess[worst[name]]:
+            worst[name] = period, limit
+    return list(worst.values())
 
 
 def _missing(

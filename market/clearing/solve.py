@@ -90,7 +90,8 @@ class Solver:
     ) -> Solution:
         """Solve a programme. basis : of its columns and rows, to start from; any will do.
 
-        Raises SolverFailed with the solver's status where it is not optimal.
+        Where time runs out over integers, the best solution so far is the answer. Raises SolverFailed with the solver's
+        status where there is none, or it is not optimal.
         """
         variables, rows = len(program.cost), len(program.row_low)
         if variables == 0:
@@ -114,9 +115,17 @@ class Solver:
             self._highs.resetGlobalScheduler(True)
             self._highs.run()
             status = self._highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
+        mixed = bool(program.integer.any())
+        found = mixed and status == highspy.HighsModelStatus.kTimeLimit and self._feasible
+        if status != highspy.HighsModelStatus.kOptimal and not found:
             raise SolverFailed(_STATUS.get(status, self._highs.modelStatusToString(status).lower()))
-        return self._read(program, rows, mixed=bool(program.integer.any()))
+        return self._read(program, rows, mixed=mixed)
+
+    @property
+    def _feasible(self) -> bool:
+        """Whether there is a solution that keeps all bounds, optimal or not."""
+        status = self._highs.getInfo().primal_solution_status
+        return bool(status == highspy.SolutionStatus.kSolutionStatusFeasible)
 
     def irreducible_conflict(self, program: Program) -> tuple[int, ...]:
         """Rows of an infeasible programme that cannot all hold, and any one fewer of which can; empty if it is not."""

@@ -259,6 +259,24 @@ def test_a_required_offer_is_taken_even_where_others_ask_the_same() -> None:
     assert taken(result) == {"child": (-100_000,), "large": (0,), "parent": (-1,)}
 
 
+@pytest.mark.parametrize(("first", "dear"), [(1, 0), (-1, -1)])
+def test_a_required_fleet_that_must_pay_back_does_and_undoes_a_watt(first: int, dear: int) -> None:
+    """100 kW needed in the second hour: the child's at 10 are 1 EUR. It requires a fleet that may keep no energy.
+
+    Whichever way the fleet can go first: a watt there, and a watt back, which one more offer makes room for if it must.
+    """
+    can = sorted((0, first * 50_000)), sorted((0, -first * 50_000))
+    offers = [
+        block("child", "far", (0, -100_000), 10.0, requires="fleet"),
+        curve("dear", "far", (-100_000, 200.0), count=2),
+        envelope("fleet", "far", ([can[0][0], can[1][0]], [can[0][1], can[1][1]]), ([-50_000, 0], [50_000, 0]), 80.0),
+    ]
+
+    result = clear(behind_a_line(150_000, 100_000, 250_000, offers=offers))
+
+    assert taken(result) == {"child": (0, -100_000), "dear": (0, dear), "fleet": (first, -first)}
+
+
 def test_rebound_costs_what_it_strains() -> None:
     """Energy 100 then 40, loads 2 and 1.5 MW, limit 2; 0.9 MW less now means 1 MW more in the next hour.
 

@@ -23,7 +23,7 @@ from market.clearing.program import Bounds
 from market.clearing.search import unmet_amounts
 from market.errors import SolverFailed
 from market.network.model import FloatArray
-from tests.small_cases import Document, document, envelope, line, load
+from tests.small_cases import Document, curve, document, envelope, line, load
 
 OPTIONS: Final = Options()
 LINES: Final = (("s", "b1"), ("b1", "b2"), ("b2", "b3"), ("b1", "b4"), ("b4", "b5"), ("b2", "b6"))
@@ -312,6 +312,28 @@ def test_what_stays_unmet_costs_its_price_as_seen_from_where_the_path_ends(
     unmet = unmet_amounts(end.rows, end.found.dispatch) > 1e-6
     assert unmet.any()
     assert end.rows.price[unmet] == pytest.approx(end.rows.price_here[unmet], rel=1e-4)
+
+
+def test_what_periods_that_are_done_leave_unmet_keeps_its_price_while_others_go_along_the_path() -> None:
+    """So that the loop still sees whether it moved: the first of two hours of 300 kW over 10 A, 10 kW on offer."""
+    asked = document(
+        lines=[line("l1", "s", "b1", r_ohm=0.1, x_ohm=0.1)],
+        baseline=[load("b1", 3e5, 3e5)],
+        offers=[curve("o", "b1", (-10_000, 50.0), count=2)],
+        requests=[{"id": "c", "kind": "congestion", "element": "l1", "limit_a": 10, "max_price_eur_per_mwh": 1000}],
+    )
+    problem = problem_of(Case.model_validate(asked))
+    loops = loop._Loop(problem, OPTIONS, everything(problem), None, loop.Laps())
+    point = Linearisation(problem, loops.dispatch)
+    point.rows(loops.entered)
+    loops.slack_price = point.slack_price * [[2.0], [1.0]]
+    before = loops.slack_price.copy()
+    loops.working = np.array([False, True])
+
+    assert loops._follow_the_path(1)
+
+    assert loops.slack_price[0] == pytest.approx(before[0], rel=1e-12, nan_ok=True)
+    assert loops.slack_price[1] == pytest.approx(before[1], rel=1e-2, nan_ok=True)
 
 
 def test_where_nothing_stays_unmet_the_loop_only_looks_whether_the_path_is_right(

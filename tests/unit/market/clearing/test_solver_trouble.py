@@ -1,18 +1,24 @@
 """Whatever goes wrong in the solver, the loop or the power flow ends in an error that names it, and in no result."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
+import highspy
 import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import Options, clear, problem_of
+from api_spec.result import Result
+from market.clearing import Options, blocks, clear, problem_of
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation
+from market.clearing.loop import optimise
 from market.clearing.program import Bounds, Program, program_of
-from market.clearing.solve import Solver
+from market.clearing.solve import Solver, _Silent
 from market.errors import ClearingError, LimitCannotBeMet, PowerFlowDiverged, SolverFailed
-from tests.small_cases import Document, bus, case, curve, document, line, load
+from tests.small_cases import Document, block, bus, case, curve, document, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -127,6 +133,88 @@ def test_a_limit_that_no_offer_can_meet_is_refused_by_name() -> None:
         clear(congested(import_limit_w=5e5))
 
     assert [each.request for each in refusal.value.missing] == ["r"]
+
+
+def test_that_a_limit_is_out_of_reach_is_known_before_any_optimum() -> None:
+    """2.5 MW are missing where 1.5 MW are offered: what that would cost need not be known, so one iteration will do."""
+    with pytest.raises(LimitCannotBeMet, match="capacity limit of l1"):
+        clear(congested(import_limit_w=5e5), Options(most_iterations=1))
+
+
+def test_a_line_that_is_over_its_limit_at_both_ends_is_named_once() -> None:
+    """10 A asked of a line that carries some 58 A, and 0.1 MW of 1 MW on offer."""
+    wanted = {"id": "r", "kind": "congestion", "element": "l1", "limit_a": 10.0}
+    street = case(
+        lines=[line("l1", "s", "far")],
+        baseline=[load("far", 1e6)],
+        requests=[wanted],
+        offers=[curve("o", "far", (-100_000, 20.0))],
+    )
+
+    with pytest.raises(LimitCannotBeMet) as refusal:
+        clear(street)
+
+    assert [each.limit for each in refusal.value.missing] == ["congestion limit of l1"]
+
+
+def two_blocks() -> Case:
+    """100 kW are missing behind a line, and either of two blocks is just that: at 20 or at 50 EUR/MWh."""
+    return case(
+        lines=[line("l1", "s", "far", r_ohm=0.0, x_ohm=0.001)],
+        baseline=[load("far", 300_000)],
+        requests=[{**CAPACITY, "import_limit_w": 2e5, "max_price_eur_per_mwh": 500}],
+        offers=[block("cheap", "far", (-100_000,), 20.0), block("dear", "far", (-100_000,), 50.0)],
+    )
+
+
+def failing_at(call: int, work: Callable[..., Any], why: str) -> Callable[..., Any]:
+    """The same work, which fails the first, second, ... time that it is asked for."""
+    calls = count(1)
+
+    def worked(*given: Any, **named: Any) -> Any:
+        if next(calls) == call:
+            raise SolverFailed(why)
+        return work(*given, **named)
+
+    return worked
+
+
+def accepted(result: Result) -> list[str]:
+    """Offers of which something is accepted."""
+    return [offer.id for offer in result.offers if any(offer.power_w)]
+
+
+def test_where_time_runs_out_over_a_better_decision_the_best_so_far_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_decided", failing_at(2, blocks._decided, "out of time"))
+
+    assert accepted(clear(two_blocks())) == ["cheap"]
+
+
+def test_a_decision_whose_optimum_is_not_found_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first optimum is that of divisible blocks, the second that of the cheap one."""
+    assert accepted(clear(two_blocks())) == ["cheap"]
+
+    monkeypatch.setattr(blocks, "optimise", failing_at(2, optimise, "no optimum found"))
+
+    assert accepted(clear(two_blocks())) == ["dear"]
+
+
+def test_where_time_runs_out_over_integers_the_best_solution_so_far_is_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As HiGHS says it: out of time, with a solution that keeps all bounds. Without integers that is no answer."""
+    problem = problem_of(two_blocks())
+    point = Linearisation(problem, baseline_dispatch(problem))
+    everything, columns = Bounds(np.zeros(2), problem.columns.upper_mw), np.arange(2)
+    relaxed, mixed = (
+        program_of(point, point.rows(point.dispatch.excess > 0), everything, columns, integer=integer)
+        for integer in (False, True)
+    )
+    monkeypatch.setattr(_Silent, "getModelStatus", lambda _: highspy.HighsModelStatus.kTimeLimit)
+
+    assert Solver().solve(mixed, time_limit_s=10).accepted.sum() == 1
+    with pytest.raises(SolverFailed, match="out of time"):
+        Solver().solve(relaxed, time_limit_s=10)
 
 
 @pytest.mark.parametrize("error", [SolverFailed, PowerFlowDiverged, LimitCannotBeMet])
