@@ -101,10 +101,15 @@ class Coordination(Message):
 
 
 class SolverRecord(Message):
-    """Versions used and seconds spent."""
+    """Versions used and seconds spent.
+
+    proven : whether no cheaper decision on blocks is left; false where time ran out before that was clear, so that
+    another machine may find one.
+    """
 
     versions: dict[str, str]
     seconds: dict[str, NonNegative]
+    proven: bool = True
 
 
 class Result(Message):

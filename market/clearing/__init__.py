@@ -101,7 +101,7 @@ def _cleared(case: Case, options: Options) -> Result:
         check_gap(gap, float(paid["dlmp"].total) + abs(float(result.cost_eur)))
     verification = verify(case, result, problem=problem)
     laps.lap("verification")
-    return result.model_copy(update={"verification": verification, "solver": _record(laps)})
+    return result.model_copy(update={"verification": verification, "solver": _record(laps, optimum)})
 
 
 def _offer_results(
@@ -143,8 +143,9 @@ def _versions() -> dict[str, str]:
     return {part: version(part) for part in ("flexmarket", "highspy", "numpy", "power-grid-model", "pyomo", "scipy")}
 
 
-def _record(laps: Laps) -> SolverRecord:
+def _record(laps: Laps, optimum: Optimum) -> SolverRecord:
     return SolverRecord(
+        proven=optimum.proven,
         versions=_versions(),
         seconds={part: round(seconds, 4) for part, seconds in sorted(laps.seconds.items())},
     )

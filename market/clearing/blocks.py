@@ -70,22 +70,26 @@ def _best_decision(
 ) -> _Decision:
     """The cheapest decision; where options ask for it, of those in which no block is accepted at a loss.
 
-    A decision whose AC optimum is not found does not count; where time runs out, the best so far does.
+    A decision whose AC optimum is not found does not count; where time runs out, the best so far does, and is not
+    proven.
     """
     best: _Decision | None = None
     met: list[BoolArray] = []
+    proven, ruled_out = True, False
     failed = SolverFailed("infeasible: no set of blocks keeps the rules")
     for _ in range(_DECISIONS):
         around = relaxed if best is None else best.optimum
         try:
             decided = _decided(problem, options, limits, around, tuple(met), laps)
-            if decided is None or (best is not None and not decided.cheaper_than(best.cost)):
+            ruled_out = decided is None or (best is not None and not decided.cheaper_than(best.cost))
+            proven &= decided is None or decided.proven
+            if decided is None or ruled_out:
                 break
             met.append(decided.accepted)
             own = fixed(problem, limits, decided.accepted, decided.needed)
             optimum = optimise(problem, options, limits=own, start=around, laps=laps)
         except SolverFailed as failure:
-            failed = failure
+            failed, proven = failure, False
             if not met or laps.total_s > options.time_limit_s:
                 break
             continue
@@ -95,7 +99,7 @@ def _best_decision(
             best = found
     if best is None:
         raise failed
-    return best
+    return replace(best, optimum=replace(best.optimum, proven=proven and ruled_out))
 
 
 def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: "Needed") -> Bounds:
@@ -125,12 +129,14 @@ class Needed:
 class _Decided:
     """What a mixed-integer programme says.
 
-    accepted : (block and turn,). needed : what accepted blocks require. promised : its cost [EUR/h].
+    accepted : (block and turn,). needed : what accepted blocks require. promised : its cost [EUR/h]. proven : whether
+    none promises less.
     """
 
     accepted: BoolArray
     needed: Needed
     promised: float
+    proven: bool
 
     def cheaper_than(self, cost: float) -> bool:
         """Whether it promises to be worth trying where another costs so much [EUR/h]."""
@@ -162,7 +168,7 @@ def _decided(
     promised = float(dispatch.cost.sum()) + change + float(rows.price @ solution.unmet)
     accepted = np.asarray(solution.accepted > 0.5, dtype=np.bool_)
     needed = _needed(problem, accepted[: len(problem.blocks)], solution.accepted_mw)
-    return _Decided(accepted, needed, promised)
+    return _Decided(accepted, needed, promised, solution.proven)
 
 
 def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> Needed:

@@ -39,7 +39,7 @@ class Optimum:
 
     limits : between which values columns could move. entered : (period, limit) limits that were looked at. shadow :
     (period, limit) what one relative unit of a limit saves [EUR/h]. energy_price : (envelope, period) as in
-    Multipliers.
+    Multipliers. proven : whether no cheaper decision on blocks is left; False where time ran out before that was clear.
     """
 
     dispatch: Dispatch
@@ -49,6 +49,7 @@ class Optimum:
     shadow: FloatArray
     energy_price: FloatArray
     iterations: int
+    proven: bool = True
 
     @property
     def cost_eur_per_h(self) -> float:

@@ -42,7 +42,8 @@ class Solution:
     accepted_mw, reduced_cost : (k,) of the columns in play [MW], [EUR/h per MW]. energy, energy_price : (e,) running
     energy [MW times periods] and the reduced cost of its bound. unmet : (unmet,) relative, see `Rows`. shadow : (row,)
     what relaxing a limit by one relative unit saves [EUR/h], not negative. accepted : (block,) 0 or 1, for programmes
-    with integers. column_basis, row_basis : statuses to start a like programme from.
+    with integers. proven : whether no better one is left; of a programme with integers, time may have run out before.
+    column_basis, row_basis : statuses to start a like programme from.
     """
 
     accepted_mw: FloatArray
@@ -52,6 +53,7 @@ class Solution:
     unmet: FloatArray
     shadow: FloatArray
     accepted: FloatArray
+    proven: bool
     column_basis: list[int]
     row_basis: list[int]
 
@@ -116,10 +118,11 @@ class Solver:
             self._highs.run()
             status = self._highs.getModelStatus()
         mixed = bool(program.integer.any())
+        proven = status == highspy.HighsModelStatus.kOptimal
         found = mixed and status == highspy.HighsModelStatus.kTimeLimit and self._feasible
-        if status != highspy.HighsModelStatus.kOptimal and not found:
+        if not (proven or found):
             raise SolverFailed(_STATUS.get(status, self._highs.modelStatusToString(status).lower()))
-        return self._read(program, rows, mixed=mixed)
+        return self._read(program, rows, mixed=mixed, proven=proven)
 
     @property
     def _feasible(self) -> bool:
@@ -195,7 +198,7 @@ class Solver:
         if self._highs.passModel(lp) == highspy.HighsStatus.kError:
             raise SolverFailed("refused by the solver: the programme is not valid")
 
-    def _read(self, program: Program, rows: int, *, mixed: bool) -> Solution:
+    def _read(self, program: Program, rows: int, *, mixed: bool, proven: bool) -> Solution:
         unit, k = program.problem.unit_mw, len(program.chosen)
         u, end = program.unmet_at, program.unmet_at + len(program.rows.price)
         solution = self._highs.getSolution()
@@ -211,6 +214,7 @@ class Solver:
             unmet=values[u:end],
             shadow=np.maximum(-row_duals[: len(program.rows)], 0.0) * unit,
             accepted=np.round(values[end:]),
+            proven=proven,
             column_basis=[int(each) for each in basis.col_status],
             row_basis=[int(each) for each in basis.row_status],
         )
@@ -237,4 +241,4 @@ def _lp(
 def _nothing() -> Solution:
     """The answer to a programme without variables, which HiGHS refuses to call optimal."""
     none = np.zeros(0)
-    return Solution(none, none, none, none, none, none, none, [], [])
+    return Solution(none, none, none, none, none, none, none, proven=True, column_basis=[], row_basis=[])

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from itertools import count
 from typing import Any
 
 import highspy
 import numpy as np
 import pytest
+from rich.console import Console
 
 from api_spec.case import Case
 from api_spec.result import Result
@@ -17,6 +19,7 @@ from market.clearing.linearisation import Linearisation
 from market.clearing.loop import optimise
 from market.clearing.program import Bounds, Program, program_of
 from market.clearing.solve import Solver, _Silent
+from market.clearing.summary import summary_table
 from market.errors import ClearingError, LimitCannotBeMet, PowerFlowDiverged, SolverFailed
 from tests.small_cases import Document, block, bus, case, curve, document, line, load
 
@@ -185,9 +188,17 @@ def accepted(result: Result) -> list[str]:
 
 
 def test_where_time_runs_out_over_a_better_decision_the_best_so_far_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_decided", failing_at(2, blocks._decided, "out of time"))
+    """And the result says that it need not be the best, in the file and to who reads the table."""
+    assert clear(two_blocks()).solver.proven
 
-    assert accepted(clear(two_blocks())) == ["cheap"]
+    monkeypatch.setattr(blocks, "_decided", failing_at(2, blocks._decided, "out of time"))
+    result = clear(two_blocks())
+
+    assert accepted(result) == ["cheap"]
+    assert not result.solver.proven
+    text = StringIO()
+    Console(file=text, width=100).print(summary_table(two_blocks(), result))
+    assert "a cheaper decision may be left" in text.getvalue()
 
 
 def test_a_decision_whose_optimum_is_not_found_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +207,9 @@ def test_a_decision_whose_optimum_is_not_found_does_not_count(monkeypatch: pytes
 
     monkeypatch.setattr(blocks, "optimise", failing_at(2, optimise, "no optimum found"))
 
-    assert accepted(clear(two_blocks())) == ["dear"]
+    result = clear(two_blocks())
+    assert accepted(result) == ["dear"]
+    assert not result.solver.proven
 
 
 def test_where_time_runs_out_over_integers_the_best_solution_so_far_is_the_answer(
@@ -212,7 +225,9 @@ def test_where_time_runs_out_over_integers_the_best_solution_so_far_is_the_answe
     )
     monkeypatch.setattr(_Silent, "getModelStatus", lambda _: highspy.HighsModelStatus.kTimeLimit)
 
-    assert Solver().solve(mixed, time_limit_s=10).accepted.sum() == 1
+    found = Solver().solve(mixed, time_limit_s=10)
+    assert found.accepted.sum() == 1
+    assert not found.proven
     with pytest.raises(SolverFailed, match="out of time"):
         Solver().solve(relaxed, time_limit_s=10)
 
