@@ -35,7 +35,7 @@ class Tie:
 
     @classmethod
     def of(cls, fleets: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
-        """Taken : (m, time) where columns stand. last : (m, n) time up to which each energy counts."""
+        """Of fleets with columns where `taken` : (m, time), and energies that count up to `last` : (m, n)."""
         widest = int(taken.sum(axis=1).max())
         whole = cls.as_whole(widest, taken.shape[1], energies.shape[1])
         times = np.argsort(~taken, axis=1, kind="stable")[:, :widest]
