@@ -108,13 +108,26 @@ class Planner:
         if not problem.present.any():
             return plan_of(problem, charging_a, feeding_a, "optimal")
         charging_a[:, 0], feeding_a[:, 0] = rounded(problem, charging_a[:, 0], feeding_a[:, 0])
-        first = model.first(charging_a[:, 0], feeding_a[:, 0])
         try:
-            nearby = self._solver.fixed(*first, within_s=until_s - self._solver.used_s)
+            nearby = self._next_to(model, charging_a[:, 0], feeding_a[:, 0], until_s)
         except NoPlan:
             return plan_of(problem, until_full(problem, charging_a), feeding_a, "relaxed")
         best = self._searched(model, nearby, possible=relaxed.objective, within_s=until_s - self._solver.used_s)
         return plan_of(problem, *model.currents(best.values, whole=True), "optimal" if best.optimal else "relaxed")
+
+    def _next_to(self, model: Vehicles, charging_a: FloatArray, feeding_a: FloatArray, until_s: float) -> Solution:
+        """The optimum with these whole amps in the first step : (session,), or with nothing fed back in it.
+
+        A relaxed plan may charge and feed back at once, which whole amps of feeding alone need not be able to follow.
+        Raises NoPlan.
+        """
+        try:
+            return self._solver.fixed(*model.first(charging_a, feeding_a), within_s=until_s - self._solver.used_s)
+        except NoPlan:
+            if not feeding_a.any():
+                raise
+            first = model.first(charging_a, np.zeros_like(feeding_a))
+            return self._solver.fixed(*first, within_s=until_s - self._solver.used_s)
 
     def _searched(self, model: Vehicles, known: Solution, *, possible: float, within_s: float) -> Solution:
         """The known solution where nothing can be much better than it, else the best that is found beside it in time.

@@ -285,13 +285,11 @@ def test_readiness_answers_within_its_time_when_a_check_hangs_however_often_it_i
 
 
 def test_a_reader_waits_for_no_writer(seen: Seen) -> None:
-    """A transaction holds the write lock of the database all the while."""
+    """A transaction holds the write lock of the database all the while: who waited for it would not be answered."""
     with seen.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE organisation SET name = 'changed'")
-        started = time.monotonic()
         assert httpx.get(f"{seen.market.url}/ready").status_code == 200
         assert seen.sample("flexmarket_database_up") == 1
-        assert time.monotonic() - started < 2
 
 
 def test_a_scrape_without_a_database_says_that(tmp_path: Path) -> None:

@@ -201,6 +201,25 @@ def test_fuse_chargers_whole_amps_and_the_drivers_floor_hold_however_a_plan_came
     assert (made.amps[problem.share == 0] == 0).all()
 
 
+def test_who_wants_nothing_and_fed_back_just_now_is_stopped_and_not_planned_by_halves() -> None:
+    """With fractions of an amp it would go on, and charge as much; whole amps of feeding alone it does not have."""
+    car = Vehicle(phases=1, min_a=6, max_a=10, discharge_a=10, battery_wh=30_000.0)
+    leaving = Session("leaving", "lot-1-1", NOON - HOUR / 2, NOON + HOUR / 16, 0.0, car, stored_wh=5_000.0)
+    problem = Problem(
+        Site.of("lot", chargers=2, plugs_per_charger=2, charger_a=16, fuse_a=10),
+        Grid(NOON, np.full(5, 1 / 12)),
+        (leaving,),
+        Valuation(switching_eur=0.05),
+        Prices.bought(np.full(5, 20.0)),
+        at_plug={"leaving": AtPlug(signal_a=-6)},
+    )
+
+    made = Planner().plan(problem)
+
+    assert made.how == "optimal"
+    assert (made.amps == 0).all()
+
+
 @settings(max_examples=20, deadline=None)
 @given(problems(whole=True), st.integers(0, 2))
 def test_a_plan_from_the_last_ones_basis_costs_what_one_from_nothing_costs(problem: Problem, later: int) -> None:
