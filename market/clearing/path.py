@@ -249,9 +249,12 @@ class _Walk:
         self._left[:] = False
 
     def _go_back(self, *, scarce: bool) -> None:
-        """To where it is early enough to go on from with more limits, and with all columns; else begin anew."""
+        """To where it is early enough to go on from with more limits, and with all columns; else begin anew.
+
+        Curvature between the places of all columns is never needed: what was left out is so again, after the stage.
+        """
         if self._stage == 1 or (self._stage <= _EARLY and self._doubt.everything):
-            self._stage -= int(scarce or self._stage > 1)
+            self._stage -= int(scarce or self._stage > 1 or not self._doubt.everything)
             self._doubt.take_all_back()
             self._stayed = True
         else:
