@@ -59,6 +59,10 @@ class InDoubt:
         """What was thought to be beyond doubt was not."""
         self._caution += 1
 
+    def expect_dearer(self) -> None:
+        """Limits entered late: prices will rise further than after the first stage was thought."""
+        self._caution = max(self._caution, 1)
+
     def beyond(self, path: CentralPath, point: Linearisation, rows: Rows, shadow: FloatArray, stage: int) -> Settled:
         """What leaves after a stage, if it is much: first fleets that are far too dear, later columns at a bound.
 

@@ -258,6 +258,7 @@ class _Walk:
             self._doubt.take_all_back()
             self._stayed = True
         else:
+            self._doubt.expect_dearer()
             self._begin_anew()
 
     def _in_doubt(self, rows: Rows) -> tuple[IntArray, IntArray]:
