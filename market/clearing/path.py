@@ -251,7 +251,8 @@ class _Walk:
     def _go_back(self, *, scarce: bool) -> None:
         """To where it is early enough to go on from with more limits, and with all columns; else begin anew.
 
-        Curvature between the places of all columns is never needed: what was left out is so again, after the stage.
+        Where columns had just been left out, the stage is walked again, so that they are before curvature is seen: it
+        is a dense matrix of the places that remain.
         """
         if self._stage == 1 or (self._stage <= _EARLY and self._doubt.everything):
             self._stage -= int(scarce or self._stage > 1 or not self._doubt.everything)
