@@ -92,7 +92,8 @@ def read_network_file(
 @app.command()
 def serve() -> None:
     """Serve the market over HTTP; settings come from FLEXMARKET_... variables."""
-    from market import running
+    with collecting_seldom():
+        from market import running
 
     running.serve()
 
@@ -103,7 +104,8 @@ def work() -> None:
 
     Beside processes that serve (PostgreSQL) or alone. Settings come from FLEXMARKET_... variables.
     """
-    from market import running
+    with collecting_seldom():
+        from market import running
 
     running.work()
 
@@ -117,10 +119,9 @@ Port = Annotated[int, typer.Option(help="Of the pages, on 127.0.0.1.", min=0, ma
 @app.command()
 def demo(out: Out = None, serve: Serve = True, port: Port = 8000) -> None:
     """Run the demonstration: a winter day on a campus feeder, from the DSO's requests to settled statements."""
-    from market import running
-    from market.simulation import SCENARIOS
+    from market.simulation import SCENARIOS, command
 
-    running.simulate(SCENARIOS / "risoe-day.toml", out, port if serve else None)
+    command.simulate(SCENARIOS / "risoe-day.toml", out, port if serve else None)
 
 
 @app.command()
@@ -140,12 +141,12 @@ def simulate(
 
     Exit status: 0 settled, 1 the run could not be finished, 2 a bad scenario.
     """
-    from market import running
+    from market.simulation import command
 
     if resume is not None and scenario is None and out is None:
-        running.resume(resume, port if serve else None, changed=changed)
+        command.resume(resume, port if serve else None, changed=changed)
     elif resume is None and scenario is not None and not changed:
-        running.simulate(scenario, out, port if serve else None)
+        command.simulate(scenario, out, port if serve else None)
     else:
         raise stop("needs a scenario, or --resume with the folder of a run, and perhaps --changed", status=BAD_INPUT)
 
@@ -159,9 +160,9 @@ def rerun(
 
     Exit status: 0 the same, 1 not, 2 a folder without a finished run.
     """
-    from market import running
+    from market.simulation import command
 
-    running.rerun(folder, out)
+    command.rerun(folder, out)
 
 
 @app.command()
@@ -363,9 +364,9 @@ app.add_typer(operator, name="operator")
 @operator.command("create")
 def create_operator(name: Annotated[str, typer.Argument(help="Name of the organisation.")] = "operator") -> None:
     """Register the first operator and print its credentials; the secret is shown only now."""
-    from market import running
+    from market.operation import administering
 
-    running.create_operator(name)
+    administering.create_operator(name)
 
 
 keys = typer.Typer(no_args_is_help=True, help="The keys that access tokens are signed and secrets are sealed with.")
@@ -379,9 +380,9 @@ def rotate_keys(
     ] = False,
 ) -> None:
     """Sign access tokens with a new key; what older keys signed stays valid until it expires."""
-    from market import running
+    from market.operation import administering
 
-    running.rotate_signing_key(at_once=at_once)
+    administering.rotate_signing_key(at_once=at_once)
 
 
 @keys.command("reseal")
@@ -393,9 +394,9 @@ def reseal_secrets(
 
     Exit status: 0 sealed, 1 not.
     """
-    from market import running
+    from market.operation import administering
 
-    running.reseal_secrets(new_key=new_key, lost=lost)
+    administering.reseal_secrets(new_key=new_key, lost=lost)
 
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: every change of the market's database, chained.")
@@ -412,17 +413,17 @@ def verify_audit(
 
     Exit status: 0 all fits, 1 something does not, 2 a head file that cannot be read.
     """
-    from market import running
+    from market.operation import administering
 
-    running.verify_audit(head)
+    administering.verify_audit(head)
 
 
 @audit.command("head")
 def audit_head() -> None:
     """Print the newest signed head as JSON, to be kept where who has the database cannot reach it."""
-    from market import running
+    from market.operation import administering
 
-    running.print_audit_head()
+    administering.print_audit_head()
 
 
 @audit.command("erase")
@@ -434,9 +435,9 @@ def erase_row(
 
     Exit status: 0 erased, 1 there is no such row or it has to stay.
     """
-    from market import running
+    from market.operation import administering
 
-    running.erase_row(table, key)
+    administering.erase_row(table, key)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from market.api.stopping import MarketServer, StoppingServer
 from market.api.timely import TimelyProtocol
 from market.errors import FlexmarketError
+from market.terminal import stop
 
 LOOPBACK: Final = "127.0.0.1"
 _START_TIMEOUT_S: Final = 30.0
@@ -34,6 +35,20 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def listen_or_stop(host: str, port: int, advice: str) -> socket.socket:
+    """The same for a command, which ends with a sentence and this advice where the port is taken."""
+    try:
+        return listen(host, port)
+    except OSError as failure:
+        raise stop(f"cannot listen on {host}:{port} ({failure.strerror}); {advice}", status=1) from failure
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a listening socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{host}:{port}"
 
 
 def serve_until_stopped(api: FastAPI, listening: socket.socket, *, stop_within: timedelta) -> None:

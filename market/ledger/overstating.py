@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import wilcoxon
 
 from market.ledger.baselines.history import FloatArray
 
@@ -41,6 +40,8 @@ def overstatement_score(nominated_wh: FloatArray, drawn_wh: FloatArray) -> float
 
 def _score(more_wh: Sequence[float]) -> float:
     """As a standard normal, from the smaller tail: the other would be rounded to 1."""
+    from scipy.stats import wilcoxon  # noqa: PLC0415  (half a second to load, for every market that starts)
+
     above = float(wilcoxon(more_wh, alternative="greater").pvalue)
     if above <= 0.5:
         return -float(ndtri(above))

@@ -14,7 +14,6 @@ from itertools import combinations, pairwise
 from typing import Final, Literal
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from api_spec.surveillance import SimilarityFinding, SupplierFinding, SurveillanceReport
 from api_spec.units import PRICE_PLACES
@@ -130,6 +129,8 @@ def _moving_together(asks: Sequence[tuple[float, float]]) -> float | None:
     changes = np.array([(later[0] - sooner[0], later[1] - sooner[1]) for sooner, later in pairwise(asks)])
     if len(changes) < 2 or not np.ptp(changes, axis=0).all():
         return None
+    from scipy.stats import spearmanr  # noqa: PLC0415  (half a second to load, for every market that starts)
+
     return float(spearmanr(changes[:, 0], changes[:, 1]).statistic)
 
 

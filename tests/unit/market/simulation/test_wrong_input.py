@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from market import running
 from market.cli import app
+from market.simulation import command
 from market.simulation.occupied import FolderInUse, occupied
 from market.simulation.scenario import BadScenario, read_scenario
 from tests.small_sweep import SCENARIO
@@ -88,7 +88,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(
     async def fails(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr(running, "run_scenario", fails)
+    monkeypatch.setattr(command, "run_scenario", fails)
     (tmp_path / "evening.toml").write_text(SCENARIO)
     folder = tmp_path / "run"
     answer = CliRunner().invoke(app, ["simulate", str(tmp_path / "evening.toml"), "--out", str(folder)])
