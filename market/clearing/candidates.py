@@ -3,14 +3,14 @@
 from typing import Final
 
 import numpy as np
-from scipy import sparse
 
+from market.clearing.busbar import feeders
 from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.network.model import BoolArray, FloatArray, Grid, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 _LEAST_ROOM: Final = 1e-9  # of a column that can move, relative to the largest
 
@@ -100,18 +100,3 @@ def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
             limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
         )
     ]
-
-
-def feeders(grid: Grid) -> IntArray:
-    """(bus,) equal numbers for buses of one feeder: what stays connected without the busbar.
-
-    The busbar is the first bus from the source that has several ways on; where there is none, the last bus of all.
-    """
-    ends = np.concatenate([grid.from_bus, grid.to_bus]), np.concatenate([grid.to_bus, grid.from_bus])
-    linked = sparse.csr_array((np.ones(len(ends[0])), ends), shape=(grid.buses, grid.buses))
-    before, busbar = NONE, grid.source
-    while len(ways := np.setdiff1d(linked.indices[linked.indptr[busbar] : linked.indptr[busbar + 1]], [before])) == 1:
-        before, busbar = busbar, int(ways[0])
-    others = sparse.diags_array(np.where(np.arange(grid.buses) == busbar, 0.0, 1.0))
-    numbers: IntArray = sparse.csgraph.connected_components(others @ linked @ others, directed=False)[1]
-    return numbers

@@ -134,7 +134,7 @@ class Cells:
         return len(self.column) == len(self.chosen)
 
     @cached_property
-    def _taken(self) -> BoolArray:
+    def taken(self) -> BoolArray:
         """(place, time) cells in which columns stand."""
         taken = np.zeros(len(self.places) * len(self.times), dtype=np.bool_)
         taken[self.cell] = True
@@ -143,13 +143,13 @@ class Cells:
     @cached_property
     def places_at(self) -> list[IntArray]:
         """For each time the places with columns."""
-        return [np.flatnonzero(there) for there in self._taken.T]
+        return [np.flatnonzero(there) for there in self.taken.T]
 
     @cached_property
     def occupied(self) -> list[tuple[IntArray, IntArray]]:
         """Places (p,) whose columns stand at about as many times, with those (p, m), filled up with others."""
-        order = np.argsort(~self._taken, axis=1, kind="stable")
-        many = np.minimum(-(-self._taken.sum(axis=1) // _ALIKE) * _ALIKE, len(self.times))
+        order = np.argsort(~self.taken, axis=1, kind="stable")
+        many = np.minimum(-(-self.taken.sum(axis=1) // _ALIKE) * _ALIKE, len(self.times))
         return [(places := np.flatnonzero(many == each), order[places, :each]) for each in np.unique(many).tolist()]
 
     @cached_property

@@ -7,6 +7,7 @@ import numpy as np
 
 from market.clearing.candidates import too_dear
 from market.clearing.cells import Cells
+from market.clearing.curvature import Curvature
 from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.pricing import Multipliers
@@ -82,8 +83,8 @@ class InDoubt:
     def _worth_it(self, left: BoolArray) -> bool:
         return not left.all() and bool((~left).mean() <= _MANY)
 
-    def leave(self, settled: Settled, curvature: FloatArray | None) -> FloatArray | None:
-        """Go on without what is settled; returns the curvature (time, place, place) between what remains."""
+    def leave(self, settled: Settled, curvature: Curvature | None) -> Curvature | None:
+        """Go on without what is settled; returns the curvature between what remains."""
         left = settled.low | settled.high
         if not left.any():
             return curvature
@@ -93,7 +94,7 @@ class InDoubt:
         if curvature is None:
             return None
         place, time = np.searchsorted(wide.places, narrow.places), np.searchsorted(wide.times, narrow.times)
-        return curvature[np.ix_(time, place, place)]
+        return curvature.among(time, place)
 
     def narrow(self, path: CentralPath, model: Quadratic) -> None:
         """Bring the path to the model of the columns that remain, where some have left since."""

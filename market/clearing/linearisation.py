@@ -1,4 +1,4 @@
-"""The market seen from one dispatch: how cost and limits change with what is accepted, to first and second order."""
+"""The market seen from one dispatch: how cost and limits change with what is accepted, to first order."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,7 +51,7 @@ class Rows:
 
 
 class Linearisation:
-    """First (and, where asked for, second) derivatives of cost and limits at one dispatch."""
+    """First derivatives of cost and limits at one dispatch."""
 
     def __init__(self, problem: ClearingProblem, dispatch: Dispatch, slack_price: FloatArray | None = None) -> None:
         """Look at the market from `dispatch`; derivatives are computed when they are asked for.
@@ -72,9 +72,9 @@ class Linearisation:
         by_p, by_q = np.zeros((2, len(period), self.problem.grid.terminals))
         periods, first, number = np.unique(period, return_index=True, return_inverse=True)
         rank = np.arange(len(period)) - first[number]
-        for start in range(0, len(periods), self._together):
-            chosen = periods[start : start + self._together]
-            at = np.flatnonzero((number >= start) & (number < start + self._together))
+        for start in range(0, len(periods), self.together):
+            chosen = periods[start : start + self.together]
+            at = np.flatnonzero((number >= start) & (number < start + self.together))
             point, column = number[at] - start, rank[at]
             shape = (len(chosen), by_p.shape[1], int(column.max()) + 1)
             a = np.zeros(shape, dtype=np.complex128)
@@ -102,6 +102,12 @@ class Linearisation:
         p, q = self._adjoint(period, quantity)
         by_p[period], by_q[period] = p / BASE_VA, q / BASE_VA
         return by_p, by_q
+
+    @property
+    def losses_gradient(self) -> tuple[FloatArray, FloatArray]:
+        """(period, terminal) what energy at the source costs more by consumption, through the voltages [EUR/MWh]."""
+        by_p, by_q = self._source
+        return self.energy_weight[:, None] * by_p, self.energy_weight[:, None] * by_q
 
     @cached_property
     def energy_price(self) -> FloatArray:
@@ -184,39 +190,8 @@ class Linearisation:
         np.add.at(price, rows.period[used], shadow[used, None] * rows.slope[used])
         return price
 
-    def hessians(self, period: IntArray, place: IntArray, rows: Rows, shadow: FloatArray) -> FloatArray:
-        """(t, k, k) second derivatives of cost plus shadow-priced limits by change at k places [EUR/h per MW^2].
-
-        period : (t,). shadow : (row,) [EUR/h per relative unit].
-        """
-        problem, voltage = self.problem, self.dispatch.voltage
-        unit = np.zeros((len(place), 2 * problem.places.count))
-        unit[np.arange(len(place)), place] = 1.0
-        active, reactive = (each.T for each in problem.places.to_terminals(unit))
-        priced = np.flatnonzero(shadow > 0)
-        priced = priced[np.argsort(rows.period[priced], kind="stable")]
-        limit = rows.limit[priced]
-        relative = shadow[priced] * problem.limits.sense[limit] / problem.limits.scale[limit]
-        by_p, by_q = (self.energy_weight[:, None] * each for each in self._source)
-        np.add.at(by_p, rows.period[priced], shadow[priced, None] * rows.by_p[priced])
-        np.add.at(by_q, rows.period[priced], shadow[priced, None] * rows.by_q[priced])
-        total = np.zeros((len(period), len(place), len(place)))
-        for at in np.split(np.arange(len(period)), range(self._together, len(period), self._together)):
-            here = period[at]
-            shape = (len(here), *active.shape)
-            jacobian = problem.jacobians.at(voltage[here])
-            response = jacobian.response(np.broadcast_to(active, shape), np.broadcast_to(reactive, shape))
-            total[at] = jacobian.curvature(by_p[here], by_q[here], response)
-            for number, each in zip(at.tolist(), here.tolist(), strict=True):
-                own = slice(*np.searchsorted(rows.period[priced], [each, each + 1]))
-                quantity = problem.limits.quantity[limit[own]]
-                total[number] += problem.quantities.curvature(
-                    quantity, relative[own], voltage[each], response[number - at[0]]
-                )
-        return total
-
     @property
-    def _together(self) -> int:
+    def together(self) -> int:
         """Periods whose equations are solved at once."""
         return max(1, _TOGETHER // self.problem.grid.terminals)
 

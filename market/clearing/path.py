@@ -16,6 +16,7 @@ import numpy as np
 
 from market.clearing.candidates import worst_of_each, worthwhile
 from market.clearing.cells import Cells
+from market.clearing.curvature import Curvature
 from market.clearing.dispatch import Dispatch, dispatches
 from market.clearing.doubt import InDoubt
 from market.clearing.interior import AMPLE, CentralPath
@@ -129,7 +130,7 @@ class _Walk:
         self._problem, self._limits, self._options = problem, limits, options
         self._until = until
         self._doubt = InDoubt(cells, limits)
-        self._curvature: FloatArray | None = None
+        self._curvature: Curvature | None = None
         self._unit = problem.unit_mw
         self._path: CentralPath | None = None
         self._stage = self._rounds = self._ends = 0

@@ -14,30 +14,27 @@ import numpy as np
 from scipy import sparse
 
 from market.clearing.cells import Cells
+from market.clearing.curvature import Curvature
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.program import Bounds
+from market.clearing.second_order import curvature_of
 from market.network.model import FloatArray, IntArray
 
 _DIRECTIONS: Final = 4  # of curvature at each time that count as main ones
 _WIDTH: Final = 1e-9  # least room of a running energy, relative to the largest column
 
 
-def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray) -> FloatArray:
-    """H (time, place, place) at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
-    places, times = cells.shape
-    taken = (np.bincount(cells.cell, minlength=places * times).reshape(places, times) > 0).T
-    curvature = point.hessians(cells.times, cells.places, rows, shadow)
-    curvature *= point.problem.unit_mw
-    curvature[~taken] = 0.0
-    curvature.transpose(0, 2, 1)[~taken] = 0.0
-    return curvature
+def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray) -> Curvature:
+    """H between cells at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
+    curvature = curvature_of(point, cells.times, cells.places, rows, shadow)
+    return curvature.where(cells.taken.T, point.problem.unit_mw)
 
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
     """The programme above, in units near one.
 
-    at, low, high, cost : (k,). curvature : H (time, place, place), None where there is none. slope : A (r, place), each
+    at, low, high, cost : (k,). curvature : H between cells, None where there is none. slope : A (r, place), each
     row at its time : (r,), ascending. excess : (r,) at `at`. unmet : (r,) what a row may leave unmet, at price : (w,).
     energy_low, energy_high : (e,).
     """
@@ -45,7 +42,7 @@ class Quadratic:
     cells: Cells
     at: FloatArray
     cost: FloatArray
-    curvature: FloatArray | None
+    curvature: Curvature | None
     time: IntArray
     slope: FloatArray
     excess: FloatArray
@@ -64,7 +61,7 @@ class Quadratic:
         own: IntArray,
         cells: Cells,
         bounds: Bounds,
-        curvature: FloatArray | None,
+        curvature: Curvature | None,
         *,
         left: IntArray | None = None,
     ) -> "Quadratic":
@@ -113,8 +110,7 @@ class Quadratic:
         """(place, time) H times a change of cells : (place, time)."""
         if self.curvature is None:
             return np.zeros_like(change)
-        product: FloatArray = (self.curvature @ change.T[:, :, None])[:, :, 0].T
-        return product
+        return self.curvature.times(change)
 
     def curved_by_columns(self, move: FloatArray) -> FloatArray:
         """(k,) the curvature's product with a move of columns."""
@@ -123,10 +119,10 @@ class Quadratic:
     def curvature_among(self, free: IntArray) -> sparse.csr_array:
         """(free, free) second derivative by some columns."""
         assert self.curvature is not None, "there is some"
-        times, places = self.curvature.shape[:2]
-        time, one, other = np.nonzero(self.curvature)
+        (places, times), matrix = self.cells.shape, self.curvature.dense()
+        time, one, other = np.nonzero(matrix)
         where = (one * times + time, other * times + time)
-        by_cell = sparse.csr_array((self.curvature[time, one, other], where), shape=(places * times,) * 2)
+        by_cell = sparse.csr_array((matrix[time, one, other], where), shape=(places * times,) * 2)
         own = self.cells.matrix[:, free]
         return sparse.csr_array(own.T @ (by_cell @ own))
 
@@ -176,12 +172,12 @@ class Quadratic:
         if self.curvature is None:
             return np.zeros((times, places, 1)), np.zeros((places, times))
         few = min(_DIRECTIONS, places)
-        roots, rest = np.zeros((times, places, few)), np.einsum("tii->ti", self.curvature).copy()
+        roots, rest = np.zeros((times, places, few)), self.curvature.diagonal
         every = np.arange(times)
         for number in range(few):
             pivot = rest.argmax(axis=1)
             size = rest[every, pivot]
-            column = self.curvature[every, :, pivot] - (roots @ roots[every, pivot][:, :, None])[:, :, 0]
+            column = self.curvature.column(pivot) - (roots @ roots[every, pivot][:, :, None])[:, :, 0]
             root = column / np.sqrt(np.where(size > 0, size, np.inf))[:, None]
             roots[:, :, number] = root
             rest -= root**2

@@ -62,6 +62,24 @@ class Quantities:
         family = Family(int(np.searchsorted(self._starts, quantity, side="right")) - 1)
         return family, int(quantity - self._starts[family])
 
+    def buses(self, quantity: IntArray) -> tuple[IntArray, IntArray]:
+        """(k,) and (k,) buses at both ends of what quantities : (k,) are of.
+
+        A bus is both ends of itself; the source is of what has no place.
+        """
+        grid = self.grid
+        one, other = np.full((2, len(quantity)), grid.source)
+        family = np.searchsorted(self._starts, quantity, side="right") - 1
+        at = quantity - self._starts[family]
+        branch = np.isin(family, (Family.CURRENT_FROM, Family.CURRENT_TO, Family.ACTIVE, Family.REACTIVE))
+        conductor = np.isin(family, (Family.CURRENT_FROM, Family.CURRENT_TO))
+        number = np.where(conductor, at // grid.phases, at)[branch]
+        one[branch], other[branch] = grid.from_bus[number], grid.to_bus[number]
+        for each, phases in ((Family.VOLTAGE, grid.phases), (Family.UNBALANCE, 1)):
+            own = family == each
+            one[own] = other[own] = at[own] // phases
+        return one, other
+
     @cached_property
     def _starts(self) -> IntArray:
         """(family,) first position; families without quantities take no room."""

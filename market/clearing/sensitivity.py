@@ -102,17 +102,3 @@ class Jacobian:
         half = len(self._unknown)
         answer[:, self._unknown] = change[:, :half] + 1j * change[:, half:]
         return answer
-
-    def curvature(self, by_p: FloatArray, by_q: FloatArray, response: ComplexArray) -> FloatArray:
-        """Part of a reduced Hessian that comes from the power-flow equations themselves.
-
-        by_p, by_q : (point, terminal) adjoint gradient of the function per MW; response : (point, terminal, k). Returns
-        (point, k, k): the second derivative of the function along consumption, less what its own curvature by the
-        voltages adds.
-        """
-        weight = (by_p - 1j * by_q)[:, :, None] / self.grid.phases
-        current = np.stack([self.grid.admittance @ each for each in response]).conj() * weight
-        across = response.real.transpose(0, 2, 1) @ current.real
-        across -= response.imag.transpose(0, 2, 1) @ current.imag  # the real part of response' current
-        total: FloatArray = across + across.transpose(0, 2, 1)
-        return total

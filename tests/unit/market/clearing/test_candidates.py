@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing.candidates import feeders, too_dear, worst_of_each
+from market.clearing.busbar import feeders
+from market.clearing.candidates import too_dear, worst_of_each
 from market.clearing.cells import Cells
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.linearisation import Linearisation

@@ -13,6 +13,7 @@ from api_spec.case import Case
 from market.clearing import cells
 from market.clearing.cells import Cells
 from market.clearing.columns import NONE
+from market.clearing.curvature import Curvature
 from market.clearing.dispatch import baseline_dispatch
 from market.clearing.interior import CentralPath
 from market.clearing.linearisation import Linearisation
@@ -44,7 +45,7 @@ def quadratics(draw: st.DrawFn) -> Quadratic:
     (places, times), random = model.cells.shape, np.random.default_rng(draw(SEEDS))
     size, rank = 10 ** draw(st.floats(-2, 2)), draw(st.integers(0, places))
     roots = size * random.normal(size=(times, places, rank))
-    return replace(model, curvature=roots @ roots.transpose(0, 2, 1))
+    return replace(model, curvature=Curvature.whole(roots @ roots.transpose(0, 2, 1)))
 
 
 def around_baseline(document: Document) -> Quadratic:
@@ -79,7 +80,7 @@ class Dense:
     def of(cls, model: Quadratic) -> "Dense":
         places, times = model.cells.shape
         spread = model.cells.matrix.toarray().reshape(places, times, -1)
-        curvature = np.zeros((times, places, places)) if model.curvature is None else model.curvature
+        curvature = np.zeros((times, places, places)) if model.curvature is None else model.curvature.dense()
         unit = np.eye(len(model.at))
         return cls(
             model,
@@ -246,7 +247,11 @@ def test_where_numbers_are_none_the_path_leads_nowhere_and_warns_of_nothing(
 ) -> None:
     """Every warning is an error in tests."""
     path = CentralPath(model, np.ones(len(model.time)), np.zeros(len(model.energy_low)), 3.0)
-    path.model = replace(model, **{spoilt: np.full_like(getattr(model, spoilt), value)})
+    assert model.curvature is not None
+    if spoilt == "curvature":
+        path.model = replace(model, curvature=Curvature.whole(np.full_like(model.curvature.dense(), value)))
+    else:
+        path.model = replace(model, **{spoilt: np.full_like(getattr(model, spoilt), value)})
 
     assert not path.follow(TIGHT, exact=True)
 
@@ -261,7 +266,7 @@ def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: 
     loads = [load(bus, 1e5) for bus in buses]
     model = around_baseline(document(lines=chain("s", *buses), baseline=loads, offers=offers, requests=[limit]))
     roots = random.normal(size=(1, 9, 9))
-    model = replace(model, curvature=roots @ roots.transpose(0, 2, 1))
+    model = replace(model, curvature=Curvature.whole(roots @ roots.transpose(0, 2, 1)))
     dense, k, r, e = Dense.of(model), len(model.at), len(model.time), len(model.energy_low)
     loose, slack, give, unmet = (10 ** random.uniform(-1, 1, n) for n in (k, e, r, len(model.price)))
     push, room, energy = (random.normal(size=n) for n in (k, r, e))
@@ -287,8 +292,9 @@ def test_a_newton_system_solves_its_three_equations(alike: int, model: Quadratic
     """
     random = np.random.default_rng(seed)
     assert model.curvature is not None
-    few = model.curvature * (np.linalg.matrix_rank(model.curvature) <= 4)[:, None, None]
-    model = replace(model, curvature=few)
+    curvature = model.curvature.dense()
+    few = curvature * (np.linalg.matrix_rank(curvature) <= 4)[:, None, None]
+    model = replace(model, curvature=Curvature.whole(few))
     dense, k, r, e = Dense.of(model), len(model.at), len(model.time), len(model.energy_low)
     loose, slack, give, unmet = (10 ** random.uniform(-1, 1, n) for n in (k, e, r, len(model.price)))
     push, room, energy = (random.normal(size=n) for n in (k, r, e))

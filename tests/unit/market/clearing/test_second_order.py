@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import linearisation
+from market.clearing import linearisation, second_order
 from market.clearing.dispatch import dispatch_at
 from market.clearing.linearisation import Linearisation
 from market.clearing.problem import ClearingProblem, problem_of
-from market.network.model import FloatArray
+from market.clearing.second_order import curvature_of
+from market.network.model import FloatArray, IntArray
 from tests.small_cases import Document, chain, document, line, load, phase_line
 
+SERVICES: Final = ("congestion", "capacity", "reactive", "voltage")
 STEP_MW: Final = {1: 1e-4, 3: 2e-6}
 """On the balanced and on the three-phase network."""
 
@@ -45,6 +47,29 @@ def unbalanced(kind: str) -> Document:
     return document(lines=lines, baseline=loads, buses=buses, phases=3, energy=[50.0, 90.0], requests=[request(kind)])
 
 
+def feeders(kind: str) -> Document:
+    """As balanced, with two feeders behind a busbar, of which one forks."""
+    lines = [*chain("s", "h", "b"), line("k", "h", "a"), line("m", "a", "c"), line("n", "a", "d")]
+    loads = [load(bus, w, w / 2, q_var=(w / 4, w / 3)) for bus, w in (("h", 5e4), ("b", 3e5), ("a", 2e5), ("d", 1e5))]
+    return document(lines=lines, baseline=loads, energy=[50.0, 90.0], requests=[request(kind)])
+
+
+def from_the_source(kind: str) -> Document:
+    """Two feeders that meet at the source."""
+    lines = [*chain("s", "a"), line("l2", "s", "b"), line("l3", "b", "c")]
+    loads = [load(bus, w, w / 2, q_var=(w / 4, w / 3)) for bus, w in (("a", 2e5), ("b", 3e5), ("c", 1e5))]
+    return document(lines=lines, baseline=loads, energy=[50.0, 90.0], requests=[request(kind)])
+
+
+def unbalanced_feeders(kind: str) -> Document:
+    """As unbalanced, with a third bus beside the second."""
+    asked = unbalanced(kind)
+    asked["network"]["buses"].append({"id": "c", "nominal_v": 400.0, "min_pu": 0.5, "max_pu": 1.5})
+    asked["network"]["lines"].append(phase_line("l3", "a", "c", x_ohm=0.08))
+    asked["baseline"] += [load("c", 2e3, 1e3, phase="b", q_var=(500.0, 300.0))]
+    return asked
+
+
 def request(kind: str) -> Document:
     return {"id": "r", "kind": kind, "max_price_eur_per_mwh": 3000, **REQUESTS[kind]}
 
@@ -62,10 +87,15 @@ def requested(problem: ClearingProblem) -> np.ndarray[tuple[int], np.dtype[np.bo
     )
 
 
-CASES: Final = [
-    *((balanced, kind) for kind in ("congestion", "capacity", "reactive", "voltage")),
-    *((unbalanced, kind) for kind in REQUESTS),
-]
+PARTS: Final[dict[Callable[[str], Document], int]] = {
+    balanced: 1,
+    feeders: 3,
+    from_the_source: 2,
+    unbalanced: 2,
+    unbalanced_feeders: 3,
+}
+"""What is left of each network without its busbar, and that; where nothing forks, the busbar is the last bus."""
+CASES: Final = [(make, kind) for make in PARTS for kind in (REQUESTS if "unbalanced" in make.__name__ else SERVICES)]
 
 
 @pytest.mark.parametrize("together", [1, 10_000], ids=["one by one", "at once"])
@@ -78,19 +108,27 @@ def test_curvature_is_how_nodal_prices_change(
 ) -> None:
     """Losses at 50 and 90 EUR/MWh and one kind of limit; central differences of 100 W, or 2 W in one phase."""
     monkeypatch.setattr(linearisation, "_TOGETHER", together)
+    monkeypatch.setattr(second_order, "_WORTH_IT", 1.0)
     problem = problem_of(Case.model_validate(make(kind)))
     count, periods = problem.places.count, problem.periods
     nothing = np.zeros((periods, 2 * count))
     point = Linearisation(problem, dispatch_at(problem, nothing))
     rows = point.rows(np.broadcast_to(requested(problem), point.dispatch.excess.shape))
     shadow = 40.0 / np.abs(rows.slope).max()
-    source = set(problem.grid.source_terminals.tolist())
-    places = np.array([each for each in range(problem.grid.terminals) if each not in source], dtype=np.intp)
+    places = away_from_the_source(problem)
 
-    curvature = point.hessians(np.arange(periods), places, rows, np.full(len(rows), shadow))
+    curvature = curvature_of(point, np.arange(periods), places, rows, np.full(len(rows), shadow))
 
+    assert len(curvature.parts) == PARTS[make]
+    matrix = curvature.dense()
     for number, place in enumerate(places.tolist()):
         step = np.zeros_like(nothing)
         step[:, place] = size = STEP_MW[problem.grid.phases]
         slope = (nodal(problem, step, shadow) - nodal(problem, -step, shadow))[:, places] / (2 * size)
-        assert curvature[:, number] == pytest.approx(slope, rel=1e-4, abs=1e-4 * np.abs(curvature).max())
+        assert matrix[:, number] == pytest.approx(slope, rel=1e-4, abs=1e-4 * np.abs(matrix).max())
+
+
+def away_from_the_source(problem: ClearingProblem) -> IntArray:
+    """(k,) terminals, and in three phases buses."""
+    source = set(problem.grid.source_terminals.tolist())
+    return np.array([each for each in range(problem.grid.terminals) if each not in source], dtype=np.intp)
