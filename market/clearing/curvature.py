@@ -28,13 +28,21 @@ class Curvature:
         return cls((np.arange(places),), (matrix,), np.zeros((times, places, 0)), np.zeros((times, 0, 0)))
 
     def times(self, change: FloatArray) -> FloatArray:
-        """(place, time) H times a change of places : (place, time)."""
-        across = change.T[:, :, None]
-        product = self.shared @ (self.core @ (self.shared.transpose(0, 2, 1) @ across))
-        for part, block in zip(self.parts, self.blocks, strict=True):
-            product[:, part] += block @ across[:, part]
+        """(place, time) H times a change of places : (place, time), as precise as H is kept."""
+        across = change.T.astype(self.shared.dtype)[:, :, None]
+        if self._one:
+            product = self.blocks[0] @ across
+        else:
+            product = self.shared @ (self.core @ (self.shared.transpose(0, 2, 1) @ across))
+            for part, block in zip(self.parts, self.blocks, strict=True):
+                product[:, part] += block @ across[:, part]
         answer: FloatArray = product[:, :, 0].T
         return answer
+
+    @property
+    def _one(self) -> bool:
+        """Whether one block of all places, in their order, is all there is."""
+        return self.shared.shape[2] == 0 and len(self.parts) == 1
 
     @property
     def diagonal(self) -> FloatArray:
@@ -81,6 +89,28 @@ class Curvature:
             for part, block in zip(self.parts, self.blocks, strict=True)
         )
         return Curvature(self.parts, blocks, self.shared * taken[:, :, None], self.core * unit)
+
+    def beside(self, roots: FloatArray, diagonal: FloatArray) -> "Curvature":
+        """What H is more than roots roots' and a diagonal, in single precision: for a correction that is enough.
+
+        roots : (time, place, few). diagonal : (time, place).
+        """
+        blocks = [block.copy() for block in self.blocks]
+        for part, block in zip(self.parts, blocks, strict=True):
+            np.einsum("tii->ti", block)[:] -= diagonal[:, part]
+        shared, core = self.shared, self.core
+        if self._one:
+            blocks[0] -= roots @ roots.transpose(0, 2, 1)
+        else:
+            few, width = roots.shape[2], shared.shape[2]
+            shared = np.concatenate([shared, roots], axis=2)
+            core = np.zeros((len(core), width + few, width + few))
+            core[:, :width, :width] = self.core
+            core[:, width:, width:] = -np.eye(few)
+        single = np.float32
+        return Curvature(
+            self.parts, tuple(each.astype(single) for each in blocks), shared.astype(single), core.astype(single)
+        )
 
     def dense(self) -> FloatArray:
         """(time, place, place)."""

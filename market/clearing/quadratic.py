@@ -184,6 +184,12 @@ class Quadratic:
         return roots, np.maximum(rest, 0.0).T
 
     @cached_property
+    def beside(self) -> Curvature | None:
+        """What the curvature is more than its main directions and the diagonal; None where there is none."""
+        roots, rest = self.main
+        return None if self.curvature is None else self.curvature.beside(roots, rest.T)
+
+    @cached_property
     def across(self) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
         """Main directions and limits beside one another: (place, n) their slopes, (n,) their times, ascending.
 

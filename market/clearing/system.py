@@ -129,10 +129,8 @@ class System:
 
     def _left_out(self, change: FloatArray) -> FloatArray:
         """(place, time) what the curvature is more than its main directions and the diagonal beside them."""
-        roots = self._model.main[0]
-        along = roots.transpose(0, 2, 1) @ change.T[:, :, None]
-        seen = (roots @ along)[:, :, 0].T + self._rest * change
-        return self._model.curved(change) - seen
+        beside = self._model.beside
+        return np.zeros_like(change) if beside is None else beside.times(change)
 
     def _rest_of_curvature(self, change: FloatArray) -> FloatArray:
         """(place, time) the push on cells that makes up for what the factorised system leaves out of the curvature.
