@@ -228,43 +228,45 @@ class CentralPath:
         return dual, excess, m.price - m.shared(shadow) - unmet_price, cells.energy(self.x) - self.energy
 
     def _step(self, least: float, *, exact: bool) -> None:
-        """One predictor, one corrector, and further ones while they pay."""
+        """One predictor, one corrector, and further ones while they pay.
+
+        Where it is to be exact, the corrector alone takes in all curvature: further ones are added to it, and what they
+        are wrong by is small and seen in the residuals of the next step.
+        """
         stiffness = self.multiplier / self.slack
         low, high, below, above, unmet, limit = self._parts(stiffness)
         response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST * self.scale), 1 / (below + above))
         system = System(self.model, response, 1 / limit, 1 / unmet)
-        residuals, products = self._residuals, self.slack * self.multiplier
+        products = self.slack * self.multiplier
         mu = float(products.mean())
-        predicted = self._direction(system, residuals, np.zeros(len(products)))
+        predicted = self._direction(system, self._wanted(0.0))
         primal, dual = (min(length, 1.0) for length in self._longest(predicted))
         after = float((self.slack + primal * predicted[3]) @ (self.multiplier + dual * predicted[4])) / len(products)
         centred = max(mu * min(1.0, (max(after, 0.0) / mu) ** 3), least / 2)
         aim = centred - np.clip(predicted[3] * predicted[4], -_CORRECTED * centred, _CORRECTED * centred)
-        move = self._direction(system, residuals, aim)
+        move = self._direction(system, self._wanted(aim), exact=exact)
         lengths = self._longest(move)
         for _ in range(_CORRECTORS):
             # Products that would end far from the middle are asked to come nearer to it.
             primal, dual = (min(1.0, 1.1 * length + 0.1) for length in lengths)
             products = (self.slack + primal * move[3]) * (self.multiplier + dual * move[4])
             further = np.clip(np.clip(products, 0.1 * centred, 10 * centred) - products, -10 * centred, None)
-            other = self._direction(system, residuals, aim + further)
+            more = self._direction(system, further / self.slack, corrects=True)
+            other = tuple(one + another for one, another in zip(move, more, strict=True))
             reached = self._longest(other)
             if sum(reached) < _WORTH * sum(lengths):
                 break
-            aim, move, lengths = aim + further, other, reached
-        if exact:
-            move = self._direction(system, residuals, aim, exact=True)
-            lengths = self._longest(move)
+            move, lengths = other, reached
         if min(lengths) < _SHORT:
             # Stuck in a corner: back towards the middle first.
-            move = self._direction(system, residuals, np.full(len(products), mu), exact=exact)
+            move = self._direction(system, self._wanted(mu), exact=exact)
             lengths = self._longest(move)
         primal, dual = (min(1.0, _BACK * length) for length in lengths)
         if least < _TOGETHER * self.scale:
             # Near the end what curvature adds where one goes further than the other would stay in the way.
             primal = dual = min(primal, dual)
         x, energy, price, slack, multiplier = move
-        if not all(np.isfinite(each).all() for each in (*move, lengths)):
+        if not (np.isfinite(lengths).all() and all(np.isfinite(each).all() for each in move)):
             raise linalg.LinAlgError("no direction")  # and the point stays where it is
         self.x = self.x + primal * x
         self.energy = self.energy + primal * energy
@@ -273,26 +275,33 @@ class CentralPath:
         self.multiplier = self.multiplier + dual * multiplier
         self._forget()
 
+    def _wanted(self, aim: FloatArray | float) -> FloatArray:
+        """How multipliers are to change so that their products with slacks, as these are, become `aim`."""
+        wanted: FloatArray = aim / self.slack - self.multiplier
+        return wanted
+
     def _direction(
-        self,
-        system: System,
-        residuals: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-        aim: FloatArray,
-        *,
-        exact: bool = False,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Newton's direction to where slacks times multipliers are `aim`: of x, energy and its price, and of both."""
+        self, system: System, wanted: FloatArray, *, exact: bool = False, corrects: bool = False
+    ) -> tuple[FloatArray, ...]:
+        """Newton's direction of x, energy and its price, slacks and multipliers.
+
+        wanted : what multipliers are to change by where slacks stay. exact : with all curvature. corrects : what is
+        added to a direction that makes up for the residuals already.
+        """
         m = self.model
-        dual, excess, price, energy = residuals
-        wanted = aim / self.slack - self.multiplier
         low, high, below, above, unmet, room = self._parts(wanted)
         stiffness = self.multiplier / self.slack
         _, _, from_below, from_above, of_unmet, of_room = self._parts(stiffness)
         held = from_below + from_above
-        _, _, energy_below, energy_above, _, _ = self._parts(self.multiplier)
-        pull = below - above + energy_below - energy_above - self.energy_price
-        push = -dual + low - high
-        gap = -excess + ((unmet - price) / of_unmet)[m.unmet] - room / of_room
+        push, pull, gap, energy = low - high, below - above, -room / of_room, np.zeros(len(self.energy))
+        if corrects:
+            price = np.zeros(len(of_unmet))
+        else:
+            dual, excess, price, energy = self._residuals
+            _, _, energy_below, energy_above, _, _ = self._parts(self.multiplier)
+            push, gap = push - dual, gap - excess
+            pull = pull + energy_below - energy_above - self.energy_price
+        gap += ((unmet - price) / of_unmet)[m.unmet]
         x, shadow, y = system.solve(push, gap, pull / held - energy, exact=exact)
         moved = (pull - y) / held
         unmet_price = price - m.shared(shadow)
