@@ -191,7 +191,9 @@ def test_where_time_runs_out_over_a_better_decision_the_best_so_far_counts(monke
     """And the result says that it need not be the best, in the file and to who reads the table."""
     assert clear(two_blocks()).solver.proven
 
-    monkeypatch.setattr(blocks, "_decided", failing_at(2, blocks._decided, "out of time"))
+    solver = Solver()
+    monkeypatch.setattr(solver, "solve", failing_at(2, solver.solve, "out of time"))
+    monkeypatch.setattr(blocks, "Solver", lambda: solver)
     result = clear(two_blocks())
 
     assert accepted(result) == ["cheap"]
