@@ -177,15 +177,15 @@ class _Deciding:
             self.failed, self.proven = failure, False
 
     def _keep(self, wanted: Mapping[int, Decision], found: Optimum) -> None:
-        """Of each part the better of this and the best so far."""
-        cost = self._costs(found)
+        """Of each part the better of this and the best so far, both at the best one's prices of what stays unmet."""
+        compared, cost = self._costs(found, self.best), self._costs(found, found)
         if self.options.no_paradoxically_accepted:
             accepted = np.logical_or.reduce([each.accepted for each in wanted.values()])
             losing = np.flatnonzero(_losing(self.problem, self.limits, found, accepted[: len(self.problem.blocks)]))
-            cost[self.parts.of_decision[losing]] = np.inf
+            compared[self.parts.of_decision[losing]] = cost[self.parts.of_decision[losing]] = np.inf
         better = np.zeros(len(self.parts), dtype=np.bool_)
         for part, decision in wanted.items():
-            if part not in self.decisions or cost[part] < self.cost[part]:
+            if part not in self.decisions or compared[part] < self.cost[part]:
                 better[part] = True
                 self.decisions[part], self.cost[part] = decision, cost[part]
         if better[list(self.decisions)].all():
@@ -193,9 +193,9 @@ class _Deciding:
         elif better.any():
             self.best = _joined(self.problem, self.best, found, better[self.parts.of_group])
 
-    def _costs(self, found: Optimum) -> FloatArray:
-        """(part,) true cost, unmet limits at their price [EUR/h]."""
-        rows = found.linearisation.rows(found.entered)
+    def _costs(self, found: Optimum, like: Optimum) -> FloatArray:
+        """(part,) true cost, limits that are left unmet at the price that they have at another optimum [EUR/h]."""
+        rows = like.linearisation.rows(like.entered | found.entered)
         by_group = merit(self.problem, rows, found.dispatch)
         return np.bincount(self.parts.of_group, by_group, minlength=len(self.parts)).astype(np.float64)
 

@@ -8,16 +8,19 @@ import pytest
 
 from api_spec.case import Case
 from market.clearing import blocks, clear, decide, problem_of
-from market.clearing.decisions import Parts
+from market.clearing.decisions import Decision, Needed, Parts, fixed
 from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation
-from market.clearing.loop import Optimum, optimise
+from market.clearing.loop import Laps, Optimum, optimise
+from market.clearing.options import DEFAULT
 from market.clearing.problem import ClearingProblem
+from market.clearing.program import Bounds
 from market.clearing.tangents import Tangents
 from market.errors import SolverFailed
 from market.network.model import FloatArray
 from tests.small_cases import Document, block, case, line, load
 
+CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "max_price_eur_per_mwh": 3000}
 SIZES_W = (310_000, 270_000, 430_000, 190_000, 370_000, 230_000, 290_000, 410_000)
 
 
@@ -129,10 +132,7 @@ def test_of_blocks_that_are_alike_the_first_by_name_is_accepted(optima: list[Opt
     alike = case(
         lines=[line("l1", "s", "far", r_ohm=0.1)],
         baseline=[load("far", 2_000_000)],
-        requests=[
-            {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 1.75e6}
-            | {"max_price_eur_per_mwh": 3000}
-        ],
+        requests=[{**CAPACITY, "import_limit_w": 1.75e6}],
         offers=[block(f"b{at:02}", "far", (-100_000,), 80.0) for at in range(12)],
         energy=[50.0],
     )
@@ -142,6 +142,34 @@ def test_of_blocks_that_are_alike_the_first_by_name_is_accepted(optima: list[Opt
     assert [each.id for each in result.offers if any(each.power_w)] == ["b00", "b01", "b02"]
     assert result.solver.proven
     assert len(optima) <= 3
+
+
+def test_a_decision_is_not_better_for_making_it_cheaper_to_leave_a_limit_unmet() -> None:
+    """3 MW are missing at 3000 EUR/MWh where consumed. A block asks 2800 for 300 kW of it, and is worth that.
+
+    Without the block losses grow faster with consumption, so that one unit of the limit costs less to leave.
+    """
+    far = case(
+        lines=[line("l1", "s", "far", r_ohm=4.0)],
+        baseline=[load("far", 4e6)],
+        requests=[{**CAPACITY, "import_limit_w": 1.6e6}],
+        offers=[block("b", "far", (-300_000,), 2800.0)],
+    )
+    problem = problem_of(far)
+    every = Bounds(np.zeros(1), problem.columns.upper_mw)
+    nothing = Needed(np.zeros(0, dtype=np.intp), np.zeros(0))
+    yes, no = (
+        Decision(np.array([accepted]), fixed(problem, every, np.array([accepted]), nothing))
+        for accepted in (True, False)
+    )
+    costs = [optimise(problem, limits=each.limits).cost_eur_per_h for each in (yes, no)]
+    deciding = blocks._Deciding(problem, DEFAULT, every, optimise(problem), Laps())
+
+    deciding._try({0: yes})
+    deciding._try({0: no})
+
+    assert costs[1] < costs[0]
+    assert deciding.best.dispatch.accepted_mw == pytest.approx([0.3])
 
 
 def test_the_best_set_is_found_where_a_limit_is_not_convex() -> None:
