@@ -22,13 +22,14 @@ from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds, Program, program_of
 from market.clearing.search import merit
-from market.clearing.solve import Solver
+from market.clearing.solve import Solution, Solver
 from market.clearing.tangents import Known
 from market.errors import SolverFailed
 from market.network.model import BoolArray, FloatArray
 
 _ROUNDS: Final = 60
 _PART: Final = 0.4  # of the time that is left: when the best decision that a programme knows of is tried
+_FIRST: Final = 0.1  # the same around what is no decision: what is best there need not be any good
 _WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
 _LOSS_EUR_PER_H: Final = 1e-6
 _TOGETHER: Final = 1e-9  # of the largest column: less than this is rounding
@@ -107,11 +108,10 @@ class _Deciding:
 
     def _wanted(self, part: int) -> Decision | None:
         """What promises to be better than the best decision so far; None where nothing does, or time is up."""
-        left_s = self.options.time_limit_s - self.laps.total_s
         program = self._program(part)
         cutoff = self._cutoff(part, program)
         try:
-            solution = Solver().solve(program, time_limit_s=_PART * left_s, enough=cutoff)
+            solution = self._solution(program, cutoff, first=not self.met[part])
         except SolverFailed as failure:
             if failure.status == "infeasible":
                 self.left.remove(part)
@@ -125,6 +125,17 @@ class _Deciding:
         if solution.bound >= cutoff or solution.proven:
             self.left.remove(part)
         return None
+
+    def _solution(self, program: Program, cutoff: float, *, first: bool) -> Solution:
+        """Of a programme; of the first one what is known soon, if anything is."""
+        left_s = self.options.time_limit_s - self.laps.total_s
+        if first:
+            try:
+                return Solver().solve(program, time_limit_s=_FIRST * left_s)
+            except SolverFailed as failure:
+                if failure.status == "infeasible":
+                    raise
+        return Solver().solve(program, time_limit_s=_PART * left_s, enough=cutoff)
 
     def _program(self, part: int) -> Program:
         """The mixed-integer programme of a part, around the best optimum so far and held to what is known."""
