@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from market.clearing.decisions import Decision, Parts, alike, decision_of, in_order, other_than
+from market.clearing.decisions import Decision, Needed, Parts, alike, decision_of, fixed, in_order, other_than
 from market.clearing.dispatch import combined
 from market.clearing.linearisation import Linearisation
 from market.clearing.loop import Laps, Optimum, optimise
@@ -98,9 +98,21 @@ class _Deciding:
             if self._late:
                 self.failed = SolverFailed(f"out of time after {self.options.time_limit_s:g} s")
                 break
+        self._reject_all([part for part in every if np.isinf(self.cost[part])])
         if np.isinf(self.cost[every]).any():
             raise self.failed
         return replace(self.best, proven=self.proven and not self.left)
+
+    def _reject_all(self, parts: list[int]) -> None:
+        """Of parts where every decision so far accepts a block at a loss: without blocks, none does."""
+        if not parts or not self.options.no_paradoxically_accepted or self._late:
+            return
+        accepted = np.zeros(len(self.parts.of_decision), dtype=np.bool_)
+        column = self.problem.blocks.column
+        accepted[: len(column)] = self.limits.low_mw[column] > 0  # what must be accepted has no say
+        nothing = Needed(np.zeros(0, dtype=np.intp), np.zeros(0))
+        limits = fixed(self.problem, self.limits, accepted, nothing)
+        self._try({part: Decision(accepted & (self.parts.of_decision == part), limits) for part in parts})
 
     @property
     def _late(self) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from api_spec.case import Case
-from market.clearing import blocks, clear, decide, problem_of
+from market.clearing import Options, blocks, clear, decide, problem_of
 from market.clearing.decisions import Decision, Needed, Parts, fixed
 from market.clearing.dispatch import Dispatch, baseline_dispatch, dispatches
 from market.clearing.linearisation import Linearisation
@@ -18,6 +18,7 @@ from market.clearing.program import Bounds
 from market.clearing.tangents import Tangents
 from market.errors import SolverFailed
 from market.network.model import FloatArray
+from tests.reference.test_offer_kinds import exchange
 from tests.small_cases import Document, block, case, line, load
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "max_price_eur_per_mwh": 3000}
@@ -125,6 +126,19 @@ def test_where_one_hour_fails_another_keeps_its_best_decision(monkeypatch: pytes
 
     assert (optimum.dispatch.accepted_mw > 0).tolist() == [False, True, True, True]
     assert not optimum.proven
+
+
+def test_where_all_sets_that_there_was_time_for_have_a_block_at_a_loss_none_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The known exchange, whose best set is at a loss, where only that one set is looked for."""
+    monkeypatch.setattr(blocks, "_ROUNDS", 1)
+
+    result = clear(exchange(), Options(no_paradoxically_accepted=True))
+
+    assert -result.cost_eur == 2000
+    assert not any(each.power_w[0] for each in result.offers if each.id == "supply-40")
+    assert not result.solver.proven
 
 
 def test_of_blocks_that_are_alike_the_first_by_name_is_accepted(optima: list[Optimum]) -> None:
