@@ -2,28 +2,34 @@
 
 So are turns: a fleet that pays for |change| would do less and more at once, and pay twice for nothing.
 
-The relaxed optimum is found first. Around it a mixed-integer programme decides which blocks are accepted; with that
-fixed the AC optimum is found. Around the best decision so far the next one is looked for, all that were met excluded,
-until none promises to be better: where cost and limits are convex, the linear programme promises too much, never too
-little (outer approximation with integer cuts, Duran and Grossmann, Math. Programming 36 (1986) 307-339).
+The relaxed optimum is found first. Then a mixed-integer programme decides which blocks are accepted; with that fixed
+the AC optimum is found, and the next programme is held to all that was met (`tangents.py`). It looks for what promises
+to be cheaper than the best so far, all decisions that were met excluded, until nothing does. Parts of the market that
+nothing ties together are decided at the same time, each on its own (`decisions.py`).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from market.clearing.columns import NONE
+from market.clearing.decisions import Decision, Needed, Parts, alike, decision_of, fixed, in_order, other_than
+from market.clearing.dispatch import combined
+from market.clearing.linearisation import Linearisation
 from market.clearing.loop import Laps, Optimum, optimise
 from market.clearing.options import DEFAULT, Options
 from market.clearing.problem import ClearingProblem
-from market.clearing.program import Bounds, Program, least_accepted, program_of
-from market.clearing.solve import Solver
+from market.clearing.program import Bounds, Program, program_of
+from market.clearing.search import merit
+from market.clearing.solve import Solution, Solver
+from market.clearing.tangents import Known
 from market.errors import SolverFailed
-from market.network.model import BoolArray, FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray
 
-_DECISIONS: Final = 60
+_ROUNDS: Final = 60
 _PART: Final = 0.4  # of the time that is left: when the best decision that a programme knows of is tried
+_FIRST: Final = 0.1  # the same around what is no decision: what is best there need not be any good
 _WORTHWHILE: Final = 1e-7  # of the cost: what a better decision must promise
 _LOSS_EUR_PER_H: Final = 1e-6
 _TOGETHER: Final = 1e-9  # of the largest column: less than this is rounding
@@ -46,7 +52,7 @@ def decide(
     relaxed = optimise(problem, options, limits=limits, laps=laps)
     if len(problem.blocks) == 0 and not _at_once(problem, relaxed):
         return relaxed
-    return _best_decision(problem, options, limits, relaxed, laps).optimum
+    return _Deciding(problem, options, limits, relaxed, laps).run()
 
 
 def _at_once(problem: ClearingProblem, optimum: Optimum) -> bool:
@@ -56,160 +62,194 @@ def _at_once(problem: ClearingProblem, optimum: Optimum) -> bool:
     return bool((both > _TOGETHER * problem.unit_mw).any())
 
 
-@dataclass(frozen=True, eq=False)
-class _Decision:
-    """accepted : (block and turn,). cost : true cost, unmet limits at their price [EUR/h]."""
+class _Deciding:
+    """The state between rounds.
 
-    accepted: BoolArray
-    optimum: Optimum
-    cost: float
-
-
-def _best_decision(
-    problem: ClearingProblem, options: Options, limits: Bounds, relaxed: Optimum, laps: Laps
-) -> _Decision:
-    """The cheapest decision; where options ask for it, of those in which no block is accepted at a loss.
-
-    A decision whose AC optimum is not found does not count; where time runs out, the best so far does, and is not
-    proven.
+    best : the optimum of the best decisions so far, or the relaxed one; of parts where none counts yet, of any.
+    decisions, met : by part, the best one, and all. cost : (part,) of the best [EUR/h], inf where none counts. left :
+    parts where a better one may be left. proven : whether every decision that was tried had an optimum.
     """
-    best: _Decision | None = None
-    met: list[BoolArray] = []
-    proven, ruled_out = True, False
-    failed = SolverFailed("infeasible: no set of blocks keeps the rules")
-    for _ in range(_DECISIONS):
-        around = relaxed if best is None else best.optimum
+
+    def __init__(
+        self, problem: ClearingProblem, options: Options, limits: Bounds, relaxed: Optimum, laps: Laps
+    ) -> None:
+        self.problem, self.options, self.limits, self.laps = problem, options, limits, laps
+        self.parts, self.alike = Parts.of(problem), alike(problem, limits)
+        self.best, self.known = relaxed, Known(relaxed)
+        self.left: list[int] = np.unique(self.parts.of_decision).tolist()
+        self.decisions: dict[int, Decision] = {}
+        self.met: dict[int, list[BoolArray]] = {part: [] for part in self.left}
+        self.cost = np.full(len(self.parts), np.inf)
+        self.proven = True
+        self.failed = SolverFailed("infeasible: no set of blocks keeps the rules")
+
+    def run(self) -> Optimum:
+        """Round after round, until no part has a decision left that promises to be better.
+
+        A decision whose AC optimum is not found does not count; where options ask for it, nor does one that accepts a
+        block at a loss. Where time runs out, the best so far does, and is not proven.
+        """
+        every = list(self.left)
+        for _ in range(_ROUNDS):
+            wanted = {part: found for part in list(self.left) if (found := self._wanted(part)) is not None}
+            if not wanted:
+                break
+            self._try(wanted)
+            if self._late:
+                self.failed = SolverFailed(f"out of time after {self.options.time_limit_s:g} s")
+                break
+        self._reject_all([part for part in every if np.isinf(self.cost[part])])
+        if np.isinf(self.cost[every]).any():
+            raise self.failed
+        return replace(self.best, proven=self.proven and not self.left)
+
+    def _reject_all(self, parts: list[int]) -> None:
+        """Of parts where every decision so far accepts a block at a loss: without blocks, none does."""
+        if not parts or not self.options.no_paradoxically_accepted or self._late:
+            return
+        accepted = np.zeros(len(self.parts.of_decision), dtype=np.bool_)
+        column = self.problem.blocks.column
+        accepted[: len(column)] = self.limits.low_mw[column] > 0  # what must be accepted has no say
+        nothing = Needed(np.zeros(0, dtype=np.intp), np.zeros(0))
+        limits = fixed(self.problem, self.limits, accepted, nothing)
+        self._try({part: Decision(accepted & (self.parts.of_decision == part), limits) for part in parts})
+
+    @property
+    def _late(self) -> bool:
+        return self.laps.total_s > self.options.time_limit_s
+
+    def _wanted(self, part: int) -> Decision | None:
+        """What promises to be better than the best decision so far; None where nothing does, or time is up."""
+        program = self._program(part)
+        cutoff = self._cutoff(part, program)
         try:
-            decided = _decided(problem, options, limits, around, tuple(met), laps)
-            ruled_out = decided is None or (best is not None and not decided.cheaper_than(best.cost))
-            proven &= decided is None or decided.proven
-            if decided is None or ruled_out:
-                break
-            met.append(decided.accepted)
-            own = fixed(problem, limits, decided.accepted, decided.needed)
-            optimum = optimise(problem, options, limits=own, start=around, laps=laps)
+            solution = self._solution(program, cutoff, first=not self.met[part])
         except SolverFailed as failure:
-            failed, proven = failure, False
-            if not met or laps.total_s > options.time_limit_s:
-                break
-            continue
-        found = _Decision(decided.accepted, optimum, optimum.cost_eur_per_h)
-        allowed = not (options.no_paradoxically_accepted and _losing(problem, limits, found).any())
-        if allowed and (best is None or found.cost < best.cost):
-            best = found
-    if best is None:
-        raise failed
-    return replace(best, optimum=replace(best.optimum, proven=proven and ruled_out))
-
-
-def fixed(problem: ClearingProblem, limits: Bounds, accepted: BoolArray, needed: "Needed") -> Bounds:
-    """Bounds with decided blocks: none of it, or from its least activation to all of it; and decided turns.
-
-    accepted : (block and turn,). needed : what is accepted because an accepted block requires its offer.
-    """
-    low, high, blocks, turns = limits.low_mw.copy(), limits.high_mw.copy(), problem.blocks, problem.turns
-    accepted, up = np.split(accepted, [len(blocks)])
-    high[turns.less[up]] = high[turns.more[~up]] = 0.0
-    upper = problem.columns.upper_mw[blocks.column]
-    low[blocks.column] = np.where(accepted, np.maximum(low[blocks.column], blocks.min_activation * upper), 0.0)
-    high[blocks.column] = np.where(accepted, high[blocks.column], 0.0)
-    low[needed.column] = np.maximum(low[needed.column], np.minimum(needed.least_mw, high[needed.column]))
-    return Bounds(low, high)
-
-
-@dataclass(frozen=True, eq=False)
-class Needed:
-    """Columns of which accepted blocks require something : (k,), and at least how much of each [MW] : (k,)."""
-
-    column: IntArray
-    least_mw: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class _Decided:
-    """What a mixed-integer programme says.
-
-    accepted : (block and turn,). needed : what accepted blocks require. promised : its cost [EUR/h]. proven : whether
-    none promises less.
-    """
-
-    accepted: BoolArray
-    needed: Needed
-    promised: float
-    proven: bool
-
-    def cheaper_than(self, cost: float) -> bool:
-        """Whether it promises to be worth trying where another costs so much [EUR/h]."""
-        return self.promised < cost - _WORTHWHILE * max(abs(cost), 1.0)
-
-
-def _decided(
-    problem: ClearingProblem,
-    options: Options,
-    limits: Bounds,
-    around: Optimum,
-    met: tuple[BoolArray, ...],
-    laps: Laps,
-) -> _Decided | None:
-    """The best decision around an optimum but those that were met; None where nothing is left to decide."""
-    point, dispatch = around.linearisation, around.dispatch
-    rows = point.rows(around.entered)
-    program = program_of(point, rows, limits, np.arange(len(problem.columns)), integer=True)
-    for decision in met:
-        program = _other_than(program, decision)
-    try:
-        solution = Solver().solve(program, time_limit_s=_PART * (options.time_limit_s - laps.total_s))
-    except SolverFailed as failure:
-        if met and failure.status == "infeasible":
+            if failure.status == "infeasible":
+                self.left.remove(part)
+            else:
+                self.failed = failure
             return None
-        raise
-    laps.lap("integers")
-    change = float(point.column_cost @ (solution.accepted_mw - dispatch.accepted_mw))
-    promised = float(dispatch.cost.sum()) + change + float(rows.price @ solution.unmet)
-    accepted = np.asarray(solution.accepted > 0.5, dtype=np.bool_)
-    needed = _needed(problem, accepted[: len(problem.blocks)], solution.accepted_mw)
-    return _Decided(accepted, needed, promised, solution.proven)
+        finally:
+            self.laps.lap("integers")
+        if solution.objective < cutoff:
+            return decision_of(program, solution, self.limits)
+        if solution.bound >= cutoff or solution.proven:
+            self.left.remove(part)
+        return None
+
+    def _solution(self, program: Program, cutoff: float, *, first: bool) -> Solution:
+        """Of a programme; of the first one what is known soon, if anything is."""
+        left_s = self.options.time_limit_s - self.laps.total_s
+        if first:
+            try:
+                return Solver().solve(program, time_limit_s=_FIRST * left_s)
+            except SolverFailed as failure:
+                if failure.status == "infeasible":
+                    raise
+        return Solver().solve(program, time_limit_s=_PART * left_s, enough=cutoff)
+
+    def _program(self, part: int) -> Program:
+        """The mixed-integer programme of a part, around the best optimum so far and held to what is known."""
+        point, parts = self.best.linearisation, self.parts
+        chosen = np.flatnonzero(parts.of_column == part)
+        rows = self.known.rows(point, parts.of_period == part)
+        program = program_of(point, rows, self.limits, chosen, integer=True)
+        program = in_order(program, self.alike)
+        for decision in self.met[part]:
+            program = other_than(program, decision[parts.of_decision == part])
+        return self.known.added_to(program, point)
+
+    def _cutoff(self, part: int, program: Program) -> float:
+        """Below which the programme's objective must be to promise anything [EUR/h]."""
+        if np.isinf(self.cost[part]):
+            return np.inf
+        point, own = self.best.linearisation, self.parts.of_period == part
+        fixed_cost = point.dispatch.cost[own].sum()
+        fixed_cost -= point.column_cost[program.chosen] @ point.dispatch.accepted_mw[program.chosen]
+        enough = _WORTHWHILE * max(abs(self.best.cost_eur_per_h), 1.0)
+        return float(self.cost[part] - enough - fixed_cost)
+
+    def _try(self, wanted: Mapping[int, Decision]) -> None:
+        """Find the AC optimum of decisions in some parts, and the best so far in the others; keep what is better."""
+        for part, decision in wanted.items():
+            self.met[part].append(decision.accepted)
+        own = self._limits({**self.decisions, **wanted})
+        try:
+            found = optimise(self.problem, self.options, limits=own, start=self.best, laps=self.laps)
+        except SolverFailed as failure:
+            self._failed(wanted, failure)
+            return
+        self.known.learn(found)
+        self._keep(wanted, found)
+
+    def _limits(self, decisions: Mapping[int, Decision]) -> Bounds:
+        """Bounds of columns with these decisions; parts without one are as divisible as they were."""
+        low, high = self.limits.low_mw.copy(), self.limits.high_mw.copy()
+        for part, decision in decisions.items():
+            own = self.parts.of_column == part
+            low[own], high[own] = decision.limits.low_mw[own], decision.limits.high_mw[own]
+        return Bounds(low, high)
+
+    def _failed(self, wanted: Mapping[int, Decision], failure: SolverFailed) -> None:
+        """Decisions of several parts are tried one by one: some of them may have an optimum."""
+        if len(wanted) > 1 and not self._late:
+            for part, decision in wanted.items():
+                self._try({part: decision})
+        else:
+            self.failed, self.proven = failure, False
+
+    def _keep(self, wanted: Mapping[int, Decision], found: Optimum) -> None:
+        """Of each part the better of this and the best so far, both at the best one's prices of what stays unmet."""
+        compared, cost = self._costs(found, self.best), self._costs(found, found)
+        if self.options.no_paradoxically_accepted:
+            accepted = np.logical_or.reduce([each.accepted for each in wanted.values()])
+            losing = np.flatnonzero(_losing(self.problem, self.limits, found, accepted[: len(self.problem.blocks)]))
+            compared[self.parts.of_decision[losing]] = cost[self.parts.of_decision[losing]] = np.inf
+        better = np.zeros(len(self.parts), dtype=np.bool_)
+        for part, decision in wanted.items():
+            if part not in self.decisions or compared[part] < self.cost[part]:
+                better[part] = True
+                self.decisions[part], self.cost[part] = decision, cost[part]
+        if better[list(self.decisions)].all():
+            self.best = found
+        elif better.any():
+            self.best = _joined(self.problem, self.best, found, better[self.parts.of_group])
+
+    def _costs(self, found: Optimum, like: Optimum) -> FloatArray:
+        """(part,) true cost, limits that are left unmet at the price that they have at another optimum [EUR/h]."""
+        rows = like.linearisation.rows(like.entered | found.entered)
+        by_group = merit(self.problem, rows, found.dispatch)
+        return np.bincount(self.parts.of_group, by_group, minlength=len(self.parts)).astype(np.float64)
 
 
-def _needed(problem: ClearingProblem, accepted: BoolArray, accepted_mw: FloatArray) -> Needed:
-    """Of every divisible offer that an accepted block requires, the column that is used most."""
-    required = np.unique(problem.blocks.requires[accepted & (problem.blocks.requires != NONE)])
-    divisible = np.setdiff1d(required, problem.blocks.offer)
-    found = []
-    for offer in divisible.tolist():
-        column, least_mw = least_accepted(problem, offer)
-        most = int(accepted_mw[column].argmax())
-        found.append((column[most], least_mw[most]))
-    return Needed(np.array([at for at, _ in found], dtype=np.intp), np.array([least for _, least in found]))
-
-
-def _other_than(program: Program, decision: BoolArray) -> Program:
-    """A programme that does not decide the same: sum over accepted - sum over rejected <= number accepted - 1."""
-    return _with_row(program, np.where(decision, 1.0, -1.0), float(decision.sum()) - 1.0)
-
-
-def _with_row(program: Program, weight: FloatArray, high: float) -> Program:
-    """A programme with one more row over its blocks and turns, weight : (block and turn,)."""
-    columns = len(program.cost) - len(weight) + np.flatnonzero(weight)
-    row = len(program.row_low)
+def _joined(problem: ClearingProblem, one: Optimum, other: Optimum, better: BoolArray) -> Optimum:
+    """Of groups of periods that are `better` : (group,) the other optimum, of all else the one: nothing ties them."""
+    period, column = better[problem.couplings], better[problem.group_of_column]
+    dispatch = combined(problem, [one.dispatch, other.dispatch], period.astype(np.intp))
+    slack_price = np.where(period[:, None], other.linearisation.slack_price, one.linearisation.slack_price)
     return replace(
-        program,
-        row_low=np.append(program.row_low, -np.inf),
-        row_high=np.append(program.row_high, high),
-        entry_row=np.concatenate([program.entry_row, np.full(len(columns), row)]),
-        entry_column=np.concatenate([program.entry_column, columns]),
-        entry_value=np.concatenate([program.entry_value, weight[weight != 0]]),
+        other,
+        dispatch=dispatch,
+        linearisation=Linearisation(problem, dispatch, slack_price),
+        limits=Bounds(
+            np.where(column, other.limits.low_mw, one.limits.low_mw),
+            np.where(column, other.limits.high_mw, one.limits.high_mw),
+        ),
+        entered=np.where(period[:, None], other.entered, one.entered),
+        shadow=np.where(period[:, None], other.shadow, one.shadow),
+        energy_price=np.where(period, other.energy_price, one.energy_price),
+        iterations=max(one.iterations, other.iterations),
     )
 
 
-def _losing(problem: ClearingProblem, limits: Bounds, found: _Decision) -> BoolArray:
+def _losing(problem: ClearingProblem, limits: Bounds, found: Optimum, accepted: BoolArray) -> BoolArray:
     """(block,) accepted blocks that the nodal prices do not cover; one that must be accepted has no say."""
-    point, shadow = found.optimum.linearisation, found.optimum.shadow
+    point, shadow = found.linearisation, found.shadow
     rows = point.rows(shadow > 0)
     price = point.nodal(rows, shadow[rows.period, rows.limit])
     reduced: FloatArray = problem.column_cost + problem.columns.worth(price)
     column = problem.blocks.column
-    accepted = found.accepted[: len(problem.blocks)] & (limits.low_mw[column] == 0)
-    accepted_mw = found.optimum.dispatch.accepted_mw[column]
-    losing: BoolArray = accepted & (reduced[column] * accepted_mw > _LOSS_EUR_PER_H)
+    own = accepted & (limits.low_mw[column] == 0)
+    losing: BoolArray = own & (reduced[column] * found.dispatch.accepted_mw[column] > _LOSS_EUR_PER_H)
     return losing

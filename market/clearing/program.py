@@ -5,9 +5,10 @@ amounts left unmet, and (with integers) which blocks are accepted and whose turn
 and rules of blocks and turns. A property test holds this to the compiled Pyomo model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
@@ -51,6 +52,47 @@ class Program:
         """Position of the first amount left unmet."""
         return len(self.chosen) + len(self.energies)
 
+    @property
+    def decided_at(self) -> int:
+        """Position of the first block or turn."""
+        return self.unmet_at + len(self.rows.price)
+
+    def with_variables(self, low: FloatArray) -> "Program":
+        """With more variables at the end, each from low : (n,) on, at a cost of 1."""
+        return replace(
+            self,
+            cost=np.append(self.cost, np.ones(len(low))),
+            low=np.append(self.low, low),
+            high=np.append(self.high, np.full(len(low), np.inf)),
+            integer=np.append(self.integer, np.zeros(len(low), dtype=np.bool_)),
+        )
+
+    def with_rows(self, matrix: sparse.coo_array, first: int, high: FloatArray) -> "Program":
+        """With more rows, matrix y <= high : (r,), y being the variables from position `first` on."""
+        row, column = matrix.coords
+        return replace(
+            self,
+            row_low=np.append(self.row_low, np.full(len(high), -np.inf)),
+            row_high=np.append(self.row_high, high),
+            entry_row=np.append(self.entry_row, row + len(self.row_low)),
+            entry_column=np.append(self.entry_column, column + first),
+            entry_value=np.append(self.entry_value, matrix.data),
+        )
+
+    def below(self, matrix: sparse.csr_array, variable: IntArray, high: FloatArray) -> "Program":
+        """With matrix x - v <= high, x being columns in play and v the variables named : (r,).
+
+        Rows that hold whatever is accepted are left out.
+        """
+        k = len(self.chosen)
+        most = matrix.maximum(0) @ self.high[:k] + matrix.minimum(0) @ self.low[:k]
+        counts = np.flatnonzero(most > high + self.low[variable])
+        own = sparse.coo_array(
+            (-np.ones(len(counts)), (np.arange(len(counts)), variable[counts])), shape=(len(counts), len(self.cost))
+        )
+        whole = sparse.hstack([matrix[counts], sparse.coo_array((len(counts), len(self.cost) - k))]) + own
+        return self.with_rows(sparse.coo_array(whole), 0, high[counts])
+
 
 class _Entries:
     """Entries of the matrix on their way together."""
@@ -82,7 +124,7 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
     """
     problem, unit = point.problem, point.problem.unit_mw
     energies, segments = _running_energies(problem, chosen)
-    blocks = np.flatnonzero(np.isin(problem.blocks.column, chosen)) if integer else np.zeros(0, dtype=np.intp)
+    blocks, turns = decided_with(problem, chosen) if integer else (np.zeros(0, dtype=np.intp),) * 2
     k, e, u = len(chosen), len(energies), len(rows.price)
     entries = _Entries()
     at_zero = _limit_entries(point, rows, chosen, entries)
@@ -92,9 +134,10 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
     row_high = np.concatenate([-at_zero, np.zeros(e)])
     block_low, decisions = np.zeros(0), 0
     if integer:
-        decisions = len(blocks) + len(problem.turns)
+        decisions = len(blocks) + len(turns)
         block_low = _block_entries(problem, chosen, blocks, len(rows) + e, k + e + u, entries)
-        turn_low = _turn_entries(problem, chosen, len(rows) + e + len(block_low), k + e + u + len(blocks), entries)
+        first = len(rows) + e + len(block_low)
+        turn_low = _turn_entries(problem, chosen, turns, first, k + e + u + len(blocks), entries)
         block_low = np.concatenate([block_low, turn_low])
     energy_low, energy_high = energy_bounds(point, energies)
     entry_row, entry_column, entry_value = entries.joined()
@@ -116,6 +159,12 @@ def program_of(point: Linearisation, rows: Rows, bounds: Bounds, chosen: IntArra
         entry_column=entry_column,
         entry_value=entry_value,
     )
+
+
+def decided_with(problem: ClearingProblem, chosen: IntArray) -> tuple[IntArray, IntArray]:
+    """Blocks, and turns, that are decided where the columns chosen : (k,) are in play."""
+    block, turn = (np.flatnonzero(np.isin(each, chosen)) for each in (problem.blocks.column, problem.turns.less))
+    return block, turn
 
 
 def _limit_entries(point: Linearisation, rows: Rows, chosen: IntArray, entries: _Entries) -> FloatArray:
@@ -236,11 +285,13 @@ def _block_entries(
     return np.concatenate(low)
 
 
-def _turn_entries(problem: ClearingProblem, chosen: IntArray, row: int, column: int, entries: _Entries) -> FloatArray:
-    """Rules of turns: with 1, more consumption or none, with 0, less or none. Returns (rule,) low, all chosen."""
-    turns, unit = problem.turns, problem.unit_mw
-    down, up = (np.searchsorted(chosen, each) for each in (turns.less, turns.more))
-    most_down, most_up = (problem.columns.upper_mw[each] / unit for each in (turns.less, turns.more))
+def _turn_entries(
+    problem: ClearingProblem, chosen: IntArray, turns: IntArray, row: int, column: int, entries: _Entries
+) -> FloatArray:
+    """Rules of turns : (k,): with 1, more consumption or none, with 0, less or none. Returns (rule,) low."""
+    ways, unit = (problem.turns.less[turns], problem.turns.more[turns]), problem.unit_mw
+    down, up = (np.searchsorted(chosen, each) for each in ways)
+    most_down, most_up = (problem.columns.upper_mw[each] / unit for each in ways)
     rule, turn = row + np.arange(len(turns)), column + np.arange(len(turns))
     entries.add(rule, up, -1.0)
     entries.add(rule, turn, most_up)

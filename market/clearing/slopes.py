@@ -11,18 +11,23 @@ from market.network.model import FloatArray, IntArray
 
 def row_slopes(problem: ClearingProblem, rows: Rows, which: IntArray, chosen: IntArray) -> sparse.csr_array:
     """(which, chosen) derivative of each row's excess by accepted power [1/MW]."""
+    return place_slopes(problem, rows.period[which], rows.slope[which], chosen)
+
+
+def place_slopes(problem: ClearingProblem, period: IntArray, slope: FloatArray, chosen: IntArray) -> sparse.csr_array:
+    """(r, chosen) slopes by accepted power of what changes by `slope` : (r, 2 places) in periods : (r,)."""
     columns = problem.columns
     number = np.full(len(columns), NONE, dtype=np.intp)
     number[chosen] = np.arange(len(chosen))
     entry = np.flatnonzero(number[columns.column] != NONE)
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for period in np.unique(rows.period[which]).tolist():
-        at = np.flatnonzero(rows.period[which] == period)
-        inside = entry[columns.period[entry] == period]
-        slope = rows.slope[np.ix_(which[at], columns.place[inside])] * columns.weight[inside]
-        grid = np.broadcast_arrays(at[:, None], number[columns.column[inside]], slope)
+    for each in np.unique(period).tolist():
+        at = np.flatnonzero(period == each)
+        inside = entry[columns.period[entry] == each]
+        by_column = slope[np.ix_(at, columns.place[inside])] * columns.weight[inside]
+        grid = np.broadcast_arrays(at[:, None], number[columns.column[inside]], by_column)
         parts.append((grid[0].ravel(), grid[1].ravel(), grid[2].ravel()))
-    return _sparse(parts, (len(which), len(chosen)))
+    return _sparse(parts, (len(period), len(chosen)))
 
 
 def _sparse(parts: list[tuple[IntArray, IntArray, FloatArray]], shape: tuple[int, int]) -> sparse.csr_array:

@@ -21,6 +21,7 @@ _OPTIONS: Final[Mapping[str, bool | float | str]] = {
     "mip_feasibility_tolerance": 1e-9,
     "mip_rel_gap": 1e-7,
     "mip_abs_gap": 1e-9,
+    "mip_allow_restart": False,  # some blocks among many fleets: two to five times as long with it
 }
 _STATUS: Final = {
     highspy.HighsModelStatus.kInfeasible: "infeasible",
@@ -30,6 +31,7 @@ _STATUS: Final = {
     highspy.HighsModelStatus.kIterationLimit: "out of iterations",
     highspy.HighsModelStatus.kInterrupt: "interrupted",
 }
+_ENDED: Final = (highspy.HighsModelStatus.kTimeLimit, highspy.HighsModelStatus.kObjectiveTarget)
 AT_LOW: Final = int(highspy.HighsBasisStatus.kLower)
 BASIC: Final = int(highspy.HighsBasisStatus.kBasic)
 _BASIS: Final = {int(each): each for each in highspy.HighsBasisStatus.__members__.values()}
@@ -42,8 +44,9 @@ class Solution:
     accepted_mw, reduced_cost : (k,) of the columns in play [MW], [EUR/h per MW]. energy, energy_price : (e,) running
     energy [MW times periods] and the reduced cost of its bound. unmet : (unmet,) relative, see `Rows`. shadow : (row,)
     what relaxing a limit by one relative unit saves [EUR/h], not negative. accepted : (block,) 0 or 1, for programmes
-    with integers. proven : whether no better one is left; of a programme with integers, time may have run out before.
-    column_basis, row_basis : statuses to start a like programme from.
+    with integers. objective : [EUR/h]; bound : below which none can be. proven : whether no better one is left; of a
+    programme with integers, time may have run out before, or it was enough. column_basis, row_basis : statuses to start
+    a like programme from.
     """
 
     accepted_mw: FloatArray
@@ -53,6 +56,8 @@ class Solution:
     unmet: FloatArray
     shadow: FloatArray
     accepted: FloatArray
+    objective: float
+    bound: float
     proven: bool
     column_basis: list[int]
     row_basis: list[int]
@@ -89,13 +94,15 @@ class Solver:
         *,
         time_limit_s: float,
         basis: tuple[list[int], list[int]] | None = None,
+        enough: float = np.inf,
     ) -> Solution:
         """Solve a programme. basis : of its columns and rows, to start from; any will do.
 
+        enough : of one with integers, a solution that costs less will do [EUR/h]; with none, the best is looked for.
         Where time runs out over integers, the best solution so far is the answer. Raises SolverFailed with the solver's
         status where there is none, or it is not optimal.
         """
-        variables, rows = len(program.cost), len(program.row_low)
+        variables, rows, unit = len(program.cost), len(program.row_low), program.problem.unit_mw
         if variables == 0:
             return _nothing()
         if not np.isfinite(program.cost).all() or np.isnan(program.entry_value).any():
@@ -107,6 +114,7 @@ class Solver:
             start.row_status = [_BASIS[each] for each in basis[1]]
             start.alien = True
             self._highs.setBasis(start)
+        self._highs.setOptionValue("objective_target", enough / unit if np.isfinite(enough) else -np.inf)
         # HiGHS counts run time over the life of the instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit_s, 0.1))
         self._highs.run()
@@ -119,7 +127,7 @@ class Solver:
             status = self._highs.getModelStatus()
         mixed = bool(program.integer.any())
         proven = status == highspy.HighsModelStatus.kOptimal
-        found = mixed and status == highspy.HighsModelStatus.kTimeLimit and self._feasible
+        found = mixed and status in _ENDED and self._feasible
         if not (proven or found):
             raise SolverFailed(_STATUS.get(status, self._highs.modelStatusToString(status).lower()))
         return self._read(program, rows, mixed=mixed, proven=proven)
@@ -205,7 +213,7 @@ class Solver:
         values = np.array(solution.col_value)
         duals = np.zeros(len(values)) if mixed else np.array(solution.col_dual)
         row_duals = np.zeros(rows) if mixed else np.array(solution.row_dual)
-        basis = self._highs.getBasis()
+        basis, info = self._highs.getBasis(), self._highs.getInfo()
         return Solution(
             accepted_mw=np.clip(values[:k], program.low[:k], program.high[:k]) * unit,
             reduced_cost=duals[:k],
@@ -214,6 +222,8 @@ class Solver:
             unmet=values[u:end],
             shadow=np.maximum(-row_duals[: len(program.rows)], 0.0) * unit,
             accepted=np.round(values[end:]),
+            objective=info.objective_function_value * unit,
+            bound=info.mip_dual_bound * unit,
             proven=proven,
             column_basis=[int(each) for each in basis.col_status],
             row_basis=[int(each) for each in basis.row_status],
@@ -241,4 +251,6 @@ def _lp(
 def _nothing() -> Solution:
     """The answer to a programme without variables, which HiGHS refuses to call optimal."""
     none = np.zeros(0)
-    return Solution(none, none, none, none, none, none, none, proven=True, column_basis=[], row_basis=[])
+    return Solution(
+        none, none, none, none, none, none, none, objective=0.0, bound=0.0, proven=True, column_basis=[], row_basis=[]
+    )

@@ -191,7 +191,9 @@ def test_where_time_runs_out_over_a_better_decision_the_best_so_far_counts(monke
     """And the result says that it need not be the best, in the file and to who reads the table."""
     assert clear(two_blocks()).solver.proven
 
-    monkeypatch.setattr(blocks, "_decided", failing_at(2, blocks._decided, "out of time"))
+    solver = Solver()
+    monkeypatch.setattr(solver, "solve", failing_at(2, solver.solve, "out of time"))
+    monkeypatch.setattr(blocks, "Solver", lambda: solver)
     result = clear(two_blocks())
 
     assert accepted(result) == ["cheap"]
@@ -230,6 +232,31 @@ def test_where_time_runs_out_over_integers_the_best_solution_so_far_is_the_answe
     assert not found.proven
     with pytest.raises(SolverFailed, match="out of time"):
         Solver().solve(relaxed, time_limit_s=10)
+
+
+def test_a_first_decision_that_is_not_found_soon_is_looked_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    solver = Solver()
+    monkeypatch.setattr(solver, "solve", failing_at(1, solver.solve, "out of time"))
+    monkeypatch.setattr(blocks, "Solver", lambda: solver)
+
+    result = clear(two_blocks())
+
+    assert accepted(result) == ["cheap"]
+    assert result.solver.proven
+
+
+def test_of_a_programme_with_integers_any_solution_that_is_enough_will_do() -> None:
+    """The cheap block alone costs 2 EUR/h, the dear one 5: either costs less than 6. None costs less than 1."""
+    problem = problem_of(two_blocks())
+    point = Linearisation(problem, baseline_dispatch(problem))
+    everything = Bounds(np.zeros(2), problem.columns.upper_mw)
+    mixed = program_of(point, point.rows(point.dispatch.excess > 0), everything, np.arange(2), integer=True)
+
+    some, least = (Solver().solve(mixed, time_limit_s=10, enough=enough) for enough in (6.0, 1.0))
+
+    assert some.objective < 6.0
+    assert least.proven
+    assert (least.objective, least.bound) == pytest.approx((2.0, 2.0))
 
 
 @pytest.mark.parametrize("error", [SolverFailed, PowerFlowDiverged, LimitCannotBeMet])
