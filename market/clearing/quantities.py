@@ -16,7 +16,7 @@ import numpy as np
 
 from api_spec.result import Unit
 from market.network.branches import TO_SEQUENCE
-from market.network.model import BASE_VA, ComplexArray, FloatArray, Grid, IntArray
+from market.network.model import BASE_VA, BoolArray, ComplexArray, FloatArray, Grid, IntArray
 from market.network.operating_point import OperatingPoints
 
 
@@ -61,6 +61,11 @@ class Quantities:
         """Family and number of the quantity at a position."""
         family = Family(int(np.searchsorted(self._starts, quantity, side="right")) - 1)
         return family, int(quantity - self._starts[family])
+
+    def are_currents(self, quantity: IntArray) -> BoolArray:
+        """(k,) whether quantities at positions : (k,) are currents."""
+        currents: BoolArray = quantity < self._starts[Family.ACTIVE]
+        return currents
 
     @cached_property
     def _starts(self) -> IntArray:
