@@ -13,6 +13,7 @@ from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
 _TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
+_ACROSS: Final = 0.01  # of what reactive power does to a current: active power counts as doing this at least
 HARD_PRICE: Final = 1e6
 """What a limit that is to be met at any price may add to a nodal price before it counts as impossible [EUR/MWh]."""
 
@@ -154,7 +155,11 @@ class Linearisation:
         excess = self.dispatch.excess[period, limit]
         active, reactive = (np.abs(each).max(axis=1, initial=0.0) for each in (by_p + direct, by_q))
         # Where active power does not move a limit, its price is capped by what reactive power does to it.
-        steepest = np.where(active > _MOVES * reactive, active, reactive)[worst_parts(unmet, excess)]
+        steepest = np.where(active > _MOVES * reactive, active, reactive)
+        # A current of which only the reactive part is left is at its least: nothing that active power did would move it
+        # any more, and there would be no end to what leaving it cost.
+        current = problem.quantities.are_currents(limits.quantity[limit])
+        steepest = np.where(current, np.maximum(active, _ACROSS * reactive), steepest)[worst_parts(unmet, excess)]
         hard[unmet] = np.isinf(limits.max_price[limit])
         most[unmet] = np.where(hard[unmet], HARD_PRICE, limits.max_price[limit])
         # A limit that nothing can move costs nothing to leave: what is unmet of it is only reported.

@@ -16,16 +16,16 @@ from market.clearing.path import along_the_path
 from market.clearing.pricing import InPlay, Multipliers, Step
 from market.clearing.problem import ClearingProblem
 from market.clearing.program import Bounds
-from market.clearing.search import PATIENCE, Hint, Search, merit, unmet_amounts
+from market.clearing.search import PATIENCE, Hint, Search, merit
 from market.clearing.slopes import energy_slopes
 from market.clearing.solve import Solver
+from market.clearing.unmet_prices import MovedPrices
 from market.errors import SolverFailed
-from market.network.model import BoolArray, FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray
 
-_TIGHT: Final = 1e-6  # excess from which on a limit counts as unmet
-_MOVED: Final = 1e-6  # relative change of a slack price that is worth another round
-_NEAR_REST: Final = 1e-4  # the same where every round is a long way: half of what is asked of prices
-_SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest
+_NEAR_REST: Final = 1e-4  # change of a price that is not worth a long round: half of what is asked of prices
+_SLOWER: Final = 0.7  # of the change before: prices that change by more do not come to rest yet
+_RESTLESS: Final = 8  # times in all that they may do so, where rounds are short
 _MANY: Final = 500  # columns that matter, from which on the central path is tried first
 _NEARLY: Final = 10.0  # times the tolerance: errors that are no reason to begin another way
 _STRAYED: Final = (7, 20, 45)  # rounds after which it is tried with any number of columns
@@ -106,8 +106,9 @@ class _Loop:
     dispatch, best : the present dispatch, and the best so far. hint : multipliers that may support it. entered :
     (period, limit) limits that are looked at. working : (group,) what is not done. radius : (group,) of the trust
     region [MW]. patience, idle : (group,) as `Search` left them. moved : by how much prices of what stays unmet last
-    moved [relative], inf before they did. on_the_path, at_its_end : whether the central path has led anywhere, and just
-    now.
+    moved [relative], inf before they did. restless : how often they did so by no less than before. settled : the
+    optimum before they moved, None at first. on_the_path, at_its_end : whether the central path has led anywhere, and
+    just now.
     """
 
     def __init__(
@@ -132,7 +133,8 @@ class _Loop:
         self.hint: Hint | None = None
         self.slack_price: FloatArray | None = None
         self.prices = _Prices(np.zeros_like(dispatch.excess), np.zeros_like(problem.envelopes.low))
-        self.moved, self.on_the_path, self.at_its_end = np.inf, False, False
+        self.moved, self.restless, self.on_the_path, self.at_its_end = np.inf, 0, False, False
+        self.settled: Optimum | None = None
         laps.lap("power_flow")
 
     @property
@@ -150,7 +152,15 @@ class _Loop:
         return self.laps.total_s > self.options.time_limit_s
 
     def run(self) -> Optimum:
-        """Go on until every group is done."""
+        """Go on until every group is done; where no optimum is found with prices that moved, the one before counts."""
+        try:
+            return self._run()
+        except SolverFailed:
+            if self.settled is None:
+                raise
+            return self.settled
+
+    def _run(self) -> Optimum:
         if self._tied_by_energy >= _MANY:
             self._follow_the_path(_MANY)
         for iteration in range(1, self.options.most_iterations + 1):
@@ -166,20 +176,28 @@ class _Loop:
                 continue
             # What is left unmet is priced as seen from the optimum: once more where those prices have moved, while they
             # come to rest.
-            moved = _MovedPrices.at(point, self.entered)
-            rest = _NEAR_REST if self._tied_by_energy >= _MANY else 0.0
-            if last or moved.most > _SLOWER * self.moved or moved.most <= rest or not moved.groups.any():
-                prices = self.prices
-                return Optimum(
-                    self.dispatch, point, self.limits, self.entered, prices.shadow, prices.energy_price, iteration
-                )
-            moved.take()
+            moved = MovedPrices.at(point, self.entered)
+            self.settled = self._optimum(point, iteration)
+            if last or self._at_rest(moved):
+                return self.settled
+            self.slack_price = moved.taken
             self.working, self.moved = moved.groups, moved.most
             self.best, self.hint = self.dispatch, None
             self.radius = np.where(self.working, self.problem.unit_mw, self.radius)
             if self.on_the_path:
                 self._follow_the_path(1)
         raise AssertionError("the last iteration returns or raises")
+
+    def _optimum(self, point: Linearisation, iteration: int) -> Optimum:
+        shadow, energy_price = self.prices.shadow.copy(), self.prices.energy_price.copy()
+        return Optimum(self.dispatch, point, self.limits, self.entered.copy(), shadow, energy_price, iteration)
+
+    def _at_rest(self, moved: MovedPrices) -> bool:
+        """Whether prices of what stays unmet are at rest, or do not come to it."""
+        long = self._tied_by_energy >= _MANY  # every round
+        self.restless += int(moved.most > _SLOWER * self.moved)
+        at_rest = moved.most <= (_NEAR_REST if long else 0.0) or not moved.groups.any()
+        return at_rest or self.restless > (0 if long else _RESTLESS)
 
     def _follow_the_path(self, least: int) -> bool:
         """To where the central path leads, if `least` columns matter; whether it led anywhere."""
@@ -283,45 +301,15 @@ class _Prices:
     energy_price: FloatArray
 
     def keep(self, problem: ClearingProblem, rows: Rows, multipliers: Multipliers, done: BoolArray) -> BoolArray:
-        """Keep the prices of groups that are done now; returns them."""
-        own = done[problem.couplings[rows.period]]
+        """Keep the prices of groups that are done now, in place of those that they were done with; returns them."""
+        periods = done[problem.couplings]
+        self.shadow[periods], self.energy_price[:, periods] = 0.0, 0.0
+        own = periods[rows.period]
         self.shadow[rows.period[own], rows.limit[own]] = multipliers.shadow[own]
-        at = multipliers.energies[done[problem.couplings[multipliers.energies[:, 1]]]]
-        chosen = done[problem.couplings[multipliers.energies[:, 1]]]
+        chosen = periods[multipliers.energies[:, 1]]
+        at = multipliers.energies[chosen]
         self.energy_price[at[:, 0], at[:, 1]] = multipliers.energy_price[chosen]
         return done
-
-
-@dataclass(frozen=True, eq=False)
-class _MovedPrices:
-    """Prices of what stays unmet that are others as seen from a point than those that led there.
-
-    groups : (group,) where there are any. most : relative change. own : (r,) rows of theirs.
-    """
-
-    point: Linearisation
-    rows: Rows
-    own: IntArray
-    groups: BoolArray
-    most: float
-
-    @classmethod
-    def at(cls, point: Linearisation, entered: BoolArray) -> "_MovedPrices":
-        """At a point, of limits that entered : (period, limit)."""
-        rows, problem = point.rows(entered), point.problem
-        change = np.abs(rows.price - rows.price_here)
-        moved = (unmet_amounts(rows, point.dispatch) > _TIGHT) & (change > _MOVED * rows.price_here)
-        own = np.flatnonzero(moved[rows.unmet])
-        groups = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
-        groups[problem.couplings[rows.period[own]]] = True
-        most = (change[moved] / rows.price_here[moved]).max(initial=0.0)
-        return cls(point, rows, own, groups, float(most))
-
-    def take(self) -> None:
-        """From now on they are as seen from the point."""
-        rows, own = self.rows, self.own
-        whole = self.point.problem.limits.whole[rows.limit[own]]
-        self.point.slack_price[rows.period[own], whole] = rows.price_here[rows.unmet[own]]
 
 
 def _within(problem: ClearingProblem, accepted_mw: FloatArray, limits: Bounds) -> FloatArray:

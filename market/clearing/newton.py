@@ -22,7 +22,7 @@ from market.clearing.pricing import Multipliers, Step
 from market.clearing.program import Bounds
 from market.clearing.quadratic import Quadratic, curvature_at
 from market.clearing.slopes import energy_slopes, row_slopes
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
 LARGEST: Final = 1_500
 """Columns of a second-order step; above it the linear programme goes on alone."""
@@ -92,18 +92,18 @@ def newton_step(
 class _State:
     """What holds.
 
-    column : (k,) -1 at its lower bound, 0 free, 1 at its upper. row : (r,) 0 slack, 1 binding, 2 left unmet at its
-    price. energy : (e,) as column, for running energies.
+    column : (k + w,) -1 at its lower bound, 0 free, 1 at its upper; behind the columns, amounts left unmet. row : (r,)
+    whether a limit is tight, what is left unmet of it taken off. energy : (e,) as column, for running energies.
     """
 
     column: StateArray
-    row: StateArray
+    row: BoolArray
     energy: StateArray
 
     @property
     def free(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Free columns, binding limits and held energies."""
-        return np.flatnonzero(self.column == 0), np.flatnonzero(self.row == 1), np.flatnonzero(self.energy != 0)
+        """Free columns and amounts, tight limits and held energies."""
+        return np.flatnonzero(self.column == 0), np.flatnonzero(self.row), np.flatnonzero(self.energy)
 
     def differs(self, other: "_State") -> bool:
         """Whether anything holds in one that does not in the other."""
@@ -116,10 +116,15 @@ def _guess(model: Quadratic, step: Step, rows: Rows, own: IntArray, unit_mw: flo
     chosen, limits, small = model.cells.chosen, step.limits, _SMALL * unit_mw
     there = step.accepted_mw[chosen]
     low, high = there <= limits.low_mw[chosen] + small, there >= limits.high_mw[chosen] - small
-    left = step.unmet[rows.unmet[own]] > 0
-    row = np.where(step.multipliers.shadow[own] > 0, np.where(left, 2, 1), 0)
+    none = step.unmet[np.unique(rows.unmet[own])] <= 0
     energy = -np.sign(step.multipliers.energy_at(model.cells.energies, model.cells.problem))
-    return _State(np.where(low, -1, np.where(high, 1, 0)).astype(np.int8), row.astype(np.int8), energy.astype(np.int8))
+    return _state(low, high, none, step.multipliers.shadow[own] > 0, energy)
+
+
+def _state(low: BoolArray, high: BoolArray, none_left: BoolArray, tight: BoolArray, energy: FloatArray) -> _State:
+    """Of columns at their low and high bounds : (k,), and amounts of which none is left unmet : (w,)."""
+    column = np.concatenate([np.where(low, -1, np.where(high, 1, 0)), np.where(none_left, -1, 0)])
+    return _State(column.astype(np.int8), tight, energy.astype(np.int8))
 
 
 def _learnt(model: Quadratic, path: CentralPath) -> _State:
@@ -129,20 +134,16 @@ def _learnt(model: Quadratic, path: CentralPath) -> _State:
     high = (model.high - path.x < priced) & (path.reduced < 0)
     left, missing = path.unmet
     binding = path.shadow * np.abs(model.slope).max(axis=1, initial=0.0) / scale > path.room
-    row = np.where((missing / model.price < left)[model.unmet], 2, 1) * binding
+    none_left = (missing / model.price >= left) | (model.shared(binding) == 0)
     priced = np.abs(path.energy_price) / scale
     down = (path.energy - model.energy_low < priced) & (path.energy_price > 0)
     up = (model.energy_high - path.energy < priced) & (path.energy_price < 0)
-    return _State(
-        np.where(low, -1, np.where(high, 1, 0)).astype(np.int8),
-        row.astype(np.int8),
-        np.where(down, -1, np.where(up, 1, 0)).astype(np.int8),
-    )
+    return _state(low, high, none_left, binding, np.where(down, -1.0, np.where(up, 1.0, 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """The optimum while a state holds. move : (k,). reduced : (k,). shadow : (r,). energy_price : (e,)."""
+    """The optimum while a state holds. move, reduced : (k + w,). shadow : (r,). energy_price : (e,)."""
 
     state: _State
     move: FloatArray
@@ -153,22 +154,32 @@ class _Answer:
 
 def _at_its_end(state: _State, model: Quadratic, path: CentralPath) -> _Answer:
     """Where the central path ends itself: where columns of one cell are free together, no active set may settle."""
-    x = np.where(state.column < 0, model.low, np.where(state.column > 0, model.high, path.x))
-    return _Answer(state, np.clip(x, model.low, model.high) - model.at, path.reduced, path.shadow, path.energy_price)
+    held = state.column[: len(path.x)]
+    x = np.clip(np.where(held < 0, model.low, np.where(held > 0, model.high, path.x)), model.low, model.high)
+    left, missing = path.unmet
+    move, reduced = np.append(x - model.at, left), np.append(path.reduced, missing)
+    return _Answer(state, move, reduced, path.shadow, path.energy_price)
 
 
 class _ActiveSet:
-    """The quadratic programme, solved by guessing what holds at its optimum; in moves from the point."""
+    """The quadratic programme, solved by guessing what holds at its optimum; in moves from the point.
+
+    What is left unmet stands behind the columns, moved from nothing: the ends of a line share what it exceeds.
+    """
 
     def __init__(self, model: Quadratic, slopes: sparse.csr_array) -> None:
         """Of a model whose limits have these slopes : (r, k) by its columns."""
-        self.model, self.slopes = model, slopes
-        cells = model.cells
-        self.energy_slopes = energy_slopes(cells.problem, cells.energies, cells.chosen)
-        self._down, self._up = model.low - model.at, model.high - model.at
+        self.model = model
+        cells, (rows, columns), amounts = model.cells, slopes.shape, len(model.price)
+        shares = sparse.csr_array((np.ones(rows), (np.arange(rows), model.unmet)), shape=(rows, amounts))
+        self.slopes = sparse.hstack([slopes, -shares], format="csr")
+        energies = energy_slopes(cells.problem, cells.energies, cells.chosen)
+        self.energy_slopes = sparse.hstack([energies, sparse.csr_array((len(cells.energies), amounts))], format="csr")
+        self._columns, self._cost = columns, np.append(model.cost, model.price)
+        self._down = np.append(model.low - model.at, np.zeros(amounts))
+        self._up = np.append(model.high - model.at, np.full(amounts, np.inf))
         here = cells.energy(model.at)
         self._energy_down, self._energy_up = model.energy_low - here, model.energy_high - here
-        self._price = model.price[model.unmet]
 
     def solve(self, state: _State) -> _Answer | None:
         """The optimum, from a guess that is corrected until it does not change; None where it does not settle."""
@@ -182,29 +193,43 @@ class _ActiveSet:
             state = better
         return None
 
-    def equal(self, state: _State) -> sparse.csr_array:
-        """(binding and held, k) what stays as it is."""
-        _, binding, held = state.free
+    def at_their_bounds(self, state: _State) -> IntArray:
+        """(b,) limits that are tight and of which nothing is left unmet."""
+        none_left = state.column[self._columns :][self.model.unmet] < 0
+        return np.flatnonzero(state.row & none_left)
+
+    def equal(self, binding: IntArray, held: IntArray) -> sparse.csr_array:
+        """(binding and held, k + w) what stays as it is."""
         return sparse.vstack([self.slopes[binding], self.energy_slopes[held]], format="csr")
 
     def _while_it_holds(self, state: _State) -> _Answer | None:
-        free, binding, held = state.free
+        free, tight, held = state.free
         move = np.where(state.column < 0, self._down, np.where(state.column > 0, self._up, 0.0))
-        equal = self.equal(state)
+        equal = self.equal(tight, held)
         bound = np.where(state.energy[held] < 0, self._energy_down[held], self._energy_up[held])
-        gap = np.concatenate([-self.model.excess[binding], bound]) - equal @ move
-        shadow = np.where(state.row == 2, self._price, 0.0)
-        slope = self.model.cost + self.slopes.T @ shadow + self.model.curved_by_columns(move)
-        conditions = _Conditions(self.model.curvature_among(free), equal[:, free])
-        answer = conditions.solve(np.concatenate([-slope[free], gap]))
+        gap = np.concatenate([-self.model.excess[tight], bound]) - equal @ move
+        conditions = _Conditions(self._curvature_among(free), equal[:, free])
+        answer = conditions.solve(np.concatenate([-(self._cost + self._curved(move))[free], gap]))
         if answer is None:
             return None
         move[free] = answer[: len(free)]
-        shadow[binding] = answer[len(free) : len(free) + len(binding)]
-        energy_price = np.zeros(len(state.energy))
-        energy_price[held] = -answer[len(free) + len(binding) :]
-        reduced = self.model.cost + self.model.curved_by_columns(move) + self.slopes.T @ shadow
-        return _Answer(state, move, reduced - self.energy_slopes.T @ energy_price, shadow, energy_price)
+        shadow, energy_price = np.zeros(len(state.row)), np.zeros(len(state.energy))
+        shadow[tight] = answer[len(free) : len(free) + len(tight)]
+        energy_price[held] = -answer[len(free) + len(tight) :]
+        reduced = self._cost + self._curved(move) + self.slopes.T @ shadow - self.energy_slopes.T @ energy_price
+        return _Answer(state, move, reduced, shadow, energy_price)
+
+    def _curved(self, move: FloatArray) -> FloatArray:
+        """(k + w,) the curvature's product with a move; of what is left unmet there is none."""
+        curved = np.zeros_like(move)
+        curved[: self._columns] = self.model.curved_by_columns(move[: self._columns])
+        return curved
+
+    def _curvature_among(self, free: IntArray) -> sparse.csr_array:
+        """(free, free) second derivative."""
+        columns = self.model.curvature_among(free[free < self._columns])
+        amounts = len(free) - columns.shape[0]
+        return sparse.csr_array(sparse.block_diag([columns, sparse.csr_array((amounts, amounts))]))
 
     def _corrected(self, answer: _Answer) -> _State:
         """The state with what is broken held, and what is held against its will let go."""
@@ -214,15 +239,13 @@ class _ActiveSet:
         column[free & (move < self._down - _SMALL)] = -1
         column[free & (move > self._up + _SMALL)] = 1
         excess, energy_move = self.model.excess + self.slopes @ move, self.energy_slopes @ move
-        row[(row == 0) & (excess > _SMALL)] = 1
+        row[~row & (excess > _SMALL)] = True
         energy[loose & (energy_move < self._energy_down - _SMALL)] = -1
         energy[loose & (energy_move > self._energy_up + _SMALL)] = 1
-        noise, movable = _SMALL * np.maximum(np.abs(self.model.cost), 1.0), self._up > self._down
+        noise, movable = _SMALL * np.maximum(np.abs(self._cost), 1.0), self._up > self._down
         column[(state.column < 0) & (answer.reduced < -noise) & movable] = 0
         column[(state.column > 0) & (answer.reduced > noise) & movable] = 0
-        row[(state.row == 1) & (answer.shadow < 0)] = 0
-        row[(state.row == 1) & (answer.shadow > self._price)] = 2
-        row[(state.row == 2) & (excess < -_SMALL)] = 1
+        row[state.row & (answer.shadow < 0)] = False
         energy[(state.energy < 0) & (answer.energy_price < 0)] = 0
         energy[(state.energy > 0) & (answer.energy_price > 0)] = 0
         return _State(column, row, energy)
@@ -231,14 +254,15 @@ class _ActiveSet:
 def _newton(point: Linearisation, rows: Rows, own: IntArray, active: _ActiveSet, found: _Answer) -> Newton:
     """The step in MW and EUR/h."""
     cells, unit = active.model.cells, point.problem.unit_mw
-    free, binding, _ = found.state.free
+    held, binding = np.flatnonzero(found.state.energy), active.at_their_bounds(found.state)
+    free = np.flatnonzero(found.state.column[: len(cells.chosen)] == 0)
     moves, shadow = np.zeros(len(point.problem.columns)), np.zeros(len(rows))
-    moves[cells.chosen] = found.move * unit
+    moves[cells.chosen] = found.move[: len(cells.chosen)] * unit
     shadow[own] = np.maximum(found.shadow, 0.0) * unit
     at = rows.period[own[binding]], rows.limit[own[binding]]
     # Binding limits are relative per unit of power there, running energies are in MW as well as in units.
-    held = np.concatenate([np.full(len(binding), 1 / unit), np.ones(int((found.state.energy != 0).sum()))])
-    equal = sparse.csr_array(sparse.diags_array(held) @ active.equal(found.state)[:, free])
+    in_mw = np.concatenate([np.full(len(binding), 1 / unit), np.ones(len(held))])
+    equal = sparse.csr_array(sparse.diags_array(in_mw) @ active.equal(binding, held)[:, free])
     return Newton(moves, at, Multipliers(shadow, cells.energies, found.energy_price), cells.chosen[free], equal)
 
 

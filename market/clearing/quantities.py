@@ -16,7 +16,7 @@ import numpy as np
 
 from api_spec.result import Unit
 from market.network.branches import TO_SEQUENCE
-from market.network.model import BASE_VA, ComplexArray, FloatArray, Grid, IntArray
+from market.network.model import BASE_VA, BoolArray, ComplexArray, FloatArray, Grid, IntArray
 from market.network.operating_point import OperatingPoints
 
 
@@ -72,13 +72,17 @@ class Quantities:
         family = np.searchsorted(self._starts, quantity, side="right") - 1
         at = quantity - self._starts[family]
         branch = np.isin(family, (Family.CURRENT_FROM, Family.CURRENT_TO, Family.ACTIVE, Family.REACTIVE))
-        conductor = np.isin(family, (Family.CURRENT_FROM, Family.CURRENT_TO))
-        number = np.where(conductor, at // grid.phases, at)[branch]
+        number = np.where(self.are_currents(quantity), at // grid.phases, at)[branch]
         one[branch], other[branch] = grid.from_bus[number], grid.to_bus[number]
         for each, phases in ((Family.VOLTAGE, grid.phases), (Family.UNBALANCE, 1)):
             own = family == each
             one[own] = other[own] = at[own] // phases
         return one, other
+
+    def are_currents(self, quantity: IntArray) -> BoolArray:
+        """(k,) whether quantities at positions : (k,) are currents."""
+        currents: BoolArray = quantity < self._starts[Family.ACTIVE]
+        return currents
 
     @cached_property
     def _starts(self) -> IntArray:

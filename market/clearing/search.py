@@ -86,7 +86,7 @@ class Search:
     ) -> tuple[Dispatch, Dispatch, FloatArray, IntArray, BoolArray]:
         """For each group where to go on from, and the best so far.
 
-        Also its next trust region, how often it may yet not improve, and whether nothing better was found.
+        Also its next trust region, how often it may yet not improve, and whether nothing better is found any more.
         """
         rows = self._rows
         self._try(self._shares(self._linear, _FIRST, second_order=False))
@@ -108,9 +108,10 @@ class Search:
         groups = self._problem.couplings
         best = combined(self._problem, choices, found[groups])
         onward = combined(self._problem, choices, np.where(daring, 2, found)[groups])
-        patience = np.where(better, np.minimum(patience + 1, PATIENCE), np.maximum(patience - 1, 0))
+        clearly = better & self._clearly_better(chosen)
+        patience = np.where(clearly, np.minimum(patience + 1, PATIENCE), np.maximum(patience - 1, 0))
         self._remember_hint(rows)
-        idle = waiting & ~better & self._is_best
+        idle = (waiting & ~better & self._is_best) | (better & (patience == 0))
         return onward, best, self._next_radius(radius, waiting, better, chosen), patience, idle
 
     def _remember_hint(self, rows: Rows) -> None:
@@ -208,6 +209,14 @@ class Search:
         )
         chosen: IntArray = merits.argmin(axis=0)
         return (merits.min(axis=0) < now) & working, chosen
+
+    def _clearly_better(self, chosen: IntArray) -> BoolArray:
+        """(group,) whether the trial chosen : (group,) improves by more than the power flow's own tolerance."""
+        now = merit(self._problem, self._rows, self._best)
+        merits = np.array([merit(self._problem, self._rows, trial.dispatch) for trial in self._trials])
+        least = merits[chosen, np.arange(len(now))] if len(merits) else now
+        clearly: BoolArray = least < now - _NOISE * np.maximum(np.abs(now), 1.0)
+        return clearly
 
     def _next_radius(self, radius: FloatArray, waiting: BoolArray, better: BoolArray, chosen: IntArray) -> FloatArray:
         """(group,) shorter where nothing improves, as far as it went where something does."""

@@ -1,12 +1,12 @@
 """Which prices are published where more than one set of them supports the optimum.
 
-Where as many offers are partly accepted as limits bind, prices are unique. Where fewer are, as when demand ends exactly
-at a step of an offer, every price between two asks supports the same acceptance. Then the mean of the two extremes is
-published: of the multipliers for which all nodal prices together are lowest, and for which they are highest. With one
-such limit that is the midpoint of its supporting interval; it depends on no solver, machine or order of lists. Where a
-limit that is to be met at any price has no highest price, whether it raises nodal prices or, as an upper voltage limit
-does, lowers them, the multipliers are published that change nodal prices least. Of several sets with that sum the most
-even one is taken: three phases that are alike have like prices.
+Where as many offers are partly accepted as limits bind, and these are not alike, prices are unique. Where fewer are, as
+when demand ends exactly at a step of an offer, every price between two asks supports the same acceptance. Then the mean
+of the two extremes is published: of the multipliers for which all nodal prices together are lowest, and for which they
+are highest. With one such limit that is the midpoint of its supporting interval; it depends on no solver, machine or
+order of lists. Where a limit that is to be met at any price has no highest price, whether it raises nodal prices or, as
+an upper voltage limit does, lowers them, the multipliers are published that change nodal prices least. Of several sets
+with that sum the most even one is taken: three phases that are alike have like prices.
 """
 
 from dataclasses import replace
@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from market.clearing.columns import NONE
+from market.clearing.linearisation import Rows
 from market.clearing.loop import Optimum
 from market.clearing.pricing import Multipliers
 from market.clearing.problem import ClearingProblem
@@ -25,6 +26,8 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 _TIGHT: Final = 1e-6  # of limits, relative to their scale; of powers, relative to the largest column
 _ENDLESS: Final = 0.5  # of what a limit that is to be met at any price may add
+_ALIKE: Final = 1e-8  # of their steepest slope: limits that differ by less are alike
+_DENSE: Final = 1_000  # partly accepted offers of a group, up to which that is looked at
 _LARGEST: Final = 20_000  # columns in doubt; beyond, the multipliers of the optimum are published as they are
 
 
@@ -35,7 +38,8 @@ def with_middle_prices(problem: ClearingProblem, optimum: Optimum) -> Optimum:
     above, below = x > optimum.limits.low_mw + small, x < optimum.limits.high_mw - small
     rows = point.rows(optimum.entered & (optimum.dispatch.excess > -_TIGHT))
     energies = _tight_energies(problem, optimum, small)
-    doubtful = _in_doubt(problem, rows.period, energies, above & below)
+    inside = np.flatnonzero(above & below)
+    doubtful = _in_doubt(problem, rows.period, energies, inside) | _alike(problem, rows, inside)
     chosen = np.flatnonzero(doubtful[problem.group_of_column])
     rows_in_doubt = np.flatnonzero(doubtful[problem.couplings[rows.period]])
     if len(chosen) == 0 or len(chosen) > _LARGEST or len(rows_in_doubt) == 0:
@@ -108,7 +112,24 @@ def _energy_room(
     return np.where(at_high, -np.inf, -np.maximum(price, 0.0)), np.where(at_low, np.inf, -np.minimum(price, 0.0))
 
 
-def _in_doubt(problem: ClearingProblem, period: IntArray, energies: IntArray, inside: BoolArray) -> BoolArray:
+def _alike(problem: ClearingProblem, rows: Rows, inside: IntArray) -> BoolArray:
+    """(group,) where limits do nothing to partly accepted offers : (k,) that others do not do already.
+
+    As the voltage unbalance of a bus without load, which is that of the bus before it: prices in between stay open,
+    however many offers are partly accepted elsewhere.
+    """
+    alike = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
+    steepest = np.abs(rows.slope).max(axis=1, initial=np.finfo(np.float64).tiny)
+    owner = problem.group_of_column[inside]
+    for group in np.unique(problem.couplings[rows.period]).tolist():
+        own, free = np.flatnonzero(problem.couplings[rows.period] == group), inside[owner == group]
+        if len(own) <= len(free) <= _DENSE:
+            slopes = row_slopes(problem, rows, own, free).toarray() / steepest[own, None]
+            alike[group] = np.linalg.matrix_rank(slopes, tol=_ALIKE) < len(own)
+    return alike
+
+
+def _in_doubt(problem: ClearingProblem, period: IntArray, energies: IntArray, inside: IntArray) -> BoolArray:
     """(group,) where fewer offers are partly accepted than limits and running energies are at a bound."""
     groups = int(problem.couplings.max()) + 1
     bound = np.bincount(problem.couplings[period], minlength=groups)

@@ -7,7 +7,7 @@ A request's maximum price caps what its limit may add to the price of any bus, s
 with the sensitivities a of the AC state that results. Prices are brought to rest by looking again and again.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.problem import ClearingProblem
 from market.clearing.search import unmet_amounts
-from market.network.model import FloatArray, IntArray
+from market.network.model import BoolArray, FloatArray, IntArray
 
+_EXCEEDED: Final = 1e-6  # excess from which on a limit counts as unmet
+_MOVED: Final = 1e-6  # relative change of a price that is worth another round
 _UNMET: Final = 1e-4  # excess from which on the price of a limit matters
 _MEMORY: Final = 6  # moves that the next one learns from
 _FURTHEST: Final = 8.0  # times as far as the largest wish
@@ -76,3 +78,37 @@ class UnmetPrices:
         furthest = _FURTHEST * np.abs(wish).max()
         shortened: FloatArray = step * (furthest / max(furthest, np.abs(step).max()))
         return shortened
+
+
+@dataclass(frozen=True, eq=False)
+class MovedPrices:
+    """Prices of what stays unmet that are others as seen from a point than those that led there.
+
+    groups : (group,) where there are any. most : relative change. own : (r,) rows of theirs.
+    """
+
+    point: Linearisation
+    rows: Rows
+    own: IntArray
+    groups: BoolArray
+    most: float
+
+    @classmethod
+    def at(cls, point: Linearisation, entered: BoolArray) -> "MovedPrices":
+        """At a point, of limits that entered : (period, limit)."""
+        rows, problem = point.rows(entered), point.problem
+        change = np.abs(rows.price - rows.price_here)
+        moved = (unmet_amounts(rows, point.dispatch) > _EXCEEDED) & (change > _MOVED * rows.price_here)
+        own = np.flatnonzero(moved[rows.unmet])
+        groups = np.zeros(int(problem.couplings.max()) + 1, dtype=np.bool_)
+        groups[problem.couplings[rows.period[own]]] = True
+        most = (change[moved] / rows.price_here[moved]).max(initial=0.0)
+        return cls(point, rows, own, groups, float(most))
+
+    @property
+    def taken(self) -> FloatArray:
+        """(period, whole limit) prices from now on: as seen from the point."""
+        rows, own = self.rows, self.own
+        price, whole = self.point.slack_price.copy(), self.point.problem.limits.whole[rows.limit[own]]
+        price[rows.period[own], whole] = rows.price_here[rows.unmet[own]]
+        return price

@@ -11,7 +11,7 @@ from api_spec.case import Case
 from api_spec.result import PriceParts, Result
 from market.clearing import clear
 from market.errors import LimitCannotBeMet, PowerFlowDiverged
-from tests.small_cases import Document, block, bus, case, curve, document, envelope, limit, line, load, price
+from tests.small_cases import Document, block, bus, case, chain, curve, document, envelope, limit, line, load, price
 
 CAPACITY = {"id": "r", "dso": "d", "kind": "capacity", "element": "l1", "import_limit_w": 2e6}
 
@@ -64,6 +64,29 @@ def test_a_limit_met_at_any_price_that_lowers_prices_lowers_them_no_more_than_it
 
     assert result.offers[0].power_w == (0,)
     assert float(price(result, "far").total[0]) == pytest.approx(10, abs=1e-3)
+
+
+def test_the_price_between_two_lines_that_are_full_together_is_the_middle_whatever_else_is_partly_accepted() -> None:
+    """l1 and l2 carry the same 50 A: behind both an offer at 80 sets the price, the bus between may be before either.
+
+    Four feeders beside them, each with an offer that is worth taking up to where its losses are down to 1 %: energy at
+    60, and 61.2 at the bus between without the first line's limit. The middle of that and of some 78.6 is 69.9.
+    """
+    congestion = {"dso": "d", "kind": "congestion", "limit_a": 50.0, "max_price_eur_per_mwh": 3000}
+    aside = [f"x{k}" for k in range(4)]
+    result = clear(
+        case(
+            lines=[*chain("s", "m", "far"), *(line(each, "s", each) for each in aside)],
+            baseline=[load("far", 1e6), *(load(each, 1e6) for each in aside)],
+            energy=[60.0],
+            requests=[{**congestion, "id": f"r{k}", "element": f"l{k}"} for k in (1, 2)],
+            offers=[curve("o", "far", (-500_000, 80.0)), *(curve(each, each, (-900_000, 60.6)) for each in aside)],
+        )
+    )
+
+    assert all(0 > each.power_w[0] > -600_000 for each in result.offers), "partly accepted, all five"
+    assert float(price(result, "far").total[0]) == pytest.approx(80.0, abs=1e-3)
+    assert float(price(result, "m").total[0]) == pytest.approx(69.91, abs=0.01)
 
 
 def test_the_middle_of_prices_is_of_those_at_which_an_unused_fleet_stays_unused() -> None:

@@ -1,17 +1,20 @@
 """Every component of the nodal price is the slope of the optimal cost: pinned by moving the baseline a little."""
 
+import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 
 from api_spec.case import Case
+from market.clearing import clear
 from market.clearing.loop import optimise
 from market.clearing.options import Options
 from market.clearing.prices import nodal_prices
 from market.clearing.problem import problem_of
-from tests.small_cases import Document, bus, curve, document, line, load
+from tests.small_cases import Document, bus, case, curve, document, line, load, price
 
 STEP_W = 10_000.0
 
@@ -87,10 +90,10 @@ def upper_voltage() -> Document:
         "max_pu": 1.043,
         "max_price_eur_per_mwh": 5000,
     }
-    case = feeder(energy=[-20.0], requests=[limit])
-    case["baseline"] = [load(name, -900_000, q_var=(0,)) for name in "bcd"]
-    case["offers"] = [curve("o-c", "c", (700_000, 55.0)), curve("o-d", "d", (700_000, 45.0))]
-    return case
+    found = feeder(energy=[-20.0], requests=[limit])
+    found["baseline"] = [load(name, -900_000, q_var=(0,)) for name in "bcd"]
+    found["offers"] = [curve("o-c", "c", (700_000, 55.0)), curve("o-d", "d", (700_000, 45.0))]
+    return found
 
 
 def power_at_the_source() -> Document:
@@ -154,3 +157,28 @@ def test_an_unmet_limit_adds_its_maximum_price_where_it_adds_most() -> None:
     prices = nodal_prices(problem, optimise(problem, Options()))
 
     assert prices.eur_per_mwh("congestion").max() == pytest.approx(300.0, rel=1e-8)
+
+
+@pytest.mark.parametrize("limit_a", [1.0, 10.0])
+@pytest.mark.parametrize("max_price", [200.0, 3000.0])
+def test_a_current_that_only_reactive_power_is_left_of_has_a_price(limit_a: float, max_price: float) -> None:
+    """1 MW is offered away, 0.5 Mvar over 10 kV remain: 29 A, which no active power brings down to 10 A.
+
+    There active power does next to nothing to the current, so that its maximum price alone, which caps what the limit
+    adds to the price of active power, would let one ampere cost without end.
+    """
+    limit = {"id": "r", "dso": "d", "kind": "congestion", "element": "l1", "limit_a": limit_a}
+    market = case(
+        lines=[line("l1", "s", "far")],
+        baseline=[load("far", 1e6, q_var=(5e5,))],
+        requests=[{**limit, "max_price_eur_per_mwh": max_price}],
+        offers=[curve("o", "far", (-1_100_000, 50.0))],
+    )
+
+    result = clear(market)
+
+    assert price(result, "far").total[0] == pytest.approx(Decimal(50), abs=Decimal("0.005")), "the offer goes on"
+    (told,) = result.limits
+    assert told.after == pytest.approx(29, abs=0.1)
+    per_mvar = 1e3 / math.sqrt(3) / 10
+    assert told.shadow_price <= 1.01 * 100 * max_price / per_mvar, "a hundredth of what reactive power does counts"
