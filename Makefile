@@ -38,8 +38,8 @@ demo: $(READY)
 	@$(BIN)/flexmarket demo $(DEMO_ARGS)
 
 # One process more than there are cores: some tests wait for clocks. Each runs whole files, so that what the tests of one
-# share is made once; the slow ones come first. They start a hundred processes, so modules are compiled before, also where
-# the environment forbids Python to keep what it compiled.
+# share is made once; the slow ones come first. They start many processes, so modules are compiled before, also where the
+# environment forbids Python to keep what it compiled.
 test: $(READY)
 	@$(BIN)/python -m compileall -q $(TYPED)
 	@$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)

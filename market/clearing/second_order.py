@@ -173,9 +173,11 @@ class _Responses:
 
 @dataclass(frozen=True, eq=False)
 class _Lagrangian:
-    """What is differentiated twice. weight : (period, terminal) adjoint gradient. rows : (r,) limits with a price.
+    """What is differentiated twice.
 
-    period, quantity, price, part : (r,) of those, in the order of periods; price by the unit of the quantity.
+    weight : (period, terminal) adjoint gradient of all of it [EUR/MWh], active power real, reactive power imaginary and
+    negative, shared by the phases. period, quantity, price, part : (r,) of limits with a price, in the order of
+    periods; price [EUR/h per unit of the quantity].
     """
 
     point: Linearisation
