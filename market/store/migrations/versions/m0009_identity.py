@@ -36,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "signing_key",
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("kid", sa.Text(), nullable=False),
         sa.Column("private_jwk", sa.Text(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
