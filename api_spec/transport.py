@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import cache, lru_cache
@@ -22,6 +23,12 @@ ATTEMPTS: Final = 4
 FIRST_WAIT_S: Final = 0.2
 _SILENCE_S: Final = 45.0  # three heartbeats of a stream
 _TRY_AGAIN: Final = frozenset({502, 503, 504})
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that a market's certificate is held against; read once, as that takes 30 ms."""
+    return httpx.create_ssl_context()
 
 
 class MarketError(Exception):
@@ -59,7 +66,7 @@ class Transport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Connect lazily to `base_url`; without credentials only public endpoints answer."""
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport)
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport, verify=_trusted())
         self._base_url = base_url.rstrip("/")
         self._credentials = credentials
         self._token: str | None = None

@@ -12,6 +12,7 @@ from market.api.serving import serving
 from market.clock import SimulatedClock
 from market.settings import Settings
 from market.store import migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 from tests.templates import migrated_sqlite
 
@@ -35,7 +36,7 @@ def running_market(
     settings: Settings | None = None,
     database_url: str | None = None,
 ) -> Iterator[RunningMarket]:
-    """Serve a new market from an empty database, or from a file in `folder`."""
+    """Serve a new market from an empty database, or from a file in `folder`; secrets of its organisations are cheap."""
     file = folder / "market.db"
     if database_url is None and not file.exists():
         file.write_bytes(migrated_sqlite())
@@ -43,9 +44,14 @@ def running_market(
     try:
         migrate(engine)
         clock = SimulatedClock(now)
-        operator = bootstrap_operator("operator", engine=engine, clock=clock)
+        operator = bootstrap_operator("operator", engine=engine, clock=clock, hashing=CHEAP)
         api = create_app(
-            settings or Settings(), clock=clock, engine=engine, watch_gates=watch_gates, send_webhooks=send_webhooks
+            settings or Settings(),
+            clock=clock,
+            engine=engine,
+            watch_gates=watch_gates,
+            send_webhooks=send_webhooks,
+            hashing=CHEAP,
         )
         with serving(api) as url:
             yield RunningMarket(url, clock, operator)

@@ -33,6 +33,7 @@ from market.clock import SimulatedClock
 from market.settings import Settings
 from market.store import UnitOfWork, migrate, open_engine
 from market.workflow.auditing import build_log
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 from tests.belongings import NETWORKS, after_clearing, after_settlement, at_last, before_auctions
 from tests.small_cases import Document, bus, line
@@ -113,9 +114,9 @@ def build(folder: Path) -> TwoMarkets:
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     migrate(engine)
     clock = SimulatedClock(NOON)
-    operator = bootstrap_operator("first operator", engine=engine, clock=clock)
+    operator = bootstrap_operator("first operator", engine=engine, clock=clock, hashing=CHEAP)
     try:
-        app = create_app(SETTINGS, clock=clock, engine=engine, watch_gates=False, send_webhooks=False)
+        app = create_app(SETTINGS, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, hashing=CHEAP)
         with serving(app) as url:
             return asyncio.run(_played(folder, url, clock, engine, operator))
     finally:

@@ -27,6 +27,7 @@ from market.api.serving import serving
 from market.clock import SimulatedClock, SystemClock
 from market.settings import Settings
 from market.store import open_engine
+from market.workflow.hashing import CHEAP
 from tests.access_table import OTHER, TABLE, Public, Row, own_id
 from tests.belongings import OPERATORS
 from tests.two_markets import DATABASE, KEYS, LIMIT, MOST_PAID, NOW, SETTINGS, TwoMarkets, build
@@ -110,7 +111,9 @@ def copy_of(world: TwoMarkets, folder: Path) -> Iterator[tuple[httpx.Client, Eng
         shutil.copy(world.folder / name, folder / name)
     engine = open_engine(f"sqlite:///{folder / DATABASE}")
     try:
-        app = create_app(SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False, send_webhooks=False)
+        app = create_app(
+            SETTINGS, clock=SimulatedClock(NOW), engine=engine, watch_gates=False, send_webhooks=False, hashing=CHEAP
+        )
         with serving(app) as url, httpx.Client(base_url=url, timeout=30) as http:
             yield http, engine
     finally:

@@ -26,6 +26,7 @@ from market.operation.archive import read_manifest
 from market.operation.backup import back_up, restore
 from market.settings import Settings
 from market.store import UnitOfWork, migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 from tests.conftest import new_postgres_database
 from tests.running_market import RunningMarket
@@ -98,8 +99,8 @@ async def test_everything_acknowledged_before_the_start_is_there_after_the_resto
     with opened(first) as engine:
         migrate(engine)
         clock = SimulatedClock(NOON)
-        operator = bootstrap_operator("operator", engine=engine, clock=clock)
-        with serving(create_app(Settings(), clock=clock, engine=engine, watch_gates=False)) as url:
+        operator = bootstrap_operator("operator", engine=engine, clock=clock, hashing=CHEAP)
+        with serving(create_app(Settings(), clock=clock, engine=engine, watch_gates=False, hashing=CHEAP)) as url:
             async with open_street(RunningMarket(url, clock, operator)) as street:
                 await street.ask()
                 await street.offer()
@@ -185,8 +186,10 @@ async def test_a_settled_auction_comes_back_with_its_ledger(
     with opened(first) as engine:
         migrate(engine)
         clock = SimulatedClock(NOON)
-        operator = bootstrap_operator("operator", engine=engine, clock=clock)
-        with serving(create_app(Settings(clearing_limit=None), clock=clock, engine=engine, watch_gates=False)) as url:
+        operator = bootstrap_operator("operator", engine=engine, clock=clock, hashing=CHEAP)
+        with serving(
+            create_app(Settings(clearing_limit=None), clock=clock, engine=engine, watch_gates=False, hashing=CHEAP)
+        ) as url:
             market = RunningMarket(url, clock, operator)
             async with open_street(market) as street:
                 await street.ask()
@@ -202,7 +205,7 @@ async def test_a_settled_auction_comes_back_with_its_ledger(
         restore(tmp_path / "market.backup", engine, postgres_bin=programs)
         with UnitOfWork(engine) as work:
             assert work.money.transfers(street.auction) == transfers
-        with serving(create_app(Settings(), clock=clock, engine=engine, watch_gates=False)) as url:
+        with serving(create_app(Settings(), clock=clock, engine=engine, watch_gates=False, hashing=CHEAP)) as url:
             if engine.dialect.name == "sqlite":
                 nothing_is_signed_without_the_key_file(engine, url, operator)
                 shutil.copy(f"{first.removeprefix('sqlite:///')}.key", f"{second.removeprefix('sqlite:///')}.key")

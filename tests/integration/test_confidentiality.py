@@ -28,6 +28,7 @@ from market.clock import SimulatedClock
 from market.ids import SeededIds
 from market.settings import Settings
 from market.store import migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 from tests.belongings import HOUR, contract, resource, tariff
 from tests.running_market import running_market
@@ -159,9 +160,9 @@ def office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Office]
     engine = open_engine(f"sqlite:///{tmp_path / 'market.db'}")
     migrate(engine)
     clock = SimulatedClock(NOON)
-    operator = bootstrap_operator("operator", engine=engine, clock=clock)
+    operator = bootstrap_operator("operator", engine=engine, clock=clock, hashing=CHEAP)
     settings = Settings(token_ttl=timedelta(days=3), clearing_limit=None, webhooks_allow_private=True)
-    app = create_app(settings, clock=clock, engine=engine, watch_gates=True, new_id=SeededIds(9))
+    app = create_app(settings, clock=clock, engine=engine, watch_gates=True, new_id=SeededIds(9), hashing=CHEAP)
     with serving(app) as url:
         opened = Office(url, engine, clock, operator)
         yield opened

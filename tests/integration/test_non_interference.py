@@ -42,6 +42,7 @@ from market.ids import SeededIds
 from market.store import UnitOfWork, migrate, open_engine
 from market.workflow.auditing import build_log
 from market.workflow.clearing import clear_auction
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import register_organisation
 from market.workflow.webhooks import MOST_WEBHOOKS
 from tests.belongings import HOUR, contract, product, resource, tariff
@@ -262,7 +263,9 @@ def place(folder: Path) -> Iterator[Place]:
     migrate(engine)
     clock = SimulatedClock(EARLIER - DAY)
     settings = SETTINGS.model_copy(update={"public_url": "http://market"})
-    app = create_app(settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=SeededIds(8))
+    app = create_app(
+        settings, clock=clock, engine=engine, watch_gates=False, send_webhooks=False, new_id=SeededIds(8), hashing=CHEAP
+    )
     gets = [
         each.path
         for each in iter_route_contexts(app.routes)

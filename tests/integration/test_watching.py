@@ -26,6 +26,7 @@ from market.logs import configure
 from market.metrics import REGISTRY
 from market.settings import Settings
 from market.store import migrate, open_engine
+from market.workflow.hashing import CHEAP
 from market.workflow.identity import bootstrap_operator
 from tests.running_market import RunningMarket
 from tests.street_auction import GATE, NOON, open_street
@@ -71,8 +72,8 @@ def seen(tmp_path: Path) -> Iterator[Seen]:
     configure("json", "debug", stream=stream)
     engine, clock = open_engine(f"sqlite:///{tmp_path / 'market.db'}"), SimulatedClock(NOON)
     migrate(engine)
-    operator = bootstrap_operator("operator", engine=engine, clock=clock)
-    app = create_app(SETTINGS, clock=clock, engine=engine, watch_gates=False)
+    operator = bootstrap_operator("operator", engine=engine, clock=clock, hashing=CHEAP)
+    app = create_app(SETTINGS, clock=clock, engine=engine, watch_gates=False, hashing=CHEAP)
     with serving(app) as url, metrics_served(engine, clock, host="127.0.0.1", port=0) as metrics:
         yield Seen(RunningMarket(url, clock, operator), app, engine, stream, metrics)
     engine.dispose()
