@@ -1,4 +1,5 @@
-# Each target makes .venv first: the hash-checked lock, then this project in editable form.
+# Each target makes .venv first: the hash-checked lock, then this project in editable form. What was installed is compiled
+# on all cores afterwards; a package may hold files that are not meant to be.
 PYTHON ?= python3
 UV     := $(shell command -v uv 2>/dev/null)
 BIN    := .venv/bin
@@ -30,8 +31,9 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "flexmarket needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Setting up .venv (about a minute, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-compile --require-hashes -r requirements.lock
 	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib || true
 	@touch $@
 
 demo: $(READY)
@@ -50,7 +52,7 @@ lint: $(READY)
 	check() { echo "-- $$*"; $(BIN)/"$$@" || failed="$$failed $$1"; }; \
 	check ruff check .; \
 	check ruff format --check .; \
-	check mypy $(TYPED) bench examples; \
+	check mypy --num-workers auto $(TYPED) bench examples; \
 	check lint-imports; \
 	test -z "$$failed" || { echo "lint failed:$$failed"; exit 1; }
 
