@@ -66,7 +66,8 @@ class Transport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Connect lazily to `base_url`; without credentials only public endpoints answer."""
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport, verify=_trusted())
+        verify = _trusted() if transport is None else True
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport, verify=verify)
         self._base_url = base_url.rstrip("/")
         self._credentials = credentials
         self._token: str | None = None
