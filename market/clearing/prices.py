@@ -11,6 +11,7 @@ part. (clearing.md, "Price at terminal i, period t".) Published prices are whole
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
@@ -33,7 +34,7 @@ class NodalPrices:
 
     parts: Mapping[str, IntArray]
 
-    @property
+    @cached_property
     def total(self) -> IntArray:
         """(period, terminal) the nodal price itself, the exact sum of its parts."""
         total: IntArray = np.sum([self.parts[part] for part in PARTS], axis=0, dtype=np.intp)
@@ -47,6 +48,11 @@ class NodalPrices:
         balanced = total.reshape(len(total), -1, phases).sum(axis=2)
         whole = np.concatenate([total, balanced], axis=1)
         return whole, np.repeat([1, phases], [total.shape[1], balanced.shape[1]])
+
+    @cached_property
+    def series(self) -> Mapping[str, list[tuple[Decimal, ...]]]:
+        """Per terminal the price, as "total", and its parts in all periods [EUR/MWh], as they are published."""
+        return {"total": _series(self.total), **{part: _series(self.parts[part]) for part in PARTS}}
 
     def eur_per_mwh(self, part: str = "total") -> FloatArray:
         """(period, terminal) the price, or one part of it, as floats."""
@@ -71,10 +77,8 @@ def nodal_prices(problem: ClearingProblem, optimum: Optimum) -> NodalPrices:
 
 def published(problem: ClearingProblem, prices: NodalPrices) -> dict[str, PriceParts | dict[Phase, PriceParts]]:
     """Prices of every bus, or of every phase of every bus, as they are published."""
-    columns = {part: _series(prices.parts[part]) for part in PARTS}
-    columns["total"] = _series(prices.total)
     at = [
-        PriceParts.model_construct(_fields_set=None, **{part: columns[part][terminal] for part in columns})
+        PriceParts.model_construct(_fields_set=None, **{part: of[terminal] for part, of in prices.series.items()})
         for terminal in range(problem.grid.terminals)
     ]
     if problem.grid.phases == 1:
@@ -87,6 +91,8 @@ def published(problem: ClearingProblem, prices: NodalPrices) -> dict[str, PriceP
 
 def _series(price: IntArray) -> list[tuple[Decimal, ...]]:
     """Per terminal the prices of all periods; equal numbers are one object, for there are far fewer of them."""
+    if not price.any():
+        return [(micro(0),) * len(price)] * price.shape[1]
     values, back = np.unique(price.T, return_inverse=True)
     decimals = [micro(value) for value in values.tolist()]
     rows = cast(list[list[int]], back.reshape(price.T.shape).tolist())

@@ -16,6 +16,7 @@ from market.clearing.terms import lowest_ask, offered_range_w
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _MOST_LIMITS: Final = 5
+_ADDS: Final = 1e-6  # EUR/MWh: what adds less to a price is not named
 _FIELDS: Final = set(Reason.model_fields)
 Code: TypeAlias = Literal["not_needed", "too_expensive", "partly_needed", "block_rule", "paradoxically_rejected"]
 
@@ -31,16 +32,15 @@ class Reasons:
         self, problem: ClearingProblem, prices: NodalPrices, point: Linearisation, shadow: FloatArray, awards: Awards
     ) -> None:
         """Shadow : (period, limit) what one relative unit of a limit saves [EUR/h]."""
-        self._problem, self._shadow, self._awards = problem, shadow, awards
-        self._rows = point.rows(shadow > 0)
+        self._problem, self._prices, self._awards = problem, prices, awards
+        self._binding = _Binding(problem, point, shadow)
         price, parts = prices.at_places(problem)
         self._price = np.rint(price / parts).astype(np.intp)
         self._used: list[bool] = np.asarray(awards.power_w.any(axis=1)).tolist()
         self._place: list[int] = problem.offer_place.tolist()
         self._kinds = _Kinds.of(problem, self._price)
-        self._prices: dict[int, tuple[Decimal, ...]] = {}
+        self._balanced: dict[int, tuple[Decimal, ...]] = {}
         self._worth: dict[int, tuple[tuple[Decimal, ...], str]] = {}
-        self._binding: dict[tuple[int, int], tuple[str, ...]] = {}
         self._told: dict[tuple[int, Code, str], Reason] = {}
         self._starts = problem.case.market_period.starts()
 
@@ -64,7 +64,7 @@ class Reasons:
                 detail=detail,
                 would_clear_at_eur_per_mwh=self._worth_of(kind, offer)[0],
                 price_eur_per_mwh=self._price_at(place),
-                binding=self._binding_at(place, self._kinds.best[kind]),
+                binding=self._binding.at(place, self._kinds.best[kind]),
             )
         return self._told[kind, code, detail]
 
@@ -109,25 +109,41 @@ class Reasons:
         return self._worth[kind]
 
     def _price_at(self, place: int) -> tuple[Decimal, ...]:
-        if place not in self._prices:
-            self._prices[place] = _decimals(self._price[:, place])
-        return self._prices[place]
+        of_terminals = self._prices.series["total"]
+        if place < len(of_terminals):
+            return of_terminals[place]
+        if place not in self._balanced:
+            self._balanced[place] = _decimals(self._price[:, place])
+        return self._balanced[place]
 
-    def _binding_at(self, place: int, period: int) -> tuple[str, ...]:
-        """Names of the limits that add most to the price there, the first of them adding most."""
-        key = (place, period)
-        if key not in self._binding:
-            rows, limits = self._rows, self._problem.limits
-            own = np.flatnonzero(rows.period == period)
-            adds = np.abs(self._shadow[rows.period[own], rows.limit[own]] * rows.slope[own, place])
-            order = own[np.argsort(-adds, kind="stable")][: int((adds > 1e-6).sum())]
-            names = [
-                " ".join(filter(None, (limits.kind[k], limits.element[k], limits.phase[k])))
-                + (f" ({limits.request[k]})" if limits.request[k] else "")
-                for k in rows.limit[order].tolist()
-            ]
-            self._binding[key] = tuple(dict.fromkeys(names))[:_MOST_LIMITS]
-        return self._binding[key]
+
+class _Binding:
+    """Names of the limits that bind."""
+
+    def __init__(self, problem: ClearingProblem, point: Linearisation, shadow: FloatArray) -> None:
+        """Shadow : (period, limit) what one relative unit of a limit saves [EUR/h]."""
+        rows = point.rows(shadow > 0)
+        limits, count = problem.limits, problem.places.count
+        names = [
+            " ".join(filter(None, (limits.kind[k], limits.element[k], limits.phase[k])))
+            + (f" ({limits.request[k]})" if limits.request[k] else "")
+            for k in range(len(limits.kind))
+        ]
+        self._names = [names[k] for k in rows.limit.tolist()]
+        self._adds = np.abs(shadow[rows.period, rows.limit][:, None] * rows.slope[:, :count])
+        self._first = np.searchsorted(rows.period, np.arange(problem.periods + 1)).tolist()
+        self._known: dict[tuple[int, int], tuple[str, ...]] = {}
+
+    def at(self, place: int, period: int) -> tuple[str, ...]:
+        """Those that add most to the price at a place in a period, the first of them adding most."""
+        if (place, period) not in self._known:
+            start, end = self._first[period], self._first[period + 1]
+            adds = self._adds[start:end, place].tolist()
+            some = [number for number, each in enumerate(adds) if each > _ADDS]
+            order = sorted(some, key=lambda number: -adds[number])
+            names = dict.fromkeys(self._names[start + number] for number in order)
+            self._known[place, period] = tuple(names)[:_MOST_LIMITS]
+        return self._known[place, period]
 
 
 @dataclass(frozen=True, eq=False)
