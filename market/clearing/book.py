@@ -45,7 +45,8 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks, Turns]:
     curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
     envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
     blocks = [(at, each) for at, each in enumerate(offers) if isinstance(each, BlockOffer)]
-    fleets, less, more = _envelope_part(envelopes, place, book.market_period)
+    energies = _energies(envelopes, book.market_period)
+    fleets, less, more = _envelope_part(envelopes, place, periods, energies)
     steps, whole = _curve_part(curves, place, periods), _block_part(blocks, place)
     columns, starts = _joined(
         [steps, fleets, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)]
@@ -55,7 +56,7 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks, Turns]:
     whole_offers = _blocks(blocks, starts[2], by_id)
     return (
         columns,
-        _envelopes(envelopes, less, more, columns, book.market_period.hours),
+        _envelopes(envelopes, less, more, columns, energies),
         whole_offers,
         _turns(envelopes, less, more, columns, whole_offers),
     )
@@ -85,17 +86,26 @@ def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: 
     )
 
 
+def _energies(offers: list[tuple[int, EnvelopeOffer]], market_period: MarketPeriod) -> tuple[FloatArray, FloatArray]:
+    """(envelope, period) least and most running energy [MW times periods]."""
+    low, high = (
+        whole_table([getattr(each, name) for _, each in offers], market_period.count) / BASE_VA
+        for name in ("energy_wh_min", "energy_wh_max")
+    )
+    low /= market_period.hours
+    high /= market_period.hours
+    return low, high
+
+
 def _envelope_part(
-    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, market_period: MarketPeriod
+    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int, energies: tuple[FloatArray, FloatArray]
 ) -> tuple[Columns, NumberArray, NumberArray]:
     """One column for each direction and period that can be used; with (envelope, period) their numbers in the part."""
-    periods = market_period.count
     low = whole_table([each.power_w_min for _, each in offers], periods)
     high = whole_table([each.power_w_max for _, each in offers], periods)
     for start in range(0, len(offers), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        bounds = ([getattr(each, name) for _, each in offers[some]] for name in ("energy_wh_min", "energy_wh_max"))
-        least, most = (whole_table(rows, periods) / market_period.hours for rows in bounds)
+        least, most = (each[some] * BASE_VA for each in energies)
         down, up = _usable(low[some], high[some], least, most)
         low[some] *= down
         high[some] *= up
@@ -217,13 +227,13 @@ def _joined(parts: Sequence[Columns]) -> tuple[Columns, list[int]]:
 
 
 def _envelopes(
-    offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, hours: float
+    offers: list[tuple[int, EnvelopeOffer]],
+    less: NumberArray,
+    more: NumberArray,
+    columns: Columns,
+    energies: tuple[FloatArray, FloatArray],
 ) -> Envelopes:
-    periods = less.shape[1]
-    low = whole_table([each.energy_wh_min for _, each in offers], periods) / BASE_VA
-    high = whole_table([each.energy_wh_max for _, each in offers], periods) / BASE_VA
-    low /= hours
-    high /= hours
+    low, high = energies
     upper, kept = np.append(columns.upper_mw, 0.0), np.zeros(low.shape, dtype=np.bool_)  # NONE is the last
     for start in range(0, len(low), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
