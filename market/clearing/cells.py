@@ -178,10 +178,9 @@ class Cells:
     def energy(self, move: FloatArray) -> FloatArray:
         """(e,) how a move of columns : (k,) changes running energies, in periods."""
         segment, weight = self.segments
-        count = len(self.energies)
-        between, running = np.bincount(segment, weight * move, minlength=count + 1), np.empty(count)
-        for tie in self.ties:
-            running[tie.energies] = np.cumsum(between[tie.energies], axis=1)
+        running = np.bincount(segment, weight * move, minlength=len(self.energies) + 1)[:-1].astype(np.float64)
+        for chain in self.chains:
+            running[chain] = np.cumsum(running[chain], axis=1)
         return running
 
     def energy_range(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -192,9 +191,9 @@ class Cells:
     def energy_worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes of running energies, valued at price : (e,)."""
         segment, weight = self.segments
-        from_here_on = np.zeros(len(price) + 1)
-        for tie in self.ties:
-            from_here_on[tie.energies] = np.cumsum(price[tie.energies][:, ::-1], axis=1)[:, ::-1]
+        from_here_on = np.append(price, 0.0)
+        for chain in self.chains:
+            from_here_on[chain] = np.cumsum(price[chain][:, ::-1], axis=1)[:, ::-1]
         worth: FloatArray = weight * from_here_on[segment]
         return worth
 
@@ -235,6 +234,11 @@ class Cells:
             energies = order[first[fleets][:, None] + np.arange(each)]
             ties.append(Tie.of(fleets, energies, taken[fleets], self.last[energies]))
         return ties
+
+    @cached_property
+    def chains(self) -> list[IntArray]:
+        """(m, n) the running energies of envelopes that several of them tie."""
+        return [tie.energies for tie in self.ties if tie.energies.shape[1] > 1]
 
     @cached_property
     def profiles(self) -> tuple[IntArray, IntArray, FloatArray]:

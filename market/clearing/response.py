@@ -93,8 +93,8 @@ class Response:
         """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
         move, price = self._moved(push, energy)
         y = price[:-1].copy()
-        for tie in self._cells.ties:
-            y[tie.energies[:, :-1]] -= price[tie.energies[:, 1:]]
+        for chain in self._cells.chains:
+            y[chain[:, :-1]] -= price[chain[:, 1:]]
         if self._yielding.any():
             # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
             y = np.where(self._yielding, (energy - self._cells.energy(move)) / self.slack, y)
@@ -108,11 +108,12 @@ class Response:
         """Moves of columns (k,), and prices (e + 1,) to columns that an energy is the first to count; the last is 0."""
         count = len(energy)
         segment, _ = self._cells.segments
-        pushed = np.bincount(segment, self._tied_loose * push, minlength=count + 1)
+        lack = energy - np.bincount(segment, self._tied_loose * push, minlength=count + 1)[:-1]
+        for chain in self._cells.chains:
+            lack[chain[:, 1:]] -= energy[chain[:, :-1]]
         price = np.zeros(count + 1)
         for tie, inverse in zip(self._cells.ties, self._inverse, strict=True):
-            lack = np.diff(energy[tie.energies], axis=1, prepend=0.0) - pushed[tie.energies]
-            price[tie.energies] = (inverse @ lack[:, :, None])[:, :, 0]
+            price[tie.energies] = np.einsum("mij,mj->mi", inverse, lack[tie.energies])
         return self._loose * push + self._tied_loose * price[segment], price
 
 
