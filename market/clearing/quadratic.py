@@ -15,6 +15,7 @@ from scipy import sparse
 
 from market.clearing.cells import Cells
 from market.clearing.curvature import Curvature
+from market.clearing.directions import Directions
 from market.clearing.linearisation import Linearisation, Rows
 from market.clearing.program import Bounds
 from market.clearing.second_order import curvature_of
@@ -190,17 +191,6 @@ class Quadratic:
         return None if self.curvature is None else self.curvature.beside(roots, rest.T)
 
     @cached_property
-    def across(self) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
-        """Main directions and limits beside one another: (place, n) their slopes, (n,) their times, ascending.
-
-        Then (n,) 1 for directions and 0 for limits, and (r,) where the limits stand.
-        """
-        roots, _ = self.main
-        few = roots.shape[2]
-        slopes = np.concatenate([roots.transpose(0, 2, 1).reshape(-1, roots.shape[1]), self.slope])
-        time = np.concatenate([np.repeat(np.arange(len(roots)), few), self.time])
-        order = np.argsort(time, kind="stable")
-        where = np.empty(len(order), dtype=np.intp)
-        where[order] = np.arange(len(order))
-        own = np.concatenate([np.ones(len(roots) * few), np.zeros(len(self.time))])
-        return np.ascontiguousarray(slopes[order].T), time[order], own[order], where[len(roots) * few :]
+    def directions(self) -> Directions:
+        """Main directions of the curvature and limits beside one another."""
+        return Directions.of(self.main[0], self.slope, self.time)

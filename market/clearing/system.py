@@ -30,21 +30,19 @@ class System:
         self._model, self._response, self._slack, self._unmet = model, response, slack, unmet
         self._rest = model.main[1]
         self._inner = self._stiffened()
-        self._slopes, self._time, own, self._rows = model.across
-        size = len(own)
-        matrix = np.empty((size, size))
-        first = np.searchsorted(self._time, np.arange(cells.shape[1] + 1)).tolist()
-        for time, (start, end) in enumerate(itertools.pairwise(first)):
+        self._directions = across = model.directions
+        every, limits = np.arange(len(across)), across.limits
+        matrix = np.empty((len(across), len(across)))
+        for time, (start, end) in enumerate(itertools.pairwise(across.first)):
             there = cells.places_at[time]
-            answer = np.take(self._inner[there, time], self._time[start:], axis=1)
-            slopes = self._slopes[there, start:]
+            answer = np.take(self._inner[there, time], across.time[start:], axis=1)
+            slopes = across.slopes[there, start:]
             answer *= slopes
             matrix[start:end, start:] = slopes[:, : end - start].T @ answer
-        self._first = first
-        matrix[np.arange(size), np.arange(size)] += own
+        matrix[every, every] += across.own
         one, other = model.sharing
-        np.add.at(matrix, (self._rows[one], self._rows[other]), unmet[model.unmet[one]])
-        matrix[self._rows, self._rows] += slack
+        np.add.at(matrix, (limits[one], limits[other]), unmet[model.unmet[one]])
+        matrix[limits, limits] += slack
         self._factors = _factorised(matrix)
 
     def solve(
@@ -63,6 +61,8 @@ class System:
 
     def _stiffened(self) -> FloatArray:
         """(place, time, time) what cells answer to a price, when the diagonal of the curvature answers, too."""
+        if self._model.curvature is None:
+            return self._response.matrix
         stiffened = np.zeros_like(self._response.matrix)
         for places, times in self._model.cells.occupied:
             own = places[:, None, None], times[:, :, None], times[:, None, :]
@@ -95,37 +95,27 @@ class System:
         cells = self._model.cells
         change = self._response.change(push, energy)
         change -= self._times(self._rest * change)
-        right = self._onto(change)
-        right[self._rows] -= room
+        right = self._directions.along(change)
+        right[self._directions.limits] -= room
         prices, change = self._balanced(right, change)
-        price = self._nodal(prices) + self._rest * change
+        price = self._directions.nodal(prices) + self._rest * change
         if exact:
             pull = self._rest_of_curvature(change)
-            more, further = self._balanced(self._onto(self._times(pull)), self._times(pull))
+            more, further = self._balanced(self._directions.along(self._times(pull)), self._times(pull))
             prices, change = prices + more, change + further
-            price = self._nodal(prices) + self._rest * change - pull
+            price = self._directions.nodal(prices) + self._rest * change - pull
         move, y = self._response.move(push - cells.worth(price), energy)
-        return move, prices[self._rows], y
+        return move, prices[self._directions.limits], y
 
     def _balanced(self, right: FloatArray, change: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Prices of directions and limits (n,), and the change of cells that is left of `change` at these prices."""
         prices: FloatArray = linalg.lapack.dpotrs(self._factors, right)[0]  # without the checks around it
-        return prices, change - self._times(self._nodal(prices))
+        return prices, change - self._times(self._directions.nodal(prices))
 
     def _times(self, price: FloatArray) -> FloatArray:
         """(place, time) what cells answer to a price."""
         answer: FloatArray = (self._inner @ price[:, :, None])[:, :, 0]
         return answer
-
-    def _onto(self, change: FloatArray) -> FloatArray:
-        """(n,) how far a change of cells goes along directions and limits."""
-        along: FloatArray = (self._slopes * change[:, self._time]).sum(axis=0)
-        return along
-
-    def _nodal(self, prices: FloatArray) -> FloatArray:
-        """(place, time) prices : (n,) of directions and limits, in cells."""
-        at: FloatArray = np.add.reduceat(self._slopes * prices, self._first[:-1], axis=1)  # none of them is empty
-        return at
 
     def _left_out(self, change: FloatArray) -> FloatArray:
         """(place, time) what the curvature is more than its main directions and the diagonal beside them."""
@@ -161,7 +151,7 @@ class System:
     def _answer(self, push: FloatArray) -> FloatArray:
         """(place, time) what cells change for a push, limits and main directions considered."""
         change = self._times(push)
-        return self._balanced(self._onto(change), change)[1]
+        return self._balanced(self._directions.along(change), change)[1]
 
 
 def _factorised(matrix: FloatArray) -> FloatArray:
