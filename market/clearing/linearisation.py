@@ -1,5 +1,6 @@
 """The market seen from one dispatch: how cost and limits change with what is accepted, to first order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -9,6 +10,7 @@ import numpy as np
 from market.clearing.dispatch import Dispatch
 from market.clearing.problem import ClearingProblem
 from market.clearing.quantities import Family
+from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
 _TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
@@ -67,22 +69,37 @@ class Linearisation:
         none = np.zeros((0, problem.grid.terminals))
         self._gradients: tuple[IntArray, FloatArray, FloatArray] = (np.zeros(0, dtype=np.intp), none, none)
         self._rows: dict[bytes, Rows] = {}
+        self._factors: list[tuple[IntArray, Jacobian]] = []
 
     def _adjoint(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
         """(k, terminal) gradients of quantities : (k,) in periods : (k,), ascending, through the voltages."""
         by_p, by_q = np.zeros((2, len(period), self.problem.grid.terminals))
-        periods, first, number = np.unique(period, return_index=True, return_inverse=True)
+        _, first, number = np.unique(period, return_index=True, return_inverse=True)
         rank = np.arange(len(period)) - first[number]
-        for start in range(0, len(periods), self.together):
-            chosen = periods[start : start + self.together]
-            at = np.flatnonzero((number >= start) & (number < start + self.together))
-            point, column = number[at] - start, rank[at]
-            shape = (len(chosen), by_p.shape[1], int(column.max()) + 1)
+        for at, point, jacobian in self.factorised(period):
+            column = rank[at]
+            shape = (jacobian.points, by_p.shape[1], int(column.max()) + 1)
             a = np.zeros(shape, dtype=np.complex128)
             a[point, :, column] = self.problem.quantities.gradients(quantity[at], self.dispatch.voltage[period[at]])
-            p, q = self.problem.jacobians.at(self.dispatch.voltage[chosen]).adjoint(a)
+            p, q = jacobian.adjoint(a)
             by_p[at], by_q[at] = p[point, :, column], q[point, :, column]
         return by_p, by_q
+
+    def factorised(self, period: IntArray) -> Iterator[tuple[IntArray, IntArray, Jacobian]]:
+        """Jacobians of periods : (k,), some at a time: their numbers, the point of each, and factors, all kept."""
+        known = np.concatenate([np.zeros(0, dtype=np.intp), *(periods for periods, _ in self._factors)])
+        new = np.setdiff1d(period, known)
+        for periods in np.split(new, range(self.together, len(new), self.together)) if len(new) else []:
+            self._factors.append((periods, self.problem.jacobians.at(self.dispatch.voltage[periods])))
+        for periods, jacobian in self._factors:
+            at = np.flatnonzero(np.isin(period, periods))
+            if len(at):
+                yield at, np.searchsorted(periods, period[at]), jacobian
+
+    @property
+    def together(self) -> int:
+        """Periods whose equations are solved at once."""
+        return max(1, _TOGETHER // self.problem.grid.terminals)
 
     @cached_property
     def energy_weight(self) -> FloatArray:
@@ -194,11 +211,6 @@ class Linearisation:
         used = np.flatnonzero(shadow)
         np.add.at(price, rows.period[used], shadow[used, None] * rows.slope[used])
         return price
-
-    @property
-    def together(self) -> int:
-        """Periods whose equations are solved at once."""
-        return max(1, _TOGETHER // self.problem.grid.terminals)
 
 
 def worst_parts(unmet: IntArray, excess: FloatArray) -> IntArray:

@@ -57,6 +57,7 @@ _STAGES: Final = (
 )
 _END: Final = len(_STAGES)
 _ONLY_FOR_UNMET: Final = 3  # the stage that is left out where all limits are met
+_EXACT: Final = 2  # stages after which curvature is exact
 _LONGEST: Final = 100  # times that the market is seen anew
 _CENTRALITY: Final = 3.0  # where the path begins, relative to the largest cost
 _TRIES: Final = 6  # at the end: what is not better then will not be; the loop looks whether it is good enough
@@ -217,7 +218,8 @@ class _Walk:
         if self._path is None:
             self._curvature = None
         elif self._stage < _END and _STAGES[self._stage].curved:
-            self._curvature = curvature_at(point, rows, self._cells, self._shadow_of(rows))
+            rough = self._stage < _EXACT
+            self._curvature = curvature_at(point, rows, self._cells, self._shadow_of(rows), rough=rough)
         model = Quadratic.around(point, rows, own, self._cells, self._limits, self._curvature, left=left)
         if self._path is None:
             self._path = CentralPath(model, _even(model), np.zeros(len(self._cells.energies)), _CENTRALITY)

@@ -25,9 +25,11 @@ _DIRECTIONS: Final = 4  # of curvature at each time that count as main ones
 _WIDTH: Final = 1e-9  # least room of a running energy, relative to the largest column
 
 
-def curvature_at(point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray) -> Curvature:
-    """H between cells at a point; shadow : (row,) prices of limits [EUR/h per relative unit]."""
-    curvature = curvature_of(point, cells.times, cells.places, rows, shadow)
+def curvature_at(
+    point: Linearisation, rows: Rows, cells: Cells, shadow: FloatArray, *, rough: bool = False
+) -> Curvature:
+    """H between cells at a point, or roughly so; shadow : (row,) prices of limits [EUR/h per relative unit]."""
+    curvature = curvature_of(point, cells.times, cells.places, rows, shadow, rough=rough)
     return curvature.where(cells.taken.T, point.problem.unit_mw)
 
 

@@ -11,6 +11,7 @@ of which the first counts within a feeder only. One solve gives the l of one pla
 feeder has most of the places, or all do, nothing is taken apart: r is l.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -29,19 +30,21 @@ from market.network.model import ComplexArray, FloatArray, IntArray
 _WORTH_IT: Final = 0.5  # of all pairs of places: where no more are in the same feeder, feeders are taken apart
 
 
-def curvature_of(point: Linearisation, period: IntArray, place: IntArray, rows: Rows, shadow: FloatArray) -> Curvature:
+def curvature_of(
+    point: Linearisation, period: IntArray, place: IntArray, rows: Rows, shadow: FloatArray, *, rough: bool = False
+) -> Curvature:
     """Second derivatives of cost plus shadow-priced limits by change at places : (k,) [EUR/h per MW^2].
 
-    period : (t,). shadow : (row,) [EUR/h per relative unit].
+    period : (t,). shadow : (row,) [EUR/h per relative unit]. rough : whether voltages count as answering in all periods
+    as they do in the middle one.
     """
-    problem, parts = point.problem, _Parts.of(point.problem, place)
+    parts = _Parts.of(point.problem, place)
     lagrangian = _Lagrangian.of(point, rows, shadow, parts)
     many, joint = len(period), 2 * len(parts.joint)
     blocks = tuple(np.zeros((many, len(each), len(each))) for each in parts.places)
     moved, pulled = np.zeros((2, many, len(place), joint))
     core = np.zeros((many, joint, joint))
-    for at in np.split(np.arange(many), range(point.together, many, point.together)):
-        responses = _Responses.of(problem.jacobians.at(point.dispatch.voltage[period[at]]), parts, len(at))
+    for at, responses in _answers(point, period, parts, rough=rough):
         moved[at] = responses.moved
         for number, own in enumerate(parts.places):
             form = lagrangian.form(period[at], number, responses.within(number))
@@ -56,6 +59,20 @@ def curvature_of(point: Linearisation, period: IntArray, place: IntArray, rows: 
         shared=np.concatenate([moved, pulled], axis=2),
         core=np.block([[core, one], [one, np.zeros_like(core)]]),
     )
+
+
+def _answers(
+    point: Linearisation, period: IntArray, parts: "_Parts", *, rough: bool
+) -> Iterator[tuple[IntArray, "_Responses"]]:
+    """How voltages answer in some of the periods at a time, and which; where it is rough, one answer is that of all."""
+    if not rough:
+        for at, number, jacobian in point.factorised(period):
+            yield at, _Responses.of(jacobian, parts).at(number)
+        return
+    middle = point.dispatch.voltage[period[len(period) // 2]]
+    responses = _Responses.of(point.problem.jacobians.at(middle[None]), parts)
+    for at in np.split(np.arange(len(period)), range(point.together, len(period), point.together)):
+        yield at, responses
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,22 +166,28 @@ class _Responses:
     moved: FloatArray
 
     @classmethod
-    def of(cls, jacobian: Jacobian, parts: _Parts, points: int) -> "_Responses":
+    def of(cls, jacobian: Jacobian, parts: _Parts) -> "_Responses":
         """By one solve for places, and one for the voltage of the busbar."""
-        active, reactive = (np.broadcast_to(each, (points, *each.shape)) for each in parts.together)
+        active, reactive = (np.broadcast_to(each, (jacobian.points, *each.shape)) for each in parts.together)
         response = jacobian.response(active, reactive)
         joint, width = parts.joint, max(map(len, parts.places))
         if len(joint) == 0:
-            return cls(parts, response, response[:, :, width:], np.zeros((points, len(parts.place), 0)))
+            return cls(parts, response, response[:, :, width:], np.zeros((jacobian.points, len(parts.place), 0)))
         at_joint = np.concatenate([response[:, joint].real, response[:, joint].imag], axis=1)
         common = response[:, :, width:] @ np.linalg.inv(at_joint[:, :, width:])
         local = response[:, :, :width] - common @ at_joint[:, :, :width]
-        wanted = np.zeros((points, response.shape[1], 2 * len(joint)), dtype=np.complex128)
+        wanted = np.zeros((jacobian.points, response.shape[1], 2 * len(joint)), dtype=np.complex128)
         wanted[:, joint, np.arange(len(joint))] = 1.0
         wanted[:, joint, len(joint) + np.arange(len(joint))] = -1j
         by_p, by_q = jacobian.adjoint(wanted)
         active, reactive = parts.changes
         return cls(parts, local, common, active.T @ by_p + reactive.T @ by_q)
+
+    def at(self, point: IntArray) -> "_Responses":
+        """At some of the points."""
+        if len(point) == len(self.local):
+            return self
+        return _Responses(self.parts, self.local[point], self.common[point], self.moved[point])
 
     def within(self, number: int) -> ComplexArray:
         """(point, terminal, p + 2 m) l of the p places of a part, right on its own terminals only, beside G."""
@@ -211,7 +234,7 @@ class _Lagrangian:
         )
 
     def form(self, period: IntArray, number: int, response: ComplexArray) -> FloatArray:
-        """(point, c, c) what one part adds along response : (point, terminal, c), one point for each period."""
+        """(period, c, c) what one part adds along response : (point, terminal, c), a point for each, or one for all."""
         terminals, admittance = self.parts.networks[number]
         near = response[:, terminals]
         current = np.stack([admittance @ each for each in near]).conj() * self.weight[period][:, terminals, None]
@@ -223,7 +246,8 @@ class _Lagrangian:
             own = start + np.flatnonzero(self.part[start:end] == number)
             if len(own):
                 voltage = self.point.dispatch.voltage[each]
+                answer = response[min(at, len(response) - 1)]
                 total[at] += self.point.problem.quantities.curvature(
-                    self.quantity[own], self.price[own], voltage, response[at]
+                    self.quantity[own], self.price[own], voltage, answer
                 )
         return total

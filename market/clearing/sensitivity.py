@@ -8,12 +8,15 @@ Source: adjoint sensitivities of the power-flow equations, Peschon et al., IEEE 
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from market.network.model import ComplexArray, FloatArray, Grid, IntArray
+
+_PIVOT: Final = 0.01  # of the largest in its column: from which on the diagonal is taken, so that no factor fills up
 
 
 class Jacobians:
@@ -59,15 +62,17 @@ class Jacobians:
         indices = (self._indices + number * size).ravel()
         indptr = np.append((self._indptr[:-1] + number * len(self._indices)).ravel(), points * len(self._indices))
         matrix = sparse.csc_array((parts[:, self._entry].ravel(), indices, indptr), shape=(points * size,) * 2)
-        return Jacobian(self.grid, self.order, splu(matrix, permc_spec="COLAMD"))
+        factors = splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=_PIVOT, options={"SymmetricMode": True})
+        return Jacobian(self.grid, self.order, points, factors)
 
 
 @dataclass(frozen=True, eq=False)
 class Jacobian:
-    """The power-flow Jacobians of some operating points, factorised. order : of the unknowns of each in the factors."""
+    """The power-flow Jacobians of so many points, factorised. order : of the unknowns of each in the factors."""
 
     grid: Grid
     order: IntArray
+    points: int
     factors: SuperLU
 
     @cached_property
