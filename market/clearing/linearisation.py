@@ -13,7 +13,7 @@ from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
+_TOGETHER: Final = 2_500  # terminals of all periods whose equations are solved at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 _ACROSS: Final = 0.01  # of what reactive power does to a current: active power counts as doing this at least
 HARD_PRICE: Final = 1e6

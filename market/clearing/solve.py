@@ -160,9 +160,12 @@ class Solver:
 
         None where one of them is not found, or has no end.
         """
-        ends = []
+        every, ends = np.arange(len(weight), dtype=np.int32), []
+        # The other end is few steps from the first, and making so small a programme smaller takes longer than that.
+        self._highs.setOptionValue("presolve", "off")
+        self._highs.passModel(_lp(weight, matrix, row_low, row_high, low, high))
         for sign in (1.0, -1.0):
-            self._highs.passModel(_lp(sign * weight, matrix, row_low, row_high, low, high))
+            self._highs.changeColsCost(len(weight), every, sign * weight)
             self._highs.run()
             if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
                 return None
