@@ -13,7 +13,7 @@ from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_TOGETHER: Final = 2_500  # terminals of all periods whose equations are solved at once
+_TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 _ACROSS: Final = 0.01  # of what reactive power does to a current: active power counts as doing this at least
 HARD_PRICE: Final = 1e6
@@ -69,7 +69,6 @@ class Linearisation:
         none = np.zeros((0, problem.grid.terminals))
         self._gradients: tuple[IntArray, FloatArray, FloatArray] = (np.zeros(0, dtype=np.intp), none, none)
         self._rows: dict[bytes, Rows] = {}
-        self._factors: list[tuple[IntArray, Jacobian]] = []
 
     def _adjoint(self, period: IntArray, quantity: IntArray) -> tuple[FloatArray, FloatArray]:
         """(k, terminal) gradients of quantities : (k,) in periods : (k,), ascending, through the voltages."""
@@ -86,15 +85,12 @@ class Linearisation:
         return by_p, by_q
 
     def factorised(self, period: IntArray) -> Iterator[tuple[IntArray, IntArray, Jacobian]]:
-        """Jacobians of periods : (k,), some at a time: their numbers, the point of each, and factors, all kept."""
-        known = np.concatenate([np.zeros(0, dtype=np.intp), *(periods for periods, _ in self._factors)])
-        new = np.setdiff1d(period, known)
-        for periods in np.split(new, range(self.together, len(new), self.together)) if len(new) else []:
-            self._factors.append((periods, self.problem.jacobians.at(self.dispatch.voltage[periods])))
-        for periods, jacobian in self._factors:
+        """Jacobians of periods : (k,), some at a time: their numbers, the point of each, and the factors."""
+        every = np.unique(period)
+        for start in range(0, len(every), self.together):
+            periods = every[start : start + self.together]
             at = np.flatnonzero(np.isin(period, periods))
-            if len(at):
-                yield at, np.searchsorted(periods, period[at]), jacobian
+            yield at, np.searchsorted(periods, period[at]), self.problem.jacobians.at(self.dispatch.voltage[periods])
 
     @property
     def together(self) -> int:

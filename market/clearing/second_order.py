@@ -35,8 +35,8 @@ def curvature_of(
 ) -> Curvature:
     """Second derivatives of cost plus shadow-priced limits by change at places : (k,) [EUR/h per MW^2].
 
-    period : (t,). shadow : (row,) [EUR/h per relative unit]. rough : whether voltages count as answering in all periods
-    as they do in the middle one.
+    period : (t,), ascending. shadow : (row,) [EUR/h per relative unit]. rough : whether voltages count as answering in
+    all periods as they do in the middle one.
     """
     parts = _Parts.of(point.problem, place)
     lagrangian = _Lagrangian.of(point, rows, shadow, parts)
@@ -66,8 +66,8 @@ def _answers(
 ) -> Iterator[tuple[IntArray, "_Responses"]]:
     """How voltages answer in some of the periods at a time, and which; where it is rough, one answer is that of all."""
     if not rough:
-        for at, number, jacobian in point.factorised(period):
-            yield at, _Responses.of(jacobian, parts).at(number)
+        for at, _, jacobian in point.factorised(period):
+            yield at, _Responses.of(jacobian, parts)
         return
     middle = point.dispatch.voltage[period[len(period) // 2]]
     responses = _Responses.of(point.problem.jacobians.at(middle[None]), parts)
@@ -182,12 +182,6 @@ class _Responses:
         by_p, by_q = jacobian.adjoint(wanted)
         active, reactive = parts.changes
         return cls(parts, local, common, active.T @ by_p + reactive.T @ by_q)
-
-    def at(self, point: IntArray) -> "_Responses":
-        """At some of the points."""
-        if len(point) == len(self.local):
-            return self
-        return _Responses(self.parts, self.local[point], self.common[point], self.moved[point])
 
     def within(self, number: int) -> ComplexArray:
         """(point, terminal, p + 2 m) l of the p places of a part, right on its own terminals only, beside G."""

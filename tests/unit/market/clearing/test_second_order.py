@@ -12,8 +12,7 @@ from market.clearing.dispatch import dispatch_at
 from market.clearing.linearisation import Linearisation
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.second_order import curvature_of
-from market.clearing.sensitivity import Jacobian, Jacobians
-from market.network.model import ComplexArray, FloatArray, IntArray
+from market.network.model import FloatArray, IntArray
 from tests.small_cases import Document, chain, document, line, load, phase_line
 
 SERVICES: Final = ("congestion", "capacity", "reactive", "voltage")
@@ -144,28 +143,6 @@ def test_rough_curvature_is_right_in_the_middle_period_and_near_in_the_other(mak
     apart = np.abs(rough - exact).max(axis=(1, 2)) / np.abs(exact).max(axis=(1, 2))
     assert apart[1] < 1e-12
     assert 1e-6 < apart[0] < 0.15
-
-
-def test_a_point_is_factorised_once_in_every_period(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is asked of it: losses in both periods, limits in one, then in both, and second derivatives."""
-    problem = problem_of(Case.model_validate(balanced("voltage")))
-    point = Linearisation(problem, dispatch_at(problem, np.zeros((2, 2 * problem.places.count))))
-    counted, at = [], Jacobians.at
-
-    def counting(self: Jacobians, voltage: ComplexArray) -> Jacobian:
-        counted.append(len(voltage))
-        return at(self, voltage)
-
-    monkeypatch.setattr(Jacobians, "at", counting)
-    entered = np.broadcast_to(requested(problem), point.dispatch.excess.shape).copy()
-    entered[0] = False
-    assert np.isfinite(point.rows(entered).slope).all()
-    assert counted == [1]
-    entered[0] = entered[1]
-    rows = point.rows(entered)
-    assert np.isfinite(point.losses_price).all()
-    curvature_of(point, np.arange(2), away_from_the_source(problem), rows, np.ones(len(rows)))
-    assert counted == [1, 1]
 
 
 def away_from_the_source(problem: ClearingProblem) -> IntArray:
