@@ -14,42 +14,10 @@ from scipy import sparse
 
 from market.clearing.columns import NONE
 from market.clearing.problem import ClearingProblem
+from market.clearing.ties import Counted, Tie
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _ALIKE: Final = 8  # numbers of times that are told apart where places are worked on together
-
-
-@dataclass(frozen=True, eq=False)
-class Tie:
-    """Fleets (m,) of as many running energies each, in the order of their places, with those energies (m, n).
-
-    times : (m, w) at which columns of each stand, filled up with others; all of them where `whole`. segment : (m, w)
-    the first of the fleet's energies that a time counts for, n where there is none.
-    """
-
-    fleets: IntArray
-    energies: IntArray
-    times: IntArray
-    segment: IntArray
-    whole: bool
-
-    @classmethod
-    def of(cls, fleets: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
-        """Of fleets with columns where `taken` : (m, time), and energies that count up to `last` : (m, n)."""
-        widest = int(taken.sum(axis=1).max())
-        whole = cls.as_whole(widest, taken.shape[1], energies.shape[1])
-        times = np.argsort(~taken, axis=1, kind="stable")[:, :widest]
-        if whole:
-            times = np.broadcast_to(np.arange(taken.shape[1]), taken.shape)
-        segment = np.zeros(times.shape, dtype=np.intp)
-        for each in last.T:
-            segment += times > each[:, None]
-        return cls(fleets, energies, times, segment, whole)
-
-    @staticmethod
-    def as_whole(widest: int, times: int, energies: int) -> bool:
-        """Whether fleets over all times, one product of matrices for a place, are less work than each over its own."""
-        return widest**2 > times * energies
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +85,8 @@ class Cells:
 
     def spread(self, move: FloatArray) -> FloatArray:
         """(place, time) what a move of columns : (k,) changes."""
-        moved = self.weight * (move if self._plain else move[self.column])
-        changed = np.bincount(self.cell, moved, minlength=len(self.places) * len(self.times))
-        return changed.astype(np.float64, copy=False).reshape(self.shape)
+        changed: FloatArray = (self.matrix @ move).reshape(self.shape)
+        return changed
 
     def worth(self, price: FloatArray) -> FloatArray:
         """(k,) what one unit of each column changes, valued at price : (place, time)."""
@@ -177,11 +144,22 @@ class Cells:
 
     def energy(self, move: FloatArray) -> FloatArray:
         """(e,) how a move of columns : (k,) changes running energies, in periods."""
-        segment, weight = self.segments
-        running = np.bincount(segment, weight * move, minlength=len(self.energies) + 1)[:-1].astype(np.float64)
+        running: FloatArray = self._first_energies @ move
         for chain in self.chains:
             running[chain] = np.cumsum(running[chain], axis=1)
         return running
+
+    @cached_property
+    def counted(self) -> Counted:
+        """Columns by the first running energy that counts them, and by cells."""
+        cell_of = np.zeros(len(self.chosen), dtype=np.intp)
+        cell_of[self.column] = self.cell
+        return Counted.of(self.segments[0], len(self.energies), cell_of, len(self.places) * len(self.times))
+
+    @cached_property
+    def _first_energies(self) -> sparse.csr_array:
+        """(e, k) what one unit of each column changes of the first running energy that counts it."""
+        return self.counted.in_columns(self.segments[1])
 
     def energy_range(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(e,) least and most that running energies can be, with columns between low and high : (k,)."""
@@ -215,14 +193,19 @@ class Cells:
 
     def diagonal(self, looseness: FloatArray) -> FloatArray:
         """(place, time) response of columns that neither envelope nor block ties; looseness : (k,)."""
-        single = np.bincount(self.column, minlength=len(self.chosen)) == 1
-        entry = np.flatnonzero(single[self.column] & (self.fleet_of[self.column] == NONE))
+        entry = self._free
         weighted = self.weight[entry] ** 2 * looseness[self.column[entry]]
         total = np.bincount(self.cell[entry], weighted, minlength=len(self.places) * len(self.times))
         return total.astype(np.float64).reshape(self.shape)
 
     @cached_property
-    def ties(self) -> list["Tie"]:
+    def _free(self) -> IntArray:
+        """(free,) entries of columns that neither envelope nor block ties."""
+        single = np.bincount(self.column, minlength=len(self.chosen)) == 1
+        return np.flatnonzero(single[self.column] & (self.fleet_of[self.column] == NONE))
+
+    @cached_property
+    def ties(self) -> list[Tie]:
         """Fleets of which running energies count, by how many do."""
         count = np.bincount(self.fleet, minlength=len(self.fleets))
         order = np.argsort(self.fleet, kind="stable")

@@ -4,7 +4,6 @@ Predictor and corrector as Mehrotra, SIAM J. Optim. 2 (1992) 575-601; further co
 Appl. 6 (1996) 137-156.
 """
 
-import itertools
 import time as clock
 from functools import cached_property
 from typing import Final
@@ -13,16 +12,14 @@ import numpy as np
 from scipy import linalg
 
 from market.clearing.columns import NONE
+from market.clearing.moves import BACK, Moves, ends
 from market.clearing.quadratic import Quadratic
-from market.clearing.response import Response
-from market.clearing.system import System
 from market.network.model import BoolArray, FloatArray, IntArray
 
 _ROUNDS: Final = 60  # Newton steps at one stage
 _ROUNDING: Final = 1e-9  # errors below which rounding may hold them up
 _STALLED: Final = 15  # rounds without progress
 _SHORT: Final = 0.1  # a step that is stuck in a corner
-_BACK: Final = 0.9  # of the way to the nearest bound
 _FIRMEST: Final = 1e-8  # least stiffness of a column, by the scale of prices: flat directions are walked slowly
 _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _LEAST_ROOM: Final = 1e-9  # of a limit, to begin with
@@ -107,10 +104,7 @@ class CentralPath:
         return float(self.slack @ self.multiplier) / len(self.slack) / self.scale
 
     def _parts(self, values: FloatArray) -> list[FloatArray]:
-        """Of columns from below and above, of energies from below and above, of the unmet, of limits."""
-        k, e, w = len(self.x), len(self.energy), len(self.model.price)
-        ends = (0, k, 2 * k, 2 * k + e, 2 * (k + e), 2 * (k + e) + w, len(values))
-        return [values[start:end] for start, end in itertools.pairwise(ends)]
+        return ends(values, len(self.x), len(self.energy), len(self.model.price))
 
     def _forget(self) -> None:
         """What was worked out at the point before this one."""
@@ -233,89 +227,42 @@ class CentralPath:
         Where it is to be exact, the corrector alone takes in all curvature: further ones are added to it, and what they
         are wrong by is small and seen in the residuals of the next step.
         """
-        stiffness = self.multiplier / self.slack
-        low, high, below, above, unmet, limit = self._parts(stiffness)
-        response = Response(self.model.cells, 1 / np.maximum(low + high, _FIRMEST * self.scale), 1 / (below + above))
-        system = System(self.model, response, 1 / limit, 1 / unmet)
-        products = self.slack * self.multiplier
-        mu = float(products.mean())
-        predicted = self._direction(system, self._wanted(0.0))
-        primal, dual = (min(length, 1.0) for length in self._longest(predicted))
-        after = float((self.slack + primal * predicted[3]) @ (self.multiplier + dual * predicted[4])) / len(products)
+        firmest = _FIRMEST * self.scale
+        moves = Moves(self.model, self.slack, self.multiplier, self.energy_price, self._residuals, firmest)
+        product, inverse = moves.product, moves.inverse
+        mu = float(product.mean())
+        predicted = moves.towards(np.full(len(product), -1.0))
+        after = float(product @ predicted.grown(*(min(length, 1.0) for length in predicted.lengths))) / len(product)
         centred = max(mu * min(1.0, (max(after, 0.0) / mu) ** 3), least / 2)
-        aim = centred - np.clip(predicted[3] * predicted[4], -_CORRECTED * centred, _CORRECTED * centred)
-        move = self._direction(system, self._wanted(aim), exact=exact)
-        lengths = self._longest(move)
+        curved, most = predicted.slack * predicted.multiplier * product, _CORRECTED * centred
+        move = moves.towards((centred - np.clip(curved, -most, most)) * inverse - 1.0, exact=exact)
         for _ in range(_CORRECTORS):
             # Products that would end far from the middle are asked to come nearer to it.
-            primal, dual = (min(1.0, 1.1 * length + 0.1) for length in lengths)
-            products = (self.slack + primal * move[3]) * (self.multiplier + dual * move[4])
-            further = np.clip(np.clip(products, 0.1 * centred, 10 * centred) - products, -10 * centred, None)
-            more = self._direction(system, further / self.slack, corrects=True)
-            other = tuple(one + another for one, another in zip(move, more, strict=True))
-            reached = self._longest(other)
-            if sum(reached) < _WORTH * sum(lengths):
+            reached = move.grown(*(min(1.0, 1.1 * length + 0.1) for length in move.lengths))
+            reached *= product
+            further = np.clip(reached, 0.1 * centred, 10 * centred)
+            further -= reached
+            np.maximum(further, -10 * centred, out=further)
+            further *= inverse
+            other = moves.corrected(move, further)
+            if sum(other.lengths) < _WORTH * sum(move.lengths):
                 break
-            move, lengths = other, reached
-        if min(lengths) < _SHORT:
+            move = other
+        if min(move.lengths) < _SHORT:
             # Stuck in a corner: back towards the middle first.
-            move = self._direction(system, self._wanted(mu), exact=exact)
-            lengths = self._longest(move)
-        primal, dual = (min(1.0, _BACK * length) for length in lengths)
+            move = moves.towards(mu * inverse - 1.0, exact=exact)
+        primal, dual = (min(1.0, BACK * length) for length in move.lengths)
         if least < _TOGETHER * self.scale:
             # Near the end what curvature adds where one goes further than the other would stay in the way.
             primal = dual = min(primal, dual)
-        x, energy, price, slack, multiplier = move
-        if not (np.isfinite(lengths).all() and all(np.isfinite(each).all() for each in move)):
+        if not move.finite:
             raise linalg.LinAlgError("no direction")  # and the point stays where it is
-        self.x = self.x + primal * x
-        self.energy = self.energy + primal * energy
-        self.slack = self.slack + primal * slack
-        self.energy_price = self.energy_price + dual * price
-        self.multiplier = self.multiplier + dual * multiplier
+        self.x = self.x + primal * move.x
+        self.energy = self.energy + primal * move.energy
+        self.slack = self.slack * (1 + primal * move.slack)
+        self.energy_price = self.energy_price + dual * move.energy_price
+        self.multiplier = self.multiplier * (1 + dual * move.multiplier)
         self._forget()
-
-    def _wanted(self, aim: FloatArray | float) -> FloatArray:
-        """How multipliers are to change so that their products with slacks, as these are, become `aim`."""
-        wanted: FloatArray = aim / self.slack - self.multiplier
-        return wanted
-
-    def _direction(
-        self, system: System, wanted: FloatArray, *, exact: bool = False, corrects: bool = False
-    ) -> tuple[FloatArray, ...]:
-        """Newton's direction of x, energy and its price, slacks and multipliers.
-
-        wanted : what multipliers are to change by where slacks stay. exact : with all curvature. corrects : what is
-        added to a direction that makes up for the residuals already.
-        """
-        m = self.model
-        low, high, below, above, unmet, room = self._parts(wanted)
-        stiffness = self.multiplier / self.slack
-        _, _, from_below, from_above, of_unmet, of_room = self._parts(stiffness)
-        held = from_below + from_above
-        push, pull, gap, energy = low - high, below - above, -room / of_room, np.zeros(len(self.energy))
-        if corrects:
-            price = np.zeros(len(of_unmet))
-        else:
-            dual, excess, price, energy = self._residuals
-            _, _, energy_below, energy_above, _, _ = self._parts(self.multiplier)
-            push, gap = push - dual, gap - excess
-            pull = pull + energy_below - energy_above - self.energy_price
-        gap += ((unmet - price) / of_unmet)[m.unmet]
-        x, shadow, y = system.solve(push, gap, pull / held - energy, exact=exact)
-        moved = (pull - y) / held
-        unmet_price = price - m.shared(shadow)
-        parts = [x, -x, moved, -moved, (unmet - unmet_price) / of_unmet, (room - shadow) / of_room]
-        slack = np.concatenate(parts)
-        return x, moved, y, slack, wanted - stiffness * slack
-
-    def _longest(self, move: tuple[FloatArray, ...]) -> tuple[float, float]:
-        """The longest steps that keep slacks and multipliers positive; at most what full steps are cut to."""
-        primal, dual = (
-            -1.0 / min(float((step / value).min(initial=0.0)), -_BACK)
-            for value, step in ((self.slack, move[3]), (self.multiplier, move[4]))
-        )
-        return primal, dual
 
 
 def _centre(low: FloatArray, high: FloatArray, price: FloatArray, mu: float) -> FloatArray:

@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 
-from market.clearing.cells import Cells, Tie
+from market.clearing.cells import Cells
+from market.clearing.ties import Tie
 from market.network.model import FloatArray
 
 
@@ -24,6 +25,8 @@ class Response:
         """Of columns with this looseness, and running energies with this slack."""
         self._cells, self._loose, self.slack = cells, looseness, slack
         self._tied_loose = looseness * cells.segments[1]
+        self._by_column = cells.counted.in_columns(self._tied_loose)
+        self._by_cell = cells.counted.in_cells(self._tied_loose * cells.segments[1])
         self._yielding = np.zeros(len(slack), dtype=np.bool_)
         places, times = cells.shape
         self.matrix = np.zeros((places, times, times))
@@ -48,13 +51,12 @@ class Response:
         """Add fleets that are loose : (m, time); returns the inverse (m, n, n) of their systems."""
         slack, (many, width) = self.slack[tie.energies], tie.energies.shape
         self._yielding[tie.energies] = slack > loose.sum(axis=1)[:, None]
-        loose = np.take_along_axis(loose, tie.times, axis=1)
-        by_segment = np.arange(many)[:, None] * (width + 1) + tie.segment
-        alone = np.bincount(by_segment.ravel(), loose.ravel(), many * (width + 1)).astype(np.float64)
+        loose = loose if tie.whole else np.take_along_axis(loose, tie.times, axis=1)
+        alone = np.bincount(tie.slot.ravel(), loose.ravel(), many * (width + 1)).astype(np.float64)
         inverse = _inverse(alone.reshape(many, width + 1)[:, :width], slack)
         # What columns give way by when all see one price more: nothing where the last energy is held fast.
         reach = np.append(slack[:, -1:] * inverse[:, :, -1], np.ones((many, 1)), axis=1)
-        together = loose * np.take_along_axis(reach, tie.segment, axis=1)
+        together = loose * np.take(reach, tie.slot)
         if tie.whole:
             self._add_whole(tie, loose, inverse, together)
         else:
@@ -65,7 +67,7 @@ class Response:
         """Add fleets over all times, place by place."""
         width, own = tie.energies.shape[1], np.arange(loose.shape[1])
         parts = np.where(tie.segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
-        answer = inverse @ parts
+        answer = inverse @ parts if width > 1 else inverse * parts
         first = np.searchsorted(self._cells.place_of[tie.fleets], np.arange(len(self.matrix) + 1)).tolist()
         for place, (start, end) in enumerate(itertools.pairwise(first)):
             if start < end:
@@ -89,32 +91,43 @@ class Response:
         added = np.bincount(at.ravel(), product.ravel(), minlength=self.matrix.size)
         self.matrix -= added.reshape(self.matrix.shape)
 
-    def move(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Moves of columns (k,) and of energy prices (e,): move / looseness - G'y = push; G move + slack y = energy."""
-        move, price = self._moved(push, energy)
-        y = price[:-1].copy()
+    def lack(self, push: FloatArray, energy: FloatArray) -> FloatArray:
+        """(e,) what running energies lack where columns are pushed : (k,), each but what the one before it has."""
+        lack: FloatArray = energy - self._by_column @ push
         for chain in self._cells.chains:
-            y[chain[:, :-1]] -= price[chain[:, 1:]]
+            lack[chain[:, 1:]] -= energy[chain[:, :-1]]
+        return lack
+
+    def change(self, push: FloatArray, lack: FloatArray) -> FloatArray:
+        """(place, time) what columns change that are pushed : (k,), where energies make up for what they lack."""
+        held = self._by_cell[1] @ self._made_up(lack)
+        changed: FloatArray = self._cells.spread(self._loose * push) + held.reshape(self._cells.shape)
+        return changed
+
+    def move(
+        self, push: FloatArray, energy: FloatArray, lack: FloatArray, price: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Moves of columns (k,) and of energy prices (e,) at a price : (place, time), where energies `lack` without it.
+
+        move / looseness - G'y = push - S'price; G move + slack y = energy.
+        """
+        made_up = self._made_up(lack + self._by_cell[0] @ price.ravel())
+        move = self._loose * (push - self._cells.worth(price))
+        move += self._tied_loose * np.append(made_up, 0.0)[self._cells.segments[0]]
+        y = made_up.copy()
+        for chain in self._cells.chains:
+            y[chain[:, :-1]] -= made_up[chain[:, 1:]]
         if self._yielding.any():
             # Of what hardly holds, the price is better known from how far it went than as a difference of prices.
             y = np.where(self._yielding, (energy - self._cells.energy(move)) / self.slack, y)
         return move, y
 
-    def change(self, push: FloatArray, energy: FloatArray) -> FloatArray:
-        """(place, time) what these moves change."""
-        return self._cells.spread(self._moved(push, energy)[0])
-
-    def _moved(self, push: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Moves of columns (k,), and prices (e + 1,) to columns that an energy is the first to count; the last is 0."""
-        count = len(energy)
-        segment, _ = self._cells.segments
-        lack = energy - np.bincount(segment, self._tied_loose * push, minlength=count + 1)[:-1]
-        for chain in self._cells.chains:
-            lack[chain[:, 1:]] -= energy[chain[:, :-1]]
-        price = np.zeros(count + 1)
+    def _made_up(self, lack: FloatArray) -> FloatArray:
+        """(e,) prices to columns that an energy is the first to count."""
+        price = np.zeros(len(lack))
         for tie, inverse in zip(self._cells.ties, self._inverse, strict=True):
             price[tie.energies] = np.einsum("mij,mj->mi", inverse, lack[tie.energies])
-        return self._loose * push + self._tied_loose * price[segment], price
+        return price
 
 
 def _inverse(alone: FloatArray, slack: FloatArray) -> FloatArray:

@@ -92,8 +92,8 @@ class System:
         self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """One solution of the factorised system, with all curvature by conjugate gradients."""
-        cells = self._model.cells
-        change = self._response.change(push, energy)
+        lack = self._response.lack(push, energy)
+        change = self._response.change(push, lack)
         change -= self._times(self._rest * change)
         right = self._directions.along(change)
         right[self._directions.limits] -= room
@@ -104,7 +104,7 @@ class System:
             more, further = self._balanced(self._directions.along(self._times(pull)), self._times(pull))
             prices, change = prices + more, change + further
             price = self._directions.nodal(prices) + self._rest * change - pull
-        move, y = self._response.move(push - cells.worth(price), energy)
+        move, y = self._response.move(push, energy, lack, price)
         return move, prices[self._directions.limits], y
 
     def _balanced(self, right: FloatArray, change: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from api_spec.case import Case
-from market.clearing.cells import Cells, Tie
+from market.clearing.cells import Cells
 from market.clearing.problem import ClearingProblem, problem_of
 from market.clearing.response import Response, _inverse
+from market.clearing.ties import Tie
 from market.network.model import FloatArray
 from tests.random_markets import markets
 from tests.small_cases import Document, block, chain, curve, document, envelope, load
@@ -180,12 +181,18 @@ def test_moves_and_energy_prices_solve_both_of_their_equations(cells: Cells, see
     random = np.random.default_rng(seed)
     loose, slack = (positive(random, len(each), decades=2.0) for each in (cells.chosen, cells.energies))
     push, energy = random.normal(size=len(loose)), random.normal(size=len(slack))
-    g = running(cells)
+    price = random.normal(size=cells.shape)
+    g, response = running(cells), Response(cells, loose, slack)
 
-    move, y = Response(cells, loose, slack).move(push, energy)
+    lack = response.lack(push, energy)
+    move, y = response.move(push, energy, lack, price)
 
-    assert move / loose - g.T @ y == pytest.approx(push, abs=1e-9 * (np.abs(move / loose).max() + 1))
+    pushed = push - cells.worth(price)
+    assert move / loose - g.T @ y == pytest.approx(pushed, abs=1e-9 * (np.abs(move / loose).max() + 1))
     assert g @ move + slack * y == pytest.approx(energy, abs=1e-9 * (np.abs(move).max() + 1))
+    unpriced, _ = response.move(push, energy, lack, np.zeros_like(price))
+    close = 1e-9 * (np.abs(unpriced).max() + 1)
+    assert response.change(push, lack) == pytest.approx(cells.spread(unpriced), abs=close)
 
 
 @SOME

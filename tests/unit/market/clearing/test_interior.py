@@ -320,7 +320,7 @@ def test_a_direction_that_is_no_number_is_not_taken(monkeypatch: pytest.MonkeyPa
     path = CentralPath(model, np.zeros(len(model.time)), np.zeros(len(model.energy_low)), 3.0)
     before = path.x.copy()
 
-    def lost(_: System, push: FloatArray, gap: FloatArray, lack: FloatArray, *, exact: bool) -> tuple[FloatArray, ...]:
+    def lost(_: System, push: FloatArray, gap: FloatArray, lack: FloatArray, **_how: bool) -> tuple[FloatArray, ...]:
         return tuple(np.full_like(each, number) for each in (push, gap, lack))
 
     monkeypatch.setattr(System, "solve", lost)
