@@ -29,7 +29,8 @@ _TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equa
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave no doubt
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
-_CORRECTORS: Final = 4  # beyond the first
+_CORRECTORS: Final = 3  # beyond the first
+_FURTHER: Final = 1.5  # times as far, and a bit: where correctors look
 _WORTH: Final = 1.02  # how much longer a step must become by a further corrector
 AMPLE: Final = 0.1
 """Room, or excess, of a limit that leaves no doubt, relative to its scale."""
@@ -238,7 +239,7 @@ class CentralPath:
         move = moves.towards((centred - np.clip(curved, -most, most)) * inverse - 1.0, exact=exact)
         for _ in range(_CORRECTORS):
             # Products that would end far from the middle are asked to come nearer to it.
-            reached = move.grown(*(min(1.0, 1.1 * length + 0.1) for length in move.lengths))
+            reached = move.grown(*(min(1.0, _FURTHER * length + 0.1) for length in move.lengths))
             reached *= product
             further = np.clip(reached, 0.1 * centred, 10 * centred)
             further -= reached

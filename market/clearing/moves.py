@@ -16,7 +16,7 @@ from market.clearing.response import Response
 from market.clearing.system import System
 from market.network.model import FloatArray
 
-BACK: Final = 0.9
+BACK: Final = 0.99
 """Of the way to the nearest bound: how far a step goes."""
 
 
