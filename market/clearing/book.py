@@ -16,7 +16,7 @@ from market.clearing.places import Places
 from market.clearing.tables import ask_table, whole_table
 from market.network.model import BASE_VA, BoolArray, FloatArray, Grid, IntArray
 
-_AT_ONCE: Final = 1_000  # envelopes, of which large tables are made
+_AT_ONCE: Final = 2_000  # envelopes, of which large tables are made
 _USABLE_W: Final = 1e-6
 
 
@@ -132,15 +132,17 @@ def _usable(low: IntArray, high: IntArray, least: FloatArray, most: FloatArray) 
     low, high : of its change [W]. least, most : of its running energy [W times periods]; all (envelope, period). What
     can be reached from the periods before and what can be brought back in those to come are narrowed down in turn.
     """
-    least, most = (np.concatenate([np.zeros((len(each), 1)), each], axis=1) for each in (least, most))
-    steps = range(low.shape[1])
+    low, high, least, most = (np.ascontiguousarray(each.T) for each in (low, high, least, most))
+    nothing = np.zeros((1, low.shape[1]))
+    least, most = (np.concatenate([nothing, each]) for each in (least, most))
+    steps = range(len(low))
     for t in steps:
-        least[:, t + 1] = np.maximum(least[:, t + 1], least[:, t] + low[:, t])
-        most[:, t + 1] = np.minimum(most[:, t + 1], most[:, t] + high[:, t])
+        least[t + 1] = np.maximum(least[t + 1], least[t] + low[t])
+        most[t + 1] = np.minimum(most[t + 1], most[t] + high[t])
     for t in reversed(steps):
-        least[:, t] = np.maximum(least[:, t], least[:, t + 1] - high[:, t])
-        most[:, t] = np.minimum(most[:, t], most[:, t + 1] - low[:, t])
-    return most[:, :-1] - least[:, 1:] > _USABLE_W, most[:, 1:] - least[:, :-1] > _USABLE_W
+        least[t] = np.maximum(least[t], least[t + 1] - high[t])
+        most[t] = np.minimum(most[t], most[t + 1] - low[t])
+    return (most[:-1] - least[1:]).T > _USABLE_W, (most[1:] - least[:-1]).T > _USABLE_W
 
 
 def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Columns:
@@ -258,17 +260,18 @@ def _not_implied(low: FloatArray, least: FloatArray, most: FloatArray) -> BoolAr
 
     least, most : (envelope, period) bounds of the change in each period.
     """
+    low, least, most = (np.ascontiguousarray(each.T) for each in (low, least, most))
     kept = np.ones(low.shape, dtype=np.bool_)
-    implied = np.zeros(len(low))  # what holds at the end of the period before, whatever is accepted
-    for t in range(low.shape[1]):
-        implied = implied + least[:, t]
-        kept[:, t] = low[:, t] > implied
-        implied = np.maximum(implied, low[:, t])
-    implied = np.full(len(low), -np.inf)
-    for t in reversed(range(low.shape[1])):
-        kept[:, t] &= low[:, t] > implied
-        implied = np.where(kept[:, t], np.maximum(implied, low[:, t]), implied) - most[:, t]
-    return kept
+    implied = np.zeros(low.shape[1])  # what holds at the end of the period before, whatever is accepted
+    for t in range(len(low)):
+        implied = implied + least[t]
+        kept[t] = low[t] > implied
+        implied = np.maximum(implied, low[t])
+    implied = np.full(low.shape[1], -np.inf)
+    for t in reversed(range(len(low))):
+        kept[t] &= low[t] > implied
+        implied = np.where(kept[t], np.maximum(implied, low[t]), implied) - most[t]
+    return kept.T
 
 
 def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, int]) -> Blocks:
