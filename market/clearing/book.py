@@ -132,9 +132,9 @@ def _usable(low: IntArray, high: IntArray, least: FloatArray, most: FloatArray) 
     low, high : of its change [W]. least, most : of its running energy [W times periods]; all (envelope, period). What
     can be reached from the periods before and what can be brought back in those to come are narrowed down in turn.
     """
-    low, high, least, most = (np.ascontiguousarray(each.T) for each in (low, high, least, most))
+    low, high = (np.ascontiguousarray(each.T) for each in (low, high))
     nothing = np.zeros((1, low.shape[1]))
-    least, most = (np.concatenate([nothing, each]) for each in (least, most))
+    least, most = (np.concatenate([nothing, np.ascontiguousarray(each.T)]) for each in (least, most))
     steps = range(len(low))
     for t in steps:
         least[t + 1] = np.maximum(least[t + 1], least[t] + low[t])
