@@ -4,7 +4,6 @@ from typing import Final
 
 import numpy as np
 
-from market.clearing.busbar import feeders
 from market.clearing.cells import Cells
 from market.clearing.columns import NONE
 from market.clearing.linearisation import Linearisation, Rows
@@ -73,9 +72,7 @@ def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolAr
 
     What is done about it brings most others along. 0 : what does not stand for any.
     """
-    names = _names(problem)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    kind = np.array([numbers[name] for name in names], dtype=np.intp)
+    kind = problem.limits_alike
     period, limit = np.nonzero(exceeded)
     order = np.lexsort((-excess[period, limit], kind[limit], period))
     period, limit = period[order], limit[order]
@@ -85,18 +82,3 @@ def worst_of_each(problem: ClearingProblem, excess: FloatArray, exceeded: BoolAr
     many = np.zeros(excess.shape, dtype=np.intp)
     many[period[at], limit[at]] = np.diff(at, append=len(first))
     return many
-
-
-def _names(problem: ClearingProblem) -> list[tuple[str, ...]]:
-    """(limit,) what limits count as one: a request, or the network's own voltages, on one feeder and phase.
-
-    The network's own currents are each for itself.
-    """
-    limits = problem.limits
-    feeder = dict(zip(problem.grid.bus_ids, feeders(problem.grid).tolist(), strict=True))
-    return [
-        (kind, request or (element if kind == "congestion" else ""), phase or "", str(sense), str(feeder.get(element)))
-        for kind, request, element, phase, sense in zip(
-            limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
-        )
-    ]

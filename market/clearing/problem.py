@@ -9,6 +9,7 @@ from scipy import sparse
 from api_spec.case import Case
 from api_spec.flexibility import FlexOffer
 from market.clearing.book import Book
+from market.clearing.busbar import feeders
 from market.clearing.columns import NONE, Blocks, Columns, Envelopes, Turns
 from market.clearing.limits import Limits, groups_of, limits_of
 from market.clearing.places import Places
@@ -80,6 +81,28 @@ class ClearingProblem:
     def jacobians(self) -> Jacobians:
         """The pattern of this grid's power-flow Jacobian."""
         return Jacobians(self.grid)
+
+    @cached_property
+    def feeder(self) -> IntArray:
+        """(bus,) equal numbers for buses of one feeder."""
+        return feeders(self.grid)
+
+    @cached_property
+    def limits_alike(self) -> IntArray:
+        """(limit,) equal numbers for those of one request, or the network's own voltages, on one feeder and phase.
+
+        The network's own currents are each for itself.
+        """
+        limits = self.limits
+        feeder = dict(zip(self.grid.bus_ids, self.feeder.tolist(), strict=True))
+        names = [
+            (kind, request or (element if kind == "congestion" else ""), phase or "", sense, feeder.get(element))
+            for kind, request, element, phase, sense in zip(
+                limits.kind, limits.request, limits.element, limits.phase, limits.sense.tolist(), strict=True
+            )
+        ]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], dtype=np.intp)
 
     @cached_property
     def unit_mw(self) -> float:

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from scipy import sparse
 
-from market.clearing.busbar import busbar, feeders
+from market.clearing.busbar import busbar
 from market.clearing.columns import NONE
 from market.clearing.curvature import Curvature
 from market.clearing.linearisation import Linearisation, Rows
@@ -98,7 +98,7 @@ class _Parts:
         grid, count = problem.grid, problem.places.count
         bus = np.array([problem.places.terminals_at(each)[0] for each in (place % count).tolist()], dtype=np.intp)
         bus //= grid.phases
-        feeder, nothing = feeders(grid), np.zeros(0, dtype=np.intp)
+        feeder, nothing = problem.feeder, np.zeros(0, dtype=np.intp)
         many = np.bincount(feeder[bus], minlength=feeder.max() + 1)
         if (many.astype(np.float64) ** 2).sum() > _WORTH_IT * len(place) ** 2:
             everything = np.arange(len(place))
