@@ -69,6 +69,8 @@ _CROWD: Final = 300  # limits that would enter at once, from which on only the w
 _FAR: Final = 0.02  # excess of what enters from which on the way goes back, where limits stay unmet
 _FURTHER: Final = 0.15  # the same where all are met
 _NEARLY: Final = 1e-5  # of the largest column: how far from a bound a column may be at the end that is put there
+_CLOSE: Final = 2.0  # tolerances of prices, within which the way is at its end
+_APART: Final = 20.0  # tolerances of limits, the same: landing brings what binds back onto them
 _SETTLED: Final = 2  # stages after which limits that are beyond doubt are no longer part of the programme
 
 
@@ -327,8 +329,8 @@ class _Walk:
     def _enough(self, path: CentralPath) -> bool:
         """Whether the market, seen anew, agrees with where the path led."""
         prices, amounts = path.errors()
-        close = prices * path.scale <= float(self._tolerance(path).min()) / 2
-        return close and amounts <= self._options.excess_tolerance
+        close = prices * path.scale <= _CLOSE * float(self._tolerance(path).min())
+        return close and amounts <= _APART * self._options.excess_tolerance
 
 
 def _even(model: Quadratic) -> FloatArray:
