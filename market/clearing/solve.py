@@ -32,6 +32,7 @@ _STATUS: Final = {
     highspy.HighsModelStatus.kInterrupt: "interrupted",
 }
 _ENDED: Final = (highspy.HighsModelStatus.kTimeLimit, highspy.HighsModelStatus.kObjectiveTarget)
+_PRIMAL: Final = 4  # HiGHS's number of the primal simplex
 AT_LOW: Final = int(highspy.HighsBasisStatus.kLower)
 BASIC: Final = int(highspy.HighsBasisStatus.kBasic)
 _BASIS: Final = {int(each): each for each in highspy.HighsBasisStatus.__members__.values()}
@@ -193,6 +194,9 @@ class Solver:
         low = np.concatenate([rows[0], [total], np.full(count, -np.inf)])
         high = np.concatenate([rows[1], [total], -weight * start])
         down, up = np.append(bounds[0], -np.inf), np.append(bounds[1], np.inf)
+        # A few columns and many rows: so the primal simplex of the whole takes half of the time.
+        self._highs.setOptionValue("presolve", "off")
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL)
         self._highs.passModel(_lp(np.append(np.zeros(count), 1.0), whole, low, high, down, up))
         self._highs.run()
         if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
