@@ -13,7 +13,7 @@ from market.clearing.quantities import Family
 from market.clearing.sensitivity import Jacobian
 from market.network.model import BASE_VA, BoolArray, FloatArray, IntArray
 
-_TOGETHER: Final = 900  # terminals of all periods whose equations are solved at once
+_TOGETHER: Final = 1_800  # terminals of all periods whose equations are solved at once
 _MOVES: Final = 1e-6  # of what reactive power does to a limit: less is rounding
 _ACROSS: Final = 0.01  # of what reactive power does to a current: active power counts as doing this at least
 HARD_PRICE: Final = 1e6
@@ -75,11 +75,12 @@ class Linearisation:
         by_p, by_q = np.zeros((2, len(period), self.problem.grid.terminals))
         _, first, number = np.unique(period, return_index=True, return_inverse=True)
         rank = np.arange(len(period)) - first[number]
+        gradients = self.problem.quantities.gradients(quantity, self.dispatch.voltage[period])
         for at, point, jacobian in self.factorised(period):
             column = rank[at]
             shape = (jacobian.points, by_p.shape[1], int(column.max()) + 1)
             a = np.zeros(shape, dtype=np.complex128)
-            a[point, :, column] = self.problem.quantities.gradients(quantity[at], self.dispatch.voltage[period[at]])
+            a[point, :, column] = gradients[at]
             p, q = jacobian.adjoint(a)
             by_p[at], by_q[at] = p[point, :, column], q[point, :, column]
         return by_p, by_q

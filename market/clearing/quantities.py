@@ -184,31 +184,36 @@ class Quantities:
         return d
 
     def curvature(
-        self, wanted: IntArray, weight: FloatArray, voltage: ComplexArray, response: ComplexArray
+        self, wanted: IntArray, weight: FloatArray, point: IntArray, voltage: ComplexArray, response: ComplexArray
     ) -> FloatArray:
-        """Weighted sum of second derivatives along given directions of voltage, in one period.
+        """Weighted sums of second derivatives along given directions of voltage, one sum for each point.
 
-        wanted, weight : (n,). voltage : (terminal,) [pu]. Returns the (k, k) bilinear form of response : (terminal, k).
+        wanted, weight, point : (n,), points ascending. voltage : (point, terminal) [pu]. response : (point, terminal,
+        k), or that of one point for all. Returns the bilinear forms (point, k, k).
         """
-        total = np.zeros((response.shape[1], response.shape[1]))
+        total = np.zeros((len(voltage), response.shape[2], response.shape[2]))
+        answer = np.minimum(point, len(response) - 1)
         family = np.searchsorted(self._starts, wanted, side="right") - 1
         for each in np.unique(family):
-            own = family == each
-            at = wanted[own] - self._starts[each]
+            own = np.flatnonzero(family == each)
+            at, there, along = wanted[own] - self._starts[each], point[own], answer[own]
             if each == Family.VOLTAGE:
-                total += _of_magnitudes(weight[own], voltage[at], response[at])
+                _add_magnitudes(total, there, weight[own], voltage[there, at], response[along, at])
             elif each in (Family.CURRENT_FROM, Family.CURRENT_TO):
                 branch, phase = np.divmod(at, self.grid.phases)
                 terminals, y, amps = self._end(Family(each), branch)
                 rows = y[np.arange(len(at)), phase]
-                current = (rows * voltage[terminals]).sum(axis=1)
-                total += _of_magnitudes(weight[own] * amps, current, np.einsum("nj,njk->nk", rows, response[terminals]))
+                current = (rows * voltage[there[:, None], terminals]).sum(axis=1)
+                change = (rows[:, None] @ response[along[:, None], terminals])[:, 0]
+                _add_magnitudes(total, there, weight[own] * amps, current, change)
             elif each in (Family.ACTIVE, Family.REACTIVE):
-                for branch, by in zip(at, weight[own], strict=True):
-                    total += by * self._of_power(Family(each), branch, response)
+                for number, branch in zip(own, at, strict=True):
+                    form = self._of_power(Family(each), branch, response[answer[number]])
+                    total[point[number]] += weight[number] * form
             elif each == Family.UNBALANCE:
-                for bus, by in zip(at, weight[own], strict=True):
-                    total += by * self._of_unbalance(bus, voltage, response)
+                for number, bus in zip(own, at, strict=True):
+                    form = self._of_unbalance(bus, voltage[point[number]], response[answer[number]])
+                    total[point[number]] += weight[number] * form
             # Source power is linear in voltages where the source's own is fixed; offered power does not know them.
         return total
 
@@ -248,16 +253,23 @@ def _turn(family: Family) -> complex:
     return 1.0 if family is Family.ACTIVE else -1.0j
 
 
-def _of_magnitudes(weight: FloatArray, z: ComplexArray, response: ComplexArray) -> FloatArray:
-    """(k, k) weighted sum of the second derivatives of |z| : (n,) along changes of z : (n, k); of 0 there is none.
+def _add_magnitudes(
+    total: FloatArray, point: IntArray, weight: FloatArray, z: ComplexArray, change: ComplexArray
+) -> None:
+    """Add to total : (point, k, k) weighted second derivatives of |z| : (n,) along changes of z : (n, k); of 0 none.
 
-    Only what turns z curves its size: along dz it is the square of the part of dz across z, over |z|.
+    Only what turns z curves its size: along dz it is the square of the part of dz across z, over |z|. point : (n,),
+    ascending, where each belongs.
     """
     size = np.abs(z)
-    across = (z.conj()[:, None] * response).imag  # |z| times that part
     by = np.divide(weight, size**3, out=np.zeros_like(weight), where=size > 0)
-    total: FloatArray = across.T @ (by[:, None] * across)
-    return total
+    # Those of a point stand beside one another, filled up with nothing to as many as there are at most.
+    rank = np.arange(len(point)) - np.searchsorted(point, point)
+    across = np.zeros((len(total), int(rank.max(initial=-1)) + 1, total.shape[2]))
+    across[point, rank] = (z.conj()[:, None] * change).imag  # |z| times that part
+    weighted = across.copy()
+    weighted[point, rank] *= by[:, None]
+    total += across.transpose(0, 2, 1) @ weighted
 
 
 @dataclass(frozen=True, eq=False)

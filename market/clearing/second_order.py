@@ -235,13 +235,12 @@ class _Lagrangian:
         across = near.real.transpose(0, 2, 1) @ current.real
         across -= near.imag.transpose(0, 2, 1) @ current.imag  # the real part of near' current
         total: FloatArray = across + across.transpose(0, 2, 1)
-        for at, each in enumerate(period.tolist()):
-            start, end = np.searchsorted(self.period, [each, each + 1])
-            own = start + np.flatnonzero(self.part[start:end] == number)
-            if len(own):
-                voltage = self.point.dispatch.voltage[each]
-                answer = response[min(at, len(response) - 1)]
-                total[at] += self.point.problem.quantities.curvature(
-                    self.quantity[own], self.price[own], voltage, answer
-                )
+        priced = np.flatnonzero((self.part == number) & np.isin(self.period, period))
+        total += self.point.problem.quantities.curvature(
+            self.quantity[priced],
+            self.price[priced],
+            np.searchsorted(period, self.period[priced]),
+            self.point.dispatch.voltage[period],
+            response,
+        )
         return total
