@@ -215,7 +215,7 @@ class Cells:
         for each in np.unique(count[count > 0]).tolist():
             fleets = np.flatnonzero(count == each)
             energies = order[first[fleets][:, None] + np.arange(each)]
-            ties.append(Tie.of(fleets, energies, taken[fleets], self.last[energies]))
+            ties.append(Tie.of(fleets, self.place_of[fleets], energies, taken[fleets], self.last[energies]))
         return ties
 
     @cached_property

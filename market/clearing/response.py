@@ -1,7 +1,5 @@
 """How columns answer to prices, place by place, however many there are and whichever envelopes tie them."""
 
-import itertools
-
 import numpy as np
 
 from market.clearing.cells import Cells
@@ -64,18 +62,20 @@ class Response:
         return inverse
 
     def _add_whole(self, tie: Tie, loose: FloatArray, inverse: FloatArray, together: FloatArray) -> None:
-        """Add fleets over all times, place by place."""
-        width, own = tie.energies.shape[1], np.arange(loose.shape[1])
-        parts = np.where(tie.segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], 0.0)
-        answer = inverse @ parts if width > 1 else inverse * parts
-        first = np.searchsorted(self._cells.place_of[tie.fleets], np.arange(len(self.matrix) + 1)).tolist()
-        for place, (start, end) in enumerate(itertools.pairwise(first)):
-            if start < end:
-                rows, shape = slice(start, end), ((end - start) * width, -1)
-                product = parts[rows].reshape(shape).T @ answer[rows].reshape(shape)
-                product[own, own] = 0.0
-                self.matrix[place] -= (product + product.T) / 2
-                self.matrix[place, own, own] += product.sum(axis=1) + together[rows].sum(axis=0)
+        """Add fleets over all times, those of several places at once."""
+        (many, width), own = tie.energies.shape, np.arange(loose.shape[1])
+        parts, answer = np.zeros((2, many + 1, width, len(own)))  # the last one fills up
+        np.multiply(tie.segment[:, None, :] == np.arange(width)[:, None], loose[:, None, :], out=parts[:-1])
+        answer[:-1] = inverse @ parts[:-1] if width > 1 else inverse * parts[:-1]
+        for places, fleets in tie.beside:
+            one, other = (each[fleets].reshape(len(places), -1, len(own)) for each in (parts, answer))
+            product = one.transpose(0, 2, 1) @ other
+            product[:, own, own] = 0.0
+            product = (product + product.transpose(0, 2, 1)) / 2
+            self.matrix[places] -= product
+            self.matrix[places[:, None], own, own] += product.sum(axis=1)
+        first = np.flatnonzero(np.diff(tie.place, prepend=-1))
+        self.matrix[tie.place[first, None], own, own] += np.add.reduceat(together, first, axis=0)
 
     def _add_windows(self, tie: Tie, loose: FloatArray, inverse: FloatArray, together: FloatArray) -> None:
         """Add fleets of which each knows few times, fleet by fleet."""
@@ -87,7 +87,7 @@ class Response:
         product[:, own, own] = 0.0
         product[:, own, own] = -product.sum(axis=2) - together
         times = self.matrix.shape[1]
-        at = (self._cells.place_of[tie.fleets][:, None] * times + tie.times)[:, :, None] * times + tie.times[:, None, :]
+        at = (tie.place[:, None] * times + tie.times)[:, :, None] * times + tie.times[:, None, :]
         added = np.bincount(at.ravel(), product.ravel(), minlength=self.matrix.size)
         self.matrix -= added.reshape(self.matrix.shape)
 

@@ -11,21 +11,22 @@ from market.network.model import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Tie:
-    """Fleets (m,) of as many running energies each, in the order of their places, with those energies (m, n).
+    """Fleets (m,) of as many running energies each, in the order of their places (m,), with those energies (m, n).
 
     times : (m, w) at which columns of each stand, filled up with others; all of them where `whole`. segment : (m, w)
     the first of the fleet's energies that a time counts for, n where there is none.
     """
 
     fleets: IntArray
+    place: IntArray
     energies: IntArray
     times: IntArray
     segment: IntArray
     whole: bool
 
     @classmethod
-    def of(cls, fleets: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
-        """Of fleets with columns where `taken` : (m, time), and energies that count up to `last` : (m, n)."""
+    def of(cls, fleets: IntArray, place: IntArray, energies: IntArray, taken: BoolArray, last: IntArray) -> "Tie":
+        """Of fleets at places : (m,), with columns where `taken` : (m, time) and energies up to `last` : (m, n)."""
         widest = int(taken.sum(axis=1).max())
         whole = cls.as_whole(widest, taken.shape[1], energies.shape[1])
         times = np.argsort(~taken, axis=1, kind="stable")[:, :widest]
@@ -34,7 +35,7 @@ class Tie:
         segment = np.zeros(times.shape, dtype=np.intp)
         for each in last.T:
             segment += times > each[:, None]
-        return cls(fleets, energies, times, segment, whole)
+        return cls(fleets, place, energies, times, segment, whole)
 
     @cached_property
     def slot(self) -> IntArray:
@@ -42,6 +43,18 @@ class Tie:
         many, width = self.energies.shape
         slot: IntArray = np.arange(many)[:, None] * (width + 1) + self.segment
         return slot
+
+    @cached_property
+    def beside(self) -> list[tuple[IntArray, IntArray]]:
+        """Places (p,) with about as many fleets, and numbers of those (p, c), filled up with m."""
+        places, first, count = np.unique(self.place, return_index=True, return_counts=True)
+        groups, alike = [], np.ceil(np.log2(count))
+        for each in np.unique(alike).tolist():
+            own = np.flatnonzero(alike == each)
+            rank = np.arange(count[own].max())
+            fleets = np.where(rank < count[own, None], first[own, None] + rank, len(self.place))
+            groups.append((places[own], fleets))
+        return groups
 
     @staticmethod
     def as_whole(widest: int, times: int, energies: int) -> bool:
