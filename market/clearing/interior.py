@@ -25,7 +25,7 @@ _MOST_PRICE: Final = 0.9  # of what leaving it unmet costs, to begin with
 _LEAST_ROOM: Final = 1e-9  # of a limit, to begin with
 _NEWCOMER: Final = 0.1  # of the largest cost: what a limit that enters on the way may add to that of a column
 _CORRECTED: Final = 10.0  # second-order corrections are trusted up to this many times the centrality aimed at
-_TOGETHER: Final = 1e-10  # gap aimed at from which on powers and prices go equally far
+_ENDING: Final = 1e-10  # gap aimed at from which on powers and prices go equally far, and moves are refined
 _CLEAR: Final = 0.02  # of the scale of prices: reduced costs that leave no doubt
 _CLOSE: Final = 0.02  # of its width: how near to its bound a column is then
 _FREE: Final = 1e-5  # of the scale of prices: a running energy with less is not held
@@ -230,13 +230,13 @@ class CentralPath:
         """
         firmest = _FIRMEST * self.scale
         moves = Moves(self.model, self.slack, self.multiplier, self.energy_price, self._residuals, firmest)
-        product, inverse = moves.product, moves.inverse
+        product, inverse, ending = moves.product, moves.inverse, least < _ENDING * self.scale
         mu = float(product.mean())
         predicted = moves.towards(np.full(len(product), -1.0))
         after = float(product @ predicted.grown(*(min(length, 1.0) for length in predicted.lengths))) / len(product)
         centred = max(mu * min(1.0, (max(after, 0.0) / mu) ** 3), least / 2)
         curved, most = predicted.slack * predicted.multiplier * product, _CORRECTED * centred
-        move = moves.towards((centred - np.clip(curved, -most, most)) * inverse - 1.0, exact=exact)
+        move = moves.towards((centred - np.clip(curved, -most, most)) * inverse - 1.0, exact=exact, refined=ending)
         for _ in range(_CORRECTORS):
             # Products that would end far from the middle are asked to come nearer to it.
             reached = move.grown(*(min(1.0, _FURTHER * length + 0.1) for length in move.lengths))
@@ -251,9 +251,9 @@ class CentralPath:
             move = other
         if min(move.lengths) < _SHORT:
             # Stuck in a corner: back towards the middle first.
-            move = moves.towards(mu * inverse - 1.0, exact=exact)
+            move = moves.towards(mu * inverse - 1.0, exact=exact, refined=ending)
         primal, dual = (min(1.0, BACK * length) for length in move.lengths)
-        if least < _TOGETHER * self.scale:
+        if ending:
             # Near the end what curvature adds where one goes further than the other would stay in the way.
             primal = dual = min(primal, dual)
         if not move.finite:

@@ -99,17 +99,18 @@ class Moves:
         response = Response(model.cells, 1 / np.maximum(low + high, firmest), 1 / self._held)
         self._system = System(model, response, 1 / limit, 1 / unmet)
 
-    def towards(self, wanted: FloatArray, *, exact: bool = False) -> Move:
+    def towards(self, wanted: FloatArray, *, exact: bool = False, refined: bool = False) -> Move:
         """The move that leaves nothing of the residuals; multipliers want to change by `wanted` : (n,).
 
-        exact : with all curvature.
+        exact, refined : as in System.solve.
         """
         dual, excess, price, energy = self._residuals
         _, _, below, above, _, _ = self._ends(self._multiplier)
         push, pull, gap = self._asked(wanted)
         pull += below - above - self._energy_price
         gap -= excess + (price / self._unmet)[self._model.unmet]
-        x, shadow, y = self._system.solve(push - dual, gap, pull / self._held - energy, exact=exact)
+        lack = pull / self._held - energy
+        x, shadow, y = self._system.solve(push - dual, gap, lack, exact=exact, refined=refined)
         return self._whole(x, (pull - y) / self._held, y, price - self._model.shared(shadow), shadow, wanted)
 
     def corrected(self, move: Move, wanted: FloatArray) -> Move:

@@ -46,15 +46,15 @@ class System:
         self._factors = _factorised(matrix)
 
     def solve(
-        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool = False
+        self, push: FloatArray, room: FloatArray, energy: FloatArray, *, exact: bool = False, refined: bool = False
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Moves of columns (k,), of shadow prices (r,) and of energy prices (e,); exact : with all curvature.
 
         move / looseness + S'H S move + S'A' shadow - G'y = push;  A S move - slack shadow = room;  G move + slack y =
-        energy. With all curvature the answer is refined once: where columns are very loose, rounding matters.
+        energy. refined : once, by what it leaves of that: where columns are very loose, rounding matters.
         """
         answer = self._solved(push, room, energy, exact=exact)
-        if not exact:
+        if not refined:
             return answer
         more = self._solved(*self._missing(answer, push, room, energy), exact=False)
         return answer[0] + more[0], answer[1] + more[1], answer[2] + more[2]

@@ -256,17 +256,22 @@ def test_where_numbers_are_none_the_path_leads_nowhere_and_warns_of_nothing(
     assert not path.follow(TIGHT, exact=True)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: int) -> None:
-    """Of nine places, whose curvature has more than four directions."""
-    random = np.random.default_rng(seed)
+def curved_among_nine_places(random: np.random.Generator) -> Quadratic:
+    """A model whose curvature has more than four directions, and one limit."""
     buses = [f"b{k}" for k in range(9)]
     limit = {"id": "r", "kind": "capacity", "element": "l1", "import_limit_w": 8e5, "max_price_eur_per_mwh": 3000}
     offers = [curve(f"o{bus}", bus, (-100_000, 50.0)) for bus in buses]
     loads = [load(bus, 1e5) for bus in buses]
     model = around_baseline(document(lines=chain("s", *buses), baseline=loads, offers=offers, requests=[limit]))
     roots = random.normal(size=(1, 9, 9))
-    model = replace(model, curvature=Curvature.whole(roots @ roots.transpose(0, 2, 1)))
+    return replace(model, curvature=Curvature.whole(roots @ roots.transpose(0, 2, 1)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: int) -> None:
+    """Of nine places, whose curvature has more than four directions."""
+    random = np.random.default_rng(seed)
+    model = curved_among_nine_places(random)
     dense, k, r, e = Dense.of(model), len(model.at), len(model.time), len(model.energy_low)
     loose, slack, give, unmet = (10 ** random.uniform(-1, 1, n) for n in (k, e, r, len(model.price)))
     push, room, energy = (random.normal(size=n) for n in (k, r, e))
@@ -274,12 +279,30 @@ def test_curvature_beside_its_main_directions_is_taken_in_where_asked_for(seed: 
 
     errors = []
     for exact in (False, True):
-        move, shadow, y = system.solve(push, room, energy, exact=exact)
+        move, shadow, y = system.solve(push, room, energy, exact=exact, refined=exact)
         pushed = move / loose + dense.hessian @ move + dense.limits.T @ shadow - dense.energies.T @ y
         errors.append(float(np.abs(pushed - push).max()))
 
     assert errors[0] > 0.1
     assert errors[1] < 1e-2 * errors[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_refined_answer_keeps_to_limits_where_columns_are_very_loose(seed: int) -> None:
+    """Columns that move by up to 10 000 units for one of price, and a limit that does not give way."""
+    random = np.random.default_rng(seed)
+    model = curved_among_nine_places(random)
+    dense, k, r = Dense.of(model), len(model.at), len(model.time)
+    loose, none = 10 ** random.uniform(-1, 4, k), np.zeros(0)
+    push, room = random.normal(size=k), random.normal(size=r)
+    system = System(model, Response(model.cells, loose, none), np.zeros(r), np.zeros(len(model.price)))
+
+    errors = []
+    for refined in (False, True):
+        move, _, _ = system.solve(push, room, none, exact=True, refined=refined)
+        errors.append(float(np.abs(dense.limits @ move - room).max()))
+
+    assert errors[1] < 0.1 * errors[0] < 1e-6
 
 
 @pytest.mark.parametrize("alike", [1, 8])
