@@ -1,6 +1,7 @@
 """What can be accepted: what it changes where and when, at which price, and the rules of what belongs together."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -36,13 +37,14 @@ class Columns:
         """Number of columns."""
         return len(self.upper_mw)
 
+    @cached_property
     def entries_of_shares(self) -> tuple[IntArray, IntArray]:
         """Every share with every entry of its column: (n,) positions of the share, and of the entry."""
-        first, end = (np.searchsorted(self.column, self.share_column, side=side) for side in ("left", "right"))
-        count = end - first
+        entries = np.bincount(self.column, minlength=len(self))
+        count = entries[self.share_column]
         share = np.repeat(np.arange(len(count)), count)
-        entry = np.arange(len(share)) - np.repeat(np.cumsum(count) - count, count) + first[share]
-        return share, entry
+        before = (np.cumsum(entries) - entries)[self.share_column] - (np.cumsum(count) - count)
+        return share, np.arange(len(share)) + before[share]
 
     def total(self, per_entry: FloatArray) -> FloatArray:
         """(column,) sum over each column's entries."""

@@ -84,7 +84,7 @@ def _uniform(problem: ClearingProblem, awards: Awards, zones: Mapping[str, str])
     zone = np.array([names.index(zones.get(offer.bus, "")) for offer in problem.offers], dtype=np.intp)
     ask = np.rint(columns.ask * MICRO).astype(np.intp)
     highest = np.full((2, len(names), problem.periods), np.iinfo(np.intp).min, dtype=np.intp)
-    share, entry = columns.entries_of_shares()
+    share, entry = columns.entries_of_shares
     used = np.flatnonzero((awards.taken[share] > 0) & (columns.place[entry] < problem.places.count))
     share, entry = share[used], entry[used]
     up, period = (columns.weight[entry] > 0).astype(np.intp), columns.period[entry]

@@ -168,8 +168,10 @@ class _Kinds:
         does both, the better of the two counts.
         """
         ways = _ways(problem)
-        named = np.concatenate([problem.offer_place[:, None], *np.packbits(ways, axis=2).astype(np.intp)], axis=1)
-        _, first, kind = np.unique(named, axis=0, return_index=True, return_inverse=True)
+        own = np.ascontiguousarray(problem.offer_place[:, None]).view(np.uint8)
+        named = np.concatenate([own, *np.packbits(ways, axis=2)], axis=1)
+        names = named.view(np.dtype((np.void, named.shape[1]))).ravel()
+        _, first, kind = np.unique(names, return_index=True, return_inverse=True)
         less, more = ways[:, first]
         place = problem.offer_place[first]
         worth = price.T[place]
@@ -184,7 +186,7 @@ def _ways(problem: ClearingProblem) -> BoolArray:
     """(2, offer, period) whether an offer can lower consumption in each period, and raise it."""
     columns = problem.columns
     ways = np.zeros((2, len(problem.offers), problem.periods), dtype=np.bool_)
-    share, entry = columns.entries_of_shares()
+    share, entry = columns.entries_of_shares
     active = columns.place[entry] < problem.places.count
     share, entry = share[active], entry[active]
     ways[(columns.weight[entry] > 0).astype(np.intp), columns.share_offer[share], columns.period[entry]] = True
