@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +11,10 @@ from api_spec.flexibility import BlockOffer, CurveOffer, EnvelopeOffer, FlexOffe
 from api_spec.period import MarketPeriod
 from api_spec.units import series
 from market.clearing.columns import NONE, Blocks, Columns, Envelopes, NumberArray, Turns
+from market.clearing.fleets import Fleets
 from market.clearing.places import Places
 from market.clearing.tables import ask_table, whole_table
-from market.network.model import BASE_VA, BoolArray, FloatArray, Grid, IntArray
-
-_AT_ONCE: Final = 2_000  # envelopes, of which large tables are made
-_USABLE_W: Final = 1e-6
+from market.network.model import BASE_VA, FloatArray, Grid, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +42,20 @@ def _columns_of(book: Book) -> tuple[Columns, Envelopes, Blocks, Turns]:
     curves = [(at, each) for at, each in enumerate(offers) if isinstance(each, CurveOffer)]
     envelopes = [(at, each) for at, each in enumerate(offers) if isinstance(each, EnvelopeOffer)]
     blocks = [(at, each) for at, each in enumerate(offers) if isinstance(each, BlockOffer)]
-    energies = _energies(envelopes, book.market_period)
-    fleets, less, more = _envelope_part(envelopes, place, periods, energies)
     steps, whole = _curve_part(curves, place, periods), _block_part(blocks, place)
-    columns, starts = _joined(
-        [steps, fleets, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)]
-    )
-    less, more = (np.where(each >= 0, each + np.int32(starts[1]), np.int32(NONE)) for each in (less, more))
+    fleets = Fleets.of(envelopes, book.market_period)
+    part, less, more, of = _fleet_part(fleets, place, len(steps))
+    columns, starts = _joined([steps, part, whole, _reactive_part(offers, place + Places.of(book.grid).count, periods)])
+    of_column = np.full(len(columns), NONE, dtype=np.intp)
+    of_column[starts[1] : starts[2]] = of
     by_id = {offer.id: at for at, offer in enumerate(offers)}
     whole_offers = _blocks(blocks, starts[2], by_id)
+    owners = np.array([at for at, _ in envelopes], dtype=np.intp)
     return (
         columns,
-        _envelopes(envelopes, less, more, columns, energies),
+        Envelopes(owners, less, more, fleets.least / BASE_VA, fleets.most / BASE_VA, fleets.kept, of_column),
         whole_offers,
-        _turns(envelopes, less, more, columns, whole_offers),
+        _turns(owners, less, more, columns, whole_offers),
     )
 
 
@@ -86,63 +83,23 @@ def _curve_part(offers: list[tuple[int, CurveOffer]], place: IntArray, periods: 
     )
 
 
-def _energies(offers: list[tuple[int, EnvelopeOffer]], market_period: MarketPeriod) -> tuple[FloatArray, FloatArray]:
-    """(envelope, period) least and most running energy [MW times periods]."""
-    low, high = (
-        whole_table([getattr(each, name) for _, each in offers], market_period.count) / BASE_VA
-        for name in ("energy_wh_min", "energy_wh_max")
-    )
-    low /= market_period.hours
-    high /= market_period.hours
-    return low, high
+def _fleet_part(fleets: Fleets, place: IntArray, first: int) -> tuple[Columns, NumberArray, NumberArray, IntArray]:
+    """One column for each direction and period that can be used, numbered from `first` on.
 
-
-def _envelope_part(
-    offers: list[tuple[int, EnvelopeOffer]], place: IntArray, periods: int, energies: tuple[FloatArray, FloatArray]
-) -> tuple[Columns, NumberArray, NumberArray]:
-    """One column for each direction and period that can be used; with (envelope, period) their numbers in the part."""
-    low = whole_table([each.power_w_min for _, each in offers], periods)
-    high = whole_table([each.power_w_max for _, each in offers], periods)
-    for start in range(0, len(offers), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        least, most = (each[some] * BASE_VA for each in energies)
-        down, up = _usable(low[some], high[some], least, most)
-        low[some] *= down
-        high[some] *= up
-    price = ask_table([each.price_eur_per_mwh for _, each in offers], periods)
-    entries = [np.nonzero(low), np.nonzero(high)]
-    row, period = (np.concatenate(each) for each in zip(*entries, strict=True))
-    change = np.concatenate([table[each] for table, each in zip((low, high), entries, strict=True)])
-    way = np.repeat([-1, 1], [len(each[0]) for each in entries])
-    order = np.lexsort((way, row))  # periods stand in order already
-    row, period, change, way = row[order], period[order], change[order], way[order]
-    less, more = (np.full(low.shape, NONE, dtype=np.int32) for _ in range(2))
-    numbers = np.arange(len(row), dtype=np.int32)
-    for table, own in ((less, way < 0), (more, way > 0)):
+    Beside them (envelope, period) their numbers by direction, and (column,) their envelopes.
+    """
+    row, period, way = fleets.entries
+    less, more = (np.full(fleets.low.shape, NONE, dtype=np.int32) for _ in range(2))
+    numbers = np.arange(first, first + len(row), dtype=np.int32)
+    change = np.empty(len(row), dtype=np.intp)
+    for table, power, own in ((less, fleets.low, way < 0), (more, fleets.high, way > 0)):
         table[row[own], period[own]] = numbers[own]
-    at = np.array([each for each, _ in offers], dtype=np.intp)
+        change[own] = power[row[own], period[own]]
+    at = np.array([each for each, _ in fleets.offers], dtype=np.intp)
+    price = ask_table([each.price_eur_per_mwh for _, each in fleets.offers], fleets.low.shape[1])
     upper = np.abs(change)
     shares = (np.arange(len(row)), at[row], upper)
-    return _single(upper, price[row, period], period, place[at[row]], way, shares=shares), less, more
-
-
-def _usable(low: IntArray, high: IntArray, least: FloatArray, most: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """Where a fleet can consume less, and more : (envelope, period), without its running energy leaving its bounds.
-
-    low, high : of its change [W]. least, most : of its running energy [W times periods]; all (envelope, period). What
-    can be reached from the periods before and what can be brought back in those to come are narrowed down in turn.
-    """
-    low, high = (np.ascontiguousarray(each.T) for each in (low, high))
-    nothing = np.zeros((1, low.shape[1]))
-    least, most = (np.concatenate([nothing, np.ascontiguousarray(each.T)]) for each in (least, most))
-    steps = range(len(low))
-    for t in steps:
-        least[t + 1] = np.maximum(least[t + 1], least[t] + low[t])
-        most[t + 1] = np.minimum(most[t + 1], most[t] + high[t])
-    for t in reversed(steps):
-        least[t] = np.maximum(least[t], least[t + 1] - high[t])
-        most[t] = np.minimum(most[t], most[t + 1] - low[t])
-    return (most[:-1] - least[1:]).T > _USABLE_W, (most[1:] - least[:-1]).T > _USABLE_W
+    return _single(upper, price[row, period], period, place[at[row]], way, shares=shares), less, more, row
 
 
 def _block_part(offers: list[tuple[int, BlockOffer]], place: IntArray) -> Columns:
@@ -228,52 +185,6 @@ def _joined(parts: Sequence[Columns]) -> tuple[Columns, list[int]]:
     return columns, starts
 
 
-def _envelopes(
-    offers: list[tuple[int, EnvelopeOffer]],
-    less: NumberArray,
-    more: NumberArray,
-    columns: Columns,
-    energies: tuple[FloatArray, FloatArray],
-) -> Envelopes:
-    low, high = energies
-    upper, kept = np.append(columns.upper_mw, 0.0), np.zeros(low.shape, dtype=np.bool_)  # NONE is the last
-    for start in range(0, len(low), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        down, up = upper[less[some]], upper[more[some]]
-        kept[some] = _not_implied(-high[some], -up, down) | _not_implied(low[some], -down, up)
-    of_column = np.full(len(columns), NONE, dtype=np.intp)
-    for side in (less, more):
-        of_column[side[side >= 0]] = np.nonzero(side >= 0)[0]
-    return Envelopes(
-        offer=np.array([at for at, _ in offers], dtype=np.intp),
-        less=less,
-        more=more,
-        low=low,
-        high=high,
-        kept=kept,
-        of_column=of_column,
-    )
-
-
-def _not_implied(low: FloatArray, least: FloatArray, most: FloatArray) -> BoolArray:
-    """(envelope, period) where running >= low says more than the bounds before and after it, and those of each change.
-
-    least, most : (envelope, period) bounds of the change in each period.
-    """
-    low, least, most = (np.ascontiguousarray(each.T) for each in (low, least, most))
-    kept = np.ones(low.shape, dtype=np.bool_)
-    implied = np.zeros(low.shape[1])  # what holds at the end of the period before, whatever is accepted
-    for t in range(len(low)):
-        implied = implied + least[t]
-        kept[t] = low[t] > implied
-        implied = np.maximum(implied, low[t])
-    implied = np.full(low.shape[1], -np.inf)
-    for t in reversed(range(len(low))):
-        kept[t] &= low[t] > implied
-        implied = np.where(kept[t], np.maximum(implied, low[t]), implied) - most[t]
-    return kept.T
-
-
 def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, int]) -> Blocks:
     groups = {name: at for at, name in enumerate(sorted({each.exclusive_group or "" for _, each in offers} - {""}))}
     return Blocks(
@@ -285,10 +196,9 @@ def _blocks(offers: list[tuple[int, BlockOffer]], first: int, by_id: dict[str, i
     )
 
 
-def _turns(
-    offers: list[tuple[int, EnvelopeOffer]], less: NumberArray, more: NumberArray, columns: Columns, blocks: Blocks
-) -> Turns:
-    required = np.isin([at for at, _ in offers], blocks.requires)
-    ask = np.append(columns.ask, 0.0)[less]  # NONE is the last
-    envelope, period = np.nonzero((less != NONE) & (more != NONE) & ((ask < 0) | required[:, None]))
-    return Turns(less[envelope, period].astype(np.intp), more[envelope, period].astype(np.intp), envelope)
+def _turns(owners: IntArray, less: NumberArray, more: NumberArray, columns: Columns, blocks: Blocks) -> Turns:
+    """Of envelopes with these positions : (envelope,), and columns less and more : (envelope, period)."""
+    envelope, period = np.nonzero((less != NONE) & (more != NONE))
+    down, up = less[envelope, period].astype(np.intp), more[envelope, period].astype(np.intp)
+    both = (columns.ask[down] < 0) | np.isin(owners, blocks.requires)[envelope]
+    return Turns(down[both], up[both], envelope[both])
