@@ -194,7 +194,7 @@ class Solver:
         low = np.concatenate([rows[0], [total], np.full(count, -np.inf)])
         high = np.concatenate([rows[1], [total], -weight * start])
         down, up = np.append(bounds[0], -np.inf), np.append(bounds[1], np.inf)
-        # A few columns and many rows: so the primal simplex of the whole takes half of the time.
+        # It has few columns and many rows: the primal simplex of the whole takes half of the time.
         self._highs.setOptionValue("presolve", "off")
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)
         self._highs.passModel(_lp(np.append(np.zeros(count), 1.0), whole, low, high, down, up))
