@@ -71,7 +71,6 @@ class Response:
             one, other = (each[fleets].reshape(len(places), -1, len(own)) for each in (parts, answer))
             product = one.transpose(0, 2, 1) @ other
             product[:, own, own] = 0.0
-            product = (product + product.transpose(0, 2, 1)) / 2
             self.matrix[places] -= product
             self.matrix[places[:, None], own, own] += product.sum(axis=1)
         first = np.flatnonzero(np.diff(tie.place, prepend=-1))

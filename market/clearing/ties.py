@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from scipy import sparse
 
 from market.network.model import BoolArray, FloatArray, IntArray
+
+_AT_ONCE: Final = 32_768  # numbers of a product of several places: those of more do not stay near the processor
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +49,16 @@ class Tie:
 
     @cached_property
     def beside(self) -> list[tuple[IntArray, IntArray]]:
-        """Places (p,) with about as many fleets, and numbers of those (p, c), filled up with m."""
+        """Places (p,) with about as many fleets, and numbers of those (p, c), filled up with m; few enough at once."""
         places, first, count = np.unique(self.place, return_index=True, return_counts=True)
         groups, alike = [], np.ceil(np.log2(count))
+        at_once = max(1, _AT_ONCE // self.times.shape[1] ** 2)
         for each in np.unique(alike).tolist():
-            own = np.flatnonzero(alike == each)
-            rank = np.arange(count[own].max())
-            fleets = np.where(rank < count[own, None], first[own, None] + rank, len(self.place))
-            groups.append((places[own], fleets))
+            every = np.flatnonzero(alike == each)
+            for own in np.split(every, range(at_once, len(every), at_once)):
+                rank = np.arange(count[own].max())
+                fleets = np.where(rank < count[own, None], first[own, None] + rank, len(self.place))
+                groups.append((places[own], fleets))
         return groups
 
     @staticmethod
